@@ -1,0 +1,111 @@
+//! One error type that says who must act.
+
+use std::fmt;
+
+/// What has to happen before the failed operation can succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// The program may try again by itself after a short wait (a camera stalled, a peer is away).
+    Retry,
+    /// A person must change something (a config key, a permission, a file).
+    Fix,
+    /// Nothing can be done in this process (a broken build, a model that fails its self-check).
+    Fatal,
+}
+
+/// An error about one subject: a device, a file, a config key, a peer.
+///
+/// Printed as `SUBJECT: MESSAGE: CAUSE: ...`. The message states what was found and what was wanted.
+pub struct Error {
+    act: Act,
+    subject: String,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of the given kind about `subject`.
+    pub fn new(act: Act, subject: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self { act, subject: subject.to_string(), message: message.to_string(), source: None }
+    }
+
+    /// The program may try again.
+    pub fn retry(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self::new(Act::Retry, subject, message)
+    }
+
+    /// A person must change something.
+    pub fn fix(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self::new(Act::Fix, subject, message)
+    }
+
+    /// This process cannot go on with it.
+    pub fn fatal(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self::new(Act::Fatal, subject, message)
+    }
+
+    /// Attaches the cause, which is printed after the message.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+
+    /// Who must act.
+    pub fn act(&self) -> Act {
+        self.act
+    }
+
+    /// The device, file, key or peer concerned.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// What was found and what was wanted, without subject or cause.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.message)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(e) = cause {
+            write!(f, ": {e}")?;
+            // A nested `Error` has printed its own chain already.
+            cause = if e.is::<Error>() { None } else { e.source() };
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {self}", self.act)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}
+
+/// `Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_subject_message_and_every_cause() {
+        let inner = std::io::Error::other("disk on fire");
+        let e = Error::fix("clip.tiff", "cannot be read").because(inner);
+        assert_eq!(e.to_string(), "clip.tiff: cannot be read: disk on fire");
+        let outer = Error::retry("recorder", "stopped").because(e);
+        assert_eq!(outer.to_string(), "recorder: stopped: clip.tiff: cannot be read: disk on fire");
+        assert_eq!(outer.act(), Act::Retry);
+    }
+}

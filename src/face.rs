@@ -1,0 +1,1 @@
+//! Detect, follow, landmarks, pose, temperatures.

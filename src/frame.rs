@@ -1,0 +1,134 @@
+//! One thermal frame: 16-bit pixels, what they mean, when they were captured.
+
+pub mod pool;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Nanos;
+
+/// What a pixel value means.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Signal {
+    /// Linear in absolute temperature: `kelvin = count * kelvin_per_count + kelvin_at_zero`.
+    /// Lepton TLinear at 0.01 K is `{ 0.01, 0.0 }`.
+    Radiometric {
+        /// Slope, K per count; above zero.
+        kelvin_per_count: f32,
+        /// Temperature of count 0, K.
+        kelvin_at_zero: f32,
+    },
+    /// Sensor counts without a known relation to temperature; hotter is higher.
+    Counts,
+    /// 8-bit grey after the camera's AGC (widened to 16 bits, 0 to 255); hotter may be darker.
+    Grey8,
+}
+
+impl Signal {
+    /// Lepton TLinear at 0.01 K per count.
+    pub const CENTIKELVIN: Signal = Signal::Radiometric { kelvin_per_count: 0.01, kelvin_at_zero: 0.0 };
+
+    /// True where a count can be turned into a temperature.
+    pub fn is_radiometric(&self) -> bool {
+        matches!(self, Signal::Radiometric { .. })
+    }
+}
+
+/// Shape and meaning of the frames of one source; constant until the source says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameFormat {
+    /// Columns, 1 to 4096.
+    pub width: u32,
+    /// Rows, 1 to 4096.
+    pub height: u32,
+    /// What a pixel value means.
+    pub signal: Signal,
+    /// Nominal frames per second; 0 where unknown.
+    pub rate_hz: f32,
+}
+
+impl FrameFormat {
+    /// Width times height.
+    pub fn pixels(&self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
+/// State of the flat-field correction (shutter calibration).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FfcState {
+    /// No correction is near.
+    #[default]
+    Idle,
+    /// The camera announced that one will start soon.
+    Imminent,
+    /// The shutter is closed: pixels show the shutter, not the scene.
+    Running,
+    /// Just finished: offsets still settle, temperatures are flagged.
+    Settling,
+}
+
+impl FfcState {
+    /// True where the pixels do not show the scene.
+    pub fn hides_scene(self) -> bool {
+        self == FfcState::Running
+    }
+
+    /// True where temperatures must not be reported.
+    pub fn spoils_temperature(self) -> bool {
+        matches!(self, FfcState::Running | FfcState::Settling)
+    }
+}
+
+/// Everything about one frame but its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct FrameMeta {
+    /// The source's own count; a gap of n means n frames lost before us.
+    pub seq: u64,
+    /// Capture time, monotonic.
+    pub captured: Nanos,
+    /// When our process got it, monotonic.
+    pub received: Nanos,
+    /// Capture time in UTC, nanoseconds since 1970; `None` where the source does not know it.
+    pub captured_utc_ns: Option<i64>,
+    /// Shutter calibration.
+    pub ffc: FfcState,
+    /// Camera's sensor (FPA) temperature, degC, where its telemetry tells.
+    pub sensor_c: Option<f32>,
+}
+
+/// A frame: `pixels.len() == format.pixels()`, row-major, no padding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Shape and meaning.
+    pub format: FrameFormat,
+    /// Times, count, state.
+    pub meta: FrameMeta,
+    /// Row-major counts.
+    pub pixels: Vec<u16>,
+}
+
+impl Frame {
+    /// A zeroed frame of this format.
+    pub fn new(format: FrameFormat) -> Self {
+        Self { format, meta: FrameMeta::default(), pixels: vec![0; format.pixels()] }
+    }
+
+    /// Takes on `format`, keeping the allocation where it is large enough.
+    pub fn reshape(&mut self, format: FrameFormat) {
+        self.format = format;
+        self.pixels.resize(format.pixels(), 0);
+    }
+
+    /// Width as index.
+    pub fn width(&self) -> usize {
+        self.format.width as usize
+    }
+
+    /// Height as index.
+    pub fn height(&self) -> usize {
+        self.format.height as usize
+    }
+}

@@ -1,0 +1,29 @@
+//! Heatmark: a real-time inference runtime for thermal cameras.
+//!
+//! Folders are the data path, top to bottom:
+//! [`source`] → [`frame`] → [`radiometry`], [`preprocess`] → [`nn`] ([`kernels`]) → [`face`] →
+//! [`render`] → [`sink`]. [`pipeline`] is the one place that assembles them and the only one that
+//! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
+
+pub mod bench;
+pub mod config;
+pub mod error;
+pub mod eval;
+pub mod face;
+pub mod frame;
+pub mod kernels;
+pub mod landmarks;
+pub mod nn;
+pub mod pipeline;
+pub mod preprocess;
+pub mod radiometry;
+pub mod recording;
+pub mod render;
+pub mod result;
+pub mod sink;
+pub mod source;
+#[cfg(feature = "synth")]
+pub mod synth;
+pub mod units;
+
+pub use error::{Act, Error};

@@ -1,0 +1,165 @@
+//! What is published for each frame: the `heatmark.result/1` contract.
+//!
+//! Field names and meanings are fixed by the shipped schema (`src/sink/result.schema.json`,
+//! `heatmark schema`); every producer is validated against it in tests.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::landmarks::{COUNT, REGION_COUNT};
+use crate::pipeline::stats::DropCounts;
+use crate::units::Nanos;
+
+/// Name and version of the contract.
+pub const SCHEMA: &str = "heatmark.result/1";
+
+/// State of the picture behind a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Frames arrive and show the scene.
+    Live,
+    /// The shutter is closed or has just opened.
+    Ffc,
+    /// The last frame is older than the limit.
+    Stale,
+    /// No frame yet, or the source is gone.
+    #[default]
+    NoSignal,
+}
+
+/// Why no temperature is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoTemperature {
+    /// The camera does not measure temperature.
+    NotRadiometric,
+    /// The point or region lies outside the frame.
+    OutsideFrame,
+    /// Something hides it, or it faces away from the camera.
+    Occluded,
+    /// Shutter calibration runs or has just ended.
+    Ffc,
+    /// The pixels are at the end of the sensor's range.
+    Saturated,
+    /// The track coasts without a fresh measurement.
+    Lost,
+}
+
+/// A point of the landmark set.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Landmark {
+    /// Pixels from the left edge of the frame (centre of the first pixel: 0.5).
+    pub x: f32,
+    /// Pixels from the top edge.
+    pub y: f32,
+    /// 0 to 1: probability that the point is within 5 % of the face size.
+    pub confidence: f32,
+}
+
+/// Head rotation, degrees. Zero looks at the camera; yaw is positive towards the subject's left
+/// (right of the picture), pitch positive upwards, roll positive where the head tips to the right of the picture
+/// (clockwise).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Pose {
+    /// Turn about the vertical axis.
+    pub yaw: f32,
+    /// Nod.
+    pub pitch: f32,
+    /// Tilt in the picture plane.
+    pub roll: f32,
+}
+
+/// What is known of a followed face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrackState {
+    /// Measured in this frame.
+    #[default]
+    Tracked,
+    /// Not measured in this frame: the last shape, coasting.
+    Lost,
+    /// Measured again after having been lost.
+    Reacquired,
+}
+
+/// One face in one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Face {
+    /// Stable over the life of the track; never reused in a run.
+    pub track: u64,
+    /// Followed, lost or just found again.
+    pub track_state: TrackState,
+    /// `[x0, y0, x1, y1]` around the landmarks, pixels.
+    pub bbox: [f32; 4],
+    /// The detector's score when the face was last detected, 0 to 1.
+    pub score: f32,
+    /// The landmark network's own belief that its crop shows a face, 0 to 1.
+    pub presence: f32,
+    /// Head rotation.
+    pub pose: Pose,
+    /// In the order of [`crate::landmarks`].
+    pub landmarks: [Landmark; COUNT],
+    /// In the order of [`crate::landmarks::REGIONS`]; surface temperature, degC.
+    pub region_c: [Result<f32, NoTemperature>; REGION_COUNT],
+    /// Surface temperature under each point, degC.
+    pub landmark_c: [Result<f32, NoTemperature>; COUNT],
+}
+
+/// Where the time of one frame went, microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Latency {
+    /// From capture to the start of inference.
+    pub queue: u64,
+    /// Inference: detection, landmarks, temperatures.
+    pub infer: u64,
+    /// From capture to publication.
+    pub total: u64,
+}
+
+/// The result of one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameResult {
+    /// Name of the source.
+    pub source: Arc<str>,
+    /// Sequence number of the frame the faces were found in.
+    pub seq: u64,
+    /// Capture time, monotonic.
+    pub captured: Nanos,
+    /// Capture time, nanoseconds since 1970 UTC.
+    pub captured_utc_ns: Option<i64>,
+    /// Frame width, pixels.
+    pub width: u32,
+    /// Frame height, pixels.
+    pub height: u32,
+    /// True where temperatures can be had.
+    pub radiometric: bool,
+    /// State of the picture.
+    pub state: State,
+    /// Faces by age of their track, oldest first.
+    pub faces: Vec<Face>,
+    /// Where the time went.
+    pub latency: Latency,
+    /// Frames lost so far, by reason.
+    pub dropped: DropCounts,
+}
+
+impl FrameResult {
+    /// An empty result for a source; holds room for `faces` faces without allocating.
+    pub fn new(source: Arc<str>, faces: usize) -> Self {
+        Self {
+            source,
+            seq: 0,
+            captured: Nanos::default(),
+            captured_utc_ns: None,
+            width: 0,
+            height: 0,
+            radiometric: false,
+            state: State::NoSignal,
+            faces: Vec::with_capacity(faces),
+            latency: Latency::default(),
+            dropped: DropCounts::default(),
+        }
+    }
+}

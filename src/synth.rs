@@ -1,0 +1,1 @@
+//! Renderer of synthetic thermal scenes with exact truth.
