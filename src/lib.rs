@@ -6,6 +6,7 @@
 //! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
 
 pub mod bench;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod eval;

@@ -1,6 +1,6 @@
 //! Values from several places, the later over the earlier, each remembering where it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -92,12 +92,17 @@ impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
         &self.keys
     }
 
-    /// Adds a TOML text whose lines have the origin `origin(line)`.
-    pub fn text(&mut self, text: &str, origin: &dyn Fn(usize) -> Origin) {
+    /// Adds a TOML text whose lines have the origin `origin(line)`; top-level tables in `skip` are
+    /// somebody else's.
+    pub fn text(&mut self, text: &str, skip: &[&str], origin: &dyn Fn(usize) -> Origin) {
         let line = |offset: usize| text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count() + 1;
         let (root, faults) = DeTable::parse_recoverable(text);
         if faults.is_empty() {
-            self.table("", root.into_inner(), &|offset| origin(line(offset)));
+            let mut root = root.into_inner();
+            for table in skip {
+                root.remove(*table);
+            }
+            self.table("", root, &|offset| origin(line(offset)));
         }
         for fault in faults {
             let at = fault.span().map_or(0, |s| s.start);
@@ -158,18 +163,16 @@ impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
     }
 
     fn out_of_range(&mut self, values: &C, check: &dyn Fn(&C) -> Vec<Error>) -> Vec<Error> {
-        let mut problems: Vec<Error> = Vec::new();
+        let (mut problems, mut told) = (Vec::new(), BTreeSet::new());
         let mut wrong = check(values);
         while !wrong.is_empty() {
             let mut reset = false;
             for e in wrong {
-                let origin = self.set.remove(e.subject()).map(|(_, origin)| origin);
-                reset |= origin.is_some();
-                if problems.iter().all(|p| p.subject() != e.subject() && !p.subject().ends_with(&format!(": {}", e.subject()))) {
-                    problems.push(match origin {
-                        Some(origin) => Error::new(e.act(), format_args!("{origin}: {}", e.subject()), e.message()),
-                        None => e,
-                    });
+                if let Some((_, origin)) = self.set.remove(e.subject()) {
+                    reset = true;
+                    problems.push(Error::new(e.act(), origin, &e));
+                } else if told.insert(e.subject().to_string()) {
+                    problems.push(e);
                 }
             }
             wrong = match self.read() {

@@ -58,7 +58,7 @@ fn range(c: &Sample) -> Vec<Error> {
 }
 
 fn file(layers: &mut Layers<Sample>, text: &str) {
-    layers.text(text, &|line| Origin::File("h.toml".into(), line));
+    layers.text(text, &[], &|line| Origin::File("h.toml".into(), line));
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -91,7 +91,7 @@ fn every_key_is_found_set_or_not() {
 #[test]
 fn later_layers_win_and_origins_are_kept() {
     let mut layers = Layers::<Sample>::new().unwrap();
-    layers.text("render.upscale = 2\nhttp.rate_hz = 3\n", &|line| Origin::Board("pi-4".into(), line));
+    layers.text("render.upscale = 2\nhttp.rate_hz = 3\n[about]\nx = 1\n", &["about"], &|line| Origin::Board("pi-4".into(), line));
     file(&mut layers, "[render]\nmin_c = 20\n\nupscale = 3\ntagged = { kind = \"counts\" }\n");
     layers.assign("--set", "render.palette=white_hot");
     layers.assign("--set", "http.listen=\"127.0.0.1:8090\"");
