@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// `heatmark bench` tells how much each stage allocates.
+#[global_allocator]
+static ALLOCATOR: heatmark::bench::alloc::Counting = heatmark::bench::alloc::Counting;
+
 fn main() -> ExitCode {
     heatmark::cli::run(std::env::args_os()).into()
 }

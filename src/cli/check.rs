@@ -53,7 +53,7 @@ fn show(base: &Base, changed: bool) -> Done {
     let rows: Vec<_> = entries
         .map(|e| {
             let value = e.value.as_ref().map_or("(not set)".to_string(), |v| shown(&e.path, v));
-            [e.path.clone(), "=".into(), value, format!("# {}", e.origin)]
+            [e.path.clone(), format!("= {value}"), format!("# {}", e.origin)]
         })
         .collect();
     print::out(&print::columns(&rows))

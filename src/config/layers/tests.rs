@@ -91,7 +91,9 @@ fn every_key_is_found_set_or_not() {
 #[test]
 fn later_layers_win_and_origins_are_kept() {
     let mut layers = Layers::<Sample>::new().unwrap();
-    layers.text("render.upscale = 2\nhttp.rate_hz = 3\n[about]\nx = 1\n", &["about"], &|line| Origin::Board("pi-4".into(), line));
+    layers.text("render.upscale = 2\nhttp.rate_hz = 3\n[about]\nx = 1\n", &["about"], &|line| {
+        Origin::Board("pi-4".into(), line)
+    });
     file(&mut layers, "[render]\nmin_c = 20\n\nupscale = 3\ntagged = { kind = \"counts\" }\n");
     layers.assign("--set", "render.palette=white_hot");
     layers.assign("--set", "http.listen=\"127.0.0.1:8090\"");
@@ -143,7 +145,10 @@ fn values_out_of_range_are_told_one_after_the_other() {
 #[test]
 fn a_table_and_a_value_are_not_confused() {
     assert_eq!(problems("render = 3"), ["h.toml:1: render: found 3, wanted a table [render]"]);
-    assert_eq!(problems("[render.upscale]\nx = 1"), ["h.toml:1: render.upscale: found { x = 1 }, wanted a whole number"]);
+    assert_eq!(
+        problems("[render.upscale]\nx = 1"),
+        ["h.toml:1: render.upscale: found { x = 1 }, wanted a whole number"]
+    );
 }
 
 #[test]
