@@ -1,5 +1,7 @@
 //! Networks. The only folder that names tract.
 
+pub mod region;
+
 use crate::error::Result;
 
 /// A network with one f32 input of fixed shape `[1, c, h, w]` and named f32 outputs.
