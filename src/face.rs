@@ -1,1 +1,203 @@
 //! Detect, follow, landmarks, pose, temperatures.
+//!
+//! [`Engine`] turns frames into faces: [`detector`] finds them, [`landmarker`] puts 70 points on each,
+//! [`follow`] keeps them apart over time, [`pose`] and [`temperature`] read what the points tell.
+
+pub mod decode;
+pub mod detector;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod follow;
+pub mod landmarker;
+pub mod pose;
+pub mod settings;
+pub mod shape;
+pub mod smooth;
+pub mod temperature;
+pub mod track;
+
+pub use settings::Settings;
+
+use self::decode::overlap;
+use self::detector::Detector;
+use self::follow::Follower;
+use self::landmarker::{Landmarker, Shape, around, size};
+use self::pose::Fit;
+use self::temperature::{Reader, Surface};
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::landmarks::{COUNT, REGION_COUNT};
+use crate::nn::{Build, Card, Model};
+use crate::radiometry::{self, Thermometer};
+use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
+
+/// Passes of the landmark network over each face of a still, after the first.
+const STILL_PASSES: usize = 2;
+
+/// Faces of one stream, or of stills.
+///
+/// Nothing is allocated per frame once the largest frame was seen and `FrameResult::faces` has room for
+/// [`Settings::max_faces`].
+pub struct Engine {
+    settings: Settings,
+    surface: radiometry::Settings,
+    presence: f32,
+    detector: Detector,
+    landmarker: Landmarker,
+    follower: Follower,
+    stills: Vec<(Shape, f32)>,
+}
+
+impl Engine {
+    /// Loads the models that `settings` name and checks them. `surface`: emissivity and reflection of skin.
+    pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
+        let (detector, landmarks) = (Model::find(&settings.detector)?, Model::find(&settings.landmarks)?);
+        let cards = (detector.card().clone(), landmarks.card().clone());
+        Self::with(settings, surface, (&cards.0, detector.into_build()), (&cards.1, landmarks.into_build()))
+    }
+
+    /// An engine of given networks.
+    pub fn with(
+        settings: &Settings,
+        surface: radiometry::Settings,
+        detector: (&Card, Build),
+        landmarks: (&Card, Build),
+    ) -> Result<Self> {
+        settings.validate()?;
+        let presence = settings.presence.unwrap_or(landmarks.0.decoding.threshold);
+        Ok(Self {
+            settings: settings.clone(),
+            surface,
+            presence,
+            detector: Detector::new(detector.0, detector.1, settings.score)?,
+            landmarker: Landmarker::new(landmarks.0, &landmarks.1)?,
+            follower: Follower::new(settings.clone(), presence),
+            stills: Vec::new(),
+        })
+    }
+
+    /// Builds what frames of this size need, so that the first frame is not late.
+    pub fn prepare(&mut self, width: usize, height: usize) -> Result<()> {
+        self.detector.prepare(width, height)
+    }
+
+    /// Follows the faces of a stream into its next frame and writes them to `result`, with the frame's
+    /// number, times, size and state; name, latency and drop counts are the caller's.
+    ///
+    /// Frames with a closed shutter are not looked at: faces coast. A stream that jumps in time or
+    /// changes its size starts anew; track numbers go on.
+    pub fn process(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
+        header(frame, result);
+        self.follower.step(frame, &mut self.detector, &mut self.landmarker)?;
+        let now = frame.meta.captured;
+        for t in &self.follower.tracks {
+            let (points, confidence) = t.shown(now);
+            let mut face = self.describe(frame, &points, &confidence, t.fit.as_ref());
+            (face.track, face.track_state, face.score, face.presence) = (t.id, t.state, t.score, t.shape.presence);
+            if t.state == TrackState::Lost {
+                // Where the shutter is closed or nothing is radiometric, that is the better reason.
+                let reason = self.reader(frame).refusal().unwrap_or(NoTemperature::Lost);
+                (face.landmark_c, face.region_c) = ([Err(reason); COUNT], [Err(reason); REGION_COUNT]);
+            }
+            result.faces.push(face);
+        }
+        Ok(())
+    }
+
+    /// Faces of a single picture: several scales, refined, unsmoothed; numbered from 1, strongest first.
+    pub fn infer_still(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
+        header(frame, result);
+        self.stills.clear();
+        for i in 0..self.detector.detect_still(frame)?.len() {
+            let face = self.detector.found()[i];
+            let crop = self.landmarker.crop_of(&face);
+            let Some(shape) = self.landmarker.refine(frame, &crop, STILL_PASSES)? else { continue };
+            if shape.presence.ge(&follow::entry(self.presence)) && follow::agrees(&shape, &face) {
+                self.stills.push((shape, face.score));
+            }
+        }
+        self.stills.sort_by(|a, b| (b.0.presence * b.1).total_cmp(&(a.0.presence * a.1)));
+        for i in 0..self.stills.len() {
+            let (shape, score) = self.stills[i];
+            let known = result.faces.iter().any(|f| overlap(f.bbox, shape.bbox) > 0.5);
+            if !known && result.faces.len() < self.settings.max_faces {
+                result.faces.push(self.still(frame, &shape, score, result.faces.len() as u64 + 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
+    /// network's answer is no shape.
+    pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
+        let crop = self.landmarker.crop(bbox, 0.0);
+        let Some(shape) = self.landmarker.refine(frame, &crop, STILL_PASSES)? else { return Ok(None) };
+        Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
+    }
+
+    /// Faces as the detector alone sees them, strongest first.
+    pub fn detect(&mut self, frame: &Frame) -> Result<&[decode::Detection]> {
+        self.detector.detect_still(frame)
+    }
+
+    fn still(&self, frame: &Frame, shape: &Shape, score: f32, track: u64) -> Face {
+        let fit = pose::fit(&shape.points, |i| shape.confidence[i]);
+        let face = self.describe(frame, &shape.points, &shape.confidence, fit.as_ref());
+        Face { track, score, presence: shape.presence, ..face }
+    }
+
+    fn reader<'a>(&self, frame: &'a Frame) -> Reader<'a> {
+        Reader {
+            frame,
+            thermometer: Thermometer::new(frame.format.signal, self.surface),
+            range_c: self.settings.range_c,
+            visible: self.settings.visible,
+        }
+    }
+
+    /// A face from its points.
+    fn describe(
+        &self,
+        frame: &Frame,
+        points: &[[f32; 2]; COUNT],
+        confidence: &[f32; COUNT],
+        fit: Option<&Fit>,
+    ) -> Face {
+        let bbox = around(points);
+        let size = size(bbox);
+        // A head that does not fit its points says nothing about what is turned away.
+        let trusted = fit.filter(|f| f.residual < 0.15 * size);
+        let surface = Surface { points, confidence, fit: trusted, size };
+        let reader = self.reader(frame);
+        Face {
+            track: 0,
+            track_state: TrackState::Tracked,
+            bbox,
+            score: 0.0,
+            presence: 0.0,
+            pose: fit.map(|f| f.pose).unwrap_or_default(),
+            landmarks: std::array::from_fn(|i| Landmark {
+                x: points[i][0],
+                y: points[i][1],
+                confidence: confidence[i],
+            }),
+            region_c: reader.regions(&surface),
+            landmark_c: reader.points(&surface),
+        }
+    }
+}
+
+/// Copies what a result says about its frame.
+fn header(frame: &Frame, result: &mut FrameResult) {
+    result.seq = frame.meta.seq;
+    result.captured = frame.meta.captured;
+    result.captured_utc_ns = frame.meta.captured_utc_ns;
+    result.width = frame.format.width;
+    result.height = frame.format.height;
+    result.radiometric = frame.format.signal.is_radiometric();
+    result.state = if frame.meta.ffc.spoils_temperature() { State::Ffc } else { State::Live };
+    result.faces.clear();
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod kernels;
 pub mod landmarks;
 pub mod nn;
+pub mod npy;
 pub mod pipeline;
 pub mod preprocess;
 pub mod radiometry;

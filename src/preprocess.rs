@@ -1,1 +1,336 @@
-//! To be written.
+//! What the networks see: a crop of the frame, resampled and stretched to [-1, 1].
+//!
+//! Training does exactly the same (`models/training/crop.py`); change both or neither.
+//!
+//! - Sampling: bilinear between pixel centres (the first is at 0.5, 0.5), coordinates clamped to the
+//!   frame. An output pixel is the mean of `k x k` samples on a regular grid inside it,
+//!   `k = clamp(ceil(scale - 0.01), 1, 6)` where `scale` is frame pixels per output pixel.
+//! - Range: of every second row and column of the result, sorted, the samples number
+//!   `floor(p (n - 1) + 0.5)` for the low and high percentile become
+//!   `x = clamp((v - low) / (high - low + floor), 0, 1) * 2 - 1`.
+//!
+//! Finite whatever the frame or crop: a constant picture becomes -1, a NaN coordinate reads pixel 0.
+
+use crate::frame::{Frame, Signal};
+use crate::nn::card::Input;
+
+/// A rotated square of the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Crop {
+    /// Centre, pixels from the left and the top.
+    pub centre: [f32; 2],
+    /// Half the side, pixels.
+    pub half: f32,
+    /// Rotation, radians, clockwise in the picture.
+    pub roll: f32,
+}
+
+impl Crop {
+    /// The crop for a face box `[x0, y0, x1, y1]`: its longer side times `factor`.
+    pub fn around(bbox: [f32; 4], factor: f32, roll: f32) -> Self {
+        let [x0, y0, x1, y1] = bbox;
+        Self { centre: [(x0 + x1) / 2.0, (y0 + y1) / 2.0], half: 0.5 * factor * (x1 - x0).max(y1 - y0), roll }
+    }
+
+    /// Crop units (-1 to 1 over the crop) to frame pixels.
+    pub fn to_frame(&self, [u, v]: [f32; 2]) -> [f32; 2] {
+        let (sin, cos) = self.roll.sin_cos();
+        let [x, y] = self.centre;
+        [x + self.half * (cos * u - sin * v), y + self.half * (sin * u + cos * v)]
+    }
+
+    /// Frame pixels to crop units: the inverse of [`Crop::to_frame`].
+    pub fn to_crop(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let (sin, cos) = self.roll.sin_cos();
+        let (x, y) = ((x - self.centre[0]) / self.half, (y - self.centre[1]) / self.half);
+        [cos * x + sin * y, cos * y - sin * x]
+    }
+}
+
+/// Where a whole frame lies in a detector input: scaled, aspect kept, centred.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Letterbox {
+    /// Frame pixels per input pixel.
+    pub scale: f32,
+    /// Frame position of the input's top left corner.
+    pub corner: [f32; 2],
+}
+
+impl Letterbox {
+    /// For a frame and an input, width x height each.
+    pub fn new(frame: (usize, usize), input: (usize, usize)) -> Self {
+        let (fw, fh, w, h) = (frame.0 as f32, frame.1 as f32, input.0.max(1) as f32, input.1.max(1) as f32);
+        let scale = (fw / w).max(fh / h);
+        Self { scale, corner: [fw / 2.0 - w / 2.0 * scale, fh / 2.0 - h / 2.0 * scale] }
+    }
+
+    /// Input pixels to frame pixels.
+    pub fn to_frame(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [self.corner[0] + x * self.scale, self.corner[1] + y * self.scale]
+    }
+
+    /// Frame pixels to input pixels.
+    pub fn to_input(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [(x - self.corner[0]) / self.scale, (y - self.corner[1]) / self.scale]
+    }
+}
+
+/// Makes network inputs; holds the scratch of the percentiles.
+#[derive(Debug, Default)]
+pub struct Preprocessor {
+    scratch: Vec<f32>,
+}
+
+impl Preprocessor {
+    /// Landmark input: `crop` of `frame` into `out` (`spec.width * spec.height` values, row-major).
+    pub fn crop(&mut self, frame: &Frame, crop: &Crop, spec: &Input, out: &mut [f32]) {
+        let (sin, cos) = crop.roll.sin_cos();
+        let scale = 2.0 * crop.half / spec.width.max(1) as f32;
+        let grid = Grid { centre: crop.centre, across: [cos * scale, sin * scale], scale };
+        resample(frame, &grid, spec.width, out);
+        self.stretch(out, spec.width, spec.percentiles, contrast_floor(frame.format.signal));
+    }
+
+    /// Detector input: the whole of `frame` into `out` of `width` columns; returns where it lies.
+    pub fn letterbox(&mut self, frame: &Frame, spec: &Input, width: usize, out: &mut [f32]) -> Letterbox {
+        let place = Letterbox::new((frame.width(), frame.height()), (width, out.len() / width.max(1)));
+        let centre = [frame.width() as f32 / 2.0, frame.height() as f32 / 2.0];
+        resample(frame, &Grid { centre, across: [place.scale, 0.0], scale: place.scale }, width, out);
+        self.stretch(out, width, spec.percentiles, contrast_floor(frame.format.signal));
+        place
+    }
+
+    /// Stretches `values` (rows of `width`) in place so that the percentiles (0 to 100) become -1 and 1.
+    fn stretch(&mut self, values: &mut [f32], width: usize, percentiles: [f32; 2], floor: f32) {
+        self.scratch.clear();
+        for row in values.chunks(width.max(1)).step_by(2) {
+            self.scratch.extend(row.iter().step_by(2));
+        }
+        let low = percentile(&mut self.scratch, percentiles[0]);
+        let high = percentile(&mut self.scratch, percentiles[1]);
+        let gain = 2.0 / (high - low + floor);
+        for v in values {
+            *v = ((*v - low) * gain).clamp(0.0, 2.0) - 1.0;
+        }
+    }
+}
+
+/// The contrast that is added to every range so that noise in a flat picture stays small: 0.2 K, or
+/// 8 raw counts, or 2 grey levels; in counts.
+pub fn contrast_floor(signal: Signal) -> f32 {
+    match signal {
+        Signal::Radiometric { kelvin_per_count, .. } if kelvin_per_count > 0.0 => 0.2 / kelvin_per_count,
+        Signal::Radiometric { .. } | Signal::Counts => 8.0,
+        Signal::Grey8 => 2.0,
+    }
+}
+
+/// The sample number `floor(p (n - 1) + 0.5)` in sorted order; 0 for no samples. Reorders `samples`.
+fn percentile(samples: &mut [f32], percent: f32) -> f32 {
+    let Some(last) = samples.len().checked_sub(1) else { return 0.0 };
+    let index = (f64::from(percent) / 100.0 * last as f64 + 0.5) as usize;
+    *samples.select_nth_unstable_by(index.min(last), f32::total_cmp).1
+}
+
+/// An output grid laid over the frame.
+struct Grid {
+    /// Frame position of the output's centre.
+    centre: [f32; 2],
+    /// Step in the frame per output column; a row's step is this turned by a right angle.
+    across: [f32; 2],
+    /// Length of the step.
+    scale: f32,
+}
+
+/// Samples per side of an output pixel that spans `scale` frame pixels.
+fn subsamples(scale: f32) -> usize {
+    ((scale - 0.01).ceil() as usize).clamp(1, 6)
+}
+
+/// Fills `out` (rows of `width`) from the frame.
+fn resample(frame: &Frame, grid: &Grid, width: usize, out: &mut [f32]) {
+    let (w, h) = (frame.width(), frame.height());
+    if width == 0 || w == 0 || h == 0 || frame.pixels.len() < w * h {
+        out.fill(0.0);
+        return;
+    }
+    let height = out.len() / width;
+    let k = subsamples(grid.scale);
+    let fine = 1.0 / k as f32;
+    let share = 1.0 / (k * k) as f32;
+    let [ax, ay] = grid.across;
+    for (i, row) in out.chunks_exact_mut(width).enumerate() {
+        for (j, value) in row.iter_mut().enumerate() {
+            let mut sum = 0.0;
+            for a in 0..k {
+                let v = i as f32 + (a as f32 + 0.5) * fine - height as f32 / 2.0;
+                for b in 0..k {
+                    let u = j as f32 + (b as f32 + 0.5) * fine - width as f32 / 2.0;
+                    sum += bilinear(&frame.pixels, w, h, [
+                        grid.centre[0] + ax * u - ay * v,
+                        grid.centre[1] + ay * u + ax * v,
+                    ]);
+                }
+            }
+            *value = sum * share;
+        }
+    }
+}
+
+/// Bilinear sample of `pixels` (`w` x `h`, neither zero) at frame position `(x, y)`, clamped to the frame.
+pub fn bilinear(pixels: &[u16], w: usize, h: usize, [x, y]: [f32; 2]) -> f32 {
+    // `max` before `min`: NaN becomes 0.
+    let x = (x - 0.5).max(0.0).min((w - 1) as f32);
+    let y = (y - 0.5).max(0.0).min((h - 1) as f32);
+    let (x0, y0) = (x as usize, y as usize);
+    let (x1, y1) = ((x0 + 1).min(w - 1), (y0 + 1).min(h - 1));
+    let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+    let at = |x: usize, y: usize| f32::from(pixels[y * w + x]);
+    let top = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
+    let bottom = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
+    top + (bottom - top) * fy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameFormat;
+
+    fn frame(width: u32, height: u32, signal: Signal, at: impl Fn(usize, usize) -> u16) -> Frame {
+        let mut f = Frame::new(FrameFormat { width, height, signal, rate_hz: 0.0 });
+        for y in 0..height as usize {
+            for x in 0..width as usize {
+                f.pixels[y * width as usize + x] = at(x, y);
+            }
+        }
+        f
+    }
+
+    fn spec(width: usize, height: usize, percentiles: [f32; 2]) -> Input {
+        Input { name: "input".into(), channels: 1, height, width, percentiles, crop_factor: Some(1.4) }
+    }
+
+    /// The definition written again, naively and in f64.
+    fn reference(f: &Frame, crop: &Crop, r: usize, tails: f64, floor: f64) -> Vec<f64> {
+        let (half, t) = (f64::from(crop.half), f64::from(crop.roll));
+        let k = ((2.0 * half / r as f64 - 0.01).ceil() as usize).clamp(1, 6);
+        let n = k * r;
+        let mut fine = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..n {
+                let (u, v) = ((j as f64 + 0.5) / n as f64 * 2.0 - 1.0, (i as f64 + 0.5) / n as f64 * 2.0 - 1.0);
+                let x = f64::from(crop.centre[0]) + half * (t.cos() * u - t.sin() * v) - 0.5;
+                let y = f64::from(crop.centre[1]) + half * (t.sin() * u + t.cos() * v) - 0.5;
+                let pick = |dx: f64, dy: f64| {
+                    let x = (x.floor() + dx).clamp(0.0, f.width() as f64 - 1.0) as usize;
+                    let y = (y.floor() + dy).clamp(0.0, f.height() as f64 - 1.0) as usize;
+                    f64::from(f.pixels[y * f.width() + x])
+                };
+                let (fx, fy) = (x - x.floor(), y - y.floor());
+                fine[i * n + j] = (pick(0.0, 0.0) * (1.0 - fx) + pick(1.0, 0.0) * fx) * (1.0 - fy)
+                    + (pick(0.0, 1.0) * (1.0 - fx) + pick(1.0, 1.0) * fx) * fy;
+            }
+        }
+        let block = |i: usize, j: usize| {
+            (0..k * k).map(|s| fine[(i * k + s / k) * n + j * k + s % k]).sum::<f64>() / (k * k) as f64
+        };
+        let coarse: Vec<f64> = (0..r * r).map(|p| block(p / r, p % r)).collect();
+        let mut sub: Vec<f64> = (0..r * r).filter(|p| p / r % 2 == 0 && p % r % 2 == 0).map(|p| coarse[p]).collect();
+        sub.sort_by(f64::total_cmp);
+        let pick = |p: f64| sub[(p * (sub.len() - 1) as f64 + 0.5).floor() as usize];
+        let (lo, hi) = (pick(tails), pick(1.0 - tails));
+        coarse.iter().map(|v| ((v - lo) / (hi - lo + floor)).clamp(0.0, 1.0) * 2.0 - 1.0).collect()
+    }
+
+    #[test]
+    fn crops_agree_with_the_definition_at_every_scale_and_rotation() {
+        let f = frame(160, 120, Signal::CENTIKELVIN, |x, y| {
+            29500 + (x * 7 + y * 3) as u16 + (x as u16 ^ y as u16) * 5 + ((x * 31 + y * 17) % 97) as u16
+        });
+        let mut p = Preprocessor::default();
+        for (half, roll) in [(6.0, 0.0), (20.0, 0.3), (48.0, -0.7), (49.0, 3.0), (100.0, 1.2), (700.0, 0.1)] {
+            let crop = Crop { centre: [71.3, 55.8], half, roll };
+            let mut out = vec![0.0; 96 * 96];
+            p.crop(&f, &crop, &spec(96, 96, [1.0, 99.0]), &mut out);
+            let want = reference(&f, &crop, 96, 0.01, 20.0);
+            let worst = out.iter().zip(&want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+            assert!(worst < 1e-3, "half {half} roll {roll}: {worst}");
+        }
+    }
+
+    #[test]
+    fn a_letterbox_keeps_the_aspect_and_repeats_the_border() {
+        // 80 x 40 into 160 x 120: scale 0.5, 20 input rows of border above and below.
+        let f = frame(80, 40, Signal::Counts, |x, y| (x * 100 + y * 10) as u16);
+        let mut out = vec![0.0; 160 * 120];
+        let place = Preprocessor::default().letterbox(&f, &spec(160, 120, [0.5, 99.5]), 160, &mut out);
+        assert_eq!((place.scale, place.corner), (0.5, [0.0, -10.0]));
+        assert_eq!(out[..160], out[19 * 160..20 * 160], "rows above the frame repeat its first row");
+        assert_ne!(out[20 * 160 + 80], out[30 * 160 + 80]);
+        let back = place.to_input(place.to_frame([33.0, 71.0]));
+        assert!((back[0] - 33.0).abs() < 1e-4 && (back[1] - 71.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn reduction_averages_instead_of_skipping() {
+        // One-pixel stripes vanish into their mean when reduced by two, wherever they fall.
+        let f = frame(320, 240, Signal::Counts, |x, _| if x % 2 == 0 { 1000 } else { 3000 });
+        let mut out = vec![0.0; 160 * 120];
+        let grid = Grid { centre: [160.0, 120.0], across: [2.0, 0.0], scale: 2.0 };
+        resample(&f, &grid, 160, &mut out);
+        assert!(out.iter().all(|v| (v - 2000.0).abs() < 1e-2));
+    }
+
+    #[test]
+    fn the_range_follows_percentiles_and_signal() {
+        let mut p = Preprocessor::default();
+        // 0..=99 on the subgrid of a 20 x 20 picture: percentiles 10 and 90 are samples 10 and 89.
+        let mut v: Vec<f32> = (0..400).map(|i| if i / 20 % 2 == 0 && i % 2 == 0 { 0.0 } else { 1e6 }).collect();
+        for (n, i) in (0..400).filter(|i| i / 20 % 2 == 0 && i % 2 == 0).enumerate() {
+            v[i] = n as f32;
+        }
+        p.stretch(&mut v, 20, [10.0, 90.0], 1.0);
+        assert_eq!(v[0], -1.0);
+        assert!((v[2 * 20] - -1.0).abs() < 1e-6, "sample 10 is the low end");
+        let top = v[16 * 20 + 18]; // sample 89
+        assert!((top - (79.0 / 80.0 * 2.0 - 1.0)).abs() < 1e-6, "{top}");
+        assert_eq!(v[1], 1.0, "what the subgrid misses is clamped");
+        assert_eq!(contrast_floor(Signal::CENTIKELVIN), 20.0);
+        assert_eq!(contrast_floor(Signal::Counts), 8.0);
+        assert_eq!(contrast_floor(Signal::Grey8), 2.0);
+    }
+
+    #[test]
+    fn nothing_finite_or_not_yields_a_nan() {
+        let mut p = Preprocessor::default();
+        for level in [0, 1, 30_000, u16::MAX] {
+            let f = frame(9, 7, Signal::CENTIKELVIN, |_, _| level);
+            for crop in [
+                Crop { centre: [4.0, 3.0], half: 3.0, roll: 0.0 },
+                Crop { centre: [f32::NAN, 3.0], half: 3.0, roll: 0.0 },
+                Crop { centre: [4.0, 3.0], half: f32::INFINITY, roll: 0.0 },
+                Crop { centre: [4.0, 3.0], half: f32::NAN, roll: f32::NAN },
+                Crop { centre: [1e30, -1e30], half: 0.0, roll: f32::INFINITY },
+            ] {
+                let mut out = vec![f32::NAN; 96 * 96];
+                p.crop(&f, &crop, &spec(96, 96, [1.0, 99.0]), &mut out);
+                assert!(out.iter().all(|&v| v == -1.0), "{level} {crop:?}");
+            }
+        }
+        let mut out = vec![f32::NAN; 4];
+        p.crop(&frame(0, 0, Signal::Counts, |_, _| 0), &Crop::default(), &spec(2, 2, [1.0, 99.0]), &mut out);
+        assert!(out.iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn crop_units_go_there_and_back() {
+        let crop = Crop::around([10.0, 20.0, 50.0, 70.0], 1.4, 0.4);
+        assert_eq!((crop.centre, crop.half), ([30.0, 45.0], 35.0));
+        for p in [[0.0, 0.0], [0.5, -0.9], [-1.0, 1.0]] {
+            let q = crop.to_crop(crop.to_frame(p));
+            assert!((p[0] - q[0]).abs() < 1e-5 && (p[1] - q[1]).abs() < 1e-5);
+        }
+        // Positive roll turns the crop's x axis downwards: clockwise in the picture.
+        assert!(crop.to_frame([1.0, 0.0])[1] > 45.0);
+    }
+}

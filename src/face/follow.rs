@@ -1,0 +1,232 @@
+//! Following: which measurement belongs to which face, when the detector is asked, what is lost.
+//!
+//! In every frame each track measures the crop that its last shape and motion predict. The detector
+//! runs when nothing is followed, on a schedule, and when a track is lost or doubted: its crop shows no
+//! face, or its shape jumped. A doubted shape counts only if the detector sees a face there.
+
+use std::time::Duration;
+
+use super::decode::{CANDIDATES, Detection, overlap};
+use super::detector::Detector;
+use super::landmarker::{Landmarker, Shape, centre, size};
+use super::settings::Settings;
+use super::track::Track;
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::result::TrackState;
+use crate::units::Nanos;
+
+/// A shape that lies further from its prediction than this (face sizes) is doubted.
+const JUMP: f32 = 0.35;
+
+/// Boxes that overlap by more are the same face.
+const SAME: f32 = 0.5;
+
+/// A detection belongs to the track it overlaps by at least this much.
+const BELONGS: f32 = 0.2;
+
+/// What a new face must have in presence above what a followed one needs.
+const ENTRY: f32 = 0.2;
+
+/// Gaps in the stream longer than this end every track.
+const GAP: Duration = Duration::from_secs(2);
+
+/// The tracks of one stream.
+pub struct Follower {
+    settings: Settings,
+    presence: f32,
+    /// Oldest first.
+    pub tracks: Vec<Track>,
+    detections: Vec<Detection>,
+    next_id: u64,
+    /// Time and size of the last frame.
+    last: Option<(Nanos, (usize, usize))>,
+    detected: Option<Nanos>,
+}
+
+impl Follower {
+    /// Follows nothing yet. `presence`: what a followed face needs.
+    pub fn new(settings: Settings, presence: f32) -> Self {
+        let tracks = Vec::with_capacity(settings.max_faces);
+        let detections = Vec::with_capacity(CANDIDATES);
+        Self { settings, presence, tracks, detections, next_id: 1, last: None, detected: None }
+    }
+
+    /// Presence that a new face needs.
+    pub fn entry(&self) -> f32 {
+        entry(self.presence)
+    }
+
+    /// Brings the tracks up to `frame`.
+    pub fn step(&mut self, frame: &Frame, detector: &mut Detector, landmarker: &mut Landmarker) -> Result<()> {
+        let now = frame.meta.captured;
+        let dt = self.advance(frame);
+        if frame.meta.ffc.hides_scene() {
+            self.tracks.iter_mut().for_each(|t| t.pause(dt));
+            return Ok(());
+        }
+        self.measure(frame, now, landmarker)?;
+        if self.due(now) {
+            self.detected = Some(now);
+            self.detections.clear();
+            self.detections.extend_from_slice(detector.detect(frame)?);
+            self.claim(now);
+            self.enter(frame, now, landmarker)?;
+        }
+        for t in &mut self.tracks {
+            if t.doubted {
+                t.fresh = None;
+            }
+        }
+        self.part(now);
+        let lost = Duration::from_millis(self.settings.lost_ms.into());
+        self.tracks.iter_mut().for_each(|t| t.settle(now));
+        self.tracks.retain(|t| t.state != TrackState::Lost || now.since(t.seen) <= lost);
+        Ok(())
+    }
+
+    /// Time since the last frame; forgets every track where the stream is not the same any more.
+    fn advance(&mut self, frame: &Frame) -> Duration {
+        let now = frame.meta.captured;
+        let size = (frame.width(), frame.height());
+        let (then, old) = self.last.replace((now, size)).unwrap_or((now, size));
+        let dt = now.since(then);
+        if old != size || now < then || dt > GAP {
+            self.tracks.clear();
+            self.detected = None;
+        }
+        dt
+    }
+
+    /// Measures every track where it should be.
+    fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
+        for t in &mut self.tracks {
+            let crop = landmarker.crop(t.expected(now), t.shape.roll);
+            t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
+            t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
+            if t.doubted && let Some(s) = t.fresh {
+                // The crop was off; what a centred crop says is worth more.
+                let crop = landmarker.crop(s.bbox, s.roll);
+                t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
+                t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the detector runs in this frame.
+    fn due(&self, now: Nanos) -> bool {
+        let passed = |ms: u32| self.detected.is_none_or(|then| now.since(then) >= Duration::from_millis(ms.into()));
+        let sure = self.tracks.iter().filter(|t| t.fresh.is_some() && !t.doubted).count();
+        if self.tracks.iter().any(|t| t.fresh.is_some() && t.doubted) {
+            return true;
+        }
+        // The frame in which a face gets lost asks at once; after that the search interval holds.
+        if self.tracks.iter().any(|t| t.fresh.is_none() && t.state != TrackState::Lost) {
+            return true;
+        }
+        if sure < self.tracks.len() || sure == 0 {
+            return passed(self.settings.search_every_ms);
+        }
+        sure < self.settings.max_faces && passed(self.settings.detect_every_ms)
+    }
+
+    /// Takes from the detections those that belong to measured tracks.
+    fn claim(&mut self, now: Nanos) {
+        let tracks = &mut self.tracks;
+        self.detections.retain(|d| {
+            let affinity = |t: &Track| t.fresh.map_or(0.0, |s| overlap(s.bbox, d.bbox));
+            let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
+            let Some(t) = best.filter(|t| affinity(t) >= BELONGS) else { return true };
+            t.score = d.score;
+            // A doubted shape is accepted only where the detector puts the face too.
+            t.doubted &= affinity(t) < SAME && t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
+            false
+        });
+    }
+
+    /// Measures the detections that nobody claimed: lost faces that are back, and new ones.
+    fn enter(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
+        let mut tries = self.settings.max_faces;
+        for i in 0..self.detections.len() {
+            let face = self.detections[i];
+            if tries == 0 {
+                break;
+            }
+            let lost = self.tracks.iter().any(|t| t.fresh.is_none() || t.doubted);
+            if self.tracks.len() >= self.settings.max_faces && !lost {
+                break;
+            }
+            tries -= 1;
+            let crop = landmarker.crop_of(&face);
+            let Some(shape) = landmarker.refine(frame, &crop, 1)? else { continue };
+            if !shape.presence.ge(&self.entry()) || !agrees(&shape, &face) {
+                continue;
+            }
+            let taken = |t: &Track| !t.doubted && t.fresh.is_some_and(|s| overlap(s.bbox, shape.bbox) > SAME);
+            if !self.tracks.iter().any(taken) {
+                self.admit(shape, face.score, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a shape to the lost track it fits best, or to a new one.
+    fn admit(&mut self, shape: Shape, score: f32, now: Nanos) {
+        let free = |t: &Track| t.fresh.is_none() || t.doubted;
+        let best = self
+            .tracks
+            .iter_mut()
+            .filter(|t| free(t) && t.plausible(&shape, now))
+            .min_by(|a, b| a.surprise(&shape, now).total_cmp(&b.surprise(&shape, now)));
+        if let Some(t) = best {
+            (t.fresh, t.doubted, t.score) = (Some(shape), false, score);
+            return;
+        }
+        if self.tracks.len() >= self.settings.max_faces {
+            // A face that is there counts more than one that was; the one lost longest goes.
+            let Some(i) = (0..self.tracks.len())
+                .filter(|&i| free(&self.tracks[i]))
+                .min_by_key(|&i| self.tracks[i].seen)
+            else {
+                return;
+            };
+            self.tracks.remove(i);
+        }
+        self.tracks.push(Track::new(self.next_id, shape, score, now, self.settings.smooth));
+        self.next_id += 1;
+    }
+
+    /// Where two tracks measured the same face, the one that had to jump further lets go.
+    fn part(&mut self, now: Nanos) {
+        for i in 0..self.tracks.len() {
+            for j in 0..i {
+                let (Some(a), Some(b)) = (self.tracks[j].fresh, self.tracks[i].fresh) else { continue };
+                let apart = {
+                    let (p, q) = (a.centre(), b.centre());
+                    (p[0] - q[0]).hypot(p[1] - q[1]) > 0.3 * a.size().min(b.size())
+                };
+                if overlap(a.bbox, b.bbox) <= SAME && apart {
+                    continue;
+                }
+                let older = self.tracks[j].surprise(&a, now);
+                let younger = self.tracks[i].surprise(&b, now);
+                // Between equals the older one stays.
+                let loser = if older > younger + 0.1 { j } else { i };
+                self.tracks[loser].fresh = None;
+            }
+        }
+    }
+}
+
+/// Presence that a new face needs, given what a followed one needs.
+pub fn entry(presence: f32) -> f32 {
+    (presence + ENTRY).min((1.0 + presence) / 2.0)
+}
+
+/// True where the shape is at the place the detector meant.
+pub fn agrees(shape: &Shape, face: &Detection) -> bool {
+    let (a, b) = (shape.centre(), centre(face.bbox));
+    let (small, large) = (shape.size().min(size(face.bbox)), shape.size().max(size(face.bbox)));
+    (a[0] - b[0]).hypot(a[1] - b[1]) < 0.6 * large && small > 0.4 * large
+}

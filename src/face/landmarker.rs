@@ -1,0 +1,218 @@
+//! A crop of the frame to 70 points with confidences.
+
+use super::decode::{self, CropPoints, DecodePoints, Detection};
+use super::pose;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::landmarks::COUNT;
+use crate::nn::card::{Card, Decoding, Input, Task};
+use crate::nn::{Build, Network};
+use crate::preprocess::{Crop, Preprocessor};
+
+/// Confidence means: within this share of the face size.
+pub const NEAR: f32 = 0.05;
+
+/// Landmarks as measured in one frame, frame pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shape {
+    /// Positions.
+    pub points: [[f32; 2]; COUNT],
+    /// Probability of lying within [`NEAR`] of the face size.
+    pub confidence: [f32; COUNT],
+    /// Scale of the error of each point, pixels ([`decode::within`]).
+    pub spread: [f32; COUNT],
+    /// Belief that this is a face, 0 to 1.
+    pub presence: f32,
+    /// Box around the points.
+    pub bbox: [f32; 4],
+    /// Roll of the head in the picture, radians, clockwise.
+    pub roll: f32,
+}
+
+impl Shape {
+    /// Square root of the box area, pixels.
+    pub fn size(&self) -> f32 {
+        size(self.bbox)
+    }
+
+    /// Centre of the box.
+    pub fn centre(&self) -> [f32; 2] {
+        centre(self.bbox)
+    }
+}
+
+/// Square root of the area of a box.
+pub fn size([x0, y0, x1, y1]: [f32; 4]) -> f32 {
+    ((x1 - x0).max(0.0) * (y1 - y0).max(0.0)).sqrt()
+}
+
+/// Centre of a box.
+pub fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
+    [(x0 + x1) / 2.0, (y0 + y1) / 2.0]
+}
+
+/// The box around points.
+pub fn around(points: &[[f32; 2]; COUNT]) -> [f32; 4] {
+    points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, p| {
+        [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])]
+    })
+}
+
+/// The landmark network with its input.
+pub struct Landmarker {
+    network: Box<dyn Network>,
+    spec: Input,
+    factor: f32,
+    constants: Decoding,
+    decode: DecodePoints,
+    preprocess: Preprocessor,
+    input: Vec<f32>,
+    raw: CropPoints,
+}
+
+impl Landmarker {
+    /// A landmark network from its card and a maker of networks.
+    pub fn new(card: &Card, build: &Build) -> Result<Self> {
+        let (Task::Landmarks, Some(factor)) = (card.task, card.input.crop_factor) else {
+            return Err(Error::fix(&card.name, format!("is a {:?} model, wanted landmarks", card.task)));
+        };
+        let decode = decode::landmarker(card)?;
+        let network = build(card.input.height, card.input.width)?;
+        let input = vec![0.0; network.input_shape().iter().product()];
+        Ok(Self {
+            network,
+            spec: card.input.clone(),
+            factor,
+            constants: card.decoding.clone(),
+            decode,
+            preprocess: Preprocessor::default(),
+            input,
+            raw: CropPoints::default(),
+        })
+    }
+
+    /// The crop for a face box and roll (radians).
+    pub fn crop(&self, bbox: [f32; 4], roll: f32) -> Crop {
+        Crop::around(bbox, self.factor, roll)
+    }
+
+    /// The crop for a detection, rolled by its five points.
+    pub fn crop_of(&self, face: &Detection) -> Crop {
+        let [right, left, _, mouth_right, mouth_left] = face.points;
+        let eyes = [left[0] - right[0], left[1] - right[1]];
+        // In profile the eyes fall together; the line from eyes to mouth then tells more.
+        let down = [
+            (mouth_right[0] + mouth_left[0] - right[0] - left[0]) / 2.0,
+            (mouth_right[1] + mouth_left[1] - right[1] - left[1]) / 2.0,
+        ];
+        // A vector pointing down the face, turned by a right angle, points along the eyes.
+        let along = [eyes[0] + down[1], eyes[1] - down[0]];
+        let roll = if along[0].hypot(along[1]) > 0.1 * size(face.bbox) { along[1].atan2(along[0]) } else { 0.0 };
+        self.crop(face.bbox, roll)
+    }
+
+    /// Measures a crop; `None` where the network's answer is no shape at all.
+    pub fn measure(&mut self, frame: &Frame, crop: &Crop) -> Result<Option<Shape>> {
+        if !(crop.half > 0.5 && crop.half < 1e5) || !crop.centre.iter().all(|v| v.is_finite()) {
+            return Ok(None);
+        }
+        self.preprocess.crop(frame, crop, &self.spec, &mut self.input);
+        self.network.run(&self.input)?;
+        if !(self.decode)(self.network.as_ref(), &self.constants, &mut self.raw) {
+            return Ok(None);
+        }
+        let points = self.raw.points.map(|p| crop.to_frame(p));
+        let bbox = around(&points);
+        let size = size(bbox);
+        if !(size > 1.0) {
+            return Ok(None);
+        }
+        let presence = self.raw.presence;
+        let spread = self.raw.spread.map(|b| b * crop.half);
+        let confidence = spread.map(|b| decode::within(NEAR * size, b) * presence);
+        let roll = roll(&points, &confidence, size).unwrap_or(crop.roll);
+        Ok(Some(Shape { points, confidence, spread, presence, bbox, roll }))
+    }
+
+    /// Measures a crop, then `passes` times the crop that the last shape asks for; the last shape counts.
+    pub fn refine(&mut self, frame: &Frame, crop: &Crop, passes: usize) -> Result<Option<Shape>> {
+        let Some(mut shape) = self.measure(frame, crop)? else { return Ok(None) };
+        for _ in 0..passes {
+            let Some(next) = self.measure(frame, &self.crop(shape.bbox, shape.roll))? else { return Ok(None) };
+            shape = next;
+        }
+        Ok(Some(shape))
+    }
+}
+
+/// Roll of a shape: the line between the eyes; in profile, where that is short, the fitted head's.
+fn roll(points: &[[f32; 2]; COUNT], confidence: &[f32; COUNT], size: f32) -> Option<f32> {
+    let eye = |first: usize, pupil: usize| {
+        let sum = points[first..first + 6].iter().fold(points[pupil], |s, p| [s[0] + p[0], s[1] + p[1]]);
+        [sum[0] / 7.0, sum[1] / 7.0]
+    };
+    let (right, left) = (eye(36, 68), eye(42, 69));
+    let line = [left[0] - right[0], left[1] - right[1]];
+    if line[0].hypot(line[1]) > 0.25 * size {
+        return Some(line[1].atan2(line[0]));
+    }
+    pose::fit(points, |i| confidence[i]).map(|f| f.pose.roll.to_radians())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::fake;
+    use crate::result::Pose;
+
+    #[test]
+    fn a_rolled_head_gets_a_rolled_crop() {
+        for yaw in [0.0, 40.0, 80.0, -80.0] {
+            for roll_deg in [-50.0f32, 0.0, 30.0] {
+                let p = pose::project(Pose { yaw, pitch: 0.0, roll: roll_deg }, 4.0, [80.0, 60.0]);
+                let found = roll(&p, &[1.0; COUNT], size(around(&p))).unwrap().to_degrees();
+                assert!((found - roll_deg).abs() < 1.0, "yaw {yaw} roll {roll_deg}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn five_points_tell_the_roll_in_front_and_in_profile() {
+        let world = fake::World::default();
+        let l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
+        for yaw in [0.0, 70.0, -70.0] {
+            let p = pose::project(Pose { yaw, pitch: 0.0, roll: 25.0 }, 4.0, [80.0, 60.0]);
+            let points = [p[68], p[69], p[30], p[48], p[54]];
+            let d = Detection { bbox: around(&p), points, score: 1.0 };
+            let found = l.crop_of(&d).roll.to_degrees();
+            assert!((found - 25.0).abs() < 15.0, "yaw {yaw}: {found}");
+        }
+        let flat = Detection { bbox: [0.0, 0.0, 40.0, 50.0], ..Detection::default() };
+        assert_eq!(l.crop_of(&flat).roll, 0.0);
+    }
+
+    #[test]
+    fn a_second_pass_centres_a_poor_crop() {
+        let world = fake::World::default();
+        let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
+        let frame = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
+        let poor = l.crop([70.0, 50.0, 110.0, 90.0], 0.0);
+        let shape = l.refine(&frame, &poor, 1).unwrap().unwrap();
+        let c = shape.centre();
+        assert!((c[0] - 80.0).abs() < 1.5 && (c[1] - 60.0).abs() < 1.5, "{c:?}");
+        assert!(shape.presence > 0.9 && (shape.size() - 40.0).abs() < 4.0);
+    }
+
+    #[test]
+    fn nonsense_is_no_shape() {
+        let world = fake::World::default();
+        let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
+        let frame = fake::frame(160, 120, &[]);
+        for half in [f32::NAN, 0.0, -3.0, f32::INFINITY] {
+            let crop = Crop { centre: [1.0, 1.0], half, roll: 0.0 };
+            assert_eq!(l.measure(&frame, &crop).unwrap(), None);
+        }
+        world.speak_nonsense(true);
+        assert_eq!(l.measure(&frame, &l.crop([60.0, 40.0, 100.0, 80.0], 0.0)).unwrap(), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! What can be configured about faces.
+
+use serde::{Deserialize, Serialize};
+
+use super::smooth;
+use crate::error::{Error, Result};
+
+/// Settings of detection, following and temperatures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Detector: a built-in model, or the path of a model card (ending in `.toml`).
+    pub detector: String,
+    /// Landmark network: a built-in model, or the path of a model card.
+    pub landmarks: String,
+    /// Most faces followed at once, 1 to 16; bounds the time per frame.
+    pub max_faces: usize,
+    /// How often new faces are looked for while some are followed, ms; 0 looks in every frame.
+    pub detect_every_ms: u32,
+    /// How often faces are looked for while none is followed or one is lost, ms; 0 looks in every frame.
+    pub search_every_ms: u32,
+    /// Lowest detector score, 0 to 1; absent takes the model card's.
+    pub score: Option<f32>,
+    /// Presence below which a followed face counts as lost, 0 to 1; absent takes the model card's. A new
+    /// face needs 0.2 more, so that a doubtful one does not come and go.
+    pub presence: Option<f32>,
+    /// How long a lost face keeps its identity, ms, 0 to 10000. Shutter calibration does not count.
+    pub lost_ms: u32,
+    /// Smoothing of the landmarks.
+    pub smooth: smooth::Settings,
+    /// Confidence below which a point counts as hidden and has no temperature, 0 to 1.
+    pub visible: f32,
+    /// Temperatures the sensor can measure, degC: lowest, highest. Readings outside are reported as saturated.
+    pub range_c: [f32; 2],
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            detector: "face-detector".into(),
+            landmarks: "face-landmarks-small".into(),
+            max_faces: 4,
+            detect_every_ms: 500,
+            search_every_ms: 0,
+            score: None,
+            presence: None,
+            lost_ms: 1000,
+            smooth: smooth::Settings::default(),
+            visible: 0.25,
+            // Lepton 3.5: down to -10 degC in high gain, up to 450 degC in low gain (datasheet, "scene
+            // dynamic range"); some headroom below for other cores.
+            range_c: [-40.0, 450.0],
+        }
+    }
+}
+
+impl Settings {
+    /// Fix: a value out of its range, named.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |key: &str, found: String, wanted: &str| {
+            Err(Error::fix(format!("face.{key}"), format!("is {found}, wanted {wanted}")))
+        };
+        let unit = 0.0..=1.0;
+        if !(1..=16).contains(&self.max_faces) {
+            return bad("max_faces", self.max_faces.to_string(), "1 to 16");
+        }
+        if self.lost_ms > 10_000 {
+            return bad("lost_ms", self.lost_ms.to_string(), "0 to 10000");
+        }
+        for (key, value) in [("score", self.score), ("presence", self.presence), ("visible", Some(self.visible))] {
+            if let Some(v) = value.filter(|v| !unit.contains(v)) {
+                return bad(key, v.to_string(), "0 to 1");
+            }
+        }
+        let [low, high] = self.range_c;
+        if !(-273.15 <= low && low < high && high <= 3000.0) {
+            return bad("range_c", format!("[{low}, {high}]"), "-273.15 <= low < high <= 3000");
+        }
+        self.smooth.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_wrong_values_are_named() {
+        Settings::default().validate().unwrap();
+        let read = |text: &str| toml::from_str::<Settings>(text);
+        for (text, says) in [
+            ("max_faces = 0", "max_faces"),
+            ("presence = 1.5", "presence"),
+            ("visible = nan", "visible"),
+            ("range_c = [50.0, 10.0]", "range_c"),
+            ("lost_ms = 60000", "lost_ms"),
+            ("smooth = { min_cutoff_hz = 0.0 }", "min_cutoff_hz"),
+        ] {
+            let e = read(text).unwrap().validate().unwrap_err().to_string();
+            assert!(e.contains(says), "{e}");
+        }
+        assert!(read("max_face = 1").is_err(), "unknown keys are errors");
+        assert!(read("smooth = { beta_hz = 1.0 }").is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! One followed face: its identity, its motion, its smoothed shape.
+
+use std::time::Duration;
+
+use super::landmarker::{Shape, around, size};
+use super::pose::{self, Fit};
+use super::smooth::{self, OneEuro};
+use crate::landmarks::COUNT;
+use crate::result::TrackState;
+use crate::units::Nanos;
+
+/// Time constant with which a prediction trusts the last velocity, seconds: heads stop and turn back.
+const COAST: f32 = 0.3;
+
+/// Share of the face size that a prediction moves the crop by at most.
+const REACH: f32 = 0.5;
+
+/// Time in which the confidence of a coasting shape halves, seconds.
+const FADE: f32 = 0.2;
+
+/// A followed face.
+pub struct Track {
+    /// Its number; never used again in a run.
+    pub id: u64,
+    /// As published.
+    pub state: TrackState,
+    /// The detector's last score.
+    pub score: f32,
+    /// The last measurement, unsmoothed; the crop follows this.
+    pub shape: Shape,
+    /// When it was taken.
+    pub seen: Nanos,
+    /// The measurement of the current frame, until it is accepted.
+    pub fresh: Option<Shape>,
+    /// True where `fresh` counts only if the detector agrees.
+    pub doubted: bool,
+    /// The head fitted to the smoothed points.
+    pub fit: Option<Fit>,
+    /// Smoothed points, frame pixels.
+    pub points: [[f32; 2]; COUNT],
+    /// Pixels per second.
+    velocity: [f32; 2],
+    filter: OneEuro,
+}
+
+impl Track {
+    /// A track from its first measurement, which is accepted by [`Track::settle`].
+    pub fn new(id: u64, shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings) -> Self {
+        Self {
+            id,
+            state: TrackState::Tracked,
+            score,
+            shape,
+            seen: now,
+            fresh: Some(shape),
+            doubted: false,
+            fit: None,
+            points: shape.points,
+            velocity: [0.0; 2],
+            filter: OneEuro::new(smooth),
+        }
+    }
+
+    /// How far the face is expected to have moved since it was seen, pixels.
+    pub fn drift(&self, now: Nanos) -> [f32; 2] {
+        let elapsed = now.since(self.seen).as_secs_f32();
+        let reach = REACH * self.shape.size();
+        // The integral of a velocity that decays with time constant COAST.
+        let t = COAST * (1.0 - (-elapsed / COAST).exp());
+        let [x, y] = self.velocity.map(|v| v * t);
+        let share = (reach / x.hypot(y).max(1e-6)).min(1.0);
+        [x * share, y * share]
+    }
+
+    /// The box expected now.
+    pub fn expected(&self, now: Nanos) -> [f32; 4] {
+        let [dx, dy] = self.drift(now);
+        let [x0, y0, x1, y1] = self.shape.bbox;
+        [x0 + dx, y0 + dy, x1 + dx, y1 + dy]
+    }
+
+    /// Distance of a shape from what was expected: centre distance and log of the size ratio, in face sizes.
+    pub fn surprise(&self, shape: &Shape, now: Nanos) -> f32 {
+        let [dx, dy] = self.drift(now);
+        let (a, b) = (self.shape.centre(), shape.centre());
+        let own = self.shape.size().max(1e-3);
+        let ratio = (shape.size().max(1e-3) / own).ln().abs();
+        (b[0] - a[0] - dx).hypot(b[1] - a[1] - dy) / own + ratio
+    }
+
+    /// True where a lost face could have got to this shape by now.
+    pub fn plausible(&self, shape: &Shape, now: Nanos) -> bool {
+        let elapsed = now.since(self.seen).as_secs_f32();
+        let ratio = shape.size() / self.shape.size().max(1e-3);
+        let (a, b) = (self.shape.centre(), shape.centre());
+        let distance = (b[0] - a[0]).hypot(b[1] - a[1]) / self.shape.size().max(shape.size()).max(1e-3);
+        // Heads walk by at up to some two face sizes a second at the distances in question.
+        (0.5..=2.0).contains(&ratio) && distance < 0.75 + 2.0 * elapsed
+    }
+
+    /// Lets time pass that does not count as lost (the shutter hides the scene).
+    pub fn pause(&mut self, dt: Duration) {
+        self.seen = self.seen + dt;
+        self.state = TrackState::Lost;
+        self.fresh = None;
+        self.velocity = [0.0; 2];
+    }
+
+    /// Takes the fresh measurement, or counts the face as lost in this frame.
+    pub fn settle(&mut self, now: Nanos) {
+        self.doubted = false;
+        let Some(shape) = self.fresh.take() else {
+            self.state = TrackState::Lost;
+            return;
+        };
+        let dt = now.since(self.seen).as_secs_f32();
+        if self.state == TrackState::Lost {
+            // What happened meanwhile is unknown: neither speed nor smoothing may bridge it.
+            self.state = TrackState::Reacquired;
+            self.filter.reset();
+            self.velocity = [0.0; 2];
+        } else {
+            self.state = TrackState::Tracked;
+            if dt > 0.0 {
+                let (a, b) = (self.shape.centre(), shape.centre());
+                for k in 0..2 {
+                    self.velocity[k] += 0.5 * ((b[k] - a[k]) / dt - self.velocity[k]);
+                }
+            }
+        }
+        self.points = self.filter.apply(&shape.points, shape.size(), dt);
+        self.fit = pose::fit(&self.points, |i| shape.confidence[i]);
+        self.shape = shape;
+        self.seen = now;
+    }
+
+    /// The points to publish, and their confidences.
+    pub fn shown(&self, now: Nanos) -> ([[f32; 2]; COUNT], [f32; COUNT]) {
+        if self.state != TrackState::Lost {
+            return (self.points, self.shape.confidence);
+        }
+        let [dx, dy] = self.drift(now);
+        let fade = 0.5f32.powf(now.since(self.seen).as_secs_f32() / FADE);
+        (self.points.map(|[x, y]| [x + dx, y + dy]), self.shape.confidence.map(|c| c * fade))
+    }
+
+    /// Square root of the area of the box around the smoothed points, pixels.
+    pub fn size(&self) -> f32 {
+        size(around(&self.points))
+    }
+}

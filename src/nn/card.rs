@@ -1,0 +1,237 @@
+//! The model card: what a model is for, where it came from, how it is fed and read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What a model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Whole frame to face boxes.
+    Detector,
+    /// Crop of a face to landmarks.
+    Landmarks,
+    /// Template and search regions of two modalities to a box.
+    Tracker,
+}
+
+/// How the input is made ([`crate::preprocess`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Name in the ONNX graph.
+    pub name: String,
+    /// Channels; 1 for thermal.
+    pub channels: usize,
+    /// Rows. A fully convolutional model may be built for other sizes too.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Percentiles (0 to 100) of the input that become -1 and 1.
+    pub percentiles: [f32; 2],
+    /// Side of a landmark crop over the longer side of the face box; absent for detectors.
+    #[serde(default)]
+    pub crop_factor: Option<f32>,
+}
+
+/// One output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Name in the ONNX graph.
+    pub name: String,
+    /// Extents at the card's input size.
+    pub shape: Vec<usize>,
+}
+
+/// Constants of the decoding function; each has the value of the shipped training as its default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Decoding {
+    /// Lowest detector score, or lowest presence at which a crop counts as a face; 0 to 1.
+    pub threshold: f32,
+    /// Overlap (intersection over union) above which the weaker of two detections is dropped; 0 to 1.
+    pub nms_iou: f32,
+    /// Factor on the predicted error of every landmark, fitted on held-out data; above 0.
+    pub spread: f32,
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self { threshold: 0.3, nms_iou: 0.4, spread: 1.0 }
+    }
+}
+
+/// The golden file: input and outputs as consecutive `.npy` arrays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// File beside the card: the input (f32, or u8 standing for `v / 127.5 - 1`), then every output
+    /// in the card's order (f32).
+    pub file: String,
+    /// Largest absolute difference allowed, as a share of the largest absolute value of the output.
+    #[serde(default = "golden_tolerance")]
+    pub tolerance: f32,
+}
+
+fn golden_tolerance() -> f32 {
+    1e-3
+}
+
+/// A parsed, checked card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Name of the model, and of its files.
+    pub name: String,
+    /// What it does.
+    pub task: Task,
+    /// One sentence.
+    #[serde(default)]
+    pub description: String,
+    /// The ONNX file beside the card.
+    pub file: String,
+    /// SHA-256 of the ONNX file, lower-case hexadecimal.
+    pub sha256: String,
+    /// SPDX expression.
+    pub licence: String,
+    /// Name of the decoding function ([`crate::face::decode`]).
+    pub decode: String,
+    /// How the input is made.
+    pub input: Input,
+    /// The outputs, in the order in which the decoding function reads them.
+    pub outputs: Vec<Output>,
+    /// Constants of the decoding function.
+    #[serde(default)]
+    pub decoding: Decoding,
+    /// What the self-check compares with; shipped models always have one.
+    #[serde(default)]
+    pub golden: Option<Golden>,
+    /// How the model came about: data, seeds, steps. Free form.
+    #[serde(default)]
+    pub training: toml::Table,
+    /// Measured numbers. Free form; synthetic tests say so in their key.
+    #[serde(default)]
+    pub metrics: toml::Table,
+}
+
+/// Largest input side a card may ask for, pixels.
+const MAX_SIDE: usize = 4096;
+
+impl Card {
+    /// Parses and checks a card. `subject` names it in errors; unknown keys are refused.
+    pub fn parse(text: &str, subject: &str) -> Result<Self> {
+        let card: Card =
+            toml::from_str(text).map_err(|e| Error::fix(subject, "not a model card").because(e.to_string()))?;
+        card.check().map_err(|what| Error::fix(subject, what))?;
+        Ok(card)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let i = &self.input;
+        if self.name.is_empty() || self.outputs.is_empty() {
+            return Err("name and outputs must not be empty".into());
+        }
+        // The card may only name files beside itself.
+        for file in std::iter::once(&self.file).chain(self.golden.as_ref().map(|g| &g.file)) {
+            if file.is_empty() || file.contains(['/', '\\']) || file == ".." {
+                return Err(format!("file {file:?} must be a plain file name beside the card"));
+            }
+        }
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(format!("sha256 is {:?}, wanted 64 lower-case hexadecimal digits", self.sha256));
+        }
+        if !(1..=16).contains(&i.channels) || !(1..=MAX_SIDE).contains(&i.height) || !(1..=MAX_SIDE).contains(&i.width)
+        {
+            return Err(format!("input {}x{}x{}, wanted 1-16 x 1-{MAX_SIDE}", i.channels, i.height, i.width));
+        }
+        let [low, high] = i.percentiles;
+        if !(0.0 <= low && low < high && high <= 100.0) {
+            return Err(format!("percentiles [{low}, {high}], wanted 0 <= low < high <= 100"));
+        }
+        if self.task == Task::Landmarks {
+            if !i.crop_factor.is_some_and(|f| (0.5..=4.0).contains(&f)) {
+                return Err(format!("crop_factor {:?}, wanted 0.5 to 4 for landmarks", i.crop_factor));
+            }
+            if i.height != i.width {
+                return Err(format!("landmark crops are square, found {}x{}", i.width, i.height));
+            }
+        }
+        let d = &self.decoding;
+        if !(0.0..=1.0).contains(&d.threshold) || !(0.0..=1.0).contains(&d.nms_iou) {
+            return Err("decoding.threshold and decoding.nms_iou must be 0 to 1".into());
+        }
+        if !(0.01..=100.0).contains(&d.spread) {
+            return Err(format!("decoding.spread {}, wanted 0.01 to 100", d.spread));
+        }
+        if self.golden.as_ref().is_some_and(|g| !(0.0..=1.0).contains(&g.tolerance)) {
+            return Err("golden.tolerance must be 0 to 1".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A card as training writes it.
+    pub(crate) const LANDMARKS: &str = r#"
+name = "tiny"
+task = "landmarks"
+file = "tiny.onnx"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+licence = "MIT OR Apache-2.0"
+decode = "laplace70"
+
+[input]
+name = "crop"
+channels = 1
+height = 96
+width = 96
+percentiles = [1.0, 99.0]
+crop_factor = 1.4
+
+[[outputs]]
+name = "landmarks"
+shape = [1, 70, 3]
+
+[[outputs]]
+name = "presence"
+shape = [1, 1]
+
+[metrics]
+nme_box_synthetic = 0.021
+"#;
+
+    #[test]
+    fn a_card_is_read_with_defaults_where_it_is_silent() {
+        let card = Card::parse(LANDMARKS, "tiny.toml").unwrap();
+        assert_eq!(card.task, Task::Landmarks);
+        assert_eq!(card.input.crop_factor, Some(1.4));
+        assert_eq!(card.decoding, Decoding::default());
+        assert_eq!(card.metrics["nme_box_synthetic"].as_float(), Some(0.021));
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_refused_by_name() {
+        for (from, to, says) in [
+            ("licence =", "license =", "license"),
+            ("channels = 1", "channels = 1\nmean = 0.5", "mean"),
+            ("sha256 = \"0", "sha256 = \"X", "sha256"),
+            ("\"tiny.onnx\"", "\"../tiny.onnx\"", "beside the card"),
+            ("[1.0, 99.0]", "[99.0, 1.0]", "percentiles"),
+            ("[1.0, 99.0]", "[nan, 99.0]", "percentiles"),
+            ("crop_factor = 1.4", "", "crop_factor"),
+            ("height = 96", "height = 48", "square"),
+            ("height = 96", "height = 9999999", "wanted"),
+            ("\"landmarks\"\nfile", "\"poems\"\nfile", "poems"),
+        ] {
+            let text = LANDMARKS.replace(from, to);
+            assert_ne!(text, LANDMARKS, "{from}");
+            let e = Card::parse(&text, "tiny.toml").unwrap_err().to_string();
+            assert!(e.starts_with("tiny.toml: ") && e.contains(says), "{says}: {e}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! tract: parse, check, concretise, optimise, run.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::TypedSimpleState;
+
+use super::Network;
+use super::card::Card;
+use crate::error::{Error, Result};
+
+/// Most values one tensor of a graph may hold (256 MiB of f32).
+const MAX_VALUES: usize = 1 << 26;
+
+/// Most nodes of a graph.
+const MAX_NODES: usize = 20_000;
+
+/// Operators that loop, or make data of any size out of a few bytes, before shapes can be checked.
+const REFUSED: [&str; 13] = [
+    "If",
+    "Loop",
+    "Scan",
+    "ConstantOfShape",
+    "EyeLike",
+    "Expand",
+    "OneHot",
+    "Range",
+    "Tile",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+];
+
+/// Builds the network of `onnx` for an input of `height` x `width`.
+pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Box<dyn Network>> {
+    // tract returns errors for what it expects to go wrong; what it does not expect must not take us down.
+    let built = catch_unwind(AssertUnwindSafe(|| Graph::new(onnx, card, height, width)));
+    built
+        .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
+        .map(|g| Box::new(g) as Box<dyn Network>)
+        .map_err(|e| Error::fix(&card.file, format!("no model we can run at {width}x{height}: {e:#}")))
+}
+
+/// A planned graph with its state and buffers.
+struct Graph {
+    shape: [usize; 4],
+    state: TypedSimpleState,
+    /// The tensor handed to tract; ours alone between runs.
+    input: Arc<Tensor>,
+    outputs: Vec<(String, Vec<usize>)>,
+    /// Position among the graph's outputs of each of ours.
+    order: Vec<usize>,
+    values: Vec<Vec<f32>>,
+    file: String,
+}
+
+impl Graph {
+    fn new(onnx: &[u8], card: &Card, height: usize, width: usize) -> TractResult<Self> {
+        let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+        let proto = framework.proto_model_for_read(&mut &onnx[..])?;
+        let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
+        inspect(graph)?;
+        let order = names(graph, card)?;
+        let shape = [1, card.input.channels, height, width];
+        let infer = framework.parse(&proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
+        let typed = infer.into_typed()?;
+        limit(&typed)?;
+        let plan = typed.into_optimized()?.into_runnable()?;
+        let mut outputs = Vec::new();
+        for (spec, &i) in card.outputs.iter().zip(&order) {
+            let fact = plan.model().output_fact(i)?;
+            let extents = fact.shape.as_concrete().ok_or_else(|| TractError::msg("an output has no fixed shape"))?;
+            if fact.datum_type != f32::datum_type() {
+                return Err(TractError::msg(format!("output {} is {:?}, wanted f32", spec.name, fact.datum_type)));
+            }
+            outputs.push((spec.name.clone(), extents.to_vec()));
+        }
+        let values = outputs.iter().map(|(_, s)| vec![0.0; s.iter().product()]).collect();
+        let input = Arc::new(Tensor::zero::<f32>(&shape)?);
+        Ok(Self { shape, state: plan.spawn()?, input, outputs, order, values, file: card.file.clone() })
+    }
+
+    fn step(&mut self, input: &[f32]) -> TractResult<()> {
+        if Arc::get_mut(&mut self.input).is_none() {
+            // Somebody inside tract still holds the last input (a graph that hands its input out).
+            self.input = Arc::new(Tensor::zero::<f32>(&self.shape)?);
+        }
+        if let Some(tensor) = Arc::get_mut(&mut self.input) {
+            tensor.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(input);
+        }
+        let made = self.state.run(tvec!(TValue::from_const(Arc::clone(&self.input))))?;
+        for (into, &i) in self.values.iter_mut().zip(&self.order) {
+            let view = made.get(i).ok_or_else(|| TractError::msg("an output is missing"))?.try_as_plain_ram()?;
+            let from = view.as_slice::<f32>()?;
+            if from.len() != into.len() {
+                return Err(TractError::msg(format!("output {i} has {} values, wanted {}", from.len(), into.len())));
+            }
+            into.copy_from_slice(from);
+        }
+        Ok(())
+    }
+}
+
+impl Network for Graph {
+    fn input_shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
+    fn outputs(&self) -> &[(String, Vec<usize>)] {
+        &self.outputs
+    }
+
+    fn run(&mut self, input: &[f32]) -> Result<()> {
+        let wanted: usize = self.shape.iter().product();
+        if input.len() != wanted {
+            return Err(Error::fatal(&self.file, format!("{} input values, wanted {wanted}", input.len())));
+        }
+        self.step(input).map_err(|e| Error::fatal(&self.file, format!("inference failed: {e:#}")))
+    }
+
+    fn output(&self, i: usize) -> &[f32] {
+        self.values.get(i).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Refuses what could loop or claim memory, before tract allocates anything for it.
+fn inspect(graph: &pb::GraphProto) -> TractResult<()> {
+    if graph.node.len() > MAX_NODES {
+        return Err(TractError::msg(format!("{} nodes, wanted at most {MAX_NODES}", graph.node.len())));
+    }
+    if !graph.sparse_initializer.is_empty() {
+        return Err(TractError::msg("sparse weights are not supported"));
+    }
+    for node in &graph.node {
+        if REFUSED.contains(&node.op_type.as_str()) {
+            return Err(TractError::msg(format!("operator {} is not accepted", node.op_type)));
+        }
+    }
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute).filter_map(|a| a.t.as_ref());
+    graph.initializer.iter().chain(attributes).try_for_each(weights)
+}
+
+/// Holds the extents a weight claims against the values it brings.
+fn weights(tensor: &pb::TensorProto) -> TractResult<()> {
+    if tensor.data_location == Some(pb::tensor_proto::DataLocation::External as i32) {
+        return Err(TractError::msg(format!("weight {} lies outside the file", tensor.name)));
+    }
+    let claimed = tensor
+        .dims
+        .iter()
+        .try_fold(1usize, |n, &d| n.checked_mul(usize::try_from(d).ok()?))
+        .filter(|&n| n <= MAX_VALUES)
+        .ok_or_else(|| TractError::msg(format!("weight {} claims shape {:?}", tensor.name, tensor.dims)))?;
+    let brought = if tensor.raw_data.is_empty() {
+        // Packed per type, one field of these; half floats and small integers travel as int32.
+        tensor.float_data.len()
+            + tensor.int32_data.len()
+            + tensor.int64_data.len()
+            + tensor.double_data.len()
+            + tensor.uint64_data.len()
+            + tensor.string_data.len()
+    } else {
+        let width = match pb::tensor_proto::DataType::try_from(tensor.data_type) {
+            Ok(pb::tensor_proto::DataType::Double | pb::tensor_proto::DataType::Int64) => 8,
+            Ok(pb::tensor_proto::DataType::Uint64) => 8,
+            Ok(pb::tensor_proto::DataType::Float | pb::tensor_proto::DataType::Int32) => 4,
+            Ok(pb::tensor_proto::DataType::Uint32) => 4,
+            Ok(pb::tensor_proto::DataType::Float16 | pb::tensor_proto::DataType::Bfloat16) => 2,
+            Ok(pb::tensor_proto::DataType::Int16 | pb::tensor_proto::DataType::Uint16) => 2,
+            _ => 1,
+        };
+        tensor.raw_data.len() / width
+    };
+    if brought < claimed {
+        let message = format!("weight {} brings {brought} values, its shape wants {claimed}", tensor.name);
+        return Err(TractError::msg(message));
+    }
+    Ok(())
+}
+
+/// Checks the graph's input against the card and finds the card's outputs among the graph's.
+fn names(graph: &pb::GraphProto, card: &Card) -> TractResult<Vec<usize>> {
+    let given = |name: &str| graph.initializer.iter().any(|t| t.name == name);
+    let inputs: Vec<_> = graph.input.iter().map(|i| i.name.as_str()).filter(|n| !given(n)).collect();
+    if inputs != [card.input.name.as_str()] {
+        return Err(TractError::msg(format!("its inputs are {inputs:?}, the card wants {:?}", card.input.name)));
+    }
+    card.outputs
+        .iter()
+        .map(|want| {
+            graph.output.iter().position(|o| o.name == want.name).ok_or_else(|| {
+                let found: Vec<_> = graph.output.iter().map(|o| o.name.as_str()).collect();
+                TractError::msg(format!("its outputs are {found:?}, the card wants {:?}", want.name))
+            })
+        })
+        .collect()
+}
+
+/// Refuses graphs whose intermediate tensors have no fixed or an unreasonable size.
+fn limit(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let volume = output.fact.shape.as_concrete().and_then(|s| {
+                s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES)
+            });
+            if volume.is_none() {
+                return Err(TractError::msg(format!("{} makes a tensor of shape {:?}", node.name, output.fact.shape)));
+            }
+        }
+    }
+    Ok(())
+}

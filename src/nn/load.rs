@@ -1,0 +1,246 @@
+//! ONNX and card to a checked [`Network`].
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::card::{Card, Golden};
+use super::{Build, Network, graph};
+use crate::error::{Error, Result};
+use crate::npy::{Array, Values};
+
+/// Every file of `models/`, by name.
+const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.rs"));
+
+/// Largest ONNX file read, bytes.
+const MAX_FILE: u64 = 256 << 20;
+
+/// A card with the bytes it speaks of, checked against its SHA-256.
+#[derive(Debug, Clone)]
+pub struct Model {
+    card: Card,
+    onnx: Cow<'static, [u8]>,
+    golden: Option<Cow<'static, [u8]>>,
+}
+
+impl Model {
+    /// Names of the models built into this program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        EMBEDDED.iter().filter_map(|(file, _)| file.strip_suffix(".toml"))
+    }
+
+    /// A built-in model.
+    pub fn embedded(name: &str) -> Result<Self> {
+        let find = |file: &str| EMBEDDED.iter().find(|e| e.0 == file).map(|e| Cow::Borrowed(e.1));
+        let Some(card) = find(&format!("{name}.toml")) else {
+            let known: Vec<_> = Self::names().collect();
+            return Err(Error::fix(name, format!("no such model; built in: {}", known.join(", "))));
+        };
+        Self::assemble(&card, name, |file| find(file).ok_or_else(|| Error::fatal(file, "is not built in")))
+    }
+
+    /// A model given by the path of its card; the other files lie beside it.
+    pub fn open(card: &Path) -> Result<Self> {
+        let subject = card.display().to_string();
+        let folder = card.parent().unwrap_or(Path::new("."));
+        Self::assemble(&read(card)?, &subject, |file| read(&folder.join(file)).map(Cow::Owned))
+    }
+
+    /// A built-in model by name, or any model by the path of its card (ending in `.toml`).
+    pub fn find(name_or_card: &str) -> Result<Self> {
+        if name_or_card.ends_with(".toml") { Self::open(Path::new(name_or_card)) } else { Self::embedded(name_or_card) }
+    }
+
+    fn assemble(card: &[u8], subject: &str, get: impl Fn(&str) -> Result<Cow<'static, [u8]>>) -> Result<Self> {
+        let text = std::str::from_utf8(card).map_err(|e| Error::fix(subject, "not a model card").because(e))?;
+        let card = Card::parse(text, subject)?;
+        let onnx = get(&card.file)?;
+        let found: String = Sha256::digest(&onnx).iter().map(|b| format!("{b:02x}")).collect();
+        if found != card.sha256 {
+            return Err(Error::fix(&card.file, format!("its SHA-256 is {found}, the card wants {}", card.sha256)));
+        }
+        let golden = card.golden.as_ref().map(|g| get(&g.file)).transpose()?;
+        Ok(Self { card, onnx, golden })
+    }
+
+    /// The card.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// Builds the network at the card's input size and runs the golden input through it.
+    ///
+    /// Fix: the file is no model we can run. Fatal: it runs but answers something else than it did
+    /// when it was trained.
+    pub fn network(&self) -> Result<Box<dyn Network>> {
+        let mut network = graph::build(&self.onnx, &self.card, self.card.input.height, self.card.input.width)?;
+        for (want, (name, found)) in self.card.outputs.iter().zip(network.outputs()) {
+            if want.shape != *found {
+                return Err(Error::fix(
+                    &self.card.file,
+                    format!("output {name} has shape {found:?}, the card says {:?}", want.shape),
+                ));
+            }
+        }
+        if let (Some(golden), Some(bytes)) = (&self.card.golden, &self.golden) {
+            check(network.as_mut(), golden, bytes)?;
+        }
+        Ok(network)
+    }
+
+    /// As [`Model::network`], for another input size where the network is fully convolutional.
+    pub fn network_at(&self, height: usize, width: usize) -> Result<Box<dyn Network>> {
+        // The golden input has the card's size; the weights it proves are the same at every size.
+        let checked = self.network()?;
+        if (height, width) == (self.card.input.height, self.card.input.width) {
+            return Ok(checked);
+        }
+        graph::build(&self.onnx, &self.card, height, width)
+    }
+
+    /// This model as a maker of networks.
+    pub fn into_build(self) -> Build {
+        Box::new(move |height, width| self.network_at(height, width))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let bad = |e: std::io::Error| Error::fix(path.display(), "cannot be read").because(e);
+    let size = std::fs::metadata(path).map_err(bad)?.len();
+    if size > MAX_FILE {
+        return Err(Error::fix(path.display(), format!("is {size} bytes, wanted at most {MAX_FILE}")));
+    }
+    std::fs::read(path).map_err(bad)
+}
+
+/// Runs the golden input and compares every output.
+fn check(network: &mut dyn Network, golden: &Golden, bytes: &[u8]) -> Result<()> {
+    let (input, mut rest) = Array::parse(bytes, &golden.file)?;
+    let input: Vec<f32> = match input.values {
+        Values::F32(v) => v,
+        Values::U8(v) => v.iter().map(|&b| f32::from(b) / 127.5 - 1.0).collect(),
+        _ => return Err(Error::fix(&golden.file, "its input must be f32 or u8")),
+    };
+    let wanted: usize = network.input_shape().iter().product();
+    if input.len() != wanted {
+        return Err(Error::fix(&golden.file, format!("its input has {} values, wanted {wanted}", input.len())));
+    }
+    network.run(&input)?;
+    for i in 0..network.outputs().len() {
+        let (array, after) = Array::parse(rest, &golden.file)?;
+        rest = after;
+        let name = &network.outputs()[i].0;
+        let Values::F32(want) = array.values else {
+            return Err(Error::fix(&golden.file, format!("output {name} must be f32")));
+        };
+        let found = network.output(i);
+        if found.len() != want.len() {
+            let message = format!("output {name} has {} values, the model gives {}", want.len(), found.len());
+            return Err(Error::fix(&golden.file, message));
+        }
+        let scale = want.iter().fold(0f32, |m, v| m.max(v.abs())).max(1e-6);
+        // Written so that NaN on either side counts as a difference.
+        let agrees = |(a, b): (&f32, &f32)| (a - b).abs() <= golden.tolerance * scale;
+        if let Some(at) = found.iter().zip(&want).position(|p| !agrees(p)) {
+            let (f, w) = (found[at], want[at]);
+            let message = format!("self-check failed: {name}[{at}] is {f}, trained as {w} (scale {scale})");
+            return Err(Error::fatal(&golden.file, message));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Act;
+
+    fn data(file: &str) -> std::path::PathBuf {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models")).join(file)
+    }
+
+    /// A folder with the tiny landmark model, its card edited.
+    fn edited(from: &str, to: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["tiny-landmarks.onnx", "tiny-landmarks.npy"] {
+            std::fs::copy(data(file), dir.path().join(file)).unwrap();
+        }
+        let text = std::fs::read_to_string(data("tiny-landmarks.toml")).unwrap();
+        let new = text.replace(from, to);
+        assert!(new != text || from.is_empty(), "{from} is not in the card");
+        let card = dir.path().join("card.toml");
+        std::fs::write(&card, new).unwrap();
+        (dir, card)
+    }
+
+    #[test]
+    fn a_model_loads_and_answers_as_onnxruntime_did() {
+        let model = Model::open(&data("tiny-landmarks.toml")).unwrap();
+        let mut net = model.network().unwrap();
+        assert_eq!(net.input_shape(), [1, 1, 96, 96]);
+        assert_eq!(net.outputs()[0], ("landmarks".to_string(), vec![1, 70, 3]));
+        assert_eq!(net.outputs()[1], ("presence".to_string(), vec![1, 1]));
+        let a: Vec<f32> = (0..96 * 96).map(|i| (i % 97) as f32 / 48.5 - 1.0).collect();
+        net.run(&a).unwrap();
+        let first = net.output(0).to_vec();
+        net.run(&vec![0.0; 96 * 96]).unwrap();
+        assert_ne!(net.output(0), first);
+        net.run(&a).unwrap();
+        assert_eq!(net.output(0), first, "runs do not leak into one another");
+        assert!(net.run(&[0.0; 5]).is_err());
+    }
+
+    #[test]
+    fn a_fully_convolutional_model_is_built_for_other_sizes() {
+        let model = Model::open(&data("tiny-detector.toml")).unwrap();
+        let net = model.network_at(240, 320).unwrap();
+        assert_eq!(net.outputs()[0].1, [1, 1, 60, 80]);
+        assert_eq!(net.outputs()[1].1, [1, 14, 60, 80]);
+    }
+
+    #[test]
+    fn a_changed_answer_is_fatal_and_a_changed_file_is_named() {
+        let (dir, card) = edited("", "");
+        let path = dir.path().join("tiny-landmarks.npy");
+        let mut golden = std::fs::read(&path).unwrap();
+        let last = golden.len() - 2;
+        golden[last] ^= 0x40;
+        std::fs::write(&path, golden).unwrap();
+        let e = Model::open(&card).unwrap().network().err().unwrap();
+        assert_eq!(e.act(), Act::Fatal);
+        assert!(e.to_string().contains("presence[0]"), "{e}");
+
+        let path = dir.path().join("tiny-landmarks.onnx");
+        let mut onnx = std::fs::read(&path).unwrap();
+        onnx[200] ^= 1;
+        std::fs::write(&path, onnx).unwrap();
+        let e = Model::open(&card).unwrap_err();
+        assert!(e.act() == Act::Fix && e.to_string().contains("SHA-256"), "{e}");
+    }
+
+    #[test]
+    fn a_card_that_promises_other_shapes_or_names_is_refused() {
+        for (from, to, says) in [
+            ("shape = [1, 70, 3]", "shape = [1, 68, 3]", "shape"),
+            ("name = \"presence\"", "name = \"absence\"", "absence"),
+            ("name = \"input\"", "name = \"picture\"", "picture"),
+            ("height = 96\nwidth = 96", "height = 64\nwidth = 64", "tiny-landmarks"),
+            ("channels = 1", "channels = 3", "tiny-landmarks"),
+        ] {
+            let (_dir, card) = edited(from, to);
+            let e = Model::open(&card).unwrap().network().err().unwrap_or_else(|| panic!("{to} was accepted"));
+            assert!(e.act() == Act::Fix && e.to_string().contains(says), "{says}: {e}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_model_passes_its_self_check() {
+        for name in Model::names() {
+            let model = Model::embedded(name).unwrap();
+            assert!(model.golden.is_some(), "{name} has no golden file");
+            model.network().unwrap();
+        }
+        assert!(Model::embedded("no-such-model").unwrap_err().to_string().contains("built in"));
+    }
+}

@@ -1,0 +1,165 @@
+//! Arrays in NumPy's `.npy` format (versions 1 to 3), the format of synthetic truth and of golden tensors.
+//!
+//! Layout after <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>: magic, version,
+//! header length, a Python dict literal with `descr`, `fortran_order` and `shape`, then the values.
+//! Several arrays may follow one another in one file (`numpy.save` called repeatedly on one handle).
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Most values one array may claim: 2^31, more than any set that fits in memory here.
+const MAX_VALUES: usize = 1 << 31;
+
+/// The values of an array, in the types this program reads and writes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// `|u1` and `|b1`.
+    U8(Vec<u8>),
+    /// `<u2`.
+    U16(Vec<u16>),
+    /// `<i4`.
+    I32(Vec<i32>),
+    /// `<f4`.
+    F32(Vec<f32>),
+}
+
+/// An array in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Extent of each axis.
+    pub shape: Vec<usize>,
+    /// As many values as the product of `shape`.
+    pub values: Values,
+}
+
+impl Array {
+    /// Reads the one array of a file. Fix errors name the file and what is wrong with it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
+        Ok(Self::parse(&bytes, &path.display().to_string())?.0)
+    }
+
+    /// Reads the array at the start of `bytes`; returns what follows it. `name` is the subject of errors.
+    pub fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<(Self, &'a [u8])> {
+        let bad = |what: &str| Error::fix(name, format!("not a readable .npy array: {what}"));
+        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| bad("wrong magic"))?;
+        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(|| bad("truncated"))?;
+        let (length, rest) = match major {
+            1 => rest.split_first_chunk::<2>().map(|(n, r)| (usize::from(u16::from_le_bytes(*n)), r)),
+            2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
+            _ => return Err(bad(&format!("version {major}, wanted 1 to 3"))),
+        }
+        .ok_or_else(|| bad("truncated"))?;
+        let (header, data) = rest.split_at_checked(length).ok_or_else(|| bad("header is truncated"))?;
+        let header = std::str::from_utf8(header).map_err(|_| bad("header is not text"))?;
+        if field(header, "fortran_order").ok_or_else(|| bad("no fortran_order"))?.starts_with("True") {
+            return Err(bad("column-major order, wanted row-major"));
+        }
+        let shape = shape(field(header, "shape").ok_or_else(|| bad("no shape"))?).ok_or_else(|| bad("odd shape"))?;
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES);
+        let count = count.ok_or_else(|| bad("its shape is too large"))?;
+        let descr = field(header, "descr").ok_or_else(|| bad("no descr"))?;
+        let kind = descr.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or_default();
+        let width = match kind {
+            "|u1" | "|b1" => 1,
+            "<u2" => 2,
+            "<i4" | "<f4" => 4,
+            _ => return Err(bad(&format!("type {kind:?}, wanted u1, u2, i4 or f4, little-endian"))),
+        };
+        let (data, rest) = data
+            .split_at_checked(count.saturating_mul(width))
+            .ok_or_else(|| bad(&format!("{} bytes of values, wanted {}", data.len(), count.saturating_mul(width))))?;
+        let values = match kind {
+            "<u2" => Values::U16(data.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
+            "<i4" => Values::I32(data.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
+            "<f4" => Values::F32(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            _ => Values::U8(data.to_vec()),
+        };
+        Ok((Self { shape, values }, rest))
+    }
+
+    /// The array as a version 1 file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let descr = match self.values {
+            Values::U8(_) => "|u1",
+            Values::U16(_) => "<u2",
+            Values::I32(_) => "<i4",
+            Values::F32(_) => "<f4",
+        };
+        let dims: String = self.shape.iter().map(|d| format!("{d}, ")).collect();
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({dims}), }}");
+        // Values start on a multiple of 64 bytes.
+        let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
+        header.extend(std::iter::repeat_n(' ', padded - header.len() - 1));
+        header.push('\n');
+        let mut out = b"\x93NUMPY\x01\x00".to_vec();
+        out.extend(u16::try_from(header.len()).unwrap_or(u16::MAX).to_le_bytes());
+        out.extend(header.as_bytes());
+        match &self.values {
+            Values::U8(v) => out.extend(v),
+            Values::U16(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
+            Values::I32(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
+            Values::F32(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
+        }
+        out
+    }
+}
+
+/// The text after `'key':` in a Python dict literal.
+fn field<'a>(header: &'a str, key: &str) -> Option<&'a str> {
+    let at = header.find(&format!("'{key}'")).or_else(|| header.find(&format!("\"{key}\"")))?;
+    Some(header[at + key.len() + 2..].trim_start().strip_prefix(':')?.trim_start())
+}
+
+/// A tuple literal of extents; `()` is a scalar.
+fn shape(text: &str) -> Option<Vec<usize>> {
+    let inside = text.strip_prefix('(')?.split(')').next()?;
+    inside.split(',').map(str::trim).filter(|d| !d.is_empty()).map(|d| d.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_survive_the_round_trip_one_after_another() {
+        let a = Array { shape: vec![2, 3], values: Values::F32(vec![1.0, -2.0, f32::INFINITY, 0.0, 4.5, 6.0]) };
+        let b = Array { shape: vec![4], values: Values::U16(vec![1, 2, 65535, 0]) };
+        let c = Array { shape: vec![], values: Values::U8(vec![7]) };
+        let bytes = [a.to_bytes(), b.to_bytes(), c.to_bytes()].concat();
+        let (first, rest) = Array::parse(&bytes, "x").unwrap();
+        let (second, rest) = Array::parse(rest, "x").unwrap();
+        let (third, rest) = Array::parse(rest, "x").unwrap();
+        assert_eq!((first, second, third, rest.len()), (a, b, c, 0));
+    }
+
+    #[test]
+    fn numpys_own_header_is_read() {
+        // As written by numpy.save(f, numpy.array([[1, 2, 3]], 'i4')).
+        let mut bytes = b"\x93NUMPY\x01\x00v\x00{'descr': '<i4', 'fortran_order': False, 'shape': (1, 3), }".to_vec();
+        bytes.resize(10 + 0x75, b' ');
+        bytes.push(b'\n');
+        bytes.extend([1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
+        let (a, _) = Array::parse(&bytes, "x").unwrap();
+        assert_eq!(a, Array { shape: vec![1, 3], values: Values::I32(vec![1, 2, 3]) });
+    }
+
+    #[test]
+    fn damage_is_an_error_never_a_panic() {
+        let good = Array { shape: vec![3], values: Values::F32(vec![1.0, 2.0, 3.0]) }.to_bytes();
+        for cut in 0..good.len() {
+            assert!(Array::parse(&good[..cut], "x").is_err(), "cut at {cut}");
+        }
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x11;
+            let _ = Array::parse(&bad, "x");
+        }
+        let huge = String::from_utf8_lossy(&good[10..]).replace("(3, )", "(9999999999, 9999999999)");
+        let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
+        bytes.extend(u32::try_from(huge.len()).unwrap().to_le_bytes());
+        bytes.extend(huge.as_bytes());
+        assert!(Array::parse(&bytes, "x").unwrap_err().to_string().contains("too large"));
+    }
+}
