@@ -3,14 +3,23 @@
 //! Each command is a file of its own that reads its arguments, settles the configuration and calls
 //! the library.
 
+mod bench;
 mod check;
+mod demo;
 mod exit;
+mod infer;
+mod play;
 mod print;
+mod record;
+mod replay;
 mod schema;
+mod screen;
 mod signals;
+mod tally;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -79,6 +88,16 @@ impl Base {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Play the built-in clip through the real pipeline; opens no camera.
+    Demo(demo::Demo),
+    /// Play a recording, a picture or a folder of pictures.
+    Replay(replay::Replay),
+    /// Find faces in pictures: one line of JSON each.
+    Infer(infer::Infer),
+    /// Record raw frames with their temperatures and times.
+    Record(record::Record),
+    /// Measure every stage: time, allocations, memory, start-up.
+    Bench(bench::Bench),
     /// Check, show or explain the configuration.
     Config {
         #[command(subcommand)]
@@ -90,6 +109,7 @@ enum Command {
 
 /// Runs the command in `args` (the first is the program's name) and says how it ended.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit {
+    let started = Instant::now();
     let command = Cli::command().after_long_help(exit::table());
     let cli = match command.try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
@@ -102,14 +122,19 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit 
             };
         }
     };
-    match dispatch(&cli) {
+    match dispatch(&cli, started) {
         Ok(()) => Exit::Ok,
         Err(failure) => failure.report(),
     }
 }
 
-fn dispatch(cli: &Cli) -> Done {
+fn dispatch(cli: &Cli, started: Instant) -> Done {
     match &cli.command {
+        Command::Demo(demo) => demo::run(&cli.base, demo),
+        Command::Replay(replay) => replay::run(&cli.base, replay),
+        Command::Infer(infer) => infer::run(&cli.base, infer),
+        Command::Record(record) => record::run(&cli.base, record),
+        Command::Bench(bench) => bench::run(&cli.base, bench, started),
         Command::Config { command } => check::run(&cli.base, command),
         Command::Schema => schema::run(),
     }

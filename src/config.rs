@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::layers::{Layers, Origin, Settled};
 use crate::error::{Error, Result};
-use crate::radiometry;
+use crate::{face, pipeline, radiometry, render, sink, source};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,20 +27,54 @@ pub struct Config {
     pub board: String,
     /// What is logged.
     pub log: Log,
+    /// Files and clips.
+    pub source: source::Settings,
+    /// Buffers, time limits and pauses of the path.
+    pub pipeline: pipeline::Settings,
+    /// Models, detection, following.
+    pub face: face::Settings,
     /// The surface whose temperature is given.
     pub surface: radiometry::Settings,
+    /// The picture and what is drawn over it.
+    pub render: render::Settings,
+    /// The live page.
+    pub http: sink::http::Settings,
+    /// Results as lines of JSON.
+    pub ndjson: sink::ndjson::Settings,
+    /// Recordings.
+    pub record: sink::record::Settings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { board: boards::AUTO.into(), log: Log::default(), surface: radiometry::Settings::default() }
+        Self {
+            board: boards::AUTO.into(),
+            log: Log::default(),
+            source: source::Settings::default(),
+            pipeline: pipeline::Settings::default(),
+            face: face::Settings::default(),
+            surface: radiometry::Settings::default(),
+            render: render::Settings::default(),
+            http: sink::http::Settings::default(),
+            ndjson: sink::ndjson::Settings::default(),
+            record: sink::record::Settings::default(),
+        }
     }
 }
 
 impl Config {
     /// What is out of range, at most one problem per section.
     pub fn problems(&self) -> Vec<Error> {
-        let sections: [Result<()>; 0] = [];
+        let sections = [
+            self.source.validate(),
+            self.pipeline.validate(),
+            self.face.validate(),
+            self.surface.validate(),
+            self.render.validate(),
+            self.http.validate(),
+            self.ndjson.validate(),
+            self.record.validate(),
+        ];
         sections.into_iter().filter_map(Result::err).collect()
     }
 }
