@@ -74,7 +74,7 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
         source: plan.source.clone(),
         format: measured.format,
         model: config.face.landmarks.clone(),
-        kernels: crate::kernels::detect().name.to_string(),
+        kernels: crate::kernels::chosen()?.name().to_string(),
         frames: plan.frames,
         faces: measured.faces as f32 / plan.frames as f32,
         stages: measured.stages,
