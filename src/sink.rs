@@ -1,5 +1,7 @@
 //! Where results and pictures go. One file per output, one row in the table.
 
+pub mod record;
+
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::render::Canvas;
