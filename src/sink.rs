@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod ndjson;
+pub mod record;
 pub(crate) mod ring;
 pub mod status;
 
