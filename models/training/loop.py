@@ -158,14 +158,14 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
             batch = source.next() if source else make(np.random.default_rng([seed, budget.done]))
             loss, values = step(net, batch, progress)
             if not torch.isfinite(loss):
-                raise SystemExit(f"loss is {float(loss)} at step {budget.done}: lower --rate")
+                raise SystemExit(f"loss is {float(loss.detach())} at step {budget.done}: lower --rate")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimiser.step()
             average.update(net)
             budget.done += 1
-            for k, v in {"loss": float(loss), **values}.items():
+            for k, v in {"loss": float(loss.detach()), **values}.items():
                 mean[k] = v if first else 0.98 * mean.get(k, v) + 0.02 * v
             first = False
             if budget.done % 100 == 0:

@@ -32,6 +32,9 @@ def parser():
         if name == "student":
             p.add_argument("--size", choices=("nano", "small", "base"), default="small")
             p.add_argument("--scenes", help="scene folders, for crops without faces")
+        if name == "detector":
+            p.add_argument("--faces", help="face folders, as further scenes of one face each")
+            p.set_defaults(batch=32)
     return top
 
 
