@@ -17,7 +17,7 @@ import torch
 
 import crop
 import graph
-from nets import Detector, Landmarker, fold, mflop
+from nets import Detector, Landmarker, fold, mflop, weights
 
 LICENCE = "MIT OR Apache-2.0"
 
@@ -30,7 +30,7 @@ def load(path):
         net = Detector()
     else:
         net = Landmarker(about["size"], about.get("channels", 1))
-    net.load_state_dict(state["average"])
+    net.load_state_dict(weights(state))
     return net.eval(), state
 
 

@@ -70,3 +70,21 @@ def geometry(geom, target, weight):
     share = torch.tensor([1.0, 1.0, 2.0, 2.0] + [1.0] * 10, device=geom.device)[None, :, None, None]
     each = F.smooth_l1_loss(geom, target, beta=0.05, reduction="none") * share
     return (each * weight).sum() / weight.sum().clamp(min=1)
+
+
+def features(student, teacher, weight):
+    """Mean squared difference of feature maps in units of the teacher's spread per channel."""
+    spread = teacher.detach().std((0, 2, 3), keepdim=True) + 0.1
+    each = (((student - teacher.detach()) / spread) ** 2).mean((1, 2, 3))
+    return (each * weight).sum() / weight.sum().clamp(min=1)
+
+
+def outputs(student, teacher, weight):
+    """Distance to the teacher's points, heavier where the teacher is sure, and to its log-scales."""
+    teacher = teacher.detach()
+    d = distance(student[..., :2], teacher[..., :2])
+    s = teacher[..., 2].clamp(*LOG_SCALE)
+    trust = torch.exp(-s)
+    trust = trust / trust.mean()
+    each = (10 * d * trust + 0.2 * (student[..., 2] - s).abs()).mean(1)
+    return (each * weight).sum() / weight.sum().clamp(min=1)

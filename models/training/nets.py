@@ -75,6 +75,11 @@ class Backbone(nn.Module):
     def forward(self, x):
         return self.layers(x)
 
+    def stages(self, x):
+        """The last wide map `[n, c, 6, 6]` and the features: what compression distils."""
+        wide = self.layers[:-1](x)
+        return wide, self.layers[-1](wide)
+
 
 class Head(nn.Module):
     """Features to `[n, 70, 3]` (u, v, log-scale) and a presence logit `[n, 1]`."""
@@ -132,6 +137,14 @@ class Detector(nn.Module):
         y = self.join8(s8 + up(self.down8(y)))
         y = self.join4(s4 + up(self.down4(y)))
         return self.heat(y), self.geom(y)
+
+
+def weights(state):
+    """The averaged weights of a checkpoint, without the adapters of compression."""
+    average = state["average"]
+    if any(k.startswith("student.") for k in average):
+        average = {k.removeprefix("student."): v for k, v in average.items() if k.startswith("student.")}
+    return average
 
 
 def mflop(net, shape):

@@ -138,7 +138,7 @@ class Source:
         """One training batch; the same generator state gives the same batch."""
         out = empty(count, self.colour)
         for n, (folder, i) in enumerate(self.faces.draw(rng, count)):
-            if not self.colour and rng.random() < self.negatives:
+            if self.negatives and rng.random() < self.negatives:
                 self._negative(out, n, folder, i, rng)
             else:
                 self._positive(out, n, folder, i, rng)
@@ -163,6 +163,8 @@ class Source:
 
     def _negative(self, out, n, folder, i, rng):
         out.present[n] = 0
+        if out.colour is not None:
+            out.colour[n] = 0
         kind = rng.random()
         if kind < 0.15:
             frame = nothing(rng)
@@ -206,16 +208,16 @@ def colour_view(rgb, matrix, centre, half, turn, flip, rng):
     return (image[:, ::-1] if flip else image).transpose(2, 0, 1)
 
 
-def held_batch(items, hard, seed=1):
+def held_batch(items, hard, seed=1, colour=False):
     """Held-out crops: clean and well placed, or through the cameras (`hard`), always the same."""
     rng = np.random.default_rng(seed)
-    out = empty(len(items))
+    out = empty(len(items), colour)
     for n, (folder, i) in enumerate(items):
         points = folder.points[i].astype(np.float32)
         frame, floor = folder.thermal[i].astype(np.float32), 20.0
-        turn = 0.0
+        turn, matrix = 0.0, np.eye(2, 3)
         if hard:
-            frame, points, _ = frame_of(frame, points, rng)
+            frame, points, matrix = frame_of(frame, points, rng)
             frame, floor = camera.observe(frame, box(points), rng)
         b = box(points)
         centre, half = (b[:2] + b[2:]) / 2, 0.5 * FACTOR * float(max(b[2] - b[0], b[3] - b[1]))
@@ -224,4 +226,6 @@ def held_batch(items, hard, seed=1):
         out.image[n, 0] = normalise(resample(frame, centre, half, turn, SIZE), floor)
         out.points[n] = (points - centre) / half
         out.visibility[n] = folder.visibility[i]
+        if colour:
+            out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, False, rng)
     return out

@@ -8,7 +8,7 @@ import sample
 from data import Shards
 from loop import Budget, Run, train
 from metrics import landmark_errors
-from nets import Landmarker
+from nets import Landmarker, weights
 
 
 def predict(net, images, chunk=128):
@@ -72,7 +72,7 @@ def main(args):
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
     net = Landmarker(args.size)
     if args.init:
-        net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["average"])
+        net.load_state_dict(weights(torch.load(args.init, map_location="cpu", weights_only=False)))
     run = Run(args.out, args.resume)
     print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")

@@ -3,9 +3,14 @@
 import argparse
 import importlib
 
+#: Stage: module, function, what it does.
 STAGES = {
-    "student": "landmark network, supervised",
-    "detector": "face detector",
+    "student": ("student", "main", "landmark network, supervised"),
+    "detector": ("detector", "main", "face detector"),
+    "teacher-rgb": ("distil", "teacher_rgb", "RGB landmark teacher"),
+    "transfer": ("distil", "transfer", "thermal teacher from the frozen RGB teacher (DIKD)"),
+    "compress": ("distil", "compress", "light student from the thermal teacher"),
+    "ablation": ("ablation", "main", "every distillation variant of `transfer`, several seeds, with a report"),
 }
 
 
@@ -13,7 +18,7 @@ def parser():
     """The command line."""
     top = argparse.ArgumentParser(description=__doc__)
     stages = top.add_subparsers(dest="stage", required=True)
-    for name, text in STAGES.items():
+    for name, (_, _, text) in STAGES.items():
         p = stages.add_parser(name, help=text, description=text)
         p.add_argument("--data", required=True, help="data folders: glob patterns, comma-separated")
         p.add_argument("--out", required=True, help="folder of checkpoints and log")
@@ -29,9 +34,17 @@ def parser():
         p.add_argument("--inline", action="store_true", help="make batches in the training thread")
         p.add_argument("--limit", type=int, help="use at most this many items of each folder")
         p.add_argument("--init", help="start from the averaged weights of this checkpoint")
-        if name == "student":
-            p.add_argument("--size", choices=("nano", "small", "base"), default="small")
+        if name != "detector":
+            light = name in ("student", "compress")
+            p.add_argument("--size", choices=("nano", "small", "base", "teacher"),
+                           default="small" if light else "nano" if name == "ablation" else "teacher")
             p.add_argument("--scenes", help="scene folders, for crops without faces")
+        if name in ("transfer", "compress", "ablation"):
+            p.add_argument("--teacher", required=True, help="checkpoint (best.pt) of the teacher")
+        if name == "transfer":
+            p.add_argument("--parts", default="feature,logit,forward,reverse", help="losses besides the task's")
+        if name == "ablation":
+            p.add_argument("--seeds", default="1,2,3")
         if name == "detector":
             p.add_argument("--faces", help="face folders, as further scenes of one face each")
             p.set_defaults(batch=32)
@@ -44,7 +57,8 @@ def main():
     import torch
 
     torch.set_num_threads(args.threads)
-    importlib.import_module(args.stage).main(args)
+    module, function, _ = STAGES[args.stage]
+    getattr(importlib.import_module(module), function)(args)
 
 
 if __name__ == "__main__":

@@ -65,3 +65,47 @@ def test_the_focal_loss_prefers_peaks_and_skips_ignored_cells():
     ignore[0, 0, 6, 6] = 1
     bad[0, 0, 3, 3] = 8.0
     assert losses.focal(bad, target, ignore) < 0.01
+
+
+def test_distillation_losses_vanish_at_the_teacher_and_leave_it_alone():
+    torch.manual_seed(2)
+    maps = torch.randn(3, 4, 6, 6, requires_grad=True)
+    points = torch.randn(3, 70, 3, requires_grad=True)
+    present = torch.tensor([1.0, 0.0, 1.0])
+    assert float(losses.features(maps, maps, present).detach()) == 0
+    assert float(losses.outputs(points, points, present).detach()) < 0.02
+    other = torch.zeros(3, 4, 6, 6, requires_grad=True)
+    losses.features(other, maps, present).backward()
+    assert maps.grad is None and other.grad[1].abs().max() == 0 and other.grad[0].abs().max() > 0
+
+
+def test_each_part_of_the_transfer_reaches_what_it_should():
+    import numpy as np
+
+    import distil
+    import sample
+    from nets import Landmarker
+
+    torch.manual_seed(3)
+    teacher = Landmarker("nano", 3).eval().requires_grad_(False)
+    rng = np.random.default_rng(0)
+    batch = sample.empty(4, colour=True)
+    batch.image[:] = rng.normal(size=batch.image.shape)
+    batch.colour[:] = rng.normal(size=batch.colour.shape)
+    batch.points[:] = rng.normal(size=batch.points.shape) * 0.4
+
+    def gradients(*parts):
+        torch.manual_seed(4)
+        net = Landmarker("nano")
+        loss, _ = distil.transfer_step(teacher, parts)(net, batch, 0.0)
+        loss.backward()
+        return net.backbone.layers[0].conv.weight.grad, net.head.hidden.weight.grad
+
+    backbone, head = gradients()
+    forward_backbone, forward_head = gradients("forward")
+    assert torch.allclose(backbone, forward_backbone, atol=1e-6) and not torch.allclose(head, forward_head)
+    reverse_backbone, reverse_head = gradients("reverse")
+    assert not torch.allclose(backbone, reverse_backbone) and torch.allclose(head, reverse_head, atol=1e-6)
+    assert not torch.allclose(backbone, gradients("feature")[0])
+    assert all(p.grad is None for p in teacher.parameters())
+    assert distil.fade(0) == 1 and abs(distil.fade(1)) < 1e-9

@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 def test_truth_follows_the_picture(folder, monkeypatch):
     monkeypatch.setattr(camera, "observe", lambda image, face, rng: (image, 20.0))
-    source = sample.Source(Shards(str(folder)), colour=True)
+    source = sample.Source(Shards(str(folder)), negatives=0.0, colour=True)
     batch = source.batch(24, np.random.default_rng(3))
     for image, colour, points in zip(batch.image[:, 0], batch.colour, batch.points):
         for view in (image, colour.mean(0)):
