@@ -3,7 +3,7 @@
 Cell (row i, column j) has its centre at ((j + 0.5) * 4, (i + 0.5) * 4) input px.
 A face is a cell whose sigmoid(heat) reaches the score threshold and is the largest of its 3x3
 neighbours. With g = geom at that cell: box centre = cell centre + 4 * (g0, g1); width = 8 exp(g2),
-height = 8 exp(g3); point k = cell centre + (g[4+2k], g[5+2k]) * sqrt(width * height); points are
+height = 8 exp(g3); point k = cell centre + (g[4+2k] width, g[5+2k] height); points are
 right eye, left eye, nose tip, right and left mouth corner. Boxes overlapping a better one by more
 than the IoU threshold are dropped. The box is that around the 70 points.
 """
@@ -25,10 +25,10 @@ def decode(heat, geom, threshold=0.35, iou_limit=0.45):
     i, j = np.nonzero((score >= threshold) & (score >= highest))
     g = geom[:, i, j].astype(np.float64)
     at = np.stack([(j + 0.5) * STRIDE, (i + 0.5) * STRIDE], 1)
-    size = BASE * np.exp(np.clip(g[2:4], -3, 5)).T
+    size = BASE * np.exp(np.clip(g[2:4], -4, 6)).T
     centre = at + STRIDE * g[:2].T
     boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)
-    points = at[:, None] + g[4:].T.reshape(-1, 5, 2) * np.sqrt(size.prod(1))[:, None, None]
+    points = at[:, None] + g[4:].T.reshape(-1, 5, 2) * size[:, None]
     order, kept = np.argsort(-score[i, j]), []
     for n in order:
         if all(iou(boxes[n], boxes[m]) <= iou_limit for m in kept):

@@ -62,6 +62,17 @@ def draw(picture, points, error, presence, face, zoom):
     cv2.putText(picture, f"{presence:.2f}", (x0, y0 - 3), cv2.FONT_HERSHEY_PLAIN, 1, (0, 255, 255), 1)
 
 
+def close_up(grey, face, points, error, presence):
+    """One face enlarged, 320 x 320."""
+    centre, half = crop.from_box(face, 2.0)
+    zoom = 160 / half
+    view = crop.resample(grey.astype(np.float32), centre, half, 0.0, 320)
+    picture = cv2.cvtColor(np.clip(view, 0, 255).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+    corner = centre - half
+    draw(picture, points - corner, error, presence, np.asarray(face) - [*corner, *corner], zoom)
+    return picture
+
+
 def main():
     """Command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -87,18 +98,15 @@ def main():
             found, scores = find(finder, frame, crop.FLOOR["grey"], args.score)
             print(path, [(np.round(b).astype(int).tolist(), round(float(s), 2)) for b, s in zip(found, scores)])
             boxes += found.tolist()
-        zoom = 8 if args.faces else args.zoom
-        picture = cv2.cvtColor(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2BGR)
-        for face in boxes:
-            points, error, presence = landmarks(net, frame, face, args.rounds, crop.FLOOR["grey"])
-            draw(picture, points, error, presence, face, zoom)
+        seen = [(face, landmarks(net, frame, face, args.rounds, crop.FLOOR["grey"])) for face in boxes]
         if args.faces:
-            for face in boxes:
-                (cx, cy), half = crop.from_box(face, 2.0)
-                m = cv2.getRectSubPix(picture, (int(2 * half * zoom) | 1,) * 2, (float(cx * zoom), float(cy * zoom)))
-                sheets.append(cv2.resize(m, (320, 320), interpolation=cv2.INTER_AREA))
-        else:
-            sheets.append(picture)
+            sheets += [close_up(grey, face, *answer) for face, answer in seen]
+            continue
+        picture = cv2.cvtColor(cv2.resize(grey, None, fx=args.zoom, fy=args.zoom, interpolation=cv2.INTER_CUBIC),
+                               cv2.COLOR_GRAY2BGR)
+        for face, answer in seen:
+            draw(picture, *answer, face, args.zoom)
+        sheets.append(picture)
     if args.faces:
         sheets += [np.zeros((320, 320, 3), np.uint8)] * (-len(sheets) % 5)
         rows = [np.hstack(sheets[i:i + 5]) for i in range(0, len(sheets), 5)]

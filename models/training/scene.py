@@ -119,7 +119,7 @@ def paint(maps, n, points, inside):
     geom = maps.geom[n]
     geom[:2, i, j] = ((centre - at) / STRIDE).T
     geom[2, i, j], geom[3, i, j] = math.log(w / BASE), math.log(h / BASE)
-    geom[4:, i, j] = ((five(points)[None] - at[:, None]) / size).reshape(len(at), 10).T
+    geom[4:, i, j] = ((five(points)[None] - at[:, None]) / (w, h)).reshape(len(at), 10).T
 
 
 class Source:

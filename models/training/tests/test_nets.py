@@ -1,7 +1,6 @@
 """Folding, export and the budget of the networks."""
 
 import copy
-import struct
 
 import numpy as np
 import onnx
@@ -66,12 +65,13 @@ def test_a_card_and_its_golden_agree_with_the_model(tmp_path):
     export.export(tmp_path / "best.pt", "n", tmp_path, 'a "quoted" recipe')
     card = tomllib.loads((tmp_path / "n.toml").read_text())
     assert card["input"]["height"] == 96 and card["training"]["recipe"] == 'a "quoted" recipe'
-    raw = (tmp_path / card["golden"]).read_bytes()
-    count = 96 * 96
-    image = np.array(struct.unpack(f"<{count}h", raw[:2 * count]), np.float32).reshape(1, 1, 96, 96) / 256
-    want = np.frombuffer(raw[2 * count:], "<f4")
-    got = np.concatenate([o.ravel() for o in export.run(onnx.load(tmp_path / card["file"]), image)])
-    assert np.abs(got - want).max() < 1e-5 and abs(image).max() <= 1
+    assert card["input"]["percentiles"] == [1, 99] and card["golden"]["file"] == "n.golden.npy"
+    with open(tmp_path / "n.golden.npy", "rb") as f:
+        image, *want = (np.load(f) for _ in range(3))
+    assert image.dtype == np.uint8 and np.ptp(image) > 200
+    got = export.run(onnx.load(tmp_path / card["file"]), image.astype(np.float32) / 127.5 - 1)
+    for a, b, declared in zip(got, want, card["outputs"]):
+        assert np.abs(a - b).max() < 1e-5 and list(b.shape) == declared["shape"]
 
 
 def test_folding_leaves_the_original_alone():
