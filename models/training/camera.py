@@ -67,7 +67,7 @@ def noise(image, rng):
     lo, hi = tails(image, 0.05)
     spread = max(hi - lo, 1.0)
     h, w = image.shape
-    if rng.random() < 0.7:
+    if rng.random() < 0.5:
         image = image + gaussian(h, w, spread * 0.05 * rng.random() ** 2, rng)
     if rng.random() < 0.3:
         image = image + gaussian(1, w, spread * rng.uniform(0, 0.04), rng)

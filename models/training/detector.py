@@ -19,12 +19,12 @@ class Judge:
 
     def __init__(self, source, count=300):
         items = source.scenes.held_items(count)
-        self.plain = [scene.plain(f.thermal[i], f.points[i]) for f, i in items]
+        self.plain = [scene.plain(f.thermal[i], f.points[i], f.visibility[i]) for f, i in items]
         rng, self.hard = np.random.default_rng(7), []
 
         def draw(r):
             f, i = items[int(r.integers(len(items)))]
-            return f.thermal[i], f.points[i]
+            return f.thermal[i], f.points[i], f.visibility[i]
 
         for _ in range(len(items)):
             image, faces = scene.compose(draw, rng)
@@ -33,8 +33,7 @@ class Judge:
             self.hard.append((normalise(image, floor, DETECTOR_TAILS), faces))
 
     def __call__(self, net):
-        plain = self._score(net, [(x, [(p, scene.overlap(box(p), (0, 0, x.shape[1], x.shape[0]))) for p in faces])
-                                  for x, faces in self.plain])
+        plain = self._score(net, self.plain)
         hard = self._score(net, self.hard)
         return plain | {f"hard_{k}": v for k, v in hard.items()}
 

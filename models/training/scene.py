@@ -32,10 +32,16 @@ def empty(count):
                                                          for c in (1, 1, 14, 1)))
 
 
-def faces_of(points):
-    """Those faces of `[F, 70, 2]` (or one face `[70, 2]`) that are there."""
+HIDDEN = 0.7  # a face with more of its points behind objects is neither asked for nor punished
+
+
+def faces_of(points, visibility):
+    """Those faces of `[F, 70, 2]` (or one face `[70, 2]`) that are there, and whether each can be
+    seen at all."""
     points = np.asarray(points, np.float32).reshape(-1, 70, 2)
-    return points[np.isfinite(points).all((1, 2))]
+    there = np.isfinite(points).all((1, 2))
+    hidden = (np.asarray(visibility).reshape(-1, 70) == 2).mean(1)
+    return points[there], hidden[there] <= HIDDEN
 
 
 def window(thermal, faces, width, height, largest, rng):
@@ -63,25 +69,27 @@ def window(thermal, faces, width, height, largest, rng):
 
 
 def compose(draw, rng):
-    """One input-sized picture from one scene or a mosaic of several, and its faces `[n, 70, 2]`."""
+    """One input-sized picture from one scene or a mosaic of several, and its faces: points and the
+    share of the box in view (0 for faces that objects hide)."""
     n = 1 if (luck := rng.random()) < 0.65 else 2 if luck < 0.88 else 3
     xs = np.linspace(0, W, n + 1).astype(int)
     ys = np.linspace(0, H, n + 1).astype(int)
     image, faces = np.empty((H, W), np.float32), []
     for i in range(n):
         for j in range(n):
-            thermal, points = draw(rng)
-            thermal, found = thermal.astype(np.float32), faces_of(points)
+            thermal, points, visibility = draw(rng)
+            thermal = thermal.astype(np.float32)
+            found, seen = faces_of(points, visibility)
             width, height = int(xs[j + 1] - xs[j]), int(ys[i + 1] - ys[i])
             centre, scale = window(thermal, found, width, height, 110 / n, rng)
             view = resample(thermal, centre, width * scale / 2, 0.0, width, height)
             image[ys[i]:ys[i + 1], xs[j]:xs[j + 1]] = view
             corner = centre - np.array([width, height]) * scale / 2
-            for face in found:
+            for face, shown in zip(found, seen):
                 p = (face - corner) / scale
                 inside = overlap(box(p), (0, 0, width, height))
                 if inside > 0.05:
-                    faces.append((p + (xs[j], ys[i]), inside))
+                    faces.append((p + (xs[j], ys[i]), inside if shown else 0.0))
     return image, faces
 
 
@@ -129,10 +137,10 @@ class Source:
         self.scenes, self.faces, self.share = scenes, faces, share
 
     def draw(self, rng):
-        """A random picture and its points."""
+        """A random picture, its points and their visibility."""
         shards = self.faces if self.faces is not None and rng.random() < self.share else self.scenes
         folder, i = shards.draw(rng, 1)[0]
-        return folder.thermal[i], folder.points[i]
+        return folder.thermal[i], folder.points[i], folder.visibility[i]
 
     def batch(self, count, rng, draw=None):
         """One training batch."""
@@ -154,9 +162,11 @@ def mirrored(points):
     return points[MIRROR] * (-1, 1) + (W, 0)
 
 
-def plain(thermal, points):
-    """A scene as the runtime would see it: input and faces `[n, 70, 2]` in input px."""
+def plain(thermal, points, visibility):
+    """A scene as the runtime would see it: input and faces in input px with their share in view."""
     h, w = thermal.shape
     s, x0, y0 = letterbox(w, h)
     image = resample(thermal.astype(np.float32), (w / 2, h / 2), s * W / 2, 0.0, W, H)
-    return normalise(image, 20.0, DETECTOR_TAILS), (faces_of(points) - (x0, y0)) / s
+    found, seen = faces_of(points, visibility)
+    faces = [((p - (x0, y0)) / s, overlap(box(p), (0, 0, w, h)) if shown else 0.0) for p, shown in zip(found, seen)]
+    return normalise(image, 20.0, DETECTOR_TAILS), faces
