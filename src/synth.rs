@@ -17,6 +17,7 @@ pub mod random;
 pub mod raster;
 pub mod scene;
 pub mod sensor;
+pub mod sequence;
 pub mod skin;
 pub mod vector;
 pub mod wear;

@@ -30,6 +30,7 @@ pub struct Moment {
 
 /// Everything about a person that does not move.
 pub struct Person {
+    forehead: f32,
     identity: Vec<V3>,
     temps: Vec<f32>,
     breath_k: f32,
@@ -91,6 +92,23 @@ pub fn pose(r: &mut Random) -> [f32; 3] {
 impl Person {
     /// Draws the look of a person of this shape in this climate.
     pub fn draw(model: &HeadModel, fields: &Fields, identity: Vec<V3>, climate: &Climate, r: &mut Random) -> Self {
+        let outfit = wear::Outfit::draw(climate, r);
+        let mut person = Self::wearing(outfit, model, fields, identity, climate, r);
+        if r.chance(0.13) {
+            person.front_sheets = body::in_front(climate, person.forehead, r);
+        }
+        person
+    }
+
+    /// The same with a given outfit and nothing held in front.
+    pub fn wearing(
+        outfit: wear::Outfit,
+        model: &HeadModel,
+        fields: &Fields,
+        identity: Vec<V3>,
+        climate: &Climate,
+        r: &mut Random,
+    ) -> Self {
         let n = model.neutral.len();
         let warm = climate.sun_k * 0.12;
         // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
@@ -99,6 +117,7 @@ impl Person {
         let temps = fields.temperatures(model, r, forehead, climate.chill);
         let albedo = colours(model, fields, r);
         let mut person = Self {
+            forehead,
             identity,
             temps,
             breath_k: r.range(0.1, 0.9),
@@ -117,11 +136,8 @@ impl Person {
             sheets: &mut person.head_sheets,
             identity: &person.identity,
         };
-        wear::dress(&mut look, model, fields, climate, forehead, r);
+        wear::dress(&mut look, outfit, model, fields, climate, forehead, r);
         person.body_sheets = body::clothed(climate, forehead, r);
-        if r.chance(0.13) {
-            person.front_sheets = body::in_front(climate, forehead, r);
-        }
         person
     }
 

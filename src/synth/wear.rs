@@ -35,36 +35,86 @@ impl Look<'_> {
     }
 }
 
-/// Dresses a head: each item at the share of people that wear it, so that rare ones are well learnt.
-pub fn dress(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, climate: &Climate, skin: f32, r: &mut Random) {
+/// What somebody wears on the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outfit {
+    /// Hair under whatever is worn.
+    pub hair: bool,
+    /// Beard.
+    pub beard: bool,
+    /// Beanie, cap, hood, headscarf or none.
+    pub cover: Cover,
+    /// Face mask.
+    pub mask: bool,
+    /// Spectacles.
+    pub spectacles: bool,
+}
+
+/// Head covering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cover {
+    /// Nothing.
+    None,
+    /// Knitted hat.
+    Knit,
+    /// Cap with a brim.
+    Cap,
+    /// Hood, or a headscarf.
+    Hood,
+}
+
+impl Outfit {
+    /// Each item at the share that makes rare ones well learnt; more hats in the cold.
+    pub fn draw(climate: &Climate, r: &mut Random) -> Self {
+        let beard = r.chance(0.27);
+        let hair = !r.chance(0.12);
+        let style = r.unit() + if climate.chill > 0.4 { -0.08 } else { 0.0 };
+        let cover = match style {
+            s if s < 0.055 => Cover::Knit,
+            s if s < 0.10 => Cover::Cap,
+            s if s < 0.17 => Cover::Hood,
+            _ => Cover::None,
+        };
+        Self { hair, beard, cover, mask: r.chance(0.12), spectacles: r.chance(0.3) }
+    }
+}
+
+/// Dresses a head.
+pub fn dress(
+    look: &mut Look<'_>,
+    outfit: Outfit,
+    model: &HeadModel,
+    fields: &Fields,
+    climate: &Climate,
+    skin: f32,
+    r: &mut Random,
+) {
     let ambient = climate.ambient_c;
     let contrast = skin - ambient;
     let between = |lo: f32, hi: f32, r: &mut Random| ambient + contrast * r.range(lo, hi);
-    if r.chance(0.27) {
+    let sunny = climate.sun_k * r.range(0.0, 1.0);
+    if outfit.beard {
         beard(look, fields, contrast.max(3.0) * r.range(0.05, 0.35), r);
     }
-    let bald = r.chance(0.12);
-    let cold = climate.chill > 0.4;
-    let sunny = climate.sun_k * r.range(0.0, 1.0);
-    if !bald {
+    if outfit.hair {
         hair(look, model, fields, between(0.25, 0.85, r) + 0.7 * sunny, contrast, r);
     }
-    let brow = model.point(19)[1];
-    let style = r.unit() + if cold { -0.08 } else { 0.0 };
-    if style < 0.10 {
-        let line = brow + r.range(0.4, 3.0);
-        let temp = between(0.08, 0.6, r) + 0.8 * sunny;
-        knit(look, model, fields, line, r.range(0.0, 5.5), temp, r.range(0.5, 1.8), r);
-        if r.chance(0.45) {
-            brim(look, line, temp - 0.1 * contrast, r);
+    let line = model.point(19)[1] + r.range(0.4, 3.0);
+    match outfit.cover {
+        Cover::None => {}
+        Cover::Knit | Cover::Cap => {
+            let temp = between(0.08, 0.6, r) + 0.8 * sunny;
+            knit(look, model, fields, Hat { line, drop: r.range(0.0, 5.5), temp, thick: r.range(0.5, 1.8) }, r);
+            if outfit.cover == Cover::Cap {
+                brim(look, line, temp - 0.1 * contrast, r);
+            }
         }
-    } else if style < 0.17 {
-        hood(look, fields, between(0.05, 0.55, r) + 0.8 * sunny, r);
+        Cover::Hood => hood(look, between(0.05, 0.55, r) + 0.8 * sunny, r),
     }
-    if r.chance(0.12) {
+    if outfit.mask {
         mask(look, model, fields, between(0.25, 0.95, r), contrast, r);
     }
-    if r.chance(0.3) {
+    if outfit.spectacles {
         let sky = if climate.outdoor { r.range(0.0, 6.0) } else { 0.0 };
         spectacles(look, model, between(-0.1, 0.5, r) - sky + 0.3 * sunny, contrast, r);
     }
@@ -139,17 +189,16 @@ fn long_hair(look: &mut Look<'_>, temp: f32, contrast: f32, colour: V3, r: &mut 
     look.sheets.push(Sheet::new((40, 12), material::HAIR, [0.0, -2.0, 0.0], shape, paint));
 }
 
-#[allow(clippy::too_many_arguments, reason = "each is one measured property of the hat")]
-fn knit(
-    look: &mut Look<'_>,
-    model: &HeadModel,
-    fields: &Fields,
+/// Where a knitted hat ends (height at the front, how much lower at the back), its surface and thickness.
+struct Hat {
     line: f32,
     drop: f32,
     temp: f32,
     thick: f32,
-    r: &mut Random,
-) {
+}
+
+fn knit(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, hat: Hat, r: &mut Random) {
+    let Hat { line, drop, temp, thick } = hat;
     let folds = fields.coarse(r);
     let colour = [r.unit(), r.unit(), r.unit()];
     for v in 0..look.temps.len() {
@@ -178,7 +227,7 @@ fn brim(look: &mut Look<'_>, line: f32, temp: f32, r: &mut Random) {
 }
 
 /// A hood, or a headscarf drawn tight around the face.
-fn hood(look: &mut Look<'_>, fields: &Fields, temp: f32, r: &mut Random) {
+fn hood(look: &mut Look<'_>, temp: f32, r: &mut Random) {
     let tight = r.chance(0.5);
     let (rx, ry, rz) = if tight {
         (r.range(8.6, 9.6), r.range(12.2, 13.4), r.range(9.3, 10.5))
@@ -206,7 +255,6 @@ fn hood(look: &mut Look<'_>, fields: &Fields, temp: f32, r: &mut Random) {
     look.sheets.push(Sheet::new((30, 6), material::HAT, [0.0, -12.0, -1.0], skirt, paint));
     if tight {
         // The scarf lies on the forehead and hides the hair.
-        let _ = fields;
         for v in 0..look.displacement.len() {
             look.displacement[v] *= 0.3;
         }
