@@ -11,7 +11,7 @@ use crate::pipeline::status::Stage;
 use crate::render::palette::PALETTES;
 use crate::render::range::Mode;
 use crate::render::{Layers, SharedControls, Wish};
-use crate::sink::{self, Change, Choices, Controls, Histogram, Look, Range};
+use crate::sink::{self, Change, Choices, Controls, Look, Range, Times};
 
 /// The status of a pipeline that is built after its sinks.
 #[derive(Clone)]
@@ -55,23 +55,24 @@ impl sink::Status for Late {
             in_flight: now.counts.in_flight,
             dropped: now.counts.dropped,
             reopened: now.reopened,
-            age: histogram(&status.distribution(Stage::Total)),
-            infer: histogram(&status.distribution(Stage::Infer)),
+            age: times(&status.distribution(Stage::Total)),
+            infer: times(&status.distribution(Stage::Infer)),
             model,
             ..Default::default()
         }
     }
 }
 
-fn histogram(d: &Distribution) -> Histogram {
-    let (mut bounds_us, mut counts, mut below) = (Vec::new(), Vec::new(), 0);
-    for (bound, seen) in d.cumulative() {
-        bounds_us.push(bound);
-        counts.push(seen - below);
-        below = seen;
+fn times(d: &Distribution) -> Times {
+    let figures = d.figures();
+    let known = |us| (figures.count > 0).then_some(us);
+    Times {
+        count: figures.count,
+        sum_us: d.sum_us,
+        p50_us: known(figures.p50_us),
+        p99_us: known(figures.p99_us),
+        below: d.cumulative().collect(),
     }
-    counts.push(d.count().saturating_sub(below));
-    Histogram { bounds_us, counts, sum_us: d.sum_us }
 }
 
 struct Knobs {

@@ -120,9 +120,19 @@ pub fn start_log(settings: &Log) {
             writeln!(out, "<{priority}>{}", record.args())
         });
     } else {
-        builder.format_timestamp_millis().format_target(false);
+        builder.format(|out, record| {
+            let level = record.level();
+            let style = out.default_level_style(level);
+            writeln!(out, "{} {style}{level:5}{style:#} {}", clock(), record.args())
+        });
     }
     let _ = builder.try_init();
+}
+
+/// The time of day, UTC.
+fn clock() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    format!("{:02}:{:02}:{:02}.{:03}Z", now.hour(), now.minute(), now.second(), now.millisecond())
 }
 
 #[cfg(test)]

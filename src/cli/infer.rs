@@ -113,7 +113,8 @@ impl Album {
     fn add(&mut self, path: &Path, frame: &Frame, result: &FrameResult) -> Result<()> {
         self.renderer.render(Some(frame), result, frame.meta.captured, &self.controls, &mut self.canvas);
         render::png(&self.canvas, &mut self.png)?;
-        let file = self.folder.join(self.name(path));
+        let name = self.name(path);
+        let file = self.folder.join(name);
         if file.canonicalize().is_ok_and(|file| self.originals.contains(&file)) {
             return Err(Error::fix(file.display(), "is one of the pictures themselves; wanted another folder"));
         }
