@@ -98,7 +98,7 @@ impl Capture {
     /// Captures until the source ends, nobody takes frames any more, a stop is asked for or an
     /// error cannot be mended by opening the source again.
     pub fn run(mut self) -> Result<()> {
-        let mut failures = 0;
+        let mut failures = 0u32;
         loop {
             self.had_frames = false;
             let error = match self.run_once() {

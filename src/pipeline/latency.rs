@@ -165,7 +165,7 @@ impl Rate {
     /// Events per second in the window that ends `now`; 0 where it saw fewer than two.
     pub fn per_second(&self, now: Nanos) -> f32 {
         let n = self.count.load(Relaxed);
-        let (mut first, mut last, mut seen) = (u64::MAX, 0, 0u32);
+        let (mut first, mut last, mut seen) = (u64::MAX, 0u64, 0u32);
         // The oldest mark may be overwritten while it is read; it is left out.
         for i in n.saturating_sub(MARKS as u64 - 1)..n {
             let mark = self.marks[i as usize % MARKS].load(Relaxed);
