@@ -251,7 +251,7 @@ fn running_allocates_nothing() {
 
 #[test]
 fn a_run_leaves_nothing_behind() {
-    for net in [nets::detector(60, 84), nets::yunet(64, 96), nets::mobilenet(64, 64)] {
+    for net in [nets::detector(72, 88), nets::yunet(64, 96), nets::mobilenet(64, 64)] {
         let model = net.typed().unwrap();
         let ((_, a), (_, b)) = (input(&model, 1), input(&model, 2));
         let bad = vec![f32::NAN; a.len()];
