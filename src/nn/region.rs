@@ -19,7 +19,6 @@ mod read;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::*;
 
 pub use executor::Executor;
 pub use explain::explain;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::{EvalContext, OpState};
+use tract_onnx::tract_core::internal::{EvalContext, OpState, TractErrorContext};
 
 use super::plan::Plan;
 use super::read::{Reading, Runs, read};

@@ -375,7 +375,7 @@ fn joinable(graph: &Graph, units: &[Unit], lanes: usize) -> HashMap<usize, (usiz
     let mut joined: HashMap<usize, (usize, usize)> = HashMap::new();
     for unit in units.iter().filter(|u| matches!(u.layer, Layer::Concat)) {
         let whole = unit.output();
-        let mut first = 0;
+        let mut first = 0usize;
         for &input in &unit.inputs {
             let c = graph.nodes[input].form.c;
             let producer = units.iter().find(|u| u.output() == input && !matches!(u.layer, Layer::Concat));

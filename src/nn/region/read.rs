@@ -187,7 +187,7 @@ impl Reader<'_> {
         if node.outputs.len() != 1 {
             return Err("it has several outputs".into());
         }
-        let op = node.op.as_ref();
+        let op: &dyn TypedOp = node.op.as_ref();
         if let Some(op) = op.downcast_ref::<Conv>() {
             self.conv(node, op)
         } else if let Some(op) = op.downcast_ref::<TypedBinOp>() {
