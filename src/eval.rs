@@ -1,1 +1,341 @@
-//! To be written.
+//! Evaluation by the field's definitions, on synthetic truth or on anybody's annotated pictures.
+//!
+//! Landmarks are measured twice: *given the box*, as the literature reports them, and *found*, end to end
+//! from the picture, where a face that was not found is a failure. Numbers on synthetic truth are about
+//! synthetic faces; the report says so.
+
+pub mod metrics;
+pub mod read;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use self::metrics::{
+    Calibration, CalibrationScores, Curve, DetectionScores, Detections, LandmarkScores, Landmarks, TemperatureScores,
+    Temperatures,
+};
+use self::read::{Sample, Truth};
+use crate::error::{Error, Result};
+use crate::face::Engine;
+use crate::face::decode::overlap;
+use crate::frame::Signal;
+use crate::landmarks::COUNT;
+use crate::preprocess::bilinear;
+use crate::result::{Face, FrameResult};
+
+/// What to evaluate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// What 16-bit pictures hold; temperatures need [`Signal::Radiometric`]. Synthetic truth knows its own.
+    pub signal: Signal,
+    /// Stop after this many pictures.
+    pub limit: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { signal: Signal::Counts, limit: None }
+    }
+}
+
+/// The numbers of one evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// What was read.
+    pub paths: Vec<String>,
+    /// Pictures.
+    pub pictures: usize,
+    /// Of these, pictures of synthetic truth.
+    pub synthetic: usize,
+    /// Faces of the truth.
+    pub faces: usize,
+    /// Landmarks given the box; `None` where no landmarks are annotated.
+    pub given_box: Option<LandmarkScores>,
+    /// Landmarks found end to end.
+    pub found: Option<LandmarkScores>,
+    /// The detector by itself, against the boxes of the truth.
+    pub detector: DetectionScores,
+    /// Predicted against real errors, given the box.
+    pub calibration: Option<CalibrationScores>,
+    /// Reading under each visible point against the true skin temperature, where the truth knows it.
+    pub temperature: Option<TemperatureScores>,
+    /// Picture at the found points against the picture at the true points: what misplaced points cost.
+    pub displacement: Option<TemperatureScores>,
+}
+
+/// Runs `engine` over every annotated picture under `paths` ([`read`] says what may be given).
+pub fn run(paths: &[PathBuf], engine: &mut Engine, options: &Options) -> Result<Report> {
+    let mut tally = Tally::default();
+    let mut result = FrameResult::new(Arc::from("eval"), 16);
+    for path in paths {
+        let synthetic = path.join("thermal.npy").is_file();
+        let step = |sample: Sample| {
+            if options.limit.is_some_and(|n| tally.pictures >= n) {
+                // Leaves the reader; told apart from failures below.
+                return Err(Error::retry("eval", "enough"));
+            }
+            tally.synthetic += usize::from(synthetic);
+            tally.add(&sample, engine, &mut result)
+        };
+        match read::each(path, options.signal, step) {
+            Err(_) if options.limit.is_some_and(|n| tally.pictures >= n) => break,
+            other => other?,
+        }
+        log::info!("{}: {} pictures so far", path.display(), tally.pictures);
+    }
+    Ok(tally.report(paths))
+}
+
+#[derive(Default)]
+struct Tally {
+    pictures: usize,
+    synthetic: usize,
+    given: Landmarks,
+    found: Landmarks,
+    annotated: usize,
+    detections: Detections,
+    calibration: Calibration,
+    temperature: Temperatures,
+    displacement: Temperatures,
+}
+
+impl Tally {
+    fn add(&mut self, sample: &Sample, engine: &mut Engine, result: &mut FrameResult) -> Result<()> {
+        self.pictures += 1;
+        let boxes: Vec<[f32; 4]> = sample.faces.iter().map(|f| f.bbox).collect();
+        let seen: Vec<_> = engine.detect(&sample.frame)?.iter().map(|d| (d.bbox, d.score)).collect();
+        self.detections.add(&boxes, &seen);
+        engine.infer_still(&sample.frame, result)?;
+        let mut taken = vec![false; result.faces.len()];
+        for truth in &sample.faces {
+            let Some(points) = &truth.points else { continue };
+            self.annotated += 1;
+            let best = (0..taken.len())
+                .filter(|&i| !taken[i] && overlap(result.faces[i].bbox, truth.bbox) >= 0.3)
+                .max_by(|&a, &b| {
+                    let shared = |i: usize| overlap(result.faces[i].bbox, truth.bbox);
+                    shared(a).total_cmp(&shared(b))
+                });
+            if let Some(i) = best {
+                taken[i] = true;
+            }
+            let found = best.map(|i| positions(&result.faces[i]));
+            self.found.add(points, truth.bbox, &truth.visibility, found.as_ref());
+            let given = engine.infer_box(&sample.frame, truth.bbox)?;
+            let at = given.as_ref().map(|(_, s)| s.points);
+            self.given.add(points, truth.bbox, &truth.visibility, at.as_ref());
+            if let Some((face, shape)) = &given {
+                let size = crate::face::landmarker::size(truth.bbox);
+                for i in 0..COUNT {
+                    let (p, q) = (points[i], shape.points[i]);
+                    let error = (p[0] - q[0]).hypot(p[1] - q[1]);
+                    self.calibration.add(error, shape.spread[i], shape.confidence[i], size);
+                }
+                self.temperatures(sample, truth, points, face);
+            }
+        }
+        Ok(())
+    }
+
+    fn temperatures(&mut self, sample: &Sample, truth: &Truth, points: &[[f32; 2]; COUNT], face: &Face) {
+        let Signal::Radiometric { kelvin_per_count, .. } = sample.frame.format.signal else { return };
+        let (w, h) = (sample.frame.width(), sample.frame.height());
+        for i in (0..COUNT).filter(|&i| truth.visibility[i] == 0) {
+            let Ok(found) = face.landmark_c[i] else { continue };
+            if let Some(truth) = &truth.temperature_c {
+                self.temperature.add(found, truth[i]);
+            }
+            let l = face.landmarks[i];
+            if points[i][0].is_finite() {
+                let read = |p| bilinear(&sample.frame.pixels, w, h, p) * kelvin_per_count;
+                self.displacement.add(read([l.x, l.y]), read(points[i]));
+            }
+        }
+    }
+
+    fn report(&self, paths: &[PathBuf]) -> Report {
+        let landmarks = |l: &Landmarks| (self.annotated > 0).then(|| l.scores());
+        Report {
+            paths: paths.iter().map(|p| p.display().to_string()).collect(),
+            pictures: self.pictures,
+            synthetic: self.synthetic,
+            faces: self.detections.scores().faces,
+            given_box: landmarks(&self.given),
+            found: landmarks(&self.found),
+            detector: self.detections.scores(),
+            calibration: (self.annotated > 0).then(|| self.calibration.scores()),
+            temperature: self.temperature.scores(),
+            displacement: self.displacement.scores(),
+        }
+    }
+}
+
+fn positions(face: &Face) -> [[f32; 2]; COUNT] {
+    std::array::from_fn(|i| [face.landmarks[i].x, face.landmarks[i].y])
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} pictures ({} synthetic), {} faces", self.pictures, self.synthetic, self.faces)?;
+        for (title, scores) in [("landmarks given the box", &self.given_box), ("landmarks end to end", &self.found)] {
+            let Some(s) = scores else { continue };
+            writeln!(f, "\n{title}: {} faces, {} missed", s.faces, s.missed)?;
+            writeln!(
+                f,
+                "  {:<14}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}",
+                "norm", "NME %", "median", "FR 8", "FR 10", "AUC 8", "AUC 10"
+            )?;
+            for (name, c) in [("inter-ocular", s.inter_ocular), ("box", s.box_size), ("diagonal", s.diagonal)] {
+                let Curve { nme, median, failure_8, failure_10, auc_8, auc_10 } = c;
+                write!(f, "  {name:<14}")?;
+                for v in [nme, median, failure_8, failure_10, auc_8, auc_10] {
+                    write!(f, "{:>8.2}", 100.0 * v)?;
+                }
+                writeln!(f)?;
+            }
+            write!(f, "  by group (box, %):")?;
+            for (name, nme) in &s.groups {
+                write!(f, "  {name} {:.2}", 100.0 * nme)?;
+            }
+            writeln!(f)?;
+            write!(f, "  by visibility (box, %):")?;
+            for (name, m) in [("visible", s.visible), ("self-occluded", s.self_occluded), ("occluded", s.occluded)] {
+                write!(f, "  {name} {:.2} ({} points)", 100.0 * m.mean, m.count)?;
+            }
+            writeln!(f)?;
+        }
+        self.detection_lines(f)?;
+        if let Some(c) = self.calibration {
+            writeln!(
+                f,
+                "\ncalibration ({} points): {:.1} % within the predicted 90 % radius; confidence {:.3}, within 5 % {:.3}",
+                c.points,
+                100.0 * c.coverage_90,
+                c.confidence,
+                c.within_5
+            )?;
+        }
+        for (title, t) in [("temperature", self.temperature), ("displacement", self.displacement)] {
+            if let Some(t) = t {
+                writeln!(
+                    f,
+                    "{title} error, K ({} readings): bias {:+.3}, mean {:.3}, median {:.3}, p95 {:.3}",
+                    t.readings, t.bias_k, t.mean_k, t.median_k, t.p95_k
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn detection_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let d = &self.detector;
+        writeln!(
+            f,
+            "\ndetector: AP50 {:.2} %, recall {:.2} %, precision {:.2} %, {:.3} false per picture",
+            100.0 * d.ap_50,
+            100.0 * d.recall,
+            100.0 * d.precision,
+            d.false_per_picture
+        )?;
+        write!(f, "  recall by face size (px):")?;
+        for (low, high, m) in d.recall_by_size.iter().filter(|b| b.2.count > 0) {
+            match high {
+                Some(high) => write!(f, "  {low}-{high}")?,
+                None => write!(f, "  {low}+")?,
+            }
+            write!(f, " {:.1} % of {}", 100.0 * m.mean, m.count)?;
+        }
+        writeln!(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::pose::project;
+    use crate::face::{Settings, fake};
+    use crate::npy::{Array, Values};
+    use crate::radiometry;
+    use crate::result::Pose;
+
+    fn engine(world: &fake::World) -> Engine {
+        Engine::with(
+            &Settings::default(),
+            radiometry::Settings { emissivity: 1.0, reflected_c: 20.0 },
+            (&fake::detector_card(), world.detector()),
+            (&fake::landmark_card(), world.landmarks()),
+        )
+        .unwrap()
+    }
+
+    /// Synthetic truth of two pictures: one face, then two; the points are those of the fake network.
+    fn folder(faces: &[&[([f32; 2], f32)]]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let n = faces.len();
+        let (mut thermal, mut points) = (Vec::new(), vec![f32::NAN; n * 4 * COUNT * 2]);
+        for (i, squares) in faces.iter().enumerate() {
+            thermal.extend(fake::frame(160, 120, squares).pixels);
+            for (k, (centre, side)) in squares.iter().enumerate() {
+                let head = project(Pose::default(), 1.0, [0.0, 0.0]);
+                let b = crate::face::landmarker::around(&head);
+                for (j, p) in head.iter().enumerate() {
+                    let at = ((i * 4 + k) * COUNT + j) * 2;
+                    points[at] = centre[0] + side * ((p[0] - b[0]) / (b[2] - b[0]) - 0.5);
+                    points[at + 1] = centre[1] + side * ((p[1] - b[1]) / (b[3] - b[1]) - 0.5);
+                }
+            }
+        }
+        let save = |name: &str, shape: Vec<usize>, values| {
+            std::fs::write(dir.path().join(name), Array { shape, values }.to_bytes()).unwrap();
+        };
+        save("thermal.npy", vec![n, 120, 160], Values::U16(thermal));
+        save("points.npy", vec![n, 4, COUNT, 2], Values::F32(points));
+        save("visibility.npy", vec![n, 4, COUNT], Values::U8(vec![0; n * 4 * COUNT]));
+        save("temperature.npy", vec![n, 4, COUNT], Values::F32(vec![34.5; n * 4 * COUNT]));
+        dir
+    }
+
+    #[test]
+    fn a_faithful_network_scores_near_perfect_and_a_blind_one_fails() {
+        let dir = folder(&[&[([60.0, 60.0], 36.0)], &[([40.0, 40.0], 30.0), ([110.0, 70.0], 50.0)]]);
+        let world = fake::World::default();
+        let paths = [dir.path().to_path_buf()];
+        let r = run(&paths, &mut engine(&world), &Options::default()).unwrap();
+        assert_eq!((r.pictures, r.synthetic, r.faces), (2, 2, 3));
+        let (given, found) = (r.given_box.clone().unwrap(), r.found.clone().unwrap());
+        assert!(given.box_size.nme < 0.02 && found.box_size.nme < 0.02 && found.missed == 0, "{r}");
+        assert_eq!((r.detector.ap_50, r.detector.recall), (1.0, 1.0));
+        let t = r.temperature.unwrap();
+        assert!(t.median_k > 0.4 && t.median_k < 0.6, "skin is 34.0 in the picture, 34.5 by the truth: {t:?}");
+        let text = r.to_string();
+        assert!(text.contains("2 pictures (2 synthetic), 3 faces") && text.contains("AP50 100.00"), "{text}");
+        serde_json::to_string(&r).unwrap();
+
+        world.blind(true);
+        let r = run(&paths, &mut engine(&world), &Options::default()).unwrap();
+        assert_eq!((r.detector.recall, r.found.clone().unwrap().missed), (0.0, 3));
+        assert_eq!(r.found.unwrap().box_size.failure_10, 1.0);
+        assert!(r.given_box.unwrap().box_size.nme < 0.02);
+    }
+
+    #[test]
+    fn a_limit_stops_and_damage_is_named() {
+        let one: &[([f32; 2], f32)] = &[([60.0, 60.0], 36.0)];
+        let dir = folder(&[one; 3]);
+        let world = fake::World::default();
+        let paths = [dir.path().to_path_buf(), dir.path().to_path_buf()];
+        let limited = Options { limit: Some(2), ..Options::default() };
+        assert_eq!(run(&paths, &mut engine(&world), &limited).unwrap().pictures, 2);
+        assert_eq!(run(&paths, &mut engine(&world), &Options::default()).unwrap().pictures, 6);
+        let file = dir.path().join("thermal.npy");
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+        let e = run(&paths, &mut engine(&world), &Options::default()).unwrap_err().to_string();
+        assert!(e.contains("thermal.npy") && e.contains("picture 2"), "{e}");
+    }
+}

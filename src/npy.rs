@@ -4,6 +4,7 @@
 //! header length, a Python dict literal with `descr`, `fortran_order` and `shape`, then the values.
 //! Several arrays may follow one another in one file (`numpy.save` called repeatedly on one handle).
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -42,41 +43,14 @@ impl Array {
 
     /// Reads the array at the start of `bytes`; returns what follows it. `name` is the subject of errors.
     pub fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<(Self, &'a [u8])> {
-        let bad = |what: &str| Error::fix(name, format!("not a readable .npy array: {what}"));
-        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| bad("wrong magic"))?;
-        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(|| bad("truncated"))?;
-        let (length, rest) = match major {
-            1 => rest.split_first_chunk::<2>().map(|(n, r)| (usize::from(u16::from_le_bytes(*n)), r)),
-            2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
-            _ => return Err(bad(&format!("version {major}, wanted 1 to 3"))),
-        }
-        .ok_or_else(|| bad("truncated"))?;
-        let (header, data) = rest.split_at_checked(length).ok_or_else(|| bad("header is truncated"))?;
-        let header = std::str::from_utf8(header).map_err(|_| bad("header is not text"))?;
-        if field(header, "fortran_order").ok_or_else(|| bad("no fortran_order"))?.starts_with("True") {
-            return Err(bad("column-major order, wanted row-major"));
-        }
-        let shape = shape(field(header, "shape").ok_or_else(|| bad("no shape"))?).ok_or_else(|| bad("odd shape"))?;
-        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES);
-        let count = count.ok_or_else(|| bad("its shape is too large"))?;
-        let descr = field(header, "descr").ok_or_else(|| bad("no descr"))?;
-        let kind = descr.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or_default();
-        let width = match kind {
-            "|u1" | "|b1" => 1,
-            "<u2" => 2,
-            "<i4" | "<f4" => 4,
-            _ => return Err(bad(&format!("type {kind:?}, wanted u1, u2, i4 or f4, little-endian"))),
-        };
-        let (data, rest) = data
-            .split_at_checked(count.saturating_mul(width))
-            .ok_or_else(|| bad(&format!("{} bytes of values, wanted {}", data.len(), count.saturating_mul(width))))?;
-        let values = match kind {
-            "<u2" => Values::U16(data.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
-            "<i4" => Values::I32(data.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
-            "<f4" => Values::F32(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-            _ => Values::U8(data.to_vec()),
-        };
-        Ok((Self { shape, values }, rest))
+        let header = Header::parse(bytes, name)?;
+        let count = header.count(&header.shape, name)?;
+        let data = bytes.get(header.start..).unwrap_or_default();
+        let size = count.saturating_mul(header.kind.width());
+        let (data, rest) = data.split_at_checked(size).ok_or_else(|| {
+            Error::fix(name, format!("not a readable .npy array: {} bytes of values, wanted {size}", data.len()))
+        })?;
+        Ok((Self { shape: header.shape, values: header.kind.values(data) }, rest))
     }
 
     /// The array as a version 1 file.
@@ -103,6 +77,128 @@ impl Array {
             Values::F32(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
         }
         out
+    }
+}
+
+/// Type of the values of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `|u1` and `|b1`.
+    U8,
+    /// `<u2`.
+    U16,
+    /// `<i4`.
+    I32,
+    /// `<f4`.
+    F32,
+}
+
+impl Kind {
+    /// Bytes a value.
+    pub fn width(self) -> usize {
+        match self {
+            Kind::U8 => 1,
+            Kind::U16 => 2,
+            Kind::I32 | Kind::F32 => 4,
+        }
+    }
+
+    fn values(self, data: &[u8]) -> Values {
+        match self {
+            Kind::U8 => Values::U8(data.to_vec()),
+            Kind::U16 => Values::U16(data.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
+            Kind::I32 => Values::I32(data.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
+            Kind::F32 => Values::F32(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+        }
+    }
+}
+
+/// What stands before the values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// Extent of each axis.
+    pub shape: Vec<usize>,
+    /// Type of the values.
+    pub kind: Kind,
+    /// Where the values start, bytes.
+    pub start: usize,
+}
+
+impl Header {
+    /// Reads the header at the start of `bytes`. `name` is the subject of errors.
+    pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        let bad = |what: &str| Error::fix(name, format!("not a readable .npy array: {what}"));
+        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| bad("wrong magic"))?;
+        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(|| bad("truncated"))?;
+        let (length, rest) = match major {
+            1 => rest.split_first_chunk::<2>().map(|(n, r)| (usize::from(u16::from_le_bytes(*n)), r)),
+            2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
+            _ => return Err(bad(&format!("version {major}, wanted 1 to 3"))),
+        }
+        .ok_or_else(|| bad("truncated"))?;
+        let (header, data) = rest.split_at_checked(length).ok_or_else(|| bad("header is truncated"))?;
+        let header = std::str::from_utf8(header).map_err(|_| bad("header is not text"))?;
+        if field(header, "fortran_order").ok_or_else(|| bad("no fortran_order"))?.starts_with("True") {
+            return Err(bad("column-major order, wanted row-major"));
+        }
+        let shape = shape(field(header, "shape").ok_or_else(|| bad("no shape"))?).ok_or_else(|| bad("odd shape"))?;
+        let descr = field(header, "descr").ok_or_else(|| bad("no descr"))?;
+        let kind = match descr.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or_default() {
+            "|u1" | "|b1" => Kind::U8,
+            "<u2" => Kind::U16,
+            "<i4" => Kind::I32,
+            "<f4" => Kind::F32,
+            other => return Err(bad(&format!("type {other:?}, wanted u1, u2, i4 or f4, little-endian"))),
+        };
+        Ok(Self { shape, kind, start: bytes.len() - data.len() })
+    }
+
+    /// Number of values of an array, or part of one, of extents `shape`.
+    pub fn count(&self, shape: &[usize], name: &str) -> Result<usize> {
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES);
+        count.ok_or_else(|| Error::fix(name, format!("not a readable .npy array: its shape {shape:?} is too large")))
+    }
+}
+
+/// An array of u16 pictures `[n, height, width]` too large to hold: read one by one.
+#[derive(Debug)]
+pub struct Pictures {
+    file: std::fs::File,
+    name: String,
+    start: u64,
+    bytes: Vec<u8>,
+    /// Number, height, width.
+    pub shape: [usize; 3],
+}
+
+impl Pictures {
+    /// Opens a file of pictures.
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let bad = |e: std::io::Error| Error::fix(path.display(), "cannot be read").because(e);
+        let mut file = std::fs::File::open(path).map_err(bad)?;
+        let mut head = Vec::new();
+        file.by_ref().take(4096).read_to_end(&mut head).map_err(bad)?;
+        let header = Header::parse(&head, &name)?;
+        let (Kind::U16, &[n, h, w]) = (header.kind, header.shape.as_slice()) else {
+            let found = format!("holds {:?} {:?}, wanted u16 [n, height, width]", header.kind, header.shape);
+            return Err(Error::fix(name, found));
+        };
+        let count = header.count(&[h, w], &name)?;
+        Ok(Self { file, name, start: header.start as u64, bytes: vec![0; 2 * count], shape: [n, h, w] })
+    }
+
+    /// Reads picture `i` into `pixels`, which has height x width values.
+    pub fn read(&mut self, i: usize, pixels: &mut [u16]) -> Result<()> {
+        let at = self.start.saturating_add((i as u64).saturating_mul(self.bytes.len() as u64));
+        self.file
+            .seek(SeekFrom::Start(at))
+            .and_then(|_| self.file.read_exact(&mut self.bytes))
+            .map_err(|e| Error::fix(&self.name, format!("picture {i} cannot be read")).because(e))?;
+        for (p, b) in pixels.iter_mut().zip(self.bytes.as_chunks().0) {
+            *p = u16::from_le_bytes(*b);
+        }
+        Ok(())
     }
 }
 

@@ -166,10 +166,12 @@ fn resample(frame: &Frame, grid: &Grid, width: usize, out: &mut [f32]) {
                 let v = i as f32 + (a as f32 + 0.5) * fine - height as f32 / 2.0;
                 for b in 0..k {
                     let u = j as f32 + (b as f32 + 0.5) * fine - width as f32 / 2.0;
-                    sum += bilinear(&frame.pixels, w, h, [
-                        grid.centre[0] + ax * u - ay * v,
-                        grid.centre[1] + ay * u + ax * v,
-                    ]);
+                    sum += bilinear(
+                        &frame.pixels,
+                        w,
+                        h,
+                        [grid.centre[0] + ax * u - ay * v, grid.centre[1] + ay * u + ax * v],
+                    );
                 }
             }
             *value = sum * share;

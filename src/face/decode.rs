@@ -48,8 +48,7 @@ const DETECTORS: [(&str, Shapes, DecodeFaces); 1] =
     [("center-stride4", &[&[1, 1, 0, 0], &[1, 14, 0, 0]], center_stride4)];
 
 /// Landmark layouts.
-const LANDMARKERS: [(&str, Shapes, DecodePoints); 1] =
-    [("laplace70", &[&[1, COUNT, 3], &[1, 1]], laplace70)];
+const LANDMARKERS: [(&str, Shapes, DecodePoints); 1] = [("laplace70", &[&[1, COUNT, 3], &[1, 1]], laplace70)];
 
 /// Most detections kept before overlaps are removed.
 pub const CANDIDATES: usize = 128;
@@ -204,10 +203,13 @@ mod tests {
     /// Rows x columns of empty maps.
     fn maps(rows: usize, columns: usize) -> Tensors {
         let cells = rows * columns;
-        Tensors::new([1, 1, rows * 4, columns * 4], vec![
-            ("heat", vec![1, 1, rows, columns], vec![-10.0; cells]),
-            ("geom", vec![1, 14, rows, columns], vec![0.0; 14 * cells]),
-        ])
+        Tensors::new(
+            [1, 1, rows * 4, columns * 4],
+            vec![
+                ("heat", vec![1, 1, rows, columns], vec![-10.0; cells]),
+                ("geom", vec![1, 14, rows, columns], vec![0.0; 14 * cells]),
+            ],
+        )
     }
 
     fn put(t: &mut Tensors, columns: usize, cell: (usize, usize), logit: f32, geom: [f32; 14]) {
@@ -219,8 +221,7 @@ mod tests {
         }
     }
 
-    const FACE: [f32; 14] =
-        [0.25, -0.25, 1.0, 1.2, -0.2, -0.1, 0.2, -0.1, 0.0, 0.1, -0.15, 0.3, 0.15, 0.3];
+    const FACE: [f32; 14] = [0.25, -0.25, 1.0, 1.2, -0.2, -0.1, 0.2, -0.1, 0.0, 0.1, -0.15, 0.3, 0.15, 0.3];
 
     #[test]
     fn a_cell_becomes_a_face_in_input_pixels() {
@@ -244,7 +245,7 @@ mod tests {
         let mut t = maps(30, 40);
         put(&mut t, 40, (10, 20), 3.0, FACE);
         put(&mut t, 40, (10, 21), 2.0, FACE); // neighbour: no peak
-        put(&mut t, 40, (10, 23), 2.5, FACE); // a peak that overlaps the first by half
+        put(&mut t, 40, (10, 22), 2.5, FACE); // a peak that overlaps the first by 0.46
         put(&mut t, 40, (25, 5), 1.0, FACE); // elsewhere
         put(&mut t, 40, (0, 0), -3.0, FACE); // too weak
         put(&mut t, 40, (29, 39), 1.5, FACE); // the last corner
@@ -285,10 +286,10 @@ mod tests {
     fn landmarks_carry_their_spread_and_presence() {
         let mut values = vec![0.0; 210];
         values[3..6].copy_from_slice(&[0.5, -0.25, 0.1f32.ln()]);
-        let mut t = Tensors::new([1, 1, 96, 96], vec![
-            ("landmarks", vec![1, 70, 3], values),
-            ("presence", vec![1, 1], vec![0.0]),
-        ]);
+        let mut t = Tensors::new(
+            [1, 1, 96, 96],
+            vec![("landmarks", vec![1, 70, 3], values), ("presence", vec![1, 1], vec![0.0])],
+        );
         let mut out = CropPoints::default();
         assert!(laplace70(&t, &Decoding { spread: 2.0, ..Decoding::default() }, &mut out));
         assert_eq!(out.points[1], [0.5, -0.25]);

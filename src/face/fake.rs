@@ -94,10 +94,13 @@ impl World {
         Box::new(move |h, w| {
             world.0.sizes.lock().unwrap().push((w, h));
             let cells = h / 4 * (w / 4);
-            let tensors = Tensors::new([1, 1, h, w], vec![
-                ("heat", vec![1, 1, h / 4, w / 4], vec![-10.0; cells]),
-                ("geom", vec![1, 14, h / 4, w / 4], vec![0.0; 14 * cells]),
-            ]);
+            let tensors = Tensors::new(
+                [1, 1, h, w],
+                vec![
+                    ("heat", vec![1, 1, h / 4, w / 4], vec![-10.0; cells]),
+                    ("geom", vec![1, 14, h / 4, w / 4], vec![0.0; 14 * cells]),
+                ],
+            );
             Ok(Box::new(Detects { world: world.clone(), tensors }))
         })
     }
@@ -105,18 +108,21 @@ impl World {
     pub fn landmarks(&self) -> Build {
         let world = self.clone();
         Box::new(move |h, w| {
-            let tensors = Tensors::new([1, 1, h, w], vec![
-                ("landmarks", vec![1, COUNT, 3], vec![0.0; 3 * COUNT]),
-                ("presence", vec![1, 1], vec![0.0]),
-            ]);
+            let tensors = Tensors::new(
+                [1, 1, h, w],
+                vec![("landmarks", vec![1, COUNT, 3], vec![0.0; 3 * COUNT]), ("presence", vec![1, 1], vec![0.0])],
+            );
             Ok(Box::new(Marks { world: world.clone(), tensors }))
         })
     }
 }
 
 fn card(text: &str) -> Card {
-    Card::parse(&format!("{text}\nsha256 = \"{}\"\nlicence = \"MIT\"\nfile = \"x.onnx\"\n{}", "0".repeat(64), ""), "fake")
-        .unwrap()
+    Card::parse(
+        &format!("{text}\nsha256 = \"{}\"\nlicence = \"MIT\"\nfile = \"x.onnx\"\n{}", "0".repeat(64), ""),
+        "fake",
+    )
+    .unwrap()
 }
 
 pub fn detector_card() -> Card {
@@ -171,7 +177,12 @@ fn patches(input: &[f32], width: usize) -> Vec<([usize; 4], usize)> {
             let (x, y) = (i % width, i / width);
             b = [b[0].min(x), b[1].min(y), b[2].max(x + 1), b[3].max(y + 1)];
             area += 1;
-            let near = [(x > 0, i.wrapping_sub(1)), (x + 1 < width, i + 1), (y > 0, i.wrapping_sub(width)), (y + 1 < height, i + width)];
+            let near = [
+                (x > 0, i.wrapping_sub(1)),
+                (x + 1 < width, i + 1),
+                (y > 0, i.wrapping_sub(width)),
+                (y + 1 < height, i + width),
+            ];
             for (ok, n) in near {
                 if ok && !seen[n] {
                     seen[n] = true;
@@ -211,7 +222,22 @@ impl Network for Detects {
             let cell = row * (w / 4) + column;
             self.tensors.values[0][cell] = 3.0;
             let (dx, dy) = (cx / 4.0 - column as f32 - 0.5, cy / 4.0 - row as f32 - 0.5);
-            let geom = [dx, dy, ((x1 - x0) / 8.0).ln(), ((y1 - y0) / 8.0).ln(), -0.2, -0.2, 0.2, -0.2, 0.0, 0.1, -0.15, 0.25, 0.15, 0.25];
+            let geom = [
+                dx,
+                dy,
+                ((x1 - x0) / 8.0).ln(),
+                ((y1 - y0) / 8.0).ln(),
+                -0.2,
+                -0.2,
+                0.2,
+                -0.2,
+                0.0,
+                0.1,
+                -0.15,
+                0.25,
+                0.15,
+                0.25,
+            ];
             for (c, v) in geom.iter().enumerate() {
                 self.tensors.values[1][c * cells + cell] = *v;
             }

@@ -104,7 +104,9 @@ impl Follower {
             let crop = landmarker.crop(t.expected(now), t.shape.roll);
             t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
             t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
-            if t.doubted && let Some(s) = t.fresh {
+            if t.doubted
+                && let Some(s) = t.fresh
+            {
                 // The crop was off; what a centred crop says is worth more.
                 let crop = landmarker.crop(s.bbox, s.roll);
                 t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
@@ -185,9 +187,8 @@ impl Follower {
         }
         if self.tracks.len() >= self.settings.max_faces {
             // A face that is there counts more than one that was; the one lost longest goes.
-            let Some(i) = (0..self.tracks.len())
-                .filter(|&i| free(&self.tracks[i]))
-                .min_by_key(|&i| self.tracks[i].seen)
+            let Some(i) =
+                (0..self.tracks.len()).filter(|&i| free(&self.tracks[i])).min_by_key(|&i| self.tracks[i].seen)
             else {
                 return;
             };

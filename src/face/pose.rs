@@ -128,9 +128,7 @@ fn refine(
         let (p, q) = (apply(rotation, model(i)), image(i));
         let p = p.map(|v| v * scale);
         // d(omega x p): x row is (0, pz, -py), y row is (-pz, 0, px).
-        for (row, error) in
-            [([0.0, p[2], -p[1], p[0]], q[0] - p[0]), ([-p[2], 0.0, p[0], p[1]], q[1] - p[1])]
-        {
+        for (row, error) in [([0.0, p[2], -p[1], p[0]], q[0] - p[0]), ([-p[2], 0.0, p[0], p[1]], q[1] - p[1])] {
             for a in 0..4 {
                 for b in 0..4 {
                     normal[a][b] += w[i] * row[a] * row[b];

@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn noise_on_a_still_face_is_reduced() {
-        let noise: Vec<f32> = (0..600u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0 - 0.5).collect();
+        let noise: Vec<f32> =
+            (0..600u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0 - 0.5).collect();
         let power = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>() / v.len() as f32;
         // Half a percent of the face size, as a good landmark network makes.
         let scale = 0.005 * SIZE / power(&noise).sqrt();

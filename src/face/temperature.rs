@@ -66,9 +66,9 @@ impl Reader<'_> {
     /// degC under every point.
     pub fn points(&self, face: &Surface<'_>) -> [Reading; COUNT] {
         let Some(t) = self.usable() else { return [Err(self.refusal().unwrap_or(NoTemperature::Ffc)); COUNT] };
-        let middle = [27, 30, 33, 51].iter().fold([0.0; 2], |m, &i: &usize| {
-            [m[0] + face.points[i][0] / 4.0, m[1] + face.points[i][1] / 4.0]
-        });
+        let middle = [27, 30, 33, 51]
+            .iter()
+            .fold([0.0; 2], |m, &i: &usize| [m[0] + face.points[i][0] / 4.0, m[1] + face.points[i][1] / 4.0]);
         std::array::from_fn(|i| {
             let turned = face.fit.is_some_and(|f| apply(&f.rotation, SHAPE[i].1)[2] < POINT_FACING);
             let p = face.points[i];

@@ -203,13 +203,79 @@ fn names(graph: &pb::GraphProto, card: &Card) -> TractResult<Vec<usize>> {
 fn limit(model: &TypedModel) -> TractResult<()> {
     for node in model.nodes() {
         for output in &node.outputs {
-            let volume = output.fact.shape.as_concrete().and_then(|s| {
-                s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES)
-            });
+            let volume = output
+                .fact
+                .shape
+                .as_concrete()
+                .and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES));
             if volume.is_none() {
                 return Err(TractError::msg(format!("{} makes a tensor of shape {:?}", node.name, output.fact.shape)));
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tract_onnx::pb::tensor_proto::DataType;
+
+    fn tiny() -> (Vec<u8>, Card) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
+        let read = |file: &str| std::fs::read(format!("{folder}{file}")).unwrap();
+        let card = String::from_utf8(read("tiny-landmarks.toml")).unwrap();
+        (read("tiny-landmarks.onnx"), Card::parse(&card, "tiny").unwrap())
+    }
+
+    #[test]
+    fn damaged_files_are_errors_never_panics() {
+        let (onnx, card) = tiny();
+        assert!(build(&onnx, &card, 96, 96).is_ok());
+        for cut in (0..onnx.len()).step_by(997).chain([1, 2, 17]) {
+            assert!(build(&onnx[..cut], &card, 96, 96).is_err(), "cut at {cut}");
+        }
+        // Structure and not weights: the first bytes of the file are nodes.
+        for at in 0..400 {
+            let mut bad = onnx.clone();
+            bad[at] ^= 0x15;
+            let _ = build(&bad, &card, 96, 96);
+        }
+        assert!(build(b"not a model at all", &card, 96, 96).is_err());
+    }
+
+    #[test]
+    fn weights_must_bring_what_they_claim() {
+        let tensor = |dims: Vec<i64>, bytes: usize| pb::TensorProto {
+            name: "w".into(),
+            dims,
+            data_type: DataType::Float as i32,
+            raw_data: vec![0; bytes],
+            ..Default::default()
+        };
+        assert!(weights(&tensor(vec![2, 3], 24)).is_ok());
+        for (dims, bytes) in [
+            (vec![2, 3], 20),
+            (vec![1 << 40, 1 << 40], 24),
+            (vec![1 << 30], 24),
+            (vec![-1], 24),
+            (vec![1 << 33, 0, 1 << 33], 0),
+        ] {
+            let e = weights(&tensor(dims.clone(), bytes));
+            assert!(e.is_err() || dims.contains(&0), "{dims:?}");
+        }
+    }
+
+    #[test]
+    fn operators_that_make_data_from_nothing_are_refused() {
+        let node = pb::NodeProto { op_type: "ConstantOfShape".into(), ..Default::default() };
+        let graph = pb::GraphProto { node: vec![node], ..Default::default() };
+        assert!(inspect(&graph).unwrap_err().to_string().contains("ConstantOfShape"));
+    }
+
+    #[test]
+    fn an_input_too_large_to_run_is_refused() {
+        let (onnx, card) = tiny();
+        assert!(build(&onnx, &card, 1 << 15, 1 << 15).err().unwrap().to_string().contains("shape"));
+    }
 }

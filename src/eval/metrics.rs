@@ -1,0 +1,465 @@
+//! The numbers, by the field's definitions.
+
+use serde::Serialize;
+
+use crate::face::decode::overlap;
+use crate::landmarks::{COUNT, GROUPS};
+
+/// What a distance is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Norm {
+    /// Distance between the outer eye corners (points 36 and 45), as in 300-W.
+    InterOcular,
+    /// Square root of the area of the truth's box.
+    Box,
+    /// Diagonal of the truth's box.
+    Diagonal,
+}
+
+impl Norm {
+    /// Every norm, in the order of the report.
+    pub const ALL: [Norm; 3] = [Norm::InterOcular, Norm::Box, Norm::Diagonal];
+
+    fn length(self, points: &[[f32; 2]; COUNT], bbox: [f32; 4]) -> f32 {
+        let (w, h) = (bbox[2] - bbox[0], bbox[3] - bbox[1]);
+        match self {
+            Norm::InterOcular => (points[45][0] - points[36][0]).hypot(points[45][1] - points[36][1]),
+            Norm::Box => (w * h).max(0.0).sqrt(),
+            Norm::Diagonal => w.hypot(h),
+        }
+    }
+}
+
+/// Summary of the normalised mean errors of many faces.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Curve {
+    /// Mean over the faces that got landmarks.
+    pub nme: f64,
+    /// Median over the same.
+    pub median: f64,
+    /// Share of all faces whose error exceeds 0.08; faces without landmarks fail.
+    pub failure_8: f64,
+    /// The same for 0.10.
+    pub failure_10: f64,
+    /// Area under the cumulative error distribution up to 0.08, divided by 0.08.
+    pub auc_8: f64,
+    /// The same for 0.10.
+    pub auc_10: f64,
+}
+
+impl Curve {
+    /// From the error of every face; infinity where there were no landmarks.
+    pub fn new(errors: &[f64]) -> Self {
+        let mut known: Vec<f64> = errors.iter().copied().filter(|e| e.is_finite()).collect();
+        known.sort_by(f64::total_cmp);
+        let n = errors.len().max(1) as f64;
+        let failure = |limit: f64| errors.iter().filter(|e| **e > limit).count() as f64 / n;
+        // The integral of a step function that rises by 1 / n at every error.
+        let auc = |limit: f64| errors.iter().map(|e| (limit - e).max(0.0)).sum::<f64>() / (n * limit);
+        Self {
+            nme: known.iter().sum::<f64>() / known.len().max(1) as f64,
+            median: known.get(known.len() / 2).copied().unwrap_or(0.0),
+            failure_8: failure(0.08),
+            failure_10: failure(0.10),
+            auc_8: auc(0.08),
+            auc_10: auc(0.10),
+        }
+    }
+}
+
+/// Mean of a quantity with the number of its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Mean {
+    /// Mean; 0 for no samples.
+    pub mean: f64,
+    /// Number of samples.
+    pub count: usize,
+}
+
+impl Mean {
+    /// Adds a sample.
+    pub fn add(&mut self, value: f64) {
+        self.count += 1;
+        self.mean += (value - self.mean) / self.count as f64;
+    }
+}
+
+/// Collects landmark errors.
+#[derive(Debug, Default)]
+pub struct Landmarks {
+    errors: [Vec<f64>; Norm::ALL.len()],
+    groups: [Mean; GROUPS.len()],
+    visibility: [Mean; 3],
+    missed: usize,
+}
+
+/// Landmark errors of a set.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct LandmarkScores {
+    /// Faces of the truth with landmarks.
+    pub faces: usize,
+    /// Of these, faces that got no landmarks.
+    pub missed: usize,
+    /// Errors over the distance of the outer eye corners.
+    pub inter_ocular: Curve,
+    /// Errors over the square root of the box area.
+    pub box_size: Curve,
+    /// Errors over the box diagonal.
+    pub diagonal: Curve,
+    /// Mean error of each group of points over the square root of the box area.
+    pub groups: Vec<(&'static str, f64)>,
+    /// The same for visible points.
+    pub visible: Mean,
+    /// The same for points hidden by the head itself.
+    pub self_occluded: Mean,
+    /// The same for points hidden by an object.
+    pub occluded: Mean,
+}
+
+impl Landmarks {
+    /// Adds a face. Truth points may be NaN (not annotated). `found` is `None` for a missed face;
+    /// `visibility`: 0 visible, 1 self-occluded, 2 occluded by an object.
+    pub fn add(
+        &mut self,
+        truth: &[[f32; 2]; COUNT],
+        bbox: [f32; 4],
+        visibility: &[u8; COUNT],
+        found: Option<&[[f32; 2]; COUNT]>,
+    ) {
+        let Some(found) = found else {
+            self.missed += 1;
+            self.errors.iter_mut().for_each(|e| e.push(f64::INFINITY));
+            return;
+        };
+        let distance: [f64; COUNT] =
+            std::array::from_fn(|i| f64::from((found[i][0] - truth[i][0]).hypot(found[i][1] - truth[i][1])));
+        let (mut sum, mut count) = (0.0, 0usize);
+        for d in distance.iter().filter(|d| d.is_finite()) {
+            sum += d;
+            count += 1;
+        }
+        let mean = sum / count.max(1) as f64;
+        for (errors, norm) in self.errors.iter_mut().zip(Norm::ALL) {
+            let length = f64::from(norm.length(truth, bbox));
+            // Without eye corners, or with both in one place, that norm says nothing about the face.
+            if length > 1e-3 {
+                errors.push(mean / length);
+            }
+        }
+        let size = f64::from(Norm::Box.length(truth, bbox)).max(1e-3);
+        for (group, (_, ranges)) in self.groups.iter_mut().zip(GROUPS) {
+            for i in ranges.iter().cloned().flatten().filter(|&i| distance[i].is_finite()) {
+                group.add(distance[i] / size);
+            }
+        }
+        for i in (0..COUNT).filter(|&i| distance[i].is_finite()) {
+            self.visibility[usize::from(visibility[i].min(2))].add(distance[i] / size);
+        }
+    }
+
+    /// The numbers.
+    pub fn scores(&self) -> LandmarkScores {
+        let [inter_ocular, box_size, diagonal] = std::array::from_fn(|i| Curve::new(&self.errors[i]));
+        let [visible, self_occluded, occluded] = self.visibility;
+        LandmarkScores {
+            faces: self.errors[1].len(),
+            missed: self.missed,
+            inter_ocular,
+            box_size,
+            diagonal,
+            groups: GROUPS.iter().zip(&self.groups).map(|(g, m)| (g.0, m.mean)).collect(),
+            visible,
+            self_occluded,
+            occluded,
+        }
+    }
+}
+
+/// Upper limits of the face sizes (square root of the box area, pixels) whose recall is reported apart.
+pub const SIZES: [f32; 6] = [16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
+
+/// Collects detections.
+#[derive(Debug, Default)]
+pub struct Detections {
+    /// Score and whether it is right.
+    hits: Vec<(f32, bool)>,
+    sizes: [Mean; SIZES.len()],
+    pictures: usize,
+}
+
+/// Numbers of a detector.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct DetectionScores {
+    /// Faces of the truth.
+    pub faces: usize,
+    /// Average precision at an overlap of 0.5: area under the precision envelope over recall.
+    pub ap_50: f64,
+    /// Share of faces found at the detector's threshold.
+    pub recall: f64,
+    /// Share of detections that are faces, at the same threshold.
+    pub precision: f64,
+    /// Detections that are no face, per picture.
+    pub false_per_picture: f64,
+    /// Recall by face size: lower limit, upper limit (pixels; none above the last), recall.
+    pub recall_by_size: Vec<(f32, Option<f32>, Mean)>,
+}
+
+impl Detections {
+    /// Adds a picture: boxes of the truth, and boxes with scores, strongest first.
+    pub fn add(&mut self, truth: &[[f32; 4]], found: &[([f32; 4], f32)]) {
+        self.pictures += 1;
+        let mut taken = vec![false; truth.len()];
+        for &(bbox, score) in found {
+            let best = (0..truth.len())
+                .filter(|&i| !taken[i])
+                .max_by(|&a, &b| overlap(truth[a], bbox).total_cmp(&overlap(truth[b], bbox)))
+                .filter(|&i| overlap(truth[i], bbox) >= 0.5);
+            if let Some(i) = best {
+                taken[i] = true;
+            }
+            self.hits.push((score, best.is_some()));
+        }
+        for (t, hit) in truth.iter().zip(taken) {
+            let size = ((t[2] - t[0]) * (t[3] - t[1])).max(0.0).sqrt();
+            let bin = SIZES.iter().position(|&limit| size < limit).unwrap_or(SIZES.len() - 1);
+            self.sizes[bin].add(if hit { 1.0 } else { 0.0 });
+        }
+    }
+
+    /// The numbers.
+    pub fn scores(&self) -> DetectionScores {
+        let faces: usize = self.sizes.iter().map(|s| s.count).sum();
+        let right = self.hits.iter().filter(|h| h.1).count();
+        let lower = |i: usize| if i == 0 { 0.0 } else { SIZES[i - 1] };
+        let bins = (0..SIZES.len()).map(|i| (lower(i), Some(SIZES[i]).filter(|s| s.is_finite()), self.sizes[i]));
+        DetectionScores {
+            faces,
+            ap_50: average_precision(&self.hits, faces),
+            recall: right as f64 / faces.max(1) as f64,
+            precision: right as f64 / self.hits.len().max(1) as f64,
+            false_per_picture: (self.hits.len() - right) as f64 / self.pictures.max(1) as f64,
+            recall_by_size: bins.collect(),
+        }
+    }
+}
+
+/// Area under the precision envelope over recall, every recall level used (PASCAL VOC from 2010 on).
+fn average_precision(hits: &[(f32, bool)], faces: usize) -> f64 {
+    let mut hits = hits.to_vec();
+    hits.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut right = 0;
+    let mut steps: Vec<f64> = Vec::new();
+    for (i, (_, hit)) in hits.iter().enumerate() {
+        if *hit {
+            right += 1;
+            steps.push(f64::from(right) / (i + 1) as f64);
+        }
+    }
+    // From the right, precision may only rise.
+    let mut best = 0.0f64;
+    let mut sum = 0.0;
+    for p in steps.iter().rev() {
+        best = best.max(*p);
+        sum += best;
+    }
+    sum / faces.max(1) as f64
+}
+
+/// `q` of `1 - (1 + q) exp(-q) = 0.9`: the radius, in error scales, that holds 90 % of a radial Laplace error.
+pub const RADIUS_90: f32 = 3.889_72;
+
+/// Collects how well predicted errors describe real ones.
+#[derive(Debug, Default)]
+pub struct Calibration {
+    covered: Mean,
+    confidence: Mean,
+    near: Mean,
+}
+
+/// Numbers of the calibration; the first should be 0.9, and the last two equal.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct CalibrationScores {
+    /// Share of points within their predicted 90 % radius.
+    pub coverage_90: f64,
+    /// Mean confidence.
+    pub confidence: f64,
+    /// Share of points within 5 % of the face size, which the confidence predicts.
+    pub within_5: f64,
+    /// Number of points.
+    pub points: usize,
+}
+
+impl Calibration {
+    /// Adds a point: its error and predicted error scale (one unit), and confidence.
+    pub fn add(&mut self, error: f32, spread: f32, confidence: f32, size: f32) {
+        if !error.is_finite() {
+            return;
+        }
+        let share = |yes: bool| if yes { 1.0 } else { 0.0 };
+        self.covered.add(share(error <= RADIUS_90 * spread));
+        self.confidence.add(f64::from(confidence));
+        self.near.add(share(error <= 0.05 * size));
+    }
+
+    /// The numbers.
+    pub fn scores(&self) -> CalibrationScores {
+        CalibrationScores {
+            coverage_90: self.covered.mean,
+            confidence: self.confidence.mean,
+            within_5: self.near.mean,
+            points: self.covered.count,
+        }
+    }
+}
+
+/// Collects temperature errors, K.
+#[derive(Debug, Default)]
+pub struct Temperatures(Vec<f64>);
+
+/// Temperature errors, K.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct TemperatureScores {
+    /// Mean error: above zero reads too warm.
+    pub bias_k: f64,
+    /// Mean absolute error.
+    pub mean_k: f64,
+    /// Median absolute error.
+    pub median_k: f64,
+    /// 95th percentile of the absolute error.
+    pub p95_k: f64,
+    /// Number of readings.
+    pub readings: usize,
+}
+
+impl Temperatures {
+    /// Adds a reading and the truth, one unit.
+    pub fn add(&mut self, found: f32, truth: f32) {
+        if found.is_finite() && truth.is_finite() {
+            self.0.push(f64::from(found) - f64::from(truth));
+        }
+    }
+
+    /// The numbers; `None` for no readings.
+    pub fn scores(&self) -> Option<TemperatureScores> {
+        let n = self.0.len();
+        let mut size: Vec<f64> = self.0.iter().map(|e| e.abs()).collect();
+        size.sort_by(f64::total_cmp);
+        let last = n.checked_sub(1)?;
+        Some(TemperatureScores {
+            bias_k: self.0.iter().sum::<f64>() / n as f64,
+            mean_k: size.iter().sum::<f64>() / n as f64,
+            median_k: size[last / 2],
+            p95_k: size[(last as f64 * 0.95) as usize],
+            readings: n,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::decode::within;
+    use crate::face::landmarker::around;
+    use crate::face::pose::project;
+    use crate::result::Pose;
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-5, "{a}, wanted {b}");
+    }
+
+    #[test]
+    fn a_shift_of_every_point_is_its_length_over_the_norm() {
+        let truth = project(Pose::default(), 3.0, [80.0, 60.0]);
+        let found = truth.map(|p| [p[0] + 3.0, p[1] - 4.0]);
+        let b = around(&truth);
+        let mut l = Landmarks::default();
+        let mut visibility = [0; COUNT];
+        visibility[3] = 1;
+        visibility[40] = 2;
+        l.add(&truth, b, &visibility, Some(&found));
+        let s = l.scores();
+        let (w, h) = (f64::from(b[2] - b[0]), f64::from(b[3] - b[1]));
+        close(s.inter_ocular.nme, 5.0 / (3.0 * 2.0 * 4.46));
+        close(s.box_size.nme, 5.0 / (w * h).sqrt());
+        close(s.diagonal.nme, 5.0 / w.hypot(h));
+        assert!(s.groups.iter().all(|g| (g.1 - s.box_size.nme).abs() < 1e-5));
+        assert_eq!((s.visible.count, s.self_occluded.count, s.occluded.count), (68, 1, 1));
+    }
+
+    #[test]
+    fn points_that_are_not_annotated_do_not_count_and_missed_faces_fail() {
+        let truth = project(Pose::default(), 3.0, [80.0, 60.0]);
+        let mut partial = truth;
+        partial[68] = [f32::NAN; 2];
+        partial[69] = [f32::NAN; 2];
+        let mut l = Landmarks::default();
+        l.add(&partial, around(&truth), &[0; COUNT], Some(&truth));
+        l.add(&partial, around(&truth), &[0; COUNT], None);
+        let s = l.scores();
+        assert_eq!((s.faces, s.missed, s.visible.count), (2, 1, 68));
+        close(s.box_size.nme, 0.0);
+        close(s.box_size.failure_10, 0.5);
+        close(s.box_size.auc_8, 0.5);
+    }
+
+    #[test]
+    fn the_cumulative_curve_is_integrated_exactly() {
+        let c = Curve::new(&[0.02, 0.06, 0.09, 0.2]);
+        close(c.nme, 0.0925);
+        close(c.failure_8, 0.5);
+        close(c.failure_10, 0.25);
+        close(c.auc_8, (0.06 + 0.02) / (4.0 * 0.08));
+        close(c.auc_10, (0.08 + 0.04 + 0.01) / (4.0 * 0.10));
+        assert_eq!(Curve::new(&[]), Curve::default());
+    }
+
+    #[test]
+    fn average_precision_is_that_of_a_worked_example() {
+        // Five faces; ranked right, wrong, right, right, wrong: precisions 1, 2/3, 3/4, envelope 1, 3/4, 3/4.
+        let hits = [(0.9, true), (0.8, false), (0.7, true), (0.6, true), (0.5, false)];
+        close(average_precision(&hits, 5), (1.0 + 0.75 + 0.75) / 5.0);
+        let mut d = Detections::default();
+        let face = |x: f32, side: f32| [x, 0.0, x + side, side];
+        // A double detection of one face is wrong; a small face is missed.
+        d.add(&[face(0.0, 40.0), face(100.0, 12.0)], &[(face(1.0, 40.0), 0.9), (face(0.0, 40.0), 0.8)]);
+        let s = d.scores();
+        close(s.ap_50, 0.5);
+        close(s.recall, 0.5);
+        close(s.precision, 0.5);
+        assert_eq!(
+            (s.recall_by_size[0].2, s.recall_by_size[3].2),
+            (Mean { mean: 0.0, count: 1 }, Mean { mean: 1.0, count: 1 })
+        );
+    }
+
+    #[test]
+    fn errors_drawn_from_the_prediction_are_calibrated() {
+        close(f64::from(within(RADIUS_90, 1.0)), 0.9);
+        let mut c = Calibration::default();
+        // The distribution function inverted by bisection at evenly spaced probabilities.
+        for i in 0..1000 {
+            let p = (i as f32 + 0.5) / 1000.0;
+            let (mut low, mut high) = (0.0f32, 40.0f32);
+            for _ in 0..50 {
+                let middle = (low + high) / 2.0;
+                if within(middle, 2.0) < p { low = middle } else { high = middle }
+            }
+            c.add(low, 2.0, within(0.05 * 60.0, 2.0), 60.0);
+        }
+        let s = c.scores();
+        assert!((s.coverage_90 - 0.9).abs() < 2e-3 && (s.confidence - s.within_5).abs() < 2e-3, "{s:?}");
+    }
+
+    #[test]
+    fn temperature_errors_are_summed_up() {
+        let mut t = Temperatures::default();
+        assert_eq!(t.scores(), None);
+        for (found, truth) in [(34.0, 33.0), (33.0, 34.0), (35.0, 33.0), (f32::NAN, 33.0)] {
+            t.add(found, truth);
+        }
+        let s = t.scores().unwrap();
+        close(s.bias_k, 2.0 / 3.0);
+        close(s.mean_k, 4.0 / 3.0);
+        assert_eq!(s.readings, 3);
+    }
+}

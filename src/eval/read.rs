@@ -1,0 +1,322 @@
+//! Annotated pictures: synthetic truth, `.pts`, CSV points, YOLO boxes.
+//!
+//! | given | read as |
+//! |---|---|
+//! | folder with `thermal.npy` | synthetic truth: `points.npy` f32 `[n, (faces,) 70, 2]` (NaN where absent), `visibility.npy` u8 `[n, (faces,) 70]` (0 visible, 1 self-occluded, 2 occluded), optional `box.npy` f32 `[n, (faces,) 4]` and `temperature.npy` f32 `[n, (faces,) 70]` degC |
+//! | folder with `images` and `labels` | YOLO: one `labels/NAME.txt` for each picture |
+//! | any other folder | every picture with `NAME.pts` (68 or 70 points, the first pixel's centre at 1, 1) or `NAME.txt` (YOLO) beside it |
+//! | `.csv` | a line per face: picture, then x, y of 68 or 70 points in pixels (the first pixel's centre at 0.5, 0.5) |
+//! | picture | the same as in a folder |
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::face::landmarker::around;
+use crate::frame::{Frame, FrameFormat, Signal};
+use crate::landmarks::COUNT;
+use crate::npy::{Array, Pictures, Values};
+
+/// What is known of one face.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    /// `[x0, y0, x1, y1]`, pixels.
+    pub bbox: [f32; 4],
+    /// Pixels; NaN where not annotated; `None` where only the box is known.
+    pub points: Option<[[f32; 2]; COUNT]>,
+    /// 0 visible, 1 self-occluded, 2 occluded by an object.
+    pub visibility: [u8; COUNT],
+    /// True skin temperature, degC; NaN where not known.
+    pub temperature_c: Option<[f32; COUNT]>,
+}
+
+/// One picture with its faces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// For messages.
+    pub name: String,
+    /// The picture.
+    pub frame: Frame,
+    /// Its faces; empty is a picture in which nothing must be found.
+    pub faces: Vec<Truth>,
+}
+
+/// Extensions of pictures.
+const PICTURES: [&str; 5] = ["png", "tif", "tiff", "jpg", "jpeg"];
+
+/// Calls `each` for every sample under `path`. `signal`: what 16-bit pictures hold.
+pub fn each(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
+    if path.join("thermal.npy").is_file() {
+        return synthetic(path, each);
+    }
+    if extension(path) == "csv" {
+        return table(path, signal, each);
+    }
+    if !path.is_dir() {
+        return each(annotated(path, None, signal)?);
+    }
+    let (folder, labels) = match (path.join("images"), path.join("labels")) {
+        (images, labels) if images.is_dir() && labels.is_dir() => (images, Some(labels)),
+        _ => (path.to_path_buf(), None),
+    };
+    let entries = std::fs::read_dir(&folder).map_err(|e| Error::fix(folder.display(), "cannot be read").because(e))?;
+    let mut pictures: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    pictures.retain(|p| PICTURES.contains(&extension(p).as_str()));
+    pictures.sort();
+    if pictures.is_empty() {
+        return Err(Error::fix(path.display(), "holds no thermal.npy and no pictures"));
+    }
+    pictures.iter().try_for_each(|p| each(annotated(p, labels.as_deref(), signal)?))
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
+}
+
+/// A picture as a frame: 16-bit grey as `signal`, anything else as 8-bit grey.
+pub fn picture(path: &Path, signal: Signal) -> Result<Frame> {
+    let image = image::open(path).map_err(|e| Error::fix(path.display(), "no readable picture").because(e))?;
+    let (width, height) = (image.width(), image.height());
+    let (signal, pixels) = match image {
+        image::DynamicImage::ImageLuma16(p) => (signal, p.into_raw()),
+        other => (Signal::Grey8, other.into_luma8().into_raw().into_iter().map(u16::from).collect()),
+    };
+    Ok(Frame { format: FrameFormat { width, height, signal, rate_hz: 0.0 }, meta: Default::default(), pixels })
+}
+
+/// A picture with the annotation that belongs to it.
+fn annotated(path: &Path, labels: Option<&Path>, signal: Signal) -> Result<Sample> {
+    let frame = picture(path, signal)?;
+    let beside = |extension: &str| {
+        let file = path.with_extension(extension);
+        labels.map_or(file.clone(), |l| l.join(file.file_name().unwrap_or_default()))
+    };
+    let text = |file: &Path| {
+        std::fs::read_to_string(file).map_err(|e| Error::fix(file.display(), "cannot be read").because(e))
+    };
+    let (pts, yolo) = (beside("pts"), beside("txt"));
+    let faces = if pts.is_file() {
+        vec![parse_pts(&text(&pts)?).map_err(|e| Error::fix(pts.display(), e))?]
+    } else if yolo.is_file() {
+        let size = (frame.width() as f32, frame.height() as f32);
+        parse_yolo(&text(&yolo)?, size).map_err(|e| Error::fix(yolo.display(), e))?
+    } else {
+        return Err(Error::fix(path.display(), "has no annotation: neither .pts nor .txt of that name"));
+    };
+    Ok(Sample { name: path.display().to_string(), frame, faces })
+}
+
+/// A face from 68 or 70 points.
+fn face(points: &[[f32; 2]]) -> Result<Truth, String> {
+    if points.len() != 68 && points.len() != COUNT {
+        return Err(format!("{} points, wanted 68 or {COUNT}", points.len()));
+    }
+    let mut all = [[f32::NAN; 2]; COUNT];
+    all[..points.len()].copy_from_slice(points);
+    // f32::min and max pass NaN by.
+    let bbox = around(&all);
+    if !bbox.iter().all(|v| v.is_finite()) || bbox[0] > bbox[2] {
+        return Err("no finite points".into());
+    }
+    Ok(Truth { bbox, points: Some(all), visibility: [0; COUNT], temperature_c: None })
+}
+
+/// `version: 1`, `n_points: 68`, then `{`, a point a line, `}`. Coordinates count from 1.
+fn parse_pts(text: &str) -> Result<Truth, String> {
+    let inside = text.split_once('{').and_then(|(_, rest)| rest.split_once('}')).ok_or("no { ... } with points")?.0;
+    let mut points = Vec::new();
+    for line in inside.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let mut numbers = line.split_whitespace().map(str::parse::<f32>);
+        let (Some(Ok(x)), Some(Ok(y)), None) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return Err(format!("{line:?} is not a point"));
+        };
+        points.push([x - 0.5, y - 0.5]);
+    }
+    face(&points)
+}
+
+/// `class cx cy w h` in shares of the picture; further columns (keypoints) are passed by.
+fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, String> {
+    let mut faces = Vec::new();
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let numbers: Vec<f32> = line.split_whitespace().skip(1).take(4).map_while(|n| n.parse().ok()).collect();
+        let &[cx, cy, w, h] = numbers.as_slice() else { return Err(format!("{line:?} is not `class cx cy w h`")) };
+        if !numbers.iter().all(|n| (-0.01..=1.01).contains(n)) {
+            return Err(format!("{line:?} is not in shares of the picture"));
+        }
+        let bbox = [(cx - w / 2.0) * width, (cy - h / 2.0) * height, (cx + w / 2.0) * width, (cy + h / 2.0) * height];
+        faces.push(Truth { bbox, points: None, visibility: [0; COUNT], temperature_c: None });
+    }
+    Ok(faces)
+}
+
+/// Pictures and points of a CSV file; consecutive lines of one picture are its faces.
+fn table(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut sample: Option<(String, Sample)> = None;
+    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let bad = |what: String| Error::fix(format!("{}:{}", path.display(), number + 1), what);
+        let mut cells = line.split(',').map(str::trim);
+        let name = cells.next().unwrap_or_default();
+        let numbers: Result<Vec<f32>, _> = cells.map(str::parse).collect();
+        let Ok(numbers) = numbers else {
+            if number == 0 {
+                continue; // column names
+            }
+            return Err(bad("not `picture, x, y, ...` with numbers".into()));
+        };
+        let (points, odd) = numbers.as_chunks::<2>();
+        if !odd.is_empty() {
+            return Err(bad(format!("{} numbers, wanted pairs", numbers.len())));
+        }
+        let face = face(points).map_err(bad)?;
+        match &mut sample {
+            Some((current, s)) if current == name => s.faces.push(face),
+            _ => {
+                if let Some((_, done)) = sample.take() {
+                    each(done)?;
+                }
+                let file = folder.join(name);
+                let frame = picture(&file, signal)?;
+                let full = file.display().to_string();
+                sample = Some((name.to_string(), Sample { name: full, frame, faces: vec![face] }));
+            }
+        }
+    }
+    sample.map_or(Ok(()), |(_, last)| each(last))
+}
+
+/// Truth as the renderer writes it.
+fn synthetic(folder: &Path, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
+    let mut pictures = Pictures::open(&folder.join("thermal.npy"))?;
+    let [n, height, width] = pictures.shape;
+    let optional = |file: &str| {
+        let path = folder.join(file);
+        path.is_file().then(|| Array::open(&path).and_then(|a| f32s(a, &path))).transpose()
+    };
+    let points_path = folder.join("points.npy");
+    let (shape, points) = f32s(Array::open(&points_path)?, &points_path)?;
+    let wrong = |file: &str, what: String| Error::fix(folder.join(file).display(), what);
+    let faces = match shape.as_slice() {
+        &[m, f, COUNT, 2] if m == n => f,
+        &[m, COUNT, 2] if m == n => 1,
+        other => return Err(wrong("points.npy", format!("shape {other:?}, wanted [{n}, faces, {COUNT}, 2]"))),
+    };
+    let Values::U8(visibility) = Array::open(&folder.join("visibility.npy"))?.values else {
+        return Err(wrong("visibility.npy", "wanted u8".into()));
+    };
+    let (boxes, temperature) = (optional("box.npy")?, optional("temperature.npy")?);
+    for (file, found, each) in [
+        ("visibility.npy", Some(visibility.len()), COUNT),
+        ("box.npy", boxes.as_ref().map(|b| b.1.len()), 4),
+        ("temperature.npy", temperature.as_ref().map(|t| t.1.len()), COUNT),
+    ] {
+        if found.is_some_and(|f| f != n * faces * each) {
+            return Err(wrong(file, format!("{found:?} values, wanted {}", n * faces * each)));
+        }
+    }
+    let (width32, height32) = (u32::try_from(width), u32::try_from(height));
+    let (Ok(width), Ok(height)) = (width32, height32) else {
+        return Err(wrong("thermal.npy", format!("{width} x {height} pixels")));
+    };
+    let format = FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: 0.0 };
+    for i in 0..n {
+        let mut frame = Frame::new(format);
+        pictures.read(i, &mut frame.pixels)?;
+        let mut truths = Vec::new();
+        for f in i * faces..(i + 1) * faces {
+            let here: [[f32; 2]; COUNT] =
+                std::array::from_fn(|k| [points[(f * COUNT + k) * 2], points[(f * COUNT + k) * 2 + 1]]);
+            let bbox = boxes.as_ref().map_or(around(&here), |b| std::array::from_fn(|k| b.1[f * 4 + k]));
+            if !here.as_flattened().iter().all(|v| v.is_finite()) || !bbox.iter().all(|v| v.is_finite()) {
+                continue;
+            }
+            truths.push(Truth {
+                bbox,
+                points: Some(here),
+                visibility: std::array::from_fn(|k| visibility[f * COUNT + k]),
+                temperature_c: temperature.as_ref().map(|t| std::array::from_fn(|k| t.1[f * COUNT + k])),
+            });
+        }
+        each(Sample { name: format!("{}#{i}", folder.display()), frame, faces: truths })?;
+    }
+    Ok(())
+}
+
+fn f32s(array: Array, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
+    match array.values {
+        Values::F32(v) => Ok((array.shape, v)),
+        _ => Err(Error::fix(path.display(), "wanted f32")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pts_files_count_pixels_from_one() {
+        let body: String = (0..68).map(|i| format!("{}.5 {}.0\n", i + 1, 2 * i + 1)).collect();
+        let t = parse_pts(&format!("version: 1\nn_points: 68\n{{\n{body}}}\n")).unwrap();
+        let p = t.points.unwrap();
+        assert_eq!((p[0], p[67]), ([1.0, 0.5], [68.0, 134.5]));
+        assert!(p[68][0].is_nan());
+        assert_eq!(t.bbox, [1.0, 0.5, 68.0, 134.5]);
+        for bad in ["", "{", "{ 1 2 }", "{\n1 2 3\n}", "{\nx y\n}"] {
+            assert!(parse_pts(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn yolo_boxes_are_shares_of_the_picture() {
+        let faces = parse_yolo("0 0.5 0.5 0.25 0.5\n0 0.1 0.2 0.1 0.1 0.3 0.3 2\n", (160.0, 120.0)).unwrap();
+        assert_eq!(faces[0].bbox, [60.0, 30.0, 100.0, 90.0]);
+        assert_eq!(faces.len(), 2);
+        assert!(parse_yolo("", (160.0, 120.0)).unwrap().is_empty());
+        assert!(parse_yolo("0 80 60 40 60", (160.0, 120.0)).unwrap_err().contains("shares"));
+        assert!(parse_yolo("face.png", (160.0, 120.0)).is_err());
+    }
+
+    #[test]
+    fn a_csv_groups_the_faces_of_a_picture() {
+        let dir = tempfile::tempdir().unwrap();
+        image::GrayImage::from_fn(8, 6, |x, _| image::Luma([x as u8])).save(dir.path().join("a.png")).unwrap();
+        let deep: image::ImageBuffer<image::Luma<u16>, _> =
+            image::ImageBuffer::from_fn(8, 6, |x, _| image::Luma([30000 + x as u16]));
+        deep.save(dir.path().join("b.png")).unwrap();
+        let row = |name: &str, n: usize| {
+            let cells: Vec<String> = (0..2 * n).map(|i| i.to_string()).collect();
+            format!("{name},{}\n", cells.join(","))
+        };
+        let csv = dir.path().join("points.csv");
+        std::fs::write(&csv, format!("image,x0,y0\n{}{}{}", row("a.png", 68), row("a.png", 70), row("b.png", 70)))
+            .unwrap();
+        let mut got = Vec::new();
+        each(&csv, Signal::CENTIKELVIN, |s| {
+            got.push((s.faces.len(), s.frame.format.signal, s.frame.pixels[3]));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(got, [(2, Signal::Grey8, 3), (1, Signal::CENTIKELVIN, 30003)]);
+        std::fs::write(&csv, row("a.png", 69)).unwrap();
+        let e = each(&csv, Signal::Counts, |_| Ok(())).unwrap_err().to_string();
+        assert!(e.contains("points.csv:1") && e.contains("69"), "{e}");
+    }
+
+    #[test]
+    fn a_picture_without_annotation_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let png = dir.path().join("a.png");
+        image::GrayImage::new(8, 6).save(&png).unwrap();
+        assert!(each(dir.path(), Signal::Counts, |_| Ok(())).unwrap_err().to_string().contains("annotation"));
+        std::fs::write(dir.path().join("a.txt"), "").unwrap();
+        let mut seen = 0;
+        each(dir.path(), Signal::Counts, |s| {
+            seen += 1;
+            assert!(s.faces.is_empty());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, 1);
+    }
+}
