@@ -4,6 +4,7 @@ use super::climate::Climate;
 use super::random::Random;
 use super::raster::{Sheet, material};
 use super::vector::{V3, add, scale, sub, unit};
+use super::wear::Neck;
 
 /// Folds and patches of cloth: a few plane waves.
 #[derive(Clone, Copy)]
@@ -65,7 +66,7 @@ fn ellipsoid(centre: V3, radii: V3, box_like: f32, grid: (usize, usize), materia
 }
 
 /// Torso, arms, legs and what is around the neck; body coordinates (head origin at 0, y up).
-pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
+pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<Sheet> {
     let contrast = skin - climate.ambient_c;
     let sun = climate.sun_k * r.range(0.2, 1.0);
     let cloth = climate.ambient_c + contrast * r.range(0.08, 0.78) + sun;
@@ -120,9 +121,8 @@ pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
         let hip = [side * 9.0, shoulder - 58.0, -3.0];
         out.push(tube([hip, add(hip, [side, -45.0, 1.0]), add(hip, [side * 2.0, -88.0, -2.0])], [9.0, 7.5, 6.0], (10, 8), material::CLOTH, legs));
     }
-    match r.below(10) {
-        0..=2 => {
-            // A collar, a polo neck or a scarf.
+    match neck {
+        Neck::Collar => {
             let (top, rad) = (r.range(-13.5, -9.0), r.range(6.3, 8.5));
             let temp = cloth + r.range(-0.1, 0.15) * contrast;
             let ring = move |u: f32, v: f32| {
@@ -132,7 +132,7 @@ pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
             };
             out.push(Sheet::new((24, 4), material::CLOTH, [0.0, -14.0, -2.0], ring, move |p| (temp + folds.at(p), colour)));
         }
-        3 => {
+        Neck::Scarf => {
             let (top, rad) = (r.range(-10.5, -6.5), r.range(8.0, 10.5));
             let temp = climate.ambient_c + contrast * r.range(0.1, 0.6);
             let scarf = [r.unit(), r.unit(), r.unit()];
@@ -143,7 +143,7 @@ pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
             };
             out.push(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, move |p| (temp + folds.at(p), scarf)));
         }
-        _ => {}
+        Neck::Bare => {}
     }
     out
 }
