@@ -32,6 +32,8 @@ pub struct Moment {
 pub struct Person {
     forehead: f32,
     identity: Vec<V3>,
+    /// Under each point, before anything covers it.
+    skin: [f32; COUNT],
     temps: Vec<f32>,
     breath_k: f32,
     displacement: Vec<f32>,
@@ -48,9 +50,9 @@ pub struct Points {
     pub at: [[f32; 3]; COUNT],
     /// Outward normal turned away from the camera.
     pub faces_away: [bool; COUNT],
-    /// True skin temperature, degC.
+    /// True temperature of the skin, whatever covers it, degC.
     pub skin_c: [f32; COUNT],
-    /// What a camera sees of it without blur and noise, degC.
+    /// What a camera sees of it, or of the hair, beard or mask on it, without blur and noise, degC.
     pub apparent_c: [f32; COUNT],
 }
 
@@ -119,6 +121,7 @@ impl Person {
         let mut person = Self {
             forehead,
             identity,
+            skin: model.landmarks.map(|v| temps[v]),
             temps,
             breath_k: r.range(0.1, 0.9),
             displacement: vec![0.0; n],
@@ -217,7 +220,7 @@ impl Person {
             let cos = -dot(outward(v), unit(at));
             points.at[i] = [x, y, at[2]];
             points.faces_away[i] = cos < -0.05;
-            points.skin_c[i] = warmth(v);
+            points.skin_c[i] = self.skin[i] + warmth(v) - self.temps[v];
             points.apparent_c[i] = light.apparent(warmth(v), cos);
         }
         points

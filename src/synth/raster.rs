@@ -198,7 +198,7 @@ impl Layers {
             let (mut x0, mut touched) = (x0, false);
             if x1 - x0 > 6 {
                 // Where the weights of b and c, linear in x, reach their limit from the left; a pixel of slack.
-                let from = |w: f32, slope: f32| if slope > 0.0 { -(w + 1e-4) / slope - 1.5 } else { 0.0 };
+                let from = |w: f32, slope: f32| if slope > 0.0 { -(w + 1e-4) / slope - 1.5 } else { f32::NEG_INFINITY };
                 let left = a[0] + from(-by * py, bx).max(from(cy * py, -cx));
                 x0 = x0.max((left.max(0.0) as usize).min(x1));
             }
@@ -289,5 +289,53 @@ impl Sheet {
             }
         }
         Self { vertices, triangles }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::random::Random;
+
+    #[test]
+    fn triangles_cover_what_they_contain_and_the_nearer_wins() {
+        let camera = Camera { focal: 100.0, centre: [32.0, 24.0] };
+        let mut r = Random::new(9, 0);
+        let mut filled = 0;
+        for round in 0..400 {
+            let reach = r.log_range(2.0, 60.0);
+            let mut corner = || [r.range(-reach, reach), r.range(-reach, reach), r.range(60.0, 140.0)];
+            let at = [corner(), corner(), corner(), corner(), corner(), corner()];
+            let mut layers = Layers::new(64, 48, true);
+            let tone = |v: usize| (v as f32, [at[v][0], at[v][1], 0.0]);
+            layers.draw(&camera, &at, &[[0, 1, 2], [3, 4, 5]], false, tone, |v| 1 + (v / 3) as u8);
+            for i in 0..64 * 48 {
+                let (x, y) = ((i % 64) as f64 + 0.5, (i / 64) as f64 + 0.5);
+                let hit = |t: usize| cover(&camera, &at[3 * t..3 * t + 3], x, y);
+                let (a, b) = (hit(0), hit(1));
+                // Within a rounding of an edge, or of each other, either answer is right.
+                let unsure = [a, b].iter().any(|h| h.1 < 1e-3) || (a.0 - b.0).abs() < 1e-2;
+                let want = if a.0 == b.0 { 0 } else if a.0 < b.0 { 1 } else { 2 };
+                let got = layers.material[i];
+                assert!(unsure || got == want, "round {round}, pixel {x} {y}: {got}, wanted {want}");
+                filled += usize::from(!unsure && got > 0);
+                if !unsure && got > 0 {
+                    assert!(layers.temp[i] >= -0.01 && layers.temp[i] <= 5.01 && layers.depth[i] >= 59.9);
+                }
+            }
+        }
+        assert!(filled > 10_000, "only {filled} pixels tell anything");
+    }
+
+    /// Depth of a triangle under a picture position, infinite outside; and how near an edge that is.
+    fn cover(camera: &Camera, at: &[V3], x: f64, y: f64) -> (f64, f64) {
+        let p: Vec<[f64; 2]> = at.iter().map(|p| camera.project(*p).map(f64::from)).collect();
+        let side = |a: [f64; 2], b: [f64; 2], c: [f64; 2]| (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
+        let whole = side(p[0], p[1], p[2]);
+        let q = [x, y];
+        let w = [side(p[1], p[2], q) / whole, side(p[2], p[0], q) / whole, side(p[0], p[1], q) / whole];
+        let least = w.into_iter().fold(f64::MAX, f64::min);
+        let depth = (0..3).map(|i| w[i] * f64::from(at[i][2])).sum();
+        (if least < 0.0 { f64::INFINITY } else { depth }, least.abs())
     }
 }

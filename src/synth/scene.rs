@@ -34,9 +34,10 @@ pub struct FaceTruth {
     pub bbox: [f32; 4],
     /// Yaw, pitch, roll, degrees.
     pub pose: [f32; 3],
-    /// True skin temperature under each point, degC.
+    /// True temperature of the skin under each point, whatever covers it, degC.
     pub skin_c: [f32; COUNT],
-    /// What an ideal camera sees of it, degC.
+    /// What an ideal camera sees there, of skin or of the hair, beard or mask on it, degC; of a point that
+    /// cannot be seen, what it would see with nothing in the way.
     pub apparent_c: [f32; COUNT],
 }
 
@@ -127,22 +128,49 @@ fn truth(p: &Points, moment: &Moment, person: usize, layers: &Layers) -> FaceTru
             return Visibility::Occluded;
         }
         let at = y as usize * layers.width + x as usize;
-        let m = layers.material[at];
+        let (m, d) = (layers.material[at], layers.depth[at]);
         let own = m >> 4 == person as u8 + 1;
-        // A point lies on the surface; a centimetre forgives the size of a pixel.
-        if layers.depth[at] > z - 1.0 && (own && matches!(material::kind(m), material::SKIN)) {
-            if p.faces_away[i] { Visibility::SelfOccluded } else { Visibility::Visible }
-        } else if own && material::kind(m) == material::SKIN {
-            Visibility::SelfOccluded
-        } else {
-            Visibility::Occluded
+        let skin = own && material::kind(m) == material::SKIN;
+        // A point lies on the surface; a centimetre forgives the size of a pixel. Creases (corners of the
+        // eyes) may seem to face away and still be seen, but then nothing at all may be in front.
+        let away = p.faces_away[i];
+        let ahead = d < z - if away { 0.3 } else { 1.0 };
+        match (ahead, d > z + 2.0) {
+            (true, _) if skin || (own && away) => Visibility::SelfOccluded,
+            (true, _) => Visibility::Occluded,
+            // Far behind the point: it is on the outline of the head.
+            (_, true) if away => Visibility::SelfOccluded,
+            (_, true) => Visibility::Visible,
+            _ if skin => Visibility::Visible,
+            // What lies on the skin: hair, a mask.
+            _ => Visibility::Occluded,
         }
+    });
+    let apparent_c = std::array::from_fn(|i| match visibility[i] {
+        Visibility::Visible => seen(p.at[i], layers).unwrap_or(p.apparent_c[i]),
+        _ => p.apparent_c[i],
     });
     let mut bbox = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
     for [x, y] in points {
         bbox = [bbox[0].min(x), bbox[1].min(y), bbox[2].max(x), bbox[3].max(y)];
     }
-    FaceTruth { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c: p.apparent_c }
+    FaceTruth { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c }
+}
+
+/// Apparent temperature around a point: the mean of the nine sub-pixels nearest to it, those of other
+/// surfaces left out. The normal of the one vertex would mislead in creases.
+fn seen([px, py, z]: [f32; 3], layers: &Layers) -> Option<f32> {
+    let (x, y) = (px as usize, py as usize);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for y in y.saturating_sub(1)..(y + 2).min(layers.height) {
+        for x in x.saturating_sub(1)..(x + 2).min(layers.width) {
+            let i = y * layers.width + x;
+            if (layers.depth[i] - z).abs() < 1.5 {
+                (sum, count) = (sum + layers.temp[i], count + 1.0);
+            }
+        }
+    }
+    (count > 0.0).then(|| sum / count)
 }
 
 /// Draws the parts of a scene that do not depend on where people stand.

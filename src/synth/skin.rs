@@ -2,7 +2,7 @@
 
 use super::head::{HeadModel, part};
 use super::random::{Random, step};
-use super::vector::{V3, dot, scale, sub, unit};
+use super::vector::{V3, add, dot, scale, sub, unit};
 
 /// Fields over the vertices, computed once per face model.
 pub struct Fields {
@@ -97,8 +97,17 @@ impl Fields {
         set(Spot::OrbitL, g(&[eyes[1]], 1.7, 1.0));
         set(Spot::CheekR, g(&[model.centre([36, 48]), model.centre([2, 48])], 2.0, 0.8));
         set(Spot::CheekL, g(&[model.centre([45, 54]), model.centre([14, 54])], 2.0, 0.8));
-        set(Spot::BrowR, g(&points(17..=21), 0.42, 0.6));
-        set(Spot::BrowL, g(&points(22..=26), 0.42, 0.6));
+        // Brows are lines, not the five points on them.
+        let brow = |from: usize| {
+            let mut centres = Vec::new();
+            for i in from..from + 4 {
+                centres.extend([p(i), scale(add(p(i), p(i + 1)), 0.5)]);
+            }
+            centres.push(p(from + 4));
+            centres
+        };
+        set(Spot::BrowR, g(&brow(17), 0.42, 0.5));
+        set(Spot::BrowL, g(&brow(22), 0.42, 0.5));
         set(Spot::Lips, g(&points(48..=59), 0.5, 0.4));
         set(Spot::Chin, g(&[p(8)], 2.3, 1.0));
         set(Spot::Temples, g(&[[-7.0, 5.5, 4.5], [7.0, 5.5, 4.5]], 2.0, 1.0));
