@@ -1,24 +1,40 @@
-//! Embeds every model in `models/`: dropping a card, its ONNX file and its golden file there is enough.
+//! What the program carries with it, found by looking: every model in `models/`, every board in
+//! `boards/`, and what the doc comments say about every field that can be configured. Dropping a
+//! file there is enough.
+
+#[path = "build/docs.rs"]
+mod docs;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() {
-    let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=models");
-    let mut files: Vec<_> = std::fs::read_dir(Path::new(&root).join("models"))
-        .map(|dir| dir.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    files.retain(|p| p.is_file() && p.extension().is_some_and(|e| e == "toml" || e == "onnx" || e == "npy"));
+    println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=src");
+    write(&out, "models.rs", &embed(&root.join("models"), &["toml", "onnx", "npy"], "include_bytes"));
+    write(&out, "boards.rs", &embed(&root.join("boards"), &["toml"], "include_str"));
+    write(&out, "docs.rs", &docs::table(&root.join("src")));
+}
+
+fn write(out: &Path, name: &str, text: &str) {
+    std::fs::write(out.join(name), text).expect("OUT_DIR is writable");
+}
+
+/// `&[(file name, contents)]` of the files in `folder` with one of these endings, by name.
+fn embed(folder: &Path, endings: &[&str], with: &str) -> String {
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).map(|dir| dir.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
+    files.retain(|p| p.is_file() && p.extension().is_some_and(|e| endings.iter().any(|wanted| e == *wanted)));
     files.sort();
     let mut table = String::from("&[\n");
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        println!("cargo:rerun-if-changed={}", file.display());
-        writeln!(table, "    ({name:?}, include_bytes!({:?})),", file.display().to_string()).expect("to a String");
+        writeln!(table, "    ({name:?}, {with}!({:?})),", file.display().to_string()).expect("to a String");
     }
     table.push(']');
-    std::fs::write(Path::new(&out).join("models.rs"), table).expect("OUT_DIR is writable");
+    table
 }

@@ -5,7 +5,9 @@
 //! [`render`] → [`sink`]. [`pipeline`] is the one place that assembles them and the only one that
 //! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
 
+pub mod assembly;
 pub mod bench;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod eval;

@@ -1,1 +1,11 @@
-fn main() {}
+//! The program: parse, call the library, print the error chain once, exit code.
+
+use std::process::ExitCode;
+
+/// `heatmark bench` tells how much each stage allocates.
+#[global_allocator]
+static ALLOCATOR: heatmark::bench::alloc::Counting = heatmark::bench::alloc::Counting;
+
+fn main() -> ExitCode {
+    heatmark::cli::run(std::env::args_os()).into()
+}

@@ -11,6 +11,8 @@ pub mod load;
 pub use card::{Card, Task};
 pub use load::Model;
 
+pub mod region;
+
 use crate::error::Result;
 
 /// A network with one f32 input of fixed shape `[1, c, h, w]` and named f32 outputs.

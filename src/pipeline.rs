@@ -1,4 +1,301 @@
 //! THE assembly: source → newest-wins → infer → newest-wins → output.
+//!
+//! [`build`] wires three threads, [`Pipeline::run`] starts them, waits and joins them in the order
+//! of the path. Everything that differs between a camera, a replay and a test is handed in: the
+//! source, the engine, the sinks, the policy and the clock.
+//!
+//! | Policy             | Links       | Time of a frame               | Lost frames           |
+//! |--------------------|-------------|-------------------------------|-----------------------|
+//! | [`Policy::Live`]   | newest-wins | the driver's, or as recorded  | counted, by reason    |
+//! | [`Policy::Paced`]  | blocking    | as recorded                   | none                  |
+//! | [`Policy::Every`]  | blocking    | the recording's own stamps    | none                  |
+//!
+//! A thread that ends, for whatever reason, lets go of its links; its neighbours see that and end
+//! too. No thread blocks without a time limit, and none allocates per frame once the largest format
+//! was seen.
 
 pub mod clock;
+pub mod handoff;
+pub mod latency;
+pub mod settings;
 pub mod stats;
+pub mod status;
+pub mod stop;
+
+mod capture;
+mod infer;
+mod output;
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use serde::{Deserialize, Serialize};
+
+use self::capture::Capture;
+use self::clock::SharedClock;
+use self::handoff::{every, newest};
+use self::infer::Inference;
+use self::output::Out;
+pub use self::settings::Settings;
+use self::status::Board;
+pub use self::status::{Snapshot, Status, Summary};
+use self::stop::Stop;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::render::Canvas;
+use crate::result::FrameResult;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::units::Nanos;
+
+/// How frames are passed on and what time means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// The newest frame wins; what is too late is dropped and counted. A recording is released at
+    /// its own pace and behaves like a camera.
+    #[default]
+    Live,
+    /// Every frame is presented, as fast as inference goes. Time is the recording's own: latencies
+    /// are given as 0, ages are those of the stamps and there are no ticks, so that the output is the
+    /// same, byte for byte, on every run. Errors of the source end the run.
+    Every,
+    /// Every frame is presented, and none before its recorded time; where inference is slower than
+    /// the recording, playback falls behind.
+    Paced,
+}
+
+impl Policy {
+    /// True where a full link makes the giver wait.
+    pub fn loses_nothing(self) -> bool {
+        self != Policy::Live
+    }
+}
+
+/// Whose clock [`crate::frame::FrameMeta::captured`] is on when a source hands over a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamps {
+    /// The pipeline's: a camera or a live scene.
+    Live,
+    /// The recording's; any origin.
+    Recorded,
+}
+
+/// Opens a source, again and again. Runs on the capture thread; bounded in time.
+pub trait Opener: Send {
+    /// Opens it. The error says whether another try may succeed.
+    fn open(&mut self) -> Result<Box<dyn Source>>;
+}
+
+impl<F: FnMut() -> Result<Box<dyn Source>> + Send> Opener for F {
+    fn open(&mut self) -> Result<Box<dyn Source>> {
+        self()
+    }
+}
+
+/// Where the source comes from.
+pub enum Feed {
+    /// A source that is opened when the pipeline starts, and again, with growing pauses, after errors.
+    Opener(Box<dyn Opener>),
+    /// A source that is open already; any error of it ends the run.
+    Once(Option<Box<dyn Source>>),
+}
+
+impl Feed {
+    /// A source that is open already.
+    pub fn once(source: impl Source + 'static) -> Self {
+        Feed::Once(Some(Box::new(source)))
+    }
+
+    /// A source that can be opened again.
+    pub fn opener(open: impl Opener + 'static) -> Self {
+        Feed::Opener(Box::new(open))
+    }
+
+    fn can_reopen(&self) -> bool {
+        matches!(self, Feed::Opener(_))
+    }
+
+    fn open(&mut self) -> Result<Box<dyn Source>> {
+        match self {
+            Feed::Opener(opener) => opener.open(),
+            Feed::Once(source) => source.take().ok_or_else(|| Error::fatal("source", "cannot be opened twice")),
+        }
+    }
+}
+
+/// Finds what there is to find in a frame.
+pub trait Infer: Send {
+    /// Adds faces to `out`, which comes without any and with everything else filled in but the
+    /// latency and with [`crate::result::State::Ffc`] where the shutter hides or spoils the scene.
+    ///
+    /// Never allocates after warm-up. A `Retry` error is counted and the frame goes on without
+    /// faces; any other ends the pipeline.
+    fn infer(&mut self, frame: &Frame, out: &mut FrameResult) -> Result<()>;
+}
+
+/// Draws the overlay.
+pub trait Draw: Send {
+    /// Draws `result` over `frame` as it looks at `now`, into `canvas`, which still holds the last
+    /// picture; `frame` is `None` while there is no signal.
+    fn draw(&mut self, frame: Option<&Frame>, result: &FrameResult, now: Nanos, canvas: &mut Canvas);
+}
+
+/// Appends a result to a string as one line of JSON without a newline.
+pub type Serialise = fn(&FrameResult, &mut String);
+
+/// What a pipeline is made of.
+pub struct Parts {
+    /// Where frames come from.
+    pub source: Feed,
+    /// Whose clock they are stamped on.
+    pub stamps: Stamps,
+    /// What finds faces in them.
+    pub engine: Box<dyn Infer>,
+    /// What draws the overlay; `None` where there is no display.
+    pub draw: Option<Box<dyn Draw>>,
+    /// What makes JSON of a result; `None` where no sink wants it.
+    pub serialise: Option<Serialise>,
+    /// Where everything goes, served in this order. With none, results are counted and dropped.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Limits, buffers, pauses.
+    pub settings: Settings,
+}
+
+/// Three wired threads, not started yet.
+pub struct Pipeline {
+    parts: Parts,
+    board: Arc<Board>,
+}
+
+/// Checks the settings and puts the parts together. Opens and starts nothing.
+pub fn build(parts: Parts, policy: Policy, clock: SharedClock) -> Result<Pipeline> {
+    parts.settings.validate()?;
+    Ok(Pipeline { parts, board: Board::new(clock, policy) })
+}
+
+/// Longest wait of the calling thread without a look around.
+const SLICE: Duration = Duration::from_millis(100);
+
+impl Pipeline {
+    /// A handle on the counters, for others to read while the pipeline runs and after.
+    pub fn status(&self) -> Status {
+        Status(Arc::clone(&self.board))
+    }
+
+    /// Runs on three threads until the source ends, `stop` is asked for or something fails that
+    /// cannot be mended; returns when every thread has been joined.
+    pub fn run(self, stop: &Stop) -> Result<Summary> {
+        self.watch(stop, Duration::MAX, |_| {})
+    }
+
+    /// As [`Self::run`], and calls `see` about every `period` on the calling thread, for a status
+    /// line or a watchdog.
+    pub fn watch(self, stop: &Stop, period: Duration, mut see: impl FnMut(&Status)) -> Result<Summary> {
+        let status = self.status();
+        let limit = Duration::from_millis(self.parts.settings.stop_ms);
+        let (threads, ended) = self.start(stop)?;
+        let (mut seen, mut stopping) = (Instant::now(), None);
+        while ended.recv_timeout(SLICE.min(period)) == Err(RecvTimeoutError::Timeout) {
+            if seen.elapsed() >= period {
+                seen = Instant::now();
+                see(&status);
+            }
+            if stop.asked() || threads.must_end() {
+                let since = *stopping.get_or_insert_with(Instant::now);
+                if since.elapsed() > limit {
+                    break;
+                }
+            }
+        }
+        let sink_errors = threads.join(limit)?;
+        Ok(Summary { snapshot: status.snapshot(), sink_errors })
+    }
+
+    fn start(self, stop: &Stop) -> Result<(Threads, Receiver<Infallible>)> {
+        let Self { parts, board } = self;
+        let Parts { source, stamps, engine, draw, serialise, sinks, settings } = parts;
+        let blocks = board.policy.loses_nothing();
+        let (to_infer, from_capture) = if blocks { every() } else { newest() };
+        let (to_output, from_infer) = if blocks { every() } else { newest() };
+
+        let capture = Capture::new(source, stamps, &settings, &board, to_infer, stop);
+        let infer = Inference::new(engine, settings.faces, &board, from_capture, to_output, stop);
+        let output = Out::new(sinks, draw, serialise, &settings, &board, from_infer, stop);
+
+        // The output first: whatever fails to start after it, the sinks are finished.
+        let (alive, ended) = bounded(1);
+        let output = spawn("output", &alive, move || output.run())?;
+        let infer = spawn("infer", &alive, move || infer.run())?;
+        let capture = spawn("capture", &alive, move || capture.run())?;
+        Ok((Threads { capture, infer, output }, ended))
+    }
+}
+
+struct Threads {
+    capture: JoinHandle<Result<()>>,
+    infer: JoinHandle<Result<()>>,
+    output: JoinHandle<Result<Vec<Error>>>,
+}
+
+impl Threads {
+    /// True where a thread further down the path has ended, so that those before it must as well.
+    /// (The end of capture alone is the end of a clip, which is worked off however long it takes.)
+    fn must_end(&self) -> bool {
+        self.output.is_finished() || (self.infer.is_finished() && !self.capture.is_finished())
+    }
+
+    /// Joins in the order of the path and returns the first error met, or those of single sinks.
+    fn join(self, limit: Duration) -> Result<Vec<Error>> {
+        let capture = join("capture", self.capture, limit);
+        let infer = join("infer", self.infer, limit);
+        let output = join("output", self.output, limit);
+        capture?;
+        infer?;
+        output
+    }
+}
+
+/// Starts a thread that holds on to `alive` until it ends.
+fn spawn<T: Send + 'static>(
+    name: &str,
+    alive: &Sender<Infallible>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<JoinHandle<Result<T>>> {
+    let alive = alive.clone();
+    let run = move || {
+        let _alive = alive;
+        work()
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|e| Error::fatal(format_args!("thread {name}"), "cannot be started").because(e))
+}
+
+/// Joins a thread that has ended or, past `limit`, gives it up.
+fn join<T>(name: &str, handle: JoinHandle<Result<T>>, limit: Duration) -> Result<T> {
+    let subject = format!("thread {name}");
+    // All have let go of their token by now unless the limit has passed; those get one more moment.
+    let grace = Instant::now();
+    while !handle.is_finished() {
+        if grace.elapsed() > SLICE {
+            let ms = limit.as_millis();
+            return Err(Error::fatal(subject, format_args!("did not stop within {ms} ms and was given up")));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    match handle.join() {
+        Ok(said) => said,
+        Err(panic) => Err(Error::fatal(subject, format_args!("panicked: {}", words(&*panic)))),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::frame::Signal;
 use crate::units::{Celsius, Kelvin};
 
@@ -11,13 +12,30 @@ use crate::units::{Celsius, Kelvin};
 pub struct Settings {
     /// Emissivity of what is measured, 0.1 to 1. Human skin: 0.98 (Steketee 1973, Phys. Med. Biol. 18:686).
     pub emissivity: f32,
-    /// Apparent temperature of the surroundings mirrored by the surface, degC.
+    /// Apparent temperature of the surroundings mirrored by the surface, degC, -100 to 500.
     pub reflected_c: f32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self { emissivity: 0.98, reflected_c: 23.0 }
+    }
+}
+
+impl Settings {
+    /// Checks every range; the error names the key.
+    ///
+    /// # Errors
+    /// `Fix` for the first value out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let check = |key: &str, value: f32, min: f32, max: f32| {
+            if (min..=max).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::fix(format_args!("surface.{key}"), format_args!("is {value}, wanted {min} to {max}")))
+        };
+        check("emissivity", self.emissivity, 0.1, 1.0)?;
+        check("reflected_c", self.reflected_c, -100.0, 500.0)
     }
 }
 

@@ -1,1 +1,107 @@
-//! To be written.
+//! Recordings: 16-bit clips with their capture times, written and read.
+//!
+//! Our own format is a multi-page 16-bit TIFF that any viewer opens ([`write`], [`pages`]); read
+//! only are CPTV ([`cptv`]) and PureThermal Y16 ([`y16`]).
+//!
+//! Damage is never an error once a recording is open: what is whole is read, and
+//! [`Clip::cut`] says why the rest is not.
+
+pub mod cptv;
+pub mod files;
+mod gzip;
+pub mod page;
+pub mod pages;
+mod tail;
+pub mod write;
+pub mod y16;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::frame::{Frame, FrameFormat, Signal};
+
+pub use tail::Medium;
+
+/// Smallest picture read from a file: columns, rows.
+pub const MIN_SIZE: (u32, u32) = (80, 60);
+/// Largest picture read from a file or recorded: columns, rows.
+pub const MAX_SIZE: (u32, u32) = (1280, 1024);
+
+/// A recording being read from its first to its last frame.
+pub trait Clip: Send {
+    /// The format of the frame read last; before the first, of the first.
+    fn format(&self) -> FrameFormat;
+
+    /// Which camera made it, where the file says.
+    fn camera(&self) -> &Camera;
+
+    /// Fills `into` with the next frame and its recorded times; false at the end.
+    fn read(&mut self, into: &mut Frame) -> bool;
+
+    /// Why [`Clip::read`] ended before the recording did; `None` where it is whole.
+    fn cut(&self) -> Option<&str>;
+
+    /// Frames passed over because they were damaged.
+    fn skipped(&self) -> u64 {
+        0
+    }
+}
+
+/// What is known of the camera that made a recording. Unknown facts are absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Camera {
+    /// Name of the source or device ("lepton", "livingsprings03").
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
+    /// Model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Serial number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Firmware revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+}
+
+/// The unit of 16-bit counts in a file that does not tell it, as stated by the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Hundredths of a kelvin (Lepton TLinear at 0.01 K).
+    Centikelvin,
+    /// Tenths of a kelvin (Lepton TLinear at 0.1 K).
+    Decikelvin,
+    /// Sensor counts without a known relation to temperature.
+    Counts,
+}
+
+impl Unit {
+    /// What a count means.
+    pub fn signal(self) -> Signal {
+        match self {
+            Unit::Centikelvin => Signal::CENTIKELVIN,
+            Unit::Decikelvin => Signal::Radiometric { kelvin_per_count: 0.1, kelvin_at_zero: 0.0 },
+            Unit::Counts => Signal::Counts,
+        }
+    }
+}
+
+/// Refuses pictures outside [`MIN_SIZE`] to [`MAX_SIZE`].
+pub fn check_size(subject: impl fmt::Display, width: u32, height: u32) -> Result<()> {
+    let fits = (MIN_SIZE.0..=MAX_SIZE.0).contains(&width) && (MIN_SIZE.1..=MAX_SIZE.1).contains(&height);
+    if fits {
+        return Ok(());
+    }
+    let ((w0, h0), (w1, h1)) = (MIN_SIZE, MAX_SIZE);
+    Err(Error::fix(
+        subject,
+        format_args!("is {width}x{height} pixels; supported are {w0}x{h0} (columns x rows) to {w1}x{h1}"),
+    ))
+}

@@ -1,12 +1,330 @@
 //! The picture: palettes, overlay, banners, on a run-time-sized canvas.
+//!
+//! [`Renderer::render`] turns a frame and its result into RGB, in this order: range of counts,
+//! magnified and coloured picture, faces, banner, scale bar, labels. Everything is drawn through
+//! embedded-graphics' `DrawTarget`; nothing allocates once the largest picture was drawn.
 
-/// An RGB picture, 3 bytes a pixel, row-major.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Canvas {
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-    /// `width * height * 3` bytes.
-    pub rgb: Vec<u8>,
+mod canvas;
+mod controls;
+mod encode;
+mod extremes;
+mod labels;
+mod legend;
+mod marks;
+mod paint;
+pub mod palette;
+mod place;
+pub mod range;
+mod scene;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::time::Duration;
+
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::*;
+use serde::{Deserialize, Serialize};
+
+pub use canvas::{Canvas, Layer, Rgba};
+pub use controls::{Controls, Layers, SharedControls, Wish};
+pub use encode::{jpeg, png};
+pub use paint::{Filter, MAX_SCALE, scale_for};
+
+use crate::error::{Error, Result};
+use crate::frame::{FfcState, Frame, Signal};
+use crate::radiometry::{self, Thermometer};
+use crate::result::{FrameResult, State};
+use crate::units::Nanos;
+use extremes::Extremes;
+use legend::{Banner, Ends};
+use marks::{Look, Outline};
+use paint::Painter;
+use palette::{Lut, PALETTES};
+use range::{Follower, Mode, Span};
+use scene::Scene;
+use text::Pen;
+
+/// How pictures look at the start; a viewer may change [`Controls`] later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Name of a palette ([`palette::PALETTES`]).
+    pub palette: String,
+    /// Which counts the ends of the palette stand for.
+    pub range: range::Settings,
+    /// Magnification, 1 to 8; less where the picture would exceed 33 megapixels.
+    pub scale: u8,
+    /// `bilinear` or `nearest`.
+    pub filter: Filter,
+    /// What is drawn over the picture ([`Layers::NAMES`]).
+    pub layers: Vec<String>,
+    /// Landmarks of an earlier frame are shown, fading, up to this age, milliseconds, 0 to 10000.
+    pub landmark_age_limit_ms: u32,
+    /// Points less sure than this are drawn hollow, 0 to 1.
+    pub low_confidence: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            palette: "ironbow".into(),
+            range: range::Settings::default(),
+            scale: 4,
+            filter: Filter::Bilinear,
+            layers: Layers::ALL.names().map(str::to_owned).collect(),
+            landmark_age_limit_ms: 500,
+            low_confidence: 0.5,
+        }
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// [`Error::fix`] names the key, what it holds and what was wanted.
+    pub fn validate(&self) -> Result<()> {
+        self.range.validate()?;
+        if !(0.0..=1.0).contains(&self.low_confidence) {
+            return Err(Error::fix("render.low_confidence", format!("is {}, wanted 0 to 1", self.low_confidence)));
+        }
+        if self.landmark_age_limit_ms > 10_000 {
+            let found = self.landmark_age_limit_ms;
+            return Err(Error::fix("render.landmark_age_limit_ms", format!("is {found}, wanted 0 to 10000")));
+        }
+        self.controls().map(drop)
+    }
+
+    /// What a viewer may change, as it is at the start.
+    ///
+    /// # Errors
+    /// [`Error::fix`] for an unknown palette or layer, or a scale out of its range.
+    pub fn controls(&self) -> Result<Controls> {
+        let start = Controls {
+            palette: 0,
+            mode: self.range.mode,
+            min_c: self.range.min_c,
+            max_c: self.range.max_c,
+            scale: self.scale,
+            filter: self.filter,
+            layers: Layers::named(&self.layers)?,
+        };
+        // The signal is known later: `Controls::check_signal`.
+        start.granting(&Wish { palette: Some(self.palette.clone()), ..Wish::default() }, Signal::CENTIKELVIN)
+    }
+}
+
+/// "is not a palette; did you mean ...": the nearest of the names, and all of them.
+fn unknown<'a>(what: &str, found: &str, names: impl Iterator<Item = &'a str> + Clone) -> Error {
+    let like = |name: &str| strsim::jaro_winkler(found, name);
+    let nearest = names.clone().max_by(|a, b| like(a).total_cmp(&like(b))).filter(|n| like(n) > 0.7);
+    let hint = nearest.map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default();
+    let all = names.collect::<Vec<_>>().join(", ");
+    Error::fix(format!("render.{what}"), format!("\"{found}\" is no {what}{hint} (there are: {all})"))
+}
+
+/// The 256 colours in use.
+struct Colours {
+    made_for: Option<(u8, bool)>,
+    lut: Box<Lut>,
+}
+
+impl Colours {
+    /// Of a palette; half as bright where the picture is not live.
+    fn of(&mut self, palette: u8, dim: bool) -> &Lut {
+        if self.made_for != Some((palette, dim)) {
+            let row = PALETTES.get(usize::from(palette)).unwrap_or(&PALETTES[0]);
+            *self.lut = row.lut();
+            if dim {
+                self.lut.iter_mut().flatten().for_each(|v| *v /= 2);
+            }
+            self.made_for = Some((palette, dim));
+        }
+        &self.lut
+    }
+}
+
+/// Draws pictures. Holds what outlasts a frame: the range, the spots, the scratch.
+pub struct Renderer {
+    age_limit: Duration,
+    low_confidence: f32,
+    surface: radiometry::Settings,
+    follower: Follower,
+    extremes: Extremes,
+    painter: Painter,
+    colours: Colours,
+    pen: Pen,
+    /// Size of the last frame, for the picture that says there is none.
+    last_size: (u32, u32),
+}
+
+/// Size of a picture before any frame.
+const FIRST_SIZE: (u32, u32) = (160, 120);
+/// Behind NO SIGNAL.
+const BACKDROP: Rgb888 = Rgb888::new(15, 17, 22);
+
+impl Renderer {
+    /// A renderer that has seen nothing.
+    ///
+    /// # Errors
+    /// Those of [`Settings::validate`].
+    pub fn new(settings: &Settings) -> Result<Self> {
+        settings.validate()?;
+        Ok(Self {
+            age_limit: Duration::from_millis(settings.landmark_age_limit_ms.into()),
+            low_confidence: settings.low_confidence,
+            surface: radiometry::Settings::default(),
+            follower: Follower::new(settings.range.clone()),
+            extremes: Extremes::default(),
+            painter: Painter::default(),
+            colours: Colours { made_for: None, lut: Box::new([[0; 3]; 256]) },
+            pen: Pen::default(),
+            last_size: FIRST_SIZE,
+        })
+    }
+
+    /// Reads degC on the scale bar and the spots with this surface, as the results do.
+    #[must_use]
+    pub fn surface(mut self, surface: radiometry::Settings) -> Self {
+        self.surface = surface;
+        self
+    }
+
+    /// Draws `frame` with `result` over it as of `now`, and sets the size of `canvas`: the frame's,
+    /// magnified ([`scale_for`]). Without a frame the picture says NO SIGNAL.
+    ///
+    /// Faces found in an earlier frame (`result.seq` differs) fade with the time between the two
+    /// captures and vanish past the limit. A fixed range is used only where the frame is
+    /// radiometric; elsewhere the automatic one takes its place, and no degC is ever written.
+    pub fn render(
+        &mut self,
+        frame: Option<&Frame>,
+        result: &FrameResult,
+        now: Nanos,
+        controls: &Controls,
+        canvas: &mut Canvas,
+    ) {
+        let whole = |f: &&Frame| !f.pixels.is_empty() && f.pixels.len() == f.format.pixels();
+        let Some(frame) = frame.filter(whole) else {
+            return self.blank(result, now, controls, canvas);
+        };
+        self.last_size = (frame.format.width, frame.format.height);
+        let meter = Thermometer::new(frame.format.signal, self.surface);
+        let span = match (&meter, controls.mode) {
+            (Some(meter), Mode::Fixed) => Span::fixed(meter, controls.min_c, controls.max_c),
+            _ => self.follower.follow(frame),
+        };
+        let lit = !matches!(result.state, State::Stale | State::NoSignal);
+        let lut = self.colours.of(controls.palette, !lit);
+        let scale = scale_for(frame.format.width, frame.format.height, controls.scale.into());
+        self.painter.paint(frame, span, lut, scale, controls.filter, canvas);
+
+        let spots = if lit && controls.layers.has(Layers::SPOTS) { self.extremes.find(frame, span) } else { None };
+        let mut scene = Scene::new(canvas, &mut self.pen, scale);
+        let age =
+            if result.seq == frame.meta.seq { Duration::ZERO } else { frame.meta.captured.since(result.captured) };
+        let fade = fade(age, self.age_limit, result.state);
+        let same_size = (result.width, result.height) == (frame.format.width, frame.format.height);
+        let faces = if same_size && fade > 0.0 { result.faces.as_slice() } else { &[] };
+        let look = Look { fade, low_confidence: self.low_confidence, layers: controls.layers };
+        for face in faces {
+            if let Some(outline) = Outline::of(&scene, face) {
+                marks::draw(&mut scene, face, &outline, &look);
+            }
+        }
+        if let Some(banner) = banner(frame, result, now).filter(|_| controls.layers.has(Layers::BANNERS)) {
+            legend::banner(&mut scene, banner, false);
+        }
+        if controls.layers.has(Layers::SCALE_BAR) {
+            legend::scale_bar(&mut scene, lut, ends(frame.format.signal, &meter, span));
+        }
+        write_faces(&mut scene, faces, &look, age);
+        if let Some(spots) = spots {
+            let meter = meter.filter(|_| !frame.meta.ffc.spoils_temperature());
+            let read = |count: u16| meter.map(|m| m.surface(count.into()).0).filter(|c| c.is_finite());
+            labels::extremes(&mut scene, &spots, spots.map(|s| read(s.count)));
+        }
+    }
+
+    /// The picture without a frame.
+    fn blank(&mut self, result: &FrameResult, now: Nanos, controls: &Controls, canvas: &mut Canvas) {
+        let (width, height) = self.last_size;
+        let scale = scale_for(width, height, controls.scale.into());
+        canvas.resize(width * scale, height * scale);
+        let Ok(()) = canvas.clear(BACKDROP);
+        if !controls.layers.has(Layers::BANNERS) {
+            return;
+        }
+        let mut scene = Scene::new(canvas, &mut self.pen, scale);
+        let age = (result.captured > Nanos::default()).then(|| now.since(result.captured));
+        legend::banner(&mut scene, Banner::NoSignal(age), true);
+        legend::caption(&mut scene, &result.source);
+    }
+}
+
+/// Opacity of faces of this age: whole on their own frame, a third at the limit, nothing beyond.
+fn fade(age: Duration, limit: Duration, state: State) -> f32 {
+    let state = match state {
+        State::NoSignal => 0.0,
+        State::Stale => 0.5,
+        State::Live | State::Ffc => 1.0,
+    };
+    match age {
+        Duration::ZERO => state,
+        _ if age > limit => 0.0,
+        _ => state * (1.0 - 0.67 * age.as_secs_f32() / limit.as_secs_f32()),
+    }
+}
+
+/// The words of all faces: every track's label comes before any temperature.
+fn write_faces(scene: &mut Scene<'_>, faces: &[crate::result::Face], look: &Look, age: Duration) {
+    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    for layer in [Layers::BOX, Layers::TEMPERATURES] {
+        for face in faces.iter().filter(|_| look.layers.has(layer)) {
+            let Some(outline) = Outline::of(scene, face) else { continue };
+            if layer == Layers::BOX {
+                labels::track(scene, face, &outline, age_ms, look.fade);
+            } else {
+                labels::temperatures(scene, face, &outline, look.fade);
+            }
+        }
+    }
+}
+
+/// The state worth a banner; what the frame itself says counts as much as the result.
+fn banner(frame: &Frame, result: &FrameResult, now: Nanos) -> Option<Banner> {
+    let age = now.since(frame.meta.captured);
+    match (result.state, frame.meta.ffc) {
+        (State::NoSignal, _) => Some(Banner::NoSignal(Some(age))),
+        (State::Stale, _) => Some(Banner::Stale(age)),
+        (_, FfcState::Running) => Some(Banner::Ffc),
+        (_, FfcState::Settling) => Some(Banner::FfcSettling),
+        (State::Ffc, _) => Some(Banner::Ffc),
+        (State::Live, FfcState::Idle | FfcState::Imminent) => None,
+    }
+}
+
+fn ends(signal: Signal, meter: &Option<Thermometer>, span: Span) -> Ends {
+    match (meter, signal) {
+        (Some(meter), _) => Ends::Celsius(meter.surface(span.low).0, meter.surface(span.high).0),
+        (None, Signal::Grey8) => Ends::Plain("grey", span.low, span.high),
+        (None, _) => Ends::Plain("counts", span.low, span.high),
+    }
+}
+
+/// The canvas as text: greys from ` ` (black) to `@` (white), colours as r, y, g, c, b, m.
+#[cfg(test)]
+fn pattern(canvas: &Canvas) -> Vec<String> {
+    let glyph = |p: &[u8]| {
+        let (low, high) = (*p.iter().min().unwrap(), *p.iter().max().unwrap());
+        if high - low < 64 {
+            let luma = (u32::from(p[0]) * 2 + u32::from(p[1]) * 5 + u32::from(p[2])) / 8;
+            return char::from(b" .:-=+*#%@"[(luma * 10 / 256) as usize]);
+        }
+        let middle = u32::from(low) + (u32::from(high) - u32::from(low)) / 2;
+        let on = |i: usize| u32::from(u32::from(p[i]) > middle);
+        char::from(b"?bgcrmy?"[(on(0) * 4 + on(1) * 2 + on(2)) as usize])
+    };
+    let row = |r: &[u8]| r.chunks_exact(3).map(glyph).collect();
+    canvas.rgb.chunks_exact(canvas.width as usize * 3).map(row).collect()
 }

@@ -3,16 +3,33 @@
 //! Field names and meanings are fixed by the shipped schema (`src/sink/result.schema.json`,
 //! `heatmark schema`); every producer is validated against it in tests.
 
+mod json;
+
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::landmarks::{COUNT, REGION_COUNT};
-use crate::pipeline::stats::DropCounts;
+use crate::pipeline::stats::{DropCounts, DropReason};
 use crate::units::Nanos;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "heatmark.result/1";
+
+/// Lost frames as `(reason, count)`, in the order of the results.
+pub fn by_reason(dropped: &DropCounts) -> [(&'static str, u64); 7] {
+    // Destructured so that a new counter does not compile until it is published.
+    let DropCounts { driver, no_buffer, superseded, corrupt, calibrating, sink_behind, stopping } = *dropped;
+    [
+        (DropReason::Driver.name(), driver),
+        (DropReason::NoBuffer.name(), no_buffer),
+        (DropReason::Superseded.name(), superseded),
+        (DropReason::Corrupt.name(), corrupt),
+        (DropReason::Calibrating.name(), calibrating),
+        (DropReason::SinkBehind.name(), sink_behind),
+        (DropReason::Stopping.name(), stopping),
+    ]
+}
 
 /// State of the picture behind a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -27,6 +44,21 @@ pub enum State {
     /// No frame yet, or the source is gone.
     #[default]
     NoSignal,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [State; 4] = [State::Live, State::Ffc, State::Stale, State::NoSignal];
+
+    /// Name in results and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Live => "live",
+            State::Ffc => "ffc",
+            State::Stale => "stale",
+            State::NoSignal => "no_signal",
+        }
+    }
 }
 
 /// Why no temperature is given.
@@ -82,6 +114,17 @@ pub enum TrackState {
     Lost,
     /// Measured again after having been lost.
     Reacquired,
+}
+
+impl TrackState {
+    /// Name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            TrackState::Tracked => "tracked",
+            TrackState::Lost => "lost",
+            TrackState::Reacquired => "reacquired",
+        }
+    }
 }
 
 /// One face in one frame.

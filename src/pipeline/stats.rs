@@ -1,4 +1,12 @@
 //! Counters: every lost frame has a reason.
+//!
+//! `captured == presented + dropped.sum() + in_flight` holds in every [`Counts`] that [`Stats::counts`]
+//! returns, whenever it is called. `in_flight` is counted in its own right and not derived: each
+//! event changes two counters between two marks, and a reader takes only a view that no event was
+//! under way in. Writers never wait for a reader.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use serde::Serialize;
 
@@ -65,4 +73,219 @@ pub struct DropCounts {
     pub sink_behind: u64,
     /// See [`DropReason::Stopping`].
     pub stopping: u64,
+}
+
+impl DropCounts {
+    /// Frames lost for this reason.
+    pub fn get(&self, reason: DropReason) -> u64 {
+        match reason {
+            DropReason::Driver => self.driver,
+            DropReason::NoBuffer => self.no_buffer,
+            DropReason::Superseded => self.superseded,
+            DropReason::Corrupt => self.corrupt,
+            DropReason::Calibrating => self.calibrating,
+            DropReason::SinkBehind => self.sink_behind,
+            DropReason::Stopping => self.stopping,
+        }
+    }
+
+    /// Frames lost for any reason.
+    pub fn sum(&self) -> u64 {
+        DropReason::ALL.iter().map(|&reason| self.get(reason)).sum()
+    }
+}
+
+/// What became of the frames so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Frames that the source captured, with those it lost before us.
+    pub captured: u64,
+    /// Frames given to the sinks.
+    pub presented: u64,
+    /// Frames on their way.
+    pub in_flight: u64,
+    /// Frames lost, by reason.
+    pub dropped: DropCounts,
+}
+
+/// The counters of one pipeline.
+#[derive(Debug, Default)]
+pub struct Stats {
+    // Events that began and that ended; equal where none is under way.
+    begun: AtomicU64,
+    ended: AtomicU64,
+    captured: AtomicU64,
+    presented: AtomicU64,
+    in_flight: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+}
+
+/// Tries to see the counters at rest before settling for a derived `in_flight`. An event takes
+/// nanoseconds and there are a few hundred a second.
+const TRIES: u32 = 1_000;
+
+impl Stats {
+    /// Counts a captured frame, which is on its way until its [`Ticket`] says otherwise.
+    pub fn captured(self: &Arc<Self>) -> Ticket {
+        self.event(|s| {
+            s.captured.fetch_add(1, SeqCst);
+            s.in_flight.fetch_add(1, SeqCst);
+        });
+        Ticket { stats: Some(Arc::clone(self)) }
+    }
+
+    /// Counts `frames` that never became ours: captured, and lost at once.
+    pub fn lost(&self, frames: u64, reason: DropReason) {
+        self.event(|s| {
+            s.captured.fetch_add(frames, SeqCst);
+            s.dropped[reason as usize].fetch_add(frames, SeqCst);
+        });
+    }
+
+    /// Frames lost so far.
+    pub fn dropped(&self) -> DropCounts {
+        let of = |reason: DropReason| self.dropped[reason as usize].load(SeqCst);
+        DropCounts {
+            driver: of(DropReason::Driver),
+            no_buffer: of(DropReason::NoBuffer),
+            superseded: of(DropReason::Superseded),
+            corrupt: of(DropReason::Corrupt),
+            calibrating: of(DropReason::Calibrating),
+            sink_behind: of(DropReason::SinkBehind),
+            stopping: of(DropReason::Stopping),
+        }
+    }
+
+    /// The counters at one moment at which no event was under way.
+    pub fn counts(&self) -> Counts {
+        for _ in 0..TRIES {
+            let ended = self.ended.load(SeqCst);
+            let counts = self.view();
+            // Every event that had begun by now had ended before the view began.
+            if self.begun.load(SeqCst) == ended {
+                return counts;
+            }
+            std::thread::yield_now();
+        }
+        let mut counts = self.view();
+        counts.captured = counts.captured.max(counts.presented + counts.dropped.sum());
+        counts.in_flight = counts.captured - counts.presented - counts.dropped.sum();
+        counts
+    }
+
+    fn view(&self) -> Counts {
+        Counts {
+            captured: self.captured.load(SeqCst),
+            presented: self.presented.load(SeqCst),
+            in_flight: self.in_flight.load(SeqCst),
+            dropped: self.dropped(),
+        }
+    }
+
+    fn event(&self, change: impl FnOnce(&Self)) {
+        self.begun.fetch_add(1, SeqCst);
+        change(self);
+        self.ended.fetch_add(1, SeqCst);
+    }
+}
+
+/// The duty to say what became of a captured frame. One that is dropped without a word (on
+/// unwinding, or in a link that nobody empties any more) counts as [`DropReason::Stopping`].
+#[derive(Debug)]
+#[must_use]
+pub struct Ticket {
+    stats: Option<Arc<Stats>>,
+}
+
+impl Ticket {
+    /// The frame was given to the sinks.
+    pub fn presented(mut self) {
+        self.settle(|s| &s.presented);
+    }
+
+    /// The frame was lost.
+    pub fn dropped(mut self, reason: DropReason) {
+        self.settle(|s| &s.dropped[reason as usize]);
+    }
+
+    fn settle(&mut self, counter: impl FnOnce(&Stats) -> &AtomicU64) {
+        if let Some(stats) = self.stats.take() {
+            stats.event(|s| {
+                counter(s).fetch_add(1, SeqCst);
+                s.in_flight.fetch_sub(1, SeqCst);
+            });
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.settle(|s| &s.dropped[DropReason::Stopping as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn a_ticket_that_nobody_settled_counts_as_stopping() {
+        let stats = Arc::new(Stats::default());
+        stats.captured().presented();
+        stats.captured().dropped(DropReason::Superseded);
+        drop(stats.captured());
+        let open = stats.captured();
+        stats.lost(3, DropReason::Driver);
+        let dropped = DropCounts { superseded: 1, stopping: 1, driver: 3, ..DropCounts::default() };
+        assert_eq!(stats.counts(), Counts { captured: 7, presented: 1, in_flight: 1, dropped });
+        open.presented();
+        assert_eq!(stats.counts().in_flight, 0);
+    }
+
+    #[test]
+    fn names_and_fields_agree() {
+        for (i, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, i);
+            let stats = Stats::default();
+            stats.lost(5, reason);
+            let counts = stats.dropped();
+            assert_eq!((counts.get(reason), counts.sum()), (5, 5));
+            assert_eq!(serde_json::to_value(counts).unwrap()[reason.name()], 5);
+        }
+    }
+
+    #[test]
+    fn the_identity_holds_in_every_view_under_three_writers() {
+        let stats = Arc::new(Stats::default());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|s| {
+            let writers: Vec<_> = DropReason::ALL[..3]
+                .iter()
+                .map(|&reason| {
+                    let stats = Arc::clone(&stats);
+                    s.spawn(move || {
+                        for i in 0..30_000 {
+                            let ticket = stats.captured();
+                            if i % 3 == 0 { ticket.dropped(reason) } else { ticket.presented() }
+                        }
+                    })
+                })
+                .collect();
+            let reader = s.spawn(|| {
+                let mut views = 0u32;
+                while !done.load(SeqCst) {
+                    let c = stats.counts();
+                    assert_eq!(c.captured, c.presented + c.dropped.sum() + c.in_flight);
+                    assert!(c.in_flight <= 3, "more in flight than there are hands: {c:?}");
+                    views += 1;
+                }
+                views
+            });
+            writers.into_iter().for_each(|w| w.join().unwrap());
+            done.store(true, SeqCst);
+            assert!(reader.join().unwrap() > 0);
+        });
+        assert_eq!((stats.counts().captured, stats.counts().in_flight), (90_000, 0));
+    }
 }

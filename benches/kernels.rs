@@ -1,0 +1,142 @@
+//! Layers on each table of kernels, and whole networks against plain tract.
+//!
+//! The last group prints its own ratio: both sides take turns in one loop, so that a busy machine slows them
+//! alike, and the fastest of many rounds stands for each.
+
+#[path = "../tests/nets/mod.rs"]
+mod nets;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use heatmark::kernels::{self, After, Conv, Depthwise, Map, Window, Winograd};
+use heatmark::nn::Network;
+use heatmark::nn::region::{self, Installed};
+use tract_onnx::prelude::*;
+
+/// Inputs, outputs, output rows and columns, window size and stride of the layers that are timed.
+const LAYERS: [[usize; 6]; 10] = [
+    [1, 16, 48, 48, 3, 2],
+    [16, 32, 24, 24, 3, 2],
+    [32, 32, 24, 24, 3, 1],
+    [64, 64, 12, 12, 3, 1],
+    [96, 96, 6, 6, 3, 1],
+    [16, 16, 24, 24, 3, 1],
+    [8, 16, 24, 24, 3, 2],
+    [64, 64, 24, 24, 1, 1],
+    [192, 192, 6, 6, 1, 1],
+    [32, 32, 30, 40, 3, 1],
+];
+
+fn maps(kernels: &kernels::Kernels, [ci, co, h, w, _, stride]: [usize; 6]) -> (Map, Map) {
+    let pitch = |c: usize| if c == 1 { 1 } else { c.next_multiple_of(kernels.lanes()) };
+    (Map::bordered(ci, h * stride, w * stride, pitch(ci)), Map::bordered(co, h, w, pitch(co)))
+}
+
+fn layers(c: &mut Criterion) {
+    let mut group = c.benchmark_group("layer");
+    group.sample_size(20).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
+    for layer in LAYERS {
+        let [ci, co, h, w, size, stride] = layer;
+        let name = format!("{size}x{size}/{stride} {ci}-{co} {h}x{w}");
+        for kernels in kernels::available() {
+            let (from, to) = maps(kernels, layer);
+            let weights = vec![0.01; ci * co * size * size];
+            let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
+            let conv =
+                Conv::pack(kernels, from, to, Window::square(size, stride), &weights, After::default()).unwrap();
+            group.throughput(Throughput::Elements(conv.flops()));
+            let id = |kind: &str| BenchmarkId::new(format!("{}/{kind}", kernels.name()), &name);
+            group.bench_function(id("direct"), |b| b.iter(|| conv.run(black_box(&input), None, &mut output)));
+            if (size, stride) == (3, 1) {
+                let fast = Winograd::pack(kernels, from, to, &weights, After::default()).unwrap();
+                let mut scratch = vec![0.0; fast.scratch()];
+                let run = |b: &mut criterion::Bencher| {
+                    b.iter(|| fast.run(black_box(&input), None, &mut output, &mut scratch));
+                };
+                group.bench_function(id("winograd"), run);
+            }
+        }
+    }
+    for (channels, h, w, stride) in [(32, 24, 24, 1), (64, 12, 12, 1), (64, 12, 12, 2)] {
+        for kernels in kernels::available() {
+            let (from, to) = maps(kernels, [channels, channels, h, w, 3, stride]);
+            let window = Window::square(3, stride);
+            let layer =
+                Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], After::default()).unwrap();
+            let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
+            group.throughput(Throughput::Elements(layer.flops()));
+            let id = BenchmarkId::new(format!("{}/depthwise", kernels.name()), format!("/{stride} {channels} {h}x{w}"));
+            group.bench_function(id, |b| b.iter(|| layer.run(black_box(&input), None, &mut output)));
+        }
+    }
+    group.finish();
+}
+
+/// Fastest and median of rounds in which all take turns.
+fn take_turns(rounds: usize, runs: &mut [&mut dyn FnMut()]) -> Vec<(Duration, Duration)> {
+    let mut times = vec![vec![]; runs.len()];
+    for _ in 0..rounds {
+        for (run, times) in runs.iter_mut().zip(&mut times) {
+            // The first of a turn fills the caches.
+            run();
+            for _ in 0..3 {
+                let start = Instant::now();
+                run();
+                times.push(start.elapsed());
+            }
+        }
+    }
+    let summary = |mut t: Vec<Duration>| {
+        t.sort();
+        (t[0], t[t.len() / 2])
+    };
+    times.into_iter().map(summary).collect()
+}
+
+fn networks(c: &mut Criterion) {
+    let nets = [
+        ("repvgg 96x96", nets::repvgg(96, 96, [16, 32, 64, 96])),
+        ("half repvgg 96x96", nets::repvgg(96, 96, [8, 16, 32, 48])),
+        ("mobilenet 96x96", nets::mobilenet(96, 96)),
+        ("landmarks 96x96", nets::landmarks()),
+        ("detector 120x160", nets::detector(120, 160)),
+    ];
+    for (name, net) in nets {
+        let model = net.typed().unwrap();
+        let shape = model.input_fact(0).unwrap().shape.as_concrete().unwrap().to_vec();
+        let data = vec![0.25f32; shape.iter().product()];
+        let mut ours: Vec<_> = kernels::available()
+            .into_iter()
+            .map(|k| match region::install(model.clone(), k).unwrap() {
+                Installed::Whole(executor) => executor,
+                Installed::Part { left, .. } => panic!("{left:?}"),
+            })
+            .collect();
+        let plain = model.into_optimized().unwrap().into_runnable().unwrap();
+        let mut state = plain.spawn().unwrap();
+        let input = Tensor::from_shape(&shape, &data).unwrap().into_tvalue();
+        let mut tract = || {
+            black_box(state.run(tvec!(input.clone())).unwrap());
+        };
+        let facts: Vec<_> = ours.iter().map(|e| (e.kernels(), e.flops())).collect();
+        let mut calls: Vec<_> = ours.iter_mut().map(|e| || e.run(black_box(&data)).unwrap()).collect();
+        let mut runs: Vec<&mut dyn FnMut()> = vec![&mut tract];
+        runs.extend(calls.iter_mut().map(|c| c as &mut dyn FnMut()));
+        let times = take_turns(60, &mut runs);
+        let show = |what: &str, (least, median): (Duration, Duration), flops: u64| {
+            let rate = flops as f64 / least.as_secs_f64() / 1e9;
+            let ratio = times[0].0.as_secs_f64() / least.as_secs_f64();
+            println!("{name:18} {what:7} least {least:>9.1?} median {median:>9.1?} {rate:>6.1} GFLOP/s, {ratio:.2}x tract");
+        };
+        show("tract", times[0], facts[0].1);
+        for (t, (kernels, flops)) in times[1..].iter().zip(&facts) {
+            show(kernels, *t, *flops);
+        }
+    }
+    let _ = c;
+}
+
+criterion_group!(benches, networks, layers);
+criterion_main!(benches);

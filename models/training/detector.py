@@ -1,0 +1,82 @@
+"""Stage `detector`: the anchor-free face detector."""
+
+import numpy as np
+import torch
+
+import camera
+import losses
+import scene
+from crop import DETECTOR_TAILS, normalise
+from data import Shards
+from detect import Score, decode
+from loop import Budget, Run, train
+from nets import Detector
+from points import box
+
+
+class Judge:
+    """Held-out scenes: plain as the runtime sees them, and composed through the cameras."""
+
+    def __init__(self, source, count=300):
+        items = source.scenes.held_items(count)
+        self.plain = [scene.plain(f.thermal[i], f.points[i], f.visibility[i]) for f, i in items]
+        rng, self.hard = np.random.default_rng(7), []
+
+        def draw(r):
+            f, i = items[int(r.integers(len(items)))]
+            return f.thermal[i], f.points[i], f.visibility[i]
+
+        for _ in range(len(items)):
+            image, faces = scene.compose(draw, rng)
+            around = box(faces[0][0]) if faces else np.array([60.0, 40.0, 100.0, 80.0])
+            image, floor = camera.observe(image, around, rng)
+            self.hard.append((normalise(image, floor, DETECTOR_TAILS), faces))
+
+    def __call__(self, net):
+        plain = self._score(net, self.plain)
+        hard = self._score(net, self.hard)
+        return plain | {f"hard_{k}": v for k, v in hard.items()}
+
+    @staticmethod
+    def _score(net, pictures):
+        net.eval()
+        score = Score()
+        for at in range(0, len(pictures), 32):
+            part = pictures[at:at + 32]
+            with torch.inference_mode():
+                heat, geom = net(torch.from_numpy(np.stack([x for x, _ in part])[:, None]))
+            for n, (_, faces) in enumerate(part):
+                boxes, _, scores = decode(heat[n, 0].numpy(), geom[n].numpy(), 0.05)
+                truth = np.array([box(p) for p, _ in faces]).reshape(-1, 4)
+                asked = [inside >= 0.45 and max(b[2] - b[0], b[3] - b[1]) >= 8
+                         for b, (_, inside) in zip(truth, faces)]
+                score.add(boxes, scores, truth, asked)
+        return score.result()
+
+
+def main(args):
+    """Runs the stage."""
+    torch.manual_seed(args.seed)
+    source = scene.Source(Shards(args.data, args.limit), Shards(args.faces, args.limit) if args.faces else None)
+    net = Detector()
+    if args.init:
+        net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["average"])
+    run = Run(args.out, args.resume)
+    print(f"{len(source.scenes.train)} scenes to train on, {len(source.scenes.held)} held out, "
+          f"{sum(p.numel() for p in net.parameters())} parameters")
+
+    def step(net, maps, _):
+        image, heat, ignore, geom, weight = (torch.from_numpy(v) for v in (
+            maps.image, maps.heat, maps.ignore, maps.geom, maps.weight))
+        out_heat, out_geom = net(image.contiguous(memory_format=torch.channels_last))
+        centre = losses.focal(out_heat, heat, ignore)
+        shape = losses.geometry(out_geom, geom, weight)
+        return centre + shape, {"heat": float(centre.detach()), "geom": float(shape.detach())}
+
+    def refresh():
+        return source.scenes.refresh() + (source.faces.refresh() if source.faces else 0)
+
+    describe = {"task": "face-detector", "seed": args.seed, "batch": args.batch, "rate": args.rate}
+    train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
+          Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
+          prefetch=not args.inline)

@@ -1,0 +1,107 @@
+"""Writes folded networks as ONNX, node by node: convolutions, ReLU, Add, Resize (nearest), Gemm.
+
+The graph is small enough to be written directly; what the runtime's kernels meet is exactly this.
+"""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from points import COUNT
+
+OPSET = 17
+
+
+class Writer:
+    """Collects nodes and weights; each method returns the name of its output."""
+
+    def __init__(self):
+        self.nodes, self.weights, self.count = [], [], 0
+
+    def weight(self, name, array):
+        """A constant."""
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def node(self, op, inputs, name=None, **attributes):
+        """One node with one output."""
+        self.count += 1
+        out = name or f"{op.lower()}{self.count}"
+        self.nodes.append(helper.make_node(op, inputs, [out], name=out, **attributes))
+        return out
+
+    def conv(self, layer, x, name=None):
+        """A convolution with bias."""
+        self.count += 1
+        tag = name or f"conv{self.count}"
+        w = self.weight(f"{tag}.weight", layer.weight.detach().numpy().astype(np.float32))
+        b = self.weight(f"{tag}.bias", layer.bias.detach().numpy().astype(np.float32))
+        k, s, p = layer.kernel_size[0], layer.stride[0], layer.padding[0]
+        return self.node("Conv", [x, w, b], tag, kernel_shape=[k, k], strides=[s, s],
+                         pads=[p] * 4, dilations=[1, 1], group=layer.groups)
+
+    def linear(self, layer, x, name=None):
+        """A fully connected layer."""
+        self.count += 1
+        tag = name or f"fc{self.count}"
+        w = self.weight(f"{tag}.weight", layer.weight.detach().numpy().astype(np.float32))
+        b = self.weight(f"{tag}.bias", layer.bias.detach().numpy().astype(np.float32))
+        return self.node("Gemm", [x, w, b], tag, transB=1)
+
+    def chain(self, module, x):
+        """Folded blocks: Sequential of Conv2d and ReLU at any depth."""
+        if isinstance(module, nn.Conv2d):
+            return self.conv(module, x)
+        if isinstance(module, nn.ReLU):
+            return self.node("Relu", [x])
+        for child in module.children():
+            x = self.chain(child, x)
+        return x
+
+    def model(self, name, inputs, outputs):
+        """The checked model."""
+        def info(items):
+            return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in items]
+
+        graph = helper.make_graph(self.nodes, name, info(inputs), info(outputs), self.weights)
+        model = helper.make_model(graph, producer_name="heatmark",
+                                  opset_imports=[helper.make_opsetid("", OPSET)])
+        model.ir_version = 8
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def landmarker(net, size, channels=1):
+    """A folded `Landmarker`: `image` [1, c, size, size] to `landmarks` [1, 70, 3], `presence` [1, 1]."""
+    w = Writer()
+    x = w.chain(net.backbone, "image")
+    x = w.node("Flatten", [x], axis=1)
+    x = w.node("Relu", [w.linear(net.head.hidden, x)])
+    points = w.linear(net.head.points, x)
+    shape = w.weight("shape", np.array([1, COUNT, 3], np.int64))
+    w.node("Reshape", [points, shape], "landmarks")
+    w.linear(net.head.presence, x, "presence")
+    return w.model("landmarks", [("image", [1, channels, size, size])],
+                   [("landmarks", [1, COUNT, 3]), ("presence", [1, 1])])
+
+
+def detector(net):
+    """A folded `Detector` of free height and width (multiples of 32)."""
+    w = Writer()
+
+    def up(x):
+        scales = w.weight(f"scales{w.count}", np.array([1, 1, 2, 2], np.float32))
+        return w.node("Resize", [x, "", scales], mode="nearest",
+                      coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+    s4 = w.chain(net.stride4, "image")
+    s8 = w.chain(net.stride8, s4)
+    s16 = w.chain(net.stride16, s8)
+    y = w.chain(net.join16, w.node("Add", [s16, up(w.chain(net.stride32, s16))]))
+    y = w.chain(net.join8, w.node("Add", [s8, up(w.chain(net.down8, y))]))
+    y = w.chain(net.join4, w.node("Add", [s4, up(w.chain(net.down4, y))]))
+    w.conv(net.heat, y, "heat")
+    w.conv(net.geom, y, "geom")
+    return w.model("detector", [("image", [1, 1, "height", "width"])],
+                   [("heat", [1, 1, "rows", "columns"]), ("geom", [1, 14, "rows", "columns"])])

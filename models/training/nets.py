@@ -1,0 +1,171 @@
+"""The networks: plain 3x3 and 1x1 convolutions, which the runtime's kernels run fastest.
+
+A block trains as ``relu(bn(conv(x)) + x)`` and exports as one 3x3 convolution with bias: the batch
+norm folds into the weights and the identity into the centre tap. This costs nothing in training,
+unlike the 1x1 branches of RepVGG (a third slower on a CPU).
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from points import COUNT
+
+
+class Block(nn.Module):
+    """3x3 (or 1x1) convolution, batch norm, identity where shapes allow, ReLU."""
+
+    def __init__(self, inputs, outputs, stride=1, kernel=3, identity=True):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.identity = identity and inputs == outputs and stride == 1
+        if self.identity:
+            nn.init.constant_(self.norm.weight, 0.5)
+
+    def forward(self, x):
+        y = self.norm(self.conv(x))
+        return F.relu(y + x if self.identity else y, inplace=True)
+
+    def fold(self):
+        """The same function as one convolution with bias (evaluation mode)."""
+        conv, norm = self.conv, self.norm
+        scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+        weight = conv.weight.detach() * scale[:, None, None, None]
+        if self.identity:
+            centre = conv.kernel_size[0] // 2
+            weight[torch.arange(len(scale)), torch.arange(len(scale)), centre, centre] += 1
+        out = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+        out.weight.data, out.bias.data = weight, (norm.bias - norm.running_mean * scale).detach()
+        return nn.Sequential(out, nn.ReLU())
+
+
+def fold(module):
+    """Replaces every Block below `module` by its folded form, in place; returns it."""
+    for name, child in module.named_children():
+        if isinstance(child, Block):
+            setattr(module, name, child.fold())
+        else:
+            fold(child)
+    return module
+
+
+#: Sizes of landmark networks: layers as (channels, stride), hidden units of the head.
+SIZES = {
+    "nano": ([(8, 2), (16, 2), (16, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (32, 1)], 128),
+    "small": ([(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (64, 1), (96, 2), (96, 1), (32, 1)], 192),
+    "base": ([(16, 2), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (64, 1), (64, 1),
+              (128, 2), (128, 1), (128, 1), (128, 1), (32, 1)], 256),
+    "teacher": ([(24, 2), (48, 2), (48, 1), (80, 2), (80, 1), (80, 1), (80, 1),
+                 (128, 2), (128, 1), (128, 1), (32, 1)], 256),
+}
+
+
+class Backbone(nn.Module):
+    """`[n, c, 96, 96]` to features `[n, 32, 6, 6]`."""
+
+    def __init__(self, size="small", channels=1):
+        super().__init__()
+        layers, inputs = [], channels
+        for outputs, stride in SIZES[size][0]:
+            layers.append(Block(inputs, outputs, stride))
+            inputs = outputs
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layers(x)
+
+    def stages(self, x):
+        """The last wide map `[n, c, 6, 6]` and the features: what compression distils."""
+        wide = self.layers[:-1](x)
+        return wide, self.layers[-1](wide)
+
+
+class Head(nn.Module):
+    """Features to `[n, 70, 3]` (u, v, log-scale) and a presence logit `[n, 1]`."""
+
+    def __init__(self, size="small"):
+        super().__init__()
+        hidden = SIZES[size][1]
+        self.hidden = nn.Linear(32 * 36, hidden)
+        self.points = nn.Linear(hidden, COUNT * 3)
+        self.presence = nn.Linear(hidden, 1)
+        nn.init.normal_(self.points.weight, 0, 0.01)
+        with torch.no_grad():
+            self.points.bias.zero_()
+            self.points.bias[2::3] = -2.0
+
+    def forward(self, features):
+        x = F.relu(self.hidden(features.flatten(1)))
+        return self.points(x).view(-1, COUNT, 3), self.presence(x)
+
+
+class Landmarker(nn.Module):
+    """Backbone and head."""
+
+    def __init__(self, size="small", channels=1):
+        super().__init__()
+        self.backbone, self.head = Backbone(size, channels), Head(size)
+
+    def forward(self, x):
+        return self.head(self.backbone(x))
+
+
+class Detector(nn.Module):
+    """`[n, 1, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
+
+    def __init__(self, a=16, b=24, c=48, d=64):
+        super().__init__()
+        self.stride4 = nn.Sequential(Block(1, a, 2), Block(a, b, 2))
+        self.stride8 = nn.Sequential(Block(b, c, 2), Block(c, c))
+        self.stride16 = nn.Sequential(Block(c, d, 2), Block(d, d))
+        self.stride32 = nn.Sequential(Block(d, d, 2), Block(d, d), Block(d, d))
+        self.join16 = Block(d, d)
+        self.down8, self.join8 = Block(d, c, kernel=1), Block(c, c)
+        self.down4, self.join4 = Block(c, b, kernel=1), Block(b, b)
+        self.heat, self.geom = nn.Conv2d(b, 1, 1), nn.Conv2d(b, 14, 1)
+        nn.init.constant_(self.heat.bias, -4.0)
+
+    def forward(self, x):
+        def up(t):
+            return F.interpolate(t, scale_factor=2.0, mode="nearest")
+
+        s4 = self.stride4(x)
+        s8 = self.stride8(s4)
+        s16 = self.stride16(s8)
+        y = self.join16(s16 + up(self.stride32(s16)))
+        y = self.join8(s8 + up(self.down8(y)))
+        y = self.join4(s4 + up(self.down4(y)))
+        return self.heat(y), self.geom(y)
+
+
+def weights(state):
+    """The averaged weights of a checkpoint, without the adapters of compression."""
+    average = state["average"]
+    if any(k.startswith("student.") for k in average):
+        average = {k.removeprefix("student."): v for k, v in average.items() if k.startswith("student.")}
+    return average
+
+
+def mflop(net, shape):
+    """2 x multiply-adds of convolutions and linear layers for one input, in millions."""
+    total, hooks = [0], []
+
+    def count(layer, _, out):
+        if isinstance(layer, nn.Conv2d):
+            k = layer.kernel_size[0] * layer.kernel_size[1]
+            total[0] += 2 * out[0].numel() * layer.in_channels * k // layer.groups
+        else:
+            total[0] += 2 * layer.in_features * layer.out_features
+
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            hooks.append(layer.register_forward_hook(count))
+    mode = net.training
+    net.eval()
+    with torch.no_grad():
+        net(torch.zeros(1, *shape))
+    net.train(mode)
+    for hook in hooks:
+        hook.remove()
+    return total[0] / 1e6

@@ -1,0 +1,233 @@
+"""Training samples for landmark networks: a face as some camera saw it, cropped by some tracker."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+import camera
+from crop import FACTOR, SIZE, normalise, resample
+from points import COUNT, MIRROR, box
+
+
+@dataclass
+class Batch:
+    """Network inputs `[n, 1, R, R]`, truth `[n, 70, 2]` in crop units, visibility, presence.
+
+    `present` 1 face, 0 none; `sure` is the weight of the presence loss.
+    """
+
+    image: np.ndarray
+    points: np.ndarray
+    visibility: np.ndarray
+    present: np.ndarray
+    sure: np.ndarray
+    colour: np.ndarray | None = None
+
+
+def empty(count, colour=False, size=SIZE):
+    """A batch to be filled."""
+    return Batch(
+        np.empty((count, 1, size, size), np.float32), np.zeros((count, COUNT, 2), np.float32),
+        np.zeros((count, COUNT), np.uint8), np.ones(count, np.float32), np.ones(count, np.float32),
+        np.empty((count, 3, size, size), np.float32) if colour else None)
+
+
+def transform(points, matrix):
+    """2x3 matrix on points `[n, 2]`."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def frame_of(thermal, points, rng, whole=False):
+    """The face in a frame of its own resolution and roll.
+
+    Returns the frame (f32), the points in it, and the 2x3 matrix from source px to frame px.
+    Face sizes are log-uniform from 9 to 96 px, a third at the render's own resolution.
+    `whole` keeps all of the source in view.
+    """
+    b = box(points)
+    face = float(max(b[2] - b[0], b[3] - b[1]))
+    target = face * rng.uniform(0.8, 1.1) if rng.random() < 0.35 else math.exp(rng.uniform(math.log(9), math.log(96)))
+    scale = face / min(target, face * 1.3)  # source px per frame px
+    n = thermal.shape[0]
+    side = int(n / scale) if whole else int(min(2.7 * face / scale + 2, n / scale))
+    side = max(side, 12)
+    room = max(n / 2 - side * scale / 2, 0)
+    centre = np.clip((b[:2] + b[2:]) / 2 + rng.normal(0, 0.05, 2) * face, n / 2 - room, n / 2 + room)
+    turn = rng.normal(0, math.radians(9))
+    image = resample(thermal.astype(np.float32), centre, side * scale / 2, turn, side,
+                     border=cv2.BORDER_REFLECT_101)
+    c, s = math.cos(turn) / scale, math.sin(turn) / scale
+    linear = np.array([[c, s], [-s, c]])
+    matrix = np.concatenate([linear, (side / 2 - linear @ centre)[:, None]], 1)
+    return image, transform(points, matrix).astype(np.float32), matrix
+
+
+def place(b, rng):
+    """A tracker's crop of face box `b`: centre, half-size, turn, presence weight."""
+    face = float(max(b[2] - b[0], b[3] - b[1]))
+    wild = rng.random() < 0.1
+    offset = rng.normal(0, 0.13 if wild else 0.05, 2)
+    factor = FACTOR * math.exp(np.clip(rng.normal(0, 0.22 if wild else 0.12), -0.34, 0.4))
+    turn = rng.uniform(-0.8, 0.8) if rng.random() < 0.12 else rng.normal(0, 0.15)
+    off = float(np.hypot(*offset))
+    return (b[:2] + b[2:]) / 2 + offset * face, 0.5 * factor * face, turn, float(off < 0.4)
+
+
+def misplace(b, side, rng):
+    """A crop that must be called faceless: beside the face, or of the wrong scale."""
+    face = float(max(b[2] - b[0], b[3] - b[1]))
+    centre = (b[:2] + b[2:]) / 2
+    kind = rng.random()
+    if kind < 0.5:
+        angle, reach = rng.uniform(0, 2 * math.pi), rng.uniform(0.62, 1.3)
+        centre = centre + face * reach * np.array([math.cos(angle), math.sin(angle)])
+        half = 0.5 * FACTOR * face * math.exp(rng.uniform(-0.5, 0.3))
+    elif kind < 0.8 or side < 2.4 * FACTOR * face:
+        centre = centre + face * rng.normal(0, 0.25, 2)
+        half = 0.5 * FACTOR * face / rng.uniform(2.3, 5.0)
+    else:
+        centre = centre + face * rng.normal(0, 0.3, 2)
+        half = 0.5 * side * rng.uniform(0.95, 1.1)
+    return centre, half, rng.normal(0, 0.3)
+
+
+def nothing(rng, side=64):
+    """A frame of smooth fields and warm blobs without any face."""
+    coarse = rng.normal(0, 1, (int(rng.integers(2, 8)), int(rng.integers(2, 8)))).astype(np.float32)
+    image = 29500 + 150 * cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    for _ in range(int(rng.integers(0, 6))):
+        x, y = (int(v) for v in rng.integers(0, side, 2))
+        a, b = (int(v) for v in rng.integers(2, side // 2, 2))
+        value = float(29500 + rng.normal(0, 400))
+        if rng.random() < 0.6:
+            cv2.ellipse(image, (x, y), (a, b), rng.uniform(0, 180), 0, 360, value, -1)
+        else:
+            cv2.rectangle(image, (x - a, y - b), (x + a, y + b), value, -1)
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 3))
+
+
+def away(scene, boxes, rng):
+    """A crop of a scene that holds no face: centre, half-size; None if luck fails."""
+    h, w = scene.shape
+    for _ in range(8):
+        half = math.exp(rng.uniform(math.log(6), math.log(0.5 * h)))
+        centre = np.array([rng.uniform(0, w), rng.uniform(0, h)])
+        free = True
+        for b in boxes:
+            if not np.isfinite(b).all():
+                continue
+            face = max(b[2] - b[0], b[3] - b[1])
+            far = np.hypot(*(centre - (b[:2] + b[2:]) / 2)) > 0.65 * max(face, half / 0.7)
+            ratio = half / (0.5 * FACTOR * face)
+            if not (far or ratio > 2.3 or ratio < 1 / 2.3):
+                free = False
+        if free:
+            return centre, half
+    return None
+
+
+class Source:
+    """Draws batches from face folders and, for negatives, scene folders."""
+
+    def __init__(self, faces, scenes=None, negatives=0.14, colour=False):
+        self.faces, self.scenes, self.negatives, self.colour = faces, scenes, negatives, colour
+
+    def batch(self, count, rng):
+        """One training batch; the same generator state gives the same batch."""
+        out = empty(count, self.colour)
+        for n, (folder, i) in enumerate(self.faces.draw(rng, count)):
+            if self.negatives and rng.random() < self.negatives:
+                self._negative(out, n, folder, i, rng)
+            else:
+                self._positive(out, n, folder, i, rng)
+        return out
+
+    def _positive(self, out, n, folder, i, rng):
+        points = folder.points[i]
+        frame, inside, matrix = frame_of(folder.thermal[i], points, rng)
+        b = box(inside)
+        frame, floor = camera.observe(frame, b, rng)
+        centre, half, turn, sure = place(b, rng)
+        x = normalise(resample(frame, centre, half, turn, SIZE), floor)
+        c, s = math.cos(turn) / half, math.sin(turn) / half
+        y = (inside - centre.astype(np.float32)) @ np.array([[c, -s], [s, c]], np.float32)
+        seen = folder.visibility[i]
+        if (seen == 2).mean() > 0.85:
+            sure = 0.0  # nothing of the face shows: present or not is a matter of taste
+        flip = rng.random() < 0.5
+        if flip:
+            x, y, seen = x[:, ::-1], y[MIRROR] * np.array([-1, 1], np.float32), seen[MIRROR]
+        out.image[n, 0], out.points[n], out.visibility[n], out.sure[n] = x, y, seen, sure
+        if out.colour is not None:
+            out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, flip, rng)
+
+    def _negative(self, out, n, folder, i, rng):
+        out.present[n] = 0
+        if out.colour is not None:
+            out.colour[n] = 0
+        kind = rng.random()
+        if kind < 0.15:
+            frame = nothing(rng)
+            b = np.array([16, 16, 48, 48.0])
+            centre, half, turn = np.array([32.0, 32.0]), rng.uniform(10, 36), 0.0
+        elif kind < 0.6 and self.scenes is not None:
+            scene, k = self.scenes.draw(rng, 1)[0]
+            frame = scene.thermal[k].astype(np.float32)
+            spot = away(frame, box_all(scene.points[k]), rng)
+            if spot is None:
+                out.sure[n] = 0
+                spot = np.array([80.0, 60.0]), 20.0
+            centre, half = spot
+            turn, b = rng.normal(0, 0.2), np.concatenate([centre - half, centre + half])
+        else:
+            frame, inside, _ = frame_of(folder.thermal[i], folder.points[i], rng, whole=True)
+            b = box(inside)
+            centre, half, turn = misplace(b, frame.shape[0], rng)
+        frame, floor = camera.observe(frame, b, rng)
+        out.image[n, 0] = normalise(resample(frame, centre, half, turn, SIZE), floor)
+
+
+def box_all(points):
+    """Boxes `[F, 4]` of a scene's points `[F, 70, 2]`."""
+    return np.concatenate([points.min(1), points.max(1)], 1)
+
+
+def colour_view(rgb, matrix, centre, half, turn, flip, rng):
+    """The RGB partner of a thermal crop, same geometry, as f32 `[3, R, R]` in [-1, 1]."""
+    k = SIZE / (2 * half)
+    c, s = math.cos(turn) * k, math.sin(turn) * k
+    linear = np.array([[c, s], [-s, c]])
+    to_out = np.concatenate([linear, (SIZE / 2 - linear @ centre)[:, None]], 1)
+    whole = np.concatenate([to_out[:, :2] @ matrix[:, :2],
+                            (to_out[:, :2] @ matrix[:, 2] + to_out[:, 2])[:, None]], 1)
+    whole[:, 2] += 0.5 * whole[:, :2].sum(1) - 0.5  # OpenCV counts from pixel centres
+    image = cv2.warpAffine(np.ascontiguousarray(rgb), whole, (SIZE, SIZE), flags=cv2.INTER_LINEAR,
+                           borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
+    gain, lift = rng.uniform(0.6, 1.4), rng.uniform(-25, 25)
+    image = np.clip(image * gain + lift + rng.normal(0, 1) * 3, 0, 255) / 127.5 - 1
+    return (image[:, ::-1] if flip else image).transpose(2, 0, 1)
+
+
+def held_batch(items, hard, seed=1, colour=False):
+    """Held-out crops: clean and well placed, or through the cameras (`hard`), always the same."""
+    rng = np.random.default_rng(seed)
+    out = empty(len(items), colour)
+    for n, (folder, i) in enumerate(items):
+        points = folder.points[i].astype(np.float32)
+        frame, floor = folder.thermal[i].astype(np.float32), 20.0
+        turn, matrix = 0.0, np.eye(2, 3)
+        if hard:
+            frame, points, matrix = frame_of(frame, points, rng)
+            frame, floor = camera.observe(frame, box(points), rng)
+        b = box(points)
+        centre, half = (b[:2] + b[2:]) / 2, 0.5 * FACTOR * float(max(b[2] - b[0], b[3] - b[1]))
+        if hard:
+            centre, half = centre + rng.normal(0, 0.03, 2) * half, half * math.exp(rng.normal(0, 0.06))
+        out.image[n, 0] = normalise(resample(frame, centre, half, turn, SIZE), floor)
+        out.points[n] = (points - centre) / half
+        out.visibility[n] = folder.visibility[i]
+        if colour:
+            out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, False, rng)
+    return out

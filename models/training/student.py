@@ -1,0 +1,91 @@
+"""Stage `student`: direct supervised training of a landmark network on rendered thermal faces."""
+
+import numpy as np
+import torch
+
+import losses
+import sample
+from data import Shards
+from loop import Budget, Run, train
+from metrics import landmark_errors
+from nets import Landmarker, weights
+
+
+def predict(net, images, chunk=128):
+    """Points `[n, 70, 3]` and presence logits of `[n, c, R, R]` arrays."""
+    net.eval()
+    parts = []
+    with torch.inference_mode():
+        for at in range(0, len(images), chunk):
+            x = torch.from_numpy(images[at:at + chunk]).contiguous(memory_format=torch.channels_last)
+            points, presence = net(x)
+            parts.append((points.numpy(), presence[:, 0].numpy()))
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+class Judge:
+    """Held-out faces, clean and hard, plus negatives for the presence score."""
+
+    def __init__(self, source, count=384):
+        items = source.faces.held_items(count)
+        self.clean, self.hard = sample.held_batch(items, False), sample.held_batch(items, True)
+        rng = np.random.default_rng(5)
+        self.without = sample.empty(len(items))
+        for n, (folder, i) in enumerate(items):
+            source._negative(self.without, n, folder, i, rng)
+
+    def __call__(self, net):
+        points, yes = predict(net, self.clean.image)
+        clean = landmark_errors(points[..., :2], self.clean.points, self.clean.visibility)
+        points, yes_hard = predict(net, self.hard.image)
+        hard = landmark_errors(points[..., :2], self.hard.points, self.hard.visibility)
+        _, no = predict(net, self.without.image)
+        no = no[self.without.sure > 0]
+        off = np.linalg.norm(points[..., :2] - self.hard.points, axis=-1)
+        out = {k: clean[k] for k in ("nme", "five")}
+        out |= {f"hard_{k}": hard[k] for k in ("nme", "median", "fail8", "five", "five10", "jaw", "eyes", "mouth")}
+        out["presence_hit"] = float(100 * (np.concatenate([yes, yes_hard]) > 0).mean())
+        out["presence_false"] = float(100 * (no > 0).mean()) if len(no) else 0.0
+        # Calibration: 1 where the mean expected error equals the mean error.
+        out["calibration"] = float(np.exp(points[..., 2]).mean() / off.mean())
+        return out
+
+
+def tensors(batch):
+    """A batch as tensors."""
+    image = torch.from_numpy(batch.image).contiguous(memory_format=torch.channels_last)
+    return (image, *(torch.from_numpy(v) for v in (batch.points, batch.visibility, batch.present, batch.sure)))
+
+
+def task(out, batch, progress):
+    """Task loss of landmarks and presence."""
+    points, logit = out
+    _, truth, visibility, present, sure = batch
+    loss, values = losses.landmarks(points, truth, visibility, present, min(1.0, progress * 8))
+    found = losses.presence(logit, present, sure)
+    return loss + found, {**values, "presence": float(found.detach())}
+
+
+def main(args):
+    """Runs the stage."""
+    torch.manual_seed(args.seed)
+    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
+    net = Landmarker(args.size)
+    if args.init:
+        net.load_state_dict(weights(torch.load(args.init, map_location="cpu", weights_only=False)))
+    run = Run(args.out, args.resume)
+    print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
+          f"{sum(p.numel() for p in net.parameters())} parameters")
+
+    def step(net, batch, progress):
+        batch = tensors(batch)
+        return task(net(batch[0]), batch, progress)
+
+    def refresh():
+        return source.faces.refresh() + (source.scenes.refresh() if source.scenes else 0)
+
+    describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
+                "rate": args.rate}
+    train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
+          Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
+          prefetch=not args.inline)

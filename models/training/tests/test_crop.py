@@ -1,0 +1,91 @@
+"""The geometry and properties of preprocessing."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import crop
+from points import FIVE_MIRROR, MIRROR, five
+
+
+def test_the_mirror_map_is_that_of_the_runtime():
+    text = (Path(__file__).resolve().parents[3] / "src" / "landmarks.rs").read_text()
+    table = re.search(r"MIRROR: \[u8; COUNT\] = \[(.*?)\];", text, re.S).group(1)
+    numbers = [int(n) for n in re.findall(r"\d+", re.sub(r"//.*", "", table))]
+    assert numbers == MIRROR.tolist()
+    assert (MIRROR[MIRROR] == np.arange(70)).all()
+
+
+def test_five_points_mirror_with_the_set():
+    p = np.random.default_rng(0).normal(size=(70, 2))
+    assert np.allclose(five(p)[FIVE_MIRROR], five(p[MIRROR]))
+
+
+def test_points_survive_the_round_trip():
+    rng = np.random.default_rng(1)
+    p = rng.uniform(0, 160, (70, 2))
+    back = crop.to_frame(crop.to_crop(p, (70.0, 55.0), 23.0, 0.4), (70.0, 55.0), 23.0, 0.4)
+    assert np.abs(back - p).max() < 1e-9
+
+
+def test_a_box_becomes_a_square_crop_around_it():
+    centre, half = crop.from_box((10, 20, 30, 60))
+    assert centre.tolist() == [20, 40] and half == pytest.approx(28)
+
+
+@pytest.mark.parametrize("half,turn", [(12, 0.0), (30, 0.5), (60, -1.0), (160, 0.2)])
+def test_the_fast_sampler_follows_the_definition(half, turn):
+    rng = np.random.default_rng(2)
+    frame = np.cumsum(rng.normal(0, 4, (120, 160)), 1).astype(np.float32)
+    want = crop.resample_reference(frame, (71.3, 48.8), half, turn, 48)
+    got = crop.resample(frame, (71.3, 48.8), half, turn, 48)
+    # OpenCV rounds sample positions to 1/32 px.
+    assert np.abs(got - want).max() < 0.05 * np.ptp(frame) and np.abs(got - want).mean() < 0.003 * np.ptp(frame)
+
+
+def test_a_point_lands_where_the_formula_says():
+    frame = np.zeros((120, 160), np.float32)
+    frame[40, 90] = 1  # its centre is (90.5, 40.5)
+    out = crop.resample_reference(frame, (80.0, 50.0), 24.0, 0.3, 96)
+    i, j = np.unravel_index(out.argmax(), out.shape)
+    u, v = crop.to_crop(np.array([[90.5, 40.5]]), (80.0, 50.0), 24.0, 0.3)[0]
+    assert abs((j + 0.5) / 96 * 2 - 1 - u) < 1.5 / 96 and abs((i + 0.5) / 96 * 2 - 1 - v) < 1.5 / 96
+
+
+@pytest.mark.parametrize("scale,k", [(0.2, 1), (1.0, 1), (1.02, 2), (3.0, 3), (99.0, 6)])
+def test_subsamples(scale, k):
+    assert crop.subsamples(scale) == k
+
+
+def test_normalising_ignores_gain_and_offset_of_strong_pictures():
+    image = np.random.default_rng(3).normal(30000, 400, (96, 96)).astype(np.float32)
+    a = crop.normalise(image, 0.0)
+    b = crop.normalise(image * 3 - 5000, 0.0)
+    assert np.abs(a - b).max() < 2e-3 and a.min() == -1 and a.max() == 1
+
+
+def test_a_flat_picture_stays_flat():
+    image = np.full((96, 96), 30000, np.float32)
+    image[::3] += 2  # 20 mK of noise
+    assert np.ptp(crop.normalise(image, crop.FLOOR["centikelvin"])) < 0.2
+
+
+def test_percentiles_are_sorted_samples():
+    image = np.arange(96 * 96, dtype=np.float32).reshape(96, 96)
+    sub = np.sort(image[::2, ::2].ravel())
+    lo, hi = crop.limits(image, 0.01)
+    assert lo == sub[math.floor(0.01 * 2303 + 0.5)] and hi == sub[math.floor(0.99 * 2303 + 0.5)]
+
+
+def test_the_letterbox_keeps_aspect_and_centre():
+    frame = np.random.default_rng(4).normal(0, 50, (120, 160)).astype(np.float32)
+    x, (s, x0, y0) = crop.detector_input(frame, 0.0)
+    assert x.shape == (128, 160) and (s, x0, y0) == (1.0, 0.0, -4.0)
+    lo, hi = crop.limits(np.concatenate([frame[:1]] * 4 + [frame] + [frame[-1:]] * 4), 0.005)
+    inside = np.clip((frame - lo) / (hi - lo), 0, 1) * 2 - 1
+    assert np.abs(x[4:124] - inside).max() < 1e-4
+    assert np.array_equal(x[0], x[4]) and np.array_equal(x[127], x[123])
+    assert crop.detector_input(np.zeros((348, 464)), 2.0)[0].shape == (256, 320)

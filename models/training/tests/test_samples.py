@@ -1,0 +1,175 @@
+"""Samples, cameras, detector maps, data folders and the loop, on small made-up data."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import camera
+import crop
+import detect
+import loop
+import sample
+import scene
+from data import Shards
+from points import MIRROR, box, five
+
+
+def face_points(centre, size, rng):
+    """A made-up face: 70 points in a box of about `size`, mirror pairs mirrored."""
+    p = np.empty((70, 2))
+    half = rng.uniform(-0.5, 0.5, (70, 2))
+    p[:] = half
+    p[MIRROR] = np.where(np.arange(70)[:, None] <= MIRROR[:, None], half * (-1, 1), p[MIRROR])
+    return (p * size + centre).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve faces whose points are drawn as bright dots."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "faces-1"
+    path.mkdir()
+    thermal = np.full((60, 128, 128), 29500, np.uint16)
+    points = np.stack([face_points((64 + rng.normal(0, 3), 64), rng.uniform(36, 80), rng) for _ in range(60)])
+    for image, face in zip(thermal, points):
+        for x, y in face:
+            image[int(y), int(x)] = 31000
+    np.save(path / "thermal.npy", thermal)
+    np.save(path / "points.npy", points)
+    np.save(path / "visibility.npy", np.zeros((60, 70), np.uint8))
+    np.save(path / "pose.npy", rng.normal(0, 30, (60, 3)).astype(np.float32))
+    np.save(path / "rgb.npy", np.repeat(((thermal - 29500) // 8).astype(np.uint8)[..., None], 3, 3))
+    (path / "meta.json").write_text(json.dumps({"seed": 1}))
+    return path
+
+
+def test_truth_follows_the_picture(folder, monkeypatch):
+    monkeypatch.setattr(camera, "observe", lambda image, face, rng: (image, 20.0))
+    source = sample.Source(Shards(str(folder)), negatives=0.0, colour=True)
+    batch = source.batch(24, np.random.default_rng(3))
+    for image, colour, points in zip(batch.image[:, 0], batch.colour, batch.points):
+        for view in (image, colour.mean(0)):
+            heat = cv2.GaussianBlur(view, (0, 0), 2.0)
+            at = ((points + 1) * 48 - 0.5).round().astype(int)
+            at = at[((at >= 4) & (at < 92)).all(1)]
+            on = heat[at[:, 1], at[:, 0]].mean()
+            assert on > heat.mean() + 0.5 * heat.std(), "points lie on the bright dots"
+
+
+def test_a_batch_depends_on_its_seed_alone(folder):
+    source = sample.Source(Shards(str(folder)))
+    a, b = (source.batch(16, np.random.default_rng([1, 5])) for _ in range(2))
+    assert np.array_equal(a.image, b.image) and np.array_equal(a.points, b.points)
+    assert np.isfinite(a.image).all() and abs(a.image).max() <= 1 and 0 < a.present.sum() <= 16
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_camera_gives_finite_pictures(seed):
+    rng = np.random.default_rng(seed)
+    side = int(rng.integers(12, 128))
+    image = 29500 + 300 * rng.normal(size=(side, side)).astype(np.float32)
+    out, floor = camera.observe(image, (side * 0.2, side * 0.2, side * 0.8, side * 0.8), rng)
+    assert out.shape == image.shape and np.isfinite(out).all() and floor in crop.FLOOR.values()
+    flat, _ = camera.observe(np.full((side, side), 29500, np.float32), (0, 0, side, side), rng)
+    assert np.isfinite(flat).all()
+
+
+def test_crops_away_from_faces_hold_none():
+    rng = np.random.default_rng(1)
+    boxes = np.array([[60, 30, 100, 80], [np.nan] * 4])
+    for _ in range(200):
+        centre, half = sample.away(np.zeros((120, 160)), boxes, rng) or (np.array([-999, 0.0]), 1.0)
+        near = np.hypot(*(centre - (80, 55))) < 0.6 * 50
+        assert not (near and 1 / 2.2 < half / (0.7 * 50) < 2.2)
+
+
+def test_new_folders_are_taken_up_once_complete(folder):
+    shards = Shards(str(folder.parent / "faces-*"))
+    assert len(shards.train) == 59 and len(shards.held) == 1
+    other = folder.parent / "faces-2"
+    other.mkdir()
+    for name in ("thermal", "points", "visibility", "pose"):
+        np.save(other / f"{name}.npy", np.load(folder / f"{name}.npy"))
+    assert shards.refresh() == 0
+    (other / "meta.json").write_text("{}")
+    assert shards.refresh() == 1 and len(shards.train) == 118 and shards.refresh() == 0
+    assert len(shards.draw(np.random.default_rng(0), 100)) == 100
+
+
+def test_no_data_is_said_plainly(tmp_path):
+    with pytest.raises(SystemExit, match="no complete data folder"):
+        Shards(str(tmp_path / "x-*"))
+
+
+def test_maps_decode_to_the_faces_they_were_painted_from():
+    rng = np.random.default_rng(2)
+    faces = [face_points((40.3, 50.8), 30, rng), face_points((110.0, 70.2), 9, rng),
+             face_points((100.0, 20.0), 4, rng)]
+    maps = scene.empty(1)
+    for face in faces:
+        scene.paint(maps, 0, face, 1.0)
+    heat = np.where(maps.heat[0, 0] > 0.999, 6.0, -6.0)
+    boxes, points, scores = detect.decode(heat, maps.geom[0])
+    assert len(boxes) == 2 and (scores > 0.99).all() and maps.ignore.sum() > 0
+    for face in faces[:2]:
+        n = np.argmin(np.abs(boxes - box(face)).sum(1))
+        assert np.abs(boxes[n] - box(face)).max() < 1e-3 and np.abs(points[n] - five(face)).max() < 1e-3
+    # Every weighted cell of the larger face gives the same box.
+    i, j = np.nonzero(maps.weight[0, 0])
+    assert len(i) > 4 and maps.weight.sum() == pytest.approx(2, abs=1e-5)
+    g = maps.geom[0][:, i, j]
+    right = (4 * (j + 0.5 + g[0]) + 4 * np.exp(g[2]))[j < 18]
+    assert np.abs(right - box(faces[0])[2]).max() < 1e-3
+
+
+def test_average_precision_of_known_cases():
+    truth = np.array([[0, 0, 20, 20], [50, 50, 80, 80.0]])
+    perfect, wrong = detect.Score(), detect.Score()
+    perfect.add(truth, [0.9, 0.8], truth, [True, True])
+    assert perfect.result()["ap50"] == 100 and perfect.result()["box_error"] == 0
+    wrong.add(np.array([[100, 100, 120, 120], truth[0]]), [0.9, 0.8], truth, [True, True])
+    assert wrong.result()["ap50"] == pytest.approx(25)  # half the faces, at half precision
+    shielded = detect.Score()
+    shielded.add(truth, [0.9, 0.8], truth, [True, False])
+    assert shielded.result()["ap50"] == 100
+
+
+def test_training_falls_and_resumes(folder, tmp_path):
+    import student
+    from nets import Landmarker
+
+    source = sample.Source(Shards(str(folder)), negatives=0.0)
+
+    def go(steps, resume):
+        torch.manual_seed(0)
+        run = loop.Run(tmp_path / "run", resume)
+
+        def step(net, batch, progress):
+            batch = student.tensors(batch)
+            return student.task(net(batch[0]), batch, progress)
+
+        return loop.train(Landmarker("nano"), run, loop.Budget(steps), lambda rng: source.batch(8, rng), step,
+                          lambda net: {"checked": 1.0}, 1, 2e-3, {"task": "face-landmarks", "size": "nano"})
+
+    go(12, False)
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=False)
+    assert state["done"] == 12 and state["metrics"] == {"checked": 1.0}
+    go(30, True)
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=False)
+    assert state["done"] == 30 and state["describe"]["steps"] == 30
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    losses = [line["error"] for line in lines if "error" in line]
+    assert losses[-1] < losses[0] and any("resumed_at" in line for line in lines)
+
+
+def test_a_failure_while_making_batches_reaches_the_loop():
+    def broken(_):
+        raise OSError("disk gone")
+
+    source = loop.Prefetch(broken, 0)
+    with pytest.raises(OSError, match="disk gone"):
+        source.next()
+    source.close()

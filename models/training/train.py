@@ -1,0 +1,65 @@
+"""Trains Heatmark's networks: `python train.py STAGE --help`. See README.md beside this file."""
+
+import argparse
+import importlib
+
+#: Stage: module, function, what it does.
+STAGES = {
+    "student": ("student", "main", "landmark network, supervised"),
+    "detector": ("detector", "main", "face detector"),
+    "teacher-rgb": ("distil", "teacher_rgb", "RGB landmark teacher"),
+    "transfer": ("distil", "transfer", "thermal teacher from the frozen RGB teacher (DIKD)"),
+    "compress": ("distil", "compress", "light student from the thermal teacher"),
+    "ablation": ("ablation", "main", "every distillation variant of `transfer`, several seeds, with a report"),
+}
+
+
+def parser():
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__)
+    stages = top.add_subparsers(dest="stage", required=True)
+    for name, (_, _, text) in STAGES.items():
+        p = stages.add_parser(name, help=text, description=text)
+        p.add_argument("--data", required=True, help="data folders: glob patterns, comma-separated")
+        p.add_argument("--out", required=True, help="folder of checkpoints and log")
+        p.add_argument("--steps", type=int, help="budget in steps")
+        p.add_argument("--minutes", type=float, help="budget in wall minutes, resumed runs included")
+        p.add_argument("--batch", type=int, default=64)
+        p.add_argument("--rate", type=float, default=2.5e-3, help="peak learning rate")
+        p.add_argument("--seed", type=int, default=1)
+        p.add_argument("--threads", type=int, default=1)
+        p.add_argument("--every", type=float, default=120.0, help="seconds between checkpoints")
+        p.add_argument("--resume", action="store_true", help="continue from OUT/last.pt if there")
+        p.add_argument("--refresh", action="store_true", help="take up new folders while running")
+        p.add_argument("--inline", action="store_true", help="make batches in the training thread")
+        p.add_argument("--limit", type=int, help="use at most this many items of each folder")
+        p.add_argument("--init", help="start from the averaged weights of this checkpoint")
+        if name != "detector":
+            light = name in ("student", "compress")
+            p.add_argument("--size", choices=("nano", "small", "base", "teacher"),
+                           default="small" if light else "nano" if name == "ablation" else "teacher")
+            p.add_argument("--scenes", help="scene folders, for crops without faces")
+        if name in ("transfer", "compress", "ablation"):
+            p.add_argument("--teacher", required=True, help="checkpoint (best.pt) of the teacher")
+        if name == "transfer":
+            p.add_argument("--parts", default="feature,logit,forward,reverse", help="losses besides the task's")
+        if name == "ablation":
+            p.add_argument("--seeds", default="1,2,3")
+        if name == "detector":
+            p.add_argument("--faces", help="face folders, as further scenes of one face each")
+            p.set_defaults(batch=32)
+    return top
+
+
+def main():
+    """Runs one stage."""
+    args = parser().parse_args()
+    import torch
+
+    torch.set_num_threads(args.threads)
+    module, function, _ = STAGES[args.stage]
+    getattr(importlib.import_module(module), function)(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+//! The renderer, as a part of the pipeline, with the controls that the page turns.
+
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::pipeline::Draw;
+use crate::radiometry;
+use crate::render::{Canvas, Renderer, Settings, SharedControls};
+use crate::result::FrameResult;
+use crate::units::Nanos;
+
+/// Draws the overlay as the controls say at that moment.
+pub struct Overlay {
+    renderer: Renderer,
+    controls: SharedControls,
+}
+
+impl Overlay {
+    /// A renderer and the handle on its controls.
+    ///
+    /// # Errors
+    /// Those of [`Settings::validate`].
+    pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<(Self, SharedControls)> {
+        let controls = SharedControls::new(settings.controls()?);
+        let renderer = Renderer::new(settings)?.surface(surface);
+        Ok((Self { renderer, controls: controls.clone() }, controls))
+    }
+}
+
+impl Draw for Overlay {
+    fn draw(&mut self, frame: Option<&Frame>, result: &FrameResult, now: Nanos, canvas: &mut Canvas) {
+        self.renderer.render(frame, result, now, &self.controls.get(), canvas);
+    }
+}

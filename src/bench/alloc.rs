@@ -1,0 +1,77 @@
+//! An allocator that counts, per thread, so that "allocates nothing" is measured and not promised.
+//!
+//! The counting costs one thread-local addition per allocation; the work is the system allocator's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    // Constant and without a destructor: reading it never allocates, and it outlives every other value.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system allocator, counted. The program installs it; see [`on_this_thread`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counting;
+
+/// Allocations of one thread so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allocations {
+    /// Calls that allocated or grew memory.
+    pub count: u64,
+    /// Bytes asked for by them.
+    pub bytes: u64,
+}
+
+impl Allocations {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Allocations) -> Allocations {
+        Allocations { count: self.count - earlier.count, bytes: self.bytes - earlier.bytes }
+    }
+}
+
+/// What the calling thread has allocated so far; always 0 where [`Counting`] is not installed.
+pub fn on_this_thread() -> Allocations {
+    Allocations { count: COUNT.get(), bytes: BYTES.get() }
+}
+
+/// True where [`Counting`] is installed, so that a count of 0 means something.
+pub fn is_counting() -> bool {
+    let before = on_this_thread();
+    drop(std::hint::black_box(Box::new(1u8)));
+    on_this_thread() != before
+}
+
+fn count(bytes: usize) {
+    COUNT.set(COUNT.get().wrapping_add(1));
+    BYTES.set(BYTES.get().wrapping_add(bytes as u64));
+}
+
+// SAFETY: every call is passed to `System` unchanged, whose contract is ours; `count` touches only
+// two thread-local integers, neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size.saturating_sub(layout.size()));
+        // SAFETY: `block` came from `System` with `layout`, as every block of this allocator.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: `block` came from `System` with `layout`, as every block of this allocator.
+        unsafe { System.dealloc(block, layout) }
+    }
+}

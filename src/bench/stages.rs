@@ -1,0 +1,139 @@
+//! Each stage of the path alone, one after the other on one thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::alloc::{self, Allocations};
+use super::{Plan, ms};
+use crate::assembly::{Faces, Overlay};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::frame::{Frame, FrameFormat};
+use crate::pipeline::clock::RealClock;
+use crate::pipeline::{Draw, Infer};
+use crate::render::{self, Canvas};
+use crate::result::FrameResult;
+use crate::source::{self, Read, Source};
+
+/// What one stage took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    /// Name.
+    pub name: &'static str,
+    /// Median, milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile, milliseconds.
+    pub p99_ms: f64,
+    /// Longest, milliseconds.
+    pub max_ms: f64,
+    /// Allocations over all measured frames.
+    pub allocations: u64,
+    /// Bytes of them.
+    pub allocated_bytes: u64,
+    /// True where not one is allowed after warm-up.
+    pub must_not_allocate: bool,
+}
+
+pub(super) struct Measured {
+    pub format: FrameFormat,
+    pub faces: u64,
+    pub stages: Vec<Stage>,
+    pub first_result: Duration,
+}
+
+/// Times and allocations of one stage; allocates nothing while measuring.
+struct Meter {
+    name: &'static str,
+    must_not_allocate: bool,
+    times: Vec<Duration>,
+    allocations: Allocations,
+}
+
+impl Meter {
+    fn new(name: &'static str, must_not_allocate: bool, frames: u32) -> Self {
+        let times = Vec::with_capacity(frames as usize);
+        Self { name, must_not_allocate, times, allocations: Allocations::default() }
+    }
+
+    fn time<T>(&mut self, measuring: bool, work: impl FnOnce() -> T) -> T {
+        let (before, began) = (alloc::on_this_thread(), Instant::now());
+        let done = work();
+        let (took, made) = (began.elapsed(), alloc::on_this_thread().since(before));
+        if measuring {
+            self.times.push(took);
+            self.allocations.count += made.count;
+            self.allocations.bytes += made.bytes;
+        }
+        done
+    }
+
+    fn stage(mut self) -> Stage {
+        self.times.sort_unstable();
+        let at = |share: f64| {
+            let rank = (share * self.times.len() as f64).ceil() as usize;
+            ms(self.times.get(rank.max(1) - 1).copied().unwrap_or_default())
+        };
+        Stage {
+            name: self.name,
+            p50_ms: at(0.50),
+            p99_ms: at(0.99),
+            max_ms: at(1.0),
+            allocations: self.allocations.count,
+            allocated_bytes: self.allocations.bytes,
+            must_not_allocate: self.must_not_allocate,
+        }
+    }
+}
+
+pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
+    if !alloc::is_counting() {
+        return Err(Error::fatal("bench", "allocations are not counted: the counting allocator is not installed"));
+    }
+    let clock = RealClock::shared();
+    let mut source = open(config, plan)?;
+    let mut engine = Faces::new(&config.face, config.surface)?;
+    let (mut overlay, _) = Overlay::new(&config.render, config.surface)?;
+
+    let mut frame = Frame::new(source.format());
+    let mut result = FrameResult::new(Arc::from(source.name()), config.pipeline.faces);
+    let (mut canvas, mut json, mut jpeg) = (Canvas::default(), String::new(), Vec::new());
+    let meter = |name, must_not_allocate| Meter::new(name, must_not_allocate, plan.frames);
+    let (mut capture, mut infer, mut draw) = (meter("capture", true), meter("infer", true), meter("render", true));
+    let (mut serialise, mut encode) = (meter("json", true), meter("jpeg", false));
+
+    let (mut first_result, mut faces) = (None, 0);
+    for i in 0..plan.warm_up.saturating_add(plan.frames) {
+        let on = i >= plan.warm_up;
+        capture.time(on, || next(source.as_mut(), &mut frame))?;
+        infer.time(on, || engine.infer(&frame, &mut result))?;
+        first_result.get_or_insert_with(|| plan.started.elapsed());
+        draw.time(on, || overlay.draw(Some(&frame), &result, clock.now(), &mut canvas));
+        serialise.time(on, || {
+            json.clear();
+            result.write_json(&mut json);
+        });
+        encode.time(on, || render::jpeg(&canvas, config.http.jpeg_quality, &mut jpeg))?;
+        faces += if on { result.faces.len() as u64 } else { 0 };
+    }
+    Ok(Measured {
+        format: frame.format,
+        faces,
+        stages: [capture, infer, draw, serialise, encode].map(Meter::stage).into(),
+        first_result: first_result.unwrap_or_default(),
+    })
+}
+
+/// The source of the plan, without an end.
+pub(super) fn open(config: &Config, plan: &Plan) -> Result<Box<dyn Source>> {
+    let settings = source::Settings { repeat: true, ..config.source.clone() };
+    source::open(&plan.source, &settings, &RealClock::shared())
+}
+
+fn next(source: &mut dyn Source, frame: &mut Frame) -> Result<()> {
+    match source.read(frame, Duration::from_secs(1))? {
+        Read::Frame => Ok(()),
+        found => Err(Error::fix(source.name(), format_args!("found {found:?}, wanted a frame"))),
+    }
+}

@@ -1,0 +1,23 @@
+//! `heatmark demo`.
+
+use clap::Args;
+
+use super::play::{self, Options};
+use super::{Base, Done};
+use crate::assembly::Input;
+use crate::pipeline::Policy;
+
+/// Arguments of `heatmark demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Plays the built-in clip again and again, as a camera would bring it. Opens no camera.
+pub(super) fn run(base: &Base, demo: &Demo) -> Done {
+    let settled = demo.options.settle(base, vec![("demo", "source.repeat", true.into())])?;
+    let config = &settled.values;
+    let input = Input::recording("demo", &config.source, Policy::Live)?;
+    play::run(base, config, input, demo.options.seconds, Vec::new())
+}

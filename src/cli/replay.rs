@@ -1,0 +1,54 @@
+//! `heatmark replay`.
+
+use clap::Args;
+
+use super::play::{self, Options};
+use super::{Base, Done};
+use crate::assembly::Input;
+use crate::pipeline::Policy;
+
+/// Arguments of `heatmark replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A recording (TIFF, CPTV, Y16), a picture, or a folder of pictures.
+    file: String,
+    /// Every frame, as fast as inference goes; the same results, byte for byte, on every run.
+    #[arg(long, conflicts_with = "paced")]
+    every: bool,
+    /// Every frame, none before its time; where inference is slower, playback falls behind.
+    #[arg(long)]
+    paced: bool,
+    /// Begin again at the end.
+    #[arg(long)]
+    repeat: bool,
+    /// What 16-bit counts mean where the file does not say it: centikelvin, decikelvin or counts.
+    #[arg(long, value_name = "UNIT")]
+    signal: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Plays a recording as a camera would bring it: what comes too late is dropped.
+pub(super) fn run(base: &Base, replay: &Replay) -> Done {
+    let mut flags = Vec::new();
+    let policy = match (replay.every, replay.paced) {
+        (true, _) => Policy::Every,
+        (_, true) => Policy::Paced,
+        _ => Policy::Live,
+    };
+    if policy.loses_nothing() {
+        let flag = if replay.every { "--every" } else { "--paced" };
+        flags.push((flag, "ndjson.every", true.into()));
+    }
+    if replay.repeat {
+        flags.push(("--repeat", "source.repeat", true.into()));
+    }
+    if let Some(unit) = &replay.signal {
+        flags.push(("--signal", "source.signal", unit.as_str().into()));
+    }
+    let settled = replay.options.settle(base, flags)?;
+    let config = &settled.values;
+    // A plain name is a file here, whatever a source of that name may be.
+    let input = Input::recording(&format!("replay:{}", replay.file), &config.source, policy)?;
+    play::run(base, config, input, replay.options.seconds, Vec::new())
+}

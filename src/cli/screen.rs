@@ -1,0 +1,136 @@
+//! The status line and the summary.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::print::columns;
+use super::tally::Seen;
+use crate::pipeline::latency::Figures;
+use crate::pipeline::stats::DropReason;
+use crate::pipeline::status::{Snapshot, Stage, Status};
+use crate::result::State;
+
+/// Where words for people go.
+pub struct Screen {
+    out: Box<dyn Write>,
+    /// A terminal shows one line that changes; a file gets a line each time.
+    rewrites: bool,
+    quiet: bool,
+}
+
+impl Screen {
+    /// Standard output, or standard error where results take standard output.
+    pub fn new(stdout_is_taken: bool, quiet: bool) -> Self {
+        let (out, rewrites): (Box<dyn Write>, bool) = if stdout_is_taken {
+            (Box::new(std::io::stderr()), std::io::stderr().is_terminal())
+        } else {
+            (Box::new(std::io::stdout()), std::io::stdout().is_terminal())
+        };
+        Self { out, rewrites, quiet }
+    }
+
+    /// A line that stays.
+    pub fn note(&mut self, text: &str) -> std::io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        writeln!(self.out, "{}", text.trim_end())?;
+        self.out.flush()
+    }
+
+    /// A line that the next one replaces, on a terminal.
+    pub fn status(&mut self, text: &str) -> std::io::Result<()> {
+        if !self.rewrites {
+            return self.note(text);
+        }
+        if !self.quiet {
+            write!(self.out, "\r\x1b[2K{text}")?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the last status line away.
+    pub fn clear(&mut self) {
+        if self.rewrites && !self.quiet {
+            let _ = write!(self.out, "\r\x1b[2K");
+        }
+    }
+}
+
+/// `12.0 s  live  9.0 fps  2 faces  age p50 1.2 ms p99 3.4 ms  dropped 0`
+pub fn line(now: &Snapshot) -> String {
+    let faces = if now.faces == 1 { "1 face".to_string() } else { format!("{} faces", now.faces) };
+    let mut text = format!(
+        "{:.1} s  {}  {:.1} fps  {faces}  age p50 {} ms p99 {} ms  dropped {}",
+        now.uptime_s,
+        state(now.state),
+        now.fps,
+        ms(now.total.p50_us),
+        ms(now.total.p99_us),
+        now.counts.dropped.sum(),
+    );
+    if let Some(why) = &now.trouble {
+        text.push_str("  ");
+        text.push_str(why);
+    }
+    text
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Live => "live",
+        State::Ffc => "calibrating",
+        State::Stale => "stale",
+        State::NoSignal => "no signal",
+    }
+}
+
+/// Milliseconds with as many digits as are worth reading.
+pub fn ms(us: u64) -> String {
+    let ms = us as f64 / 1e3;
+    if ms < 10.0 { format!("{ms:.2}") } else { format!("{ms:.1}") }
+}
+
+/// The table at the end.
+pub fn summary(status: &Status, seen: &Seen) -> String {
+    let now = status.snapshot();
+    let name = if now.source.is_empty() { "no source" } else { &now.source };
+    let counts = &now.counts;
+    let mut text = format!("\n{name}: {:.1} s", now.uptime_s);
+    if let Some(f) = now.format {
+        let heat = if f.signal.is_radiometric() { "radiometric" } else { "not radiometric: no temperatures" };
+        text.push_str(&format!(", {}x{}, {heat}", f.width, f.height));
+    }
+    let reasons = DropReason::ALL.into_iter().filter(|r| counts.dropped.get(*r) > 0);
+    let reasons: Vec<_> = reasons.map(|r| format!("{} {}", r.name(), counts.dropped.get(r))).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    text.push_str(&format!(
+        "\n  frames   {} captured, {} presented, {} dropped{reasons}\n",
+        counts.captured,
+        counts.presented,
+        counts.dropped.sum(),
+    ));
+    let (tracks, frames, most) = (seen.tracks.load(Relaxed), seen.frames.load(Relaxed), seen.most.load(Relaxed));
+    text.push_str(&format!("  faces    {tracks} tracks, in {frames} frames, at most {most} at once\n"));
+    if now.reopened > 0 || now.infer_errors > 0 {
+        text.push_str(&format!(
+            "  trouble  source opened again {} times, inference failed {} times\n",
+            now.reopened, now.infer_errors
+        ));
+    }
+    text.push_str(&latencies(status));
+    text
+}
+
+fn latencies(status: &Status) -> String {
+    let mut rows = vec![["  latency".into(), "p50 ms".into(), "p99 ms".into(), "max ms".into()]];
+    for stage in Stage::ALL {
+        let f: Figures = status.distribution(stage).figures();
+        let name = if stage == Stage::Total { "age" } else { stage.name() };
+        if f.count > 0 {
+            rows.push([format!("  {name}"), ms(f.p50_us), ms(f.p99_us), ms(f.max_us)]);
+        }
+    }
+    if rows.len() > 1 { columns(&rows) } else { String::new() }
+}

@@ -1,0 +1,36 @@
+//! SIGINT and SIGTERM: the first asks to stop, the second stops.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use super::Exit;
+use crate::error::{Error, Result};
+
+/// Set by the first SIGINT or SIGTERM.
+#[derive(Debug, Clone)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Takes over both signals for the rest of the process.
+    ///
+    /// # Errors
+    /// Fatal where the system does not let us.
+    pub fn listen() -> Result<Self> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag down and raises it, the second finds it up.
+            flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&asked))
+                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+                .map_err(|e| Error::fatal("signals", "cannot be taken over").because(e))?;
+        }
+        Ok(Self(asked))
+    }
+
+    /// True after the first signal.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}

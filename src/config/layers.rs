@@ -1,0 +1,295 @@
+//! Values from several places, the later over the earlier, each remembering where it came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, Table, Value};
+
+use super::keys::{Keys, Kind, join, split};
+use crate::error::{Error, Result};
+
+/// Where a value was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: the default.
+    Default,
+    /// A board file shipped in the program, and the line in it.
+    Board(String, usize),
+    /// A configuration file, and the line in it.
+    File(String, usize),
+    /// A flag on the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::Board(name, line) => write!(f, "board {name}:{line}"),
+            Origin::File(path, line) => write!(f, "{path}:{line}"),
+            Origin::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// A settled key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Dotted path.
+    pub path: String,
+    /// The value in force; `None` where it is not set and has no default.
+    pub value: Option<Value>,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+/// Values in force, and where each came from.
+#[derive(Debug, Clone)]
+pub struct Settled<C> {
+    /// The typed values.
+    pub values: C,
+    /// The same one by one, in the order of the type's fields.
+    pub entries: Vec<Entry>,
+}
+
+/// Collects layers for the settings type `C`; every problem is kept, so that all are told at once.
+pub struct Layers<C> {
+    keys: Keys,
+    defaults: Table,
+    set: BTreeMap<String, (Value, Origin)>,
+    problems: Vec<Error>,
+    kind: PhantomData<C>,
+}
+
+/// The defaults of `C` as a table.
+///
+/// # Errors
+/// Fatal where the defaults have no form in TOML.
+pub fn defaults<C: Serialize + Default>() -> Result<Table> {
+    // Through text: a direct conversion would turn 0.98f32 into 0.9800000190734863.
+    let text = toml::to_string(&C::default()).map_err(|e| Error::fatal("settings", "have no TOML form").because(e))?;
+    text.parse().map_err(|e: toml::de::Error| Error::fatal("settings", "are not read back").because(e))
+}
+
+impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
+    /// Only the defaults.
+    ///
+    /// # Errors
+    /// Fatal where the type does not read its own defaults.
+    pub fn new() -> Result<Self> {
+        let defaults = defaults::<C>()?;
+        let keys = Keys::of::<C>(&defaults)
+            .map_err(|e| Error::fatal("settings", "do not read their own defaults").because(e))?;
+        Ok(Self { keys, defaults, set: BTreeMap::new(), problems: Vec::new(), kind: PhantomData })
+    }
+
+    /// The keys of `C`.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Adds a TOML text whose lines have the origin `origin(line)`; top-level tables in `skip` are
+    /// somebody else's.
+    pub fn text(&mut self, text: &str, skip: &[&str], origin: &dyn Fn(usize) -> Origin) {
+        let line = |offset: usize| text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count() + 1;
+        let (root, faults) = DeTable::parse_recoverable(text);
+        if faults.is_empty() {
+            let mut root = root.into_inner();
+            for table in skip {
+                root.remove(*table);
+            }
+            self.table("", root, &|offset| origin(line(offset)));
+        }
+        for fault in faults {
+            let at = fault.span().map_or(0, |s| s.start);
+            self.problems.push(Error::fix(origin(line(at)), format_args!("not TOML: {}", fault.message())));
+        }
+    }
+
+    /// Adds `key=value` as given to `flag`; the value is TOML, or a bare word.
+    pub fn assign(&mut self, flag: &str, assignment: &str) {
+        let origin = Origin::Flag(flag.to_string());
+        let Some((path, text)) = assignment.split_once('=') else {
+            let e = Error::fix(flag, format_args!("found \"{assignment}\", wanted KEY=VALUE"));
+            return self.problems.push(e);
+        };
+        let (path, text) = (path.trim(), text.trim());
+        let wants_text = matches!(self.keys.get(path).map(|k| &k.kind), Some(Kind::Text | Kind::Choice(_)));
+        let value = match ValueDeserializer::parse(text).and_then(Value::deserialize) {
+            Ok(value) if value.is_str() || !wants_text => value,
+            _ => Value::String(text.to_string()),
+        };
+        self.leaf(path, value, origin);
+    }
+
+    /// Sets `path` on behalf of a flag of its own.
+    pub fn flag(&mut self, flag: &str, path: &str, value: impl Into<Value>) {
+        self.leaf(path, value.into(), Origin::Flag(flag.to_string()));
+    }
+
+    /// Adds a problem found elsewhere, such as a file that cannot be read.
+    pub fn problem(&mut self, problem: Error) {
+        self.problems.push(problem);
+    }
+
+    /// What a key was set to so far.
+    pub fn value(&self, path: &str) -> Option<&Value> {
+        self.set.get(path).map(|(value, _)| value)
+    }
+
+    /// Ends layering: all values, or every problem there is.
+    ///
+    /// `check` names at most one problem per call and section; it is asked again with each named key
+    /// reset to its default, until it has no more to say.
+    ///
+    /// # Errors
+    /// Every unknown key, wrong type and value out of range, at least one.
+    pub fn settle(mut self, check: &dyn Fn(&C) -> Vec<Error>) -> Result<Settled<C>, Vec<Error>> {
+        let mut problems = std::mem::take(&mut self.problems);
+        let values = match self.read() {
+            Ok(values) => values,
+            Err(e) => {
+                problems.push(e);
+                return Err(problems);
+            }
+        };
+        let entries = self.entries();
+        problems.extend(self.out_of_range(&values, check));
+        if problems.is_empty() { Ok(Settled { values, entries }) } else { Err(problems) }
+    }
+
+    fn out_of_range(&mut self, values: &C, check: &dyn Fn(&C) -> Vec<Error>) -> Vec<Error> {
+        let (mut problems, mut told) = (Vec::new(), BTreeSet::new());
+        let mut wrong = check(values);
+        while !wrong.is_empty() {
+            let mut reset = false;
+            for e in wrong {
+                if let Some((_, origin)) = self.set.remove(e.subject()) {
+                    reset = true;
+                    problems.push(Error::new(e.act(), origin, &e));
+                } else if told.insert(e.subject().to_string()) {
+                    problems.push(e);
+                }
+            }
+            wrong = match self.read() {
+                Ok(values) if reset => check(&values),
+                _ => Vec::new(),
+            };
+        }
+        problems
+    }
+
+    fn table(&mut self, section: &str, table: DeTable<'_>, origin: &dyn Fn(usize) -> Origin) {
+        // In the order of the text, so that problems are told from top to bottom.
+        let mut rows: Vec<_> = table.into_iter().collect();
+        rows.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in rows {
+            let path = join(section, key.get_ref());
+            self.value_at(&path, key.span().start, value, origin);
+        }
+    }
+
+    fn value_at(&mut self, path: &str, at: usize, value: Spanned<DeValue<'_>>, origin: &dyn Fn(usize) -> Origin) {
+        if self.keys.is_section(path) && matches!(value.get_ref(), DeValue::Table(_)) {
+            if let DeValue::Table(inner) = value.into_inner() {
+                self.table(path, inner, origin);
+            }
+            return;
+        }
+        match Value::deserialize(ValueDeserializer::from(value)) {
+            Ok(value) => self.leaf(path, value, origin(at)),
+            Err(e) => self.problems.push(Error::fix(format_args!("{}: {path}", origin(at)), e.message())),
+        }
+    }
+
+    fn leaf(&mut self, path: &str, value: Value, origin: Origin) {
+        match self.judge(path, &value) {
+            Ok(()) => {
+                self.set.insert(path.to_string(), (value, origin));
+            }
+            Err(message) => self.problems.push(Error::fix(format_args!("{origin}: {path}"), message)),
+        }
+    }
+
+    /// Tries the value alone over the defaults.
+    fn judge(&self, path: &str, value: &Value) -> Result<(), String> {
+        let found = || format!("found {}", shown(path, value));
+        if self.keys.is_section(path) {
+            return Err(format!("{}, wanted a table [{path}]", found()));
+        }
+        let Some(key) = self.keys.get(path) else {
+            return Err(match self.keys.nearest(path) {
+                Some(near) => format!("no such key; the nearest is {near}"),
+                None => "no such key, and none is near; `heatmark config reference` lists them all".into(),
+            });
+        };
+        let mut table = self.defaults.clone();
+        insert(&mut table, path, value.clone());
+        match C::deserialize(Value::Table(table)) {
+            Ok(_) => Ok(()),
+            Err(_) if !fits(&key.kind, value) => Err(format!("{}, wanted {}", found(), key.kind)),
+            Err(e) => Err(format!("{}: {}", found(), e.message())),
+        }
+    }
+
+    fn read(&self) -> Result<C> {
+        let mut table = self.defaults.clone();
+        for (path, (value, _)) in &self.set {
+            insert(&mut table, path, value.clone());
+        }
+        C::deserialize(Value::Table(table)).map_err(|e| Error::fix("settings", "do not go together").because(e))
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |key: &super::keys::Key| match self.set.get(&key.path) {
+            Some((value, origin)) => {
+                Entry { path: key.path.clone(), value: Some(value.clone()), origin: origin.clone() }
+            }
+            None => Entry { path: key.path.clone(), value: key.default.clone(), origin: Origin::Default },
+        };
+        self.keys.keys.iter().map(entry).collect()
+    }
+}
+
+/// True where a value of this form can be what `kind` wants, so that only its content is wrong.
+fn fits(kind: &Kind, value: &Value) -> bool {
+    match kind {
+        Kind::Flag => value.is_bool(),
+        Kind::Whole => value.is_integer(),
+        Kind::Number => value.is_integer() || value.is_float(),
+        Kind::Text => value.is_str(),
+        Kind::Choice(_) => false,
+        Kind::List => value.is_array(),
+        Kind::Any => true,
+    }
+}
+
+fn insert(table: &mut Table, path: &str, value: Value) {
+    let (section, leaf) = split(path);
+    let mut at = table;
+    for part in section.split('.').filter(|p| !p.is_empty()) {
+        let inner = at.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        match inner {
+            Value::Table(inner) => at = inner,
+            _ => return,
+        }
+    }
+    at.insert(leaf.to_string(), value);
+}
+
+/// Last words of keys whose values are never printed.
+const SECRETS: [&str; 3] = ["token", "password", "secret"];
+
+/// A value as printed: TOML, or `***` for a secret that is set.
+pub fn shown(path: &str, value: &Value) -> String {
+    let (_, leaf) = split(path);
+    let secret = SECRETS.iter().any(|s| leaf == *s || leaf.ends_with(&format!("_{s}")));
+    if secret && value.as_str() != Some("") { "\"***\"".into() } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

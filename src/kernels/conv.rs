@@ -1,0 +1,204 @@
+//! Dense convolution and fully connected layers.
+
+use super::act::{Act, Finish, Join};
+use super::tile::{Grid, Panels};
+use super::{Kernels, Map};
+use crate::error::{Error, Result};
+
+/// Size, stride and padding of a window, each as rows then columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Taps.
+    pub size: [usize; 2],
+    /// Step from one output to the next.
+    pub stride: [usize; 2],
+    /// Rows and columns that the first window starts before the map.
+    pub before: [usize; 2],
+}
+
+impl Window {
+    /// A square window of `size` taps with `size / 2` padding.
+    pub fn square(size: usize, stride: usize) -> Self {
+        Self { size: [size; 2], stride: [stride; 2], before: [size / 2; 2] }
+    }
+
+    /// Whether every window of an output `to` stays inside `from` and its border of zeros.
+    pub fn fits(&self, from: &Map, to: &Map) -> bool {
+        let axis = |i: usize, input: usize, output: usize| {
+            self.before[i] <= from.border
+                && self.stride[i] > 0
+                && self.size[i] > 0
+                && output > 0
+                && (output - 1) * self.stride[i] + self.size[i] <= input + from.border + self.before[i]
+        };
+        axis(0, from.h, to.h) && axis(1, from.w, to.w)
+    }
+}
+
+/// What follows the sum of a dense or depthwise layer.
+#[derive(Clone, Debug, Default)]
+pub struct After {
+    /// Per output channel; empty means zero.
+    pub bias: Vec<f32>,
+    /// Activation.
+    pub act: Act,
+    /// A map of the output's size that is added, and when.
+    pub other: Option<(Map, Join)>,
+}
+
+/// A dense layer with packed weights: a convolution or a fully connected layer.
+#[derive(Debug)]
+pub struct Conv {
+    kernels: &'static Kernels,
+    panels: Panels,
+    finish: Finish,
+    runs: Vec<usize>,
+    run: usize,
+    grid: (usize, usize),
+    input: Grid,
+    output: Grid,
+    other: Option<Grid>,
+    /// Lengths that make every access of `run` valid: input, other, output.
+    need: [usize; 3],
+    flops: u64,
+}
+
+impl Conv {
+    /// A convolution `from` -> `to`; `weights` are `[to.c, from.c, rows, columns]`.
+    ///
+    /// # Errors
+    /// If the sizes do not belong together.
+    pub fn pack(
+        kernels: &'static Kernels,
+        from: Map,
+        to: Map,
+        window: Window,
+        weights: &[f32],
+        after: After,
+    ) -> Result<Self> {
+        let [kh, kw] = window.size;
+        if weights.len() != to.c * from.c * kh * kw || !window.fits(&from, &to) {
+            return Err(mismatch("convolution", &from, &to));
+        }
+        let corner = from.origin - window.before[0] * from.row - window.before[1] * from.pitch;
+        let input = Grid { at: corner, row: window.stride[0] * from.row, pixel: window.stride[1] * from.pitch };
+        // Taps of a row are one run where the channels leave no gap.
+        let (runs, run): (Vec<_>, _) = if from.c == from.pitch {
+            ((0..kh).map(|y| y * from.row).collect(), kw * from.c)
+        } else {
+            ((0..kh * kw).map(|t| t / kw * from.row + t % kw * from.pitch).collect(), from.c)
+        };
+        let weight = |k: usize, o: usize| {
+            let (tap, c) = (k / from.c, k % from.c);
+            weights[(o * from.c + c) * kh * kw + tap]
+        };
+        Self::build(kernels, (input, runs, run), from.len, to, after, weight)
+    }
+
+    /// A fully connected layer over all values of `from`; `weights` are `[to.c, from.c * from.h * from.w]`
+    /// with the map's values counted by channel, row, column.
+    ///
+    /// # Errors
+    /// If the sizes do not belong together.
+    pub fn fully_connected(
+        kernels: &'static Kernels,
+        from: Map,
+        to: Map,
+        weights: &[f32],
+        after: After,
+    ) -> Result<Self> {
+        if weights.len() != to.c * from.values() || weights.is_empty() || (to.h, to.w) != (1, 1) {
+            return Err(mismatch("fully connected layer", &from, &to));
+        }
+        let (runs, run): (Vec<_>, _) = if from.c == from.pitch {
+            ((0..from.h).map(|y| y * from.row).collect(), from.w * from.c)
+        } else {
+            ((0..from.h * from.w).map(|i| i / from.w * from.row + i % from.w * from.pitch).collect(), from.c)
+        };
+        let weight = |k: usize, o: usize| {
+            let (pixel, c) = (k / from.c, k % from.c);
+            weights[(o * from.c + c) * from.h * from.w + pixel]
+        };
+        Self::build(kernels, (Grid::of(&from), runs, run), from.len, to, after, weight)
+    }
+
+    fn build(
+        kernels: &'static Kernels,
+        (input, runs, run): (Grid, Vec<usize>, usize),
+        from_len: usize,
+        to: Map,
+        after: After,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Result<Self> {
+        let lanes = kernels.lanes;
+        let depth = runs.len() * run;
+        let grid = (to.h, to.w);
+        let last = runs.iter().max().map_or(0, |r| r + run);
+        let need_in = input.spot(to.h.max(1) - 1, to.w.max(1) - 1) + last;
+        let (other, join) = after.other.unzip();
+        let fits = need_in <= from_len
+            && to.reach(lanes) <= to.len
+            && other.is_none_or(|o: Map| o.values() == to.values() && o.w == to.w && o.reach(lanes) <= o.len);
+        if !fits || depth == 0 || to.values() == 0 || !after.act.fuses() {
+            return Err(Error::fatal("kernels", "a dense layer's maps are not wide enough for its registers"));
+        }
+        Ok(Self {
+            kernels,
+            panels: Panels::pack(kernels, to.h * to.w, depth, to.c, weight),
+            finish: Finish::new(&after.bias, after.act, join.unwrap_or_default(), to.vectors(lanes) * lanes),
+            runs,
+            run,
+            grid,
+            input,
+            output: Grid::of(&to),
+            other: other.as_ref().map(Grid::of),
+            need: [need_in, other.map_or(0, |o| o.reach(lanes)), to.reach(lanes)],
+            flops: 2 * (depth * to.values()) as u64,
+        })
+    }
+
+    /// Multiplications and additions of one run.
+    pub fn flops(&self) -> u64 {
+        self.flops
+    }
+
+    /// Computes the layer. `other` is the map to add, if the layer was packed with one.
+    ///
+    /// # Panics
+    /// If a slice is shorter than the map it was packed for, or `other` is missing.
+    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+        let [need_in, need_other, need_out] = self.need;
+        assert!(input.len() >= need_in && output.len() >= need_out);
+        let (other, beside) = match (other, self.other) {
+            (Some(o), Some(grid)) => {
+                assert!(o.len() >= need_other);
+                (o.as_ptr(), grid)
+            }
+            (None, None) => (std::ptr::null(), self.output),
+            _ => panic!("a residual is given exactly where the layer was packed with one"),
+        };
+        // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole
+        // registers; a `Kernels` is only handed out on a CPU that has its instructions.
+        unsafe {
+            self.panels.sweep(
+                self.kernels.tiles,
+                self.grid,
+                (&self.runs, self.run),
+                &self.finish,
+                (input.as_ptr(), self.input),
+                (other, beside),
+                (output.as_mut_ptr(), self.output),
+            );
+        }
+    }
+}
+
+pub(super) fn mismatch(what: &str, from: &Map, to: &Map) -> Error {
+    Error::fatal(
+        "kernels",
+        format!(
+            "a {what} from {}x{}x{} to {}x{}x{} (channels, rows, columns) does not fit its window or weights",
+            from.c, from.h, from.w, to.c, to.h, to.w
+        ),
+    )
+}

@@ -1,0 +1,189 @@
+//! Depthwise 3x3 convolution: one filter per channel.
+
+use super::act::Finish;
+use super::conv::{After, Window, mismatch};
+use super::isa::Isa;
+use super::tile::Grid;
+use super::{Kernels, Map};
+use crate::error::{Error, Result};
+
+/// What a depthwise kernel needs.
+pub(super) struct Job<'a> {
+    pub input: *const f32,
+    pub from: Grid,
+    pub output: *mut f32,
+    pub to: Grid,
+    pub other: *const f32,
+    pub beside: Grid,
+    /// Nine registers per register of channels.
+    pub weights: *const f32,
+    pub finish: &'a Finish,
+    pub registers: usize,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+/// `R` neighbouring outputs of one row.
+///
+/// # Safety
+/// The input pixels below the outputs are readable, the outputs writable.
+#[inline(always)]
+unsafe fn strip<I: Isa, const S: usize, const R: usize>(
+    isa: I,
+    job: &Job,
+    w: &[I::V; 9],
+    bias: I::V,
+    c: usize,
+    (y, x): (usize, usize),
+) {
+    let step = job.from.pixel / S;
+    let mut sum = [bias; R];
+    for ky in 0..3 {
+        for column in 0..(R - 1) * S + 3 {
+            // SAFETY: `column` is under one of the `R` windows.
+            let v = unsafe { isa.load(job.input.add(job.from.spot(y, x) + ky * (job.from.row / S) + column * step + c)) };
+            for (r, s) in sum.iter_mut().enumerate() {
+                if column >= r * S && column < r * S + 3 {
+                    *s = isa.fma(v, w[ky * 3 + column - r * S], *s);
+                }
+            }
+        }
+    }
+    for (r, v) in sum.into_iter().enumerate() {
+        // SAFETY: pixel `x + r` of row `y` exists.
+        unsafe {
+            let other = if job.other.is_null() { job.other } else { job.other.add(job.beside.spot(y, x + r) + c) };
+            isa.store(job.output.add(job.to.spot(y, x + r) + c), job.finish.apply(isa, v, c, other));
+        }
+    }
+}
+
+/// A depthwise 3x3 convolution with stride `S`, `R` outputs at a time.
+///
+/// # Safety
+/// `job`'s grids stay inside its slices for `rows` x `columns` outputs and 3x3 windows, each for `registers`
+/// registers; `from.row` and `from.pixel` step from output to output, so they are multiples of `S`.
+#[inline(always)]
+pub(super) unsafe fn depthwise<I: Isa, const S: usize, const R: usize>(isa: I, job: &Job) {
+    for register in 0..job.registers {
+        let c = register * I::LANES;
+        // SAFETY: weights and bias are padded to whole registers; the windows are the caller's promise.
+        unsafe {
+            let w = std::array::from_fn(|t| isa.load(job.weights.add((register * 9 + t) * I::LANES)));
+            let bias = isa.load(job.finish.bias.as_ptr().add(c));
+            for y in 0..job.rows {
+                let mut x = 0;
+                while x + R <= job.columns {
+                    strip::<I, S, R>(isa, job, &w, bias, c, (y, x));
+                    x += R;
+                }
+                while x + 2 <= job.columns {
+                    strip::<I, S, 2>(isa, job, &w, bias, c, (y, x));
+                    x += 2;
+                }
+                if x < job.columns {
+                    strip::<I, S, 1>(isa, job, &w, bias, c, (y, x));
+                }
+            }
+        }
+    }
+}
+
+/// A depthwise 3x3 layer with packed weights; the stride is 1 or 2 both ways.
+#[derive(Debug)]
+pub struct Depthwise {
+    kernels: &'static Kernels,
+    stride: usize,
+    weights: Vec<f32>,
+    finish: Finish,
+    from: Grid,
+    to: Map,
+    other: Option<Map>,
+    need: usize,
+}
+
+impl Depthwise {
+    /// Whether this kernel computes such a window.
+    pub fn covers(window: &Window) -> bool {
+        window.size == [3, 3] && matches!(window.stride, [1, 1] | [2, 2])
+    }
+
+    /// A convolution `from` -> `to`; `weights` are `[c, 3, 3]`.
+    ///
+    /// # Errors
+    /// If the sizes do not belong together.
+    pub fn pack(
+        kernels: &'static Kernels,
+        from: Map,
+        to: Map,
+        window: Window,
+        weights: &[f32],
+        after: After,
+    ) -> Result<Self> {
+        let lanes = kernels.lanes;
+        if !Self::covers(&window) || from.c != to.c || weights.len() != to.c * 9 || !window.fits(&from, &to) {
+            return Err(mismatch("depthwise convolution", &from, &to));
+        }
+        let stride = window.stride[0];
+        let at = from.origin - window.before[0] * from.row - window.before[1] * from.pitch;
+        let grid = Grid { at, row: stride * from.row, pixel: stride * from.pitch };
+        let registers = to.vectors(lanes);
+        let need = grid.spot(to.h - 1, to.w - 1) + 2 * from.row + 2 * from.pitch + registers * lanes;
+        let (other, join) = after.other.unzip();
+        let fits = need <= from.len
+            && to.reach(lanes) <= to.len
+            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.reach(lanes) <= o.len);
+        if !fits || to.values() == 0 || !after.act.fuses() {
+            return Err(Error::fatal("kernels", "a depthwise layer's maps are not wide enough for its registers"));
+        }
+        let mut packed = vec![0.0; registers * 9 * lanes];
+        for (i, w) in weights.iter().enumerate() {
+            let (c, tap) = (i / 9, i % 9);
+            packed[(c / lanes * 9 + tap) * lanes + c % lanes] = *w;
+        }
+        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), registers * lanes);
+        Ok(Self { kernels, stride, weights: packed, finish, from: grid, to, other, need })
+    }
+
+    /// Multiplications and additions of one run.
+    pub fn flops(&self) -> u64 {
+        18 * self.to.values() as u64
+    }
+
+    /// Computes the layer.
+    ///
+    /// # Panics
+    /// If a slice is shorter than the map it was packed for, or `other` is missing.
+    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+        let lanes = self.kernels.lanes;
+        assert!(input.len() >= self.need && output.len() >= self.to.reach(lanes));
+        let (other, beside) = match (other, self.other) {
+            (Some(o), Some(map)) => {
+                assert!(o.len() >= map.reach(lanes));
+                (o.as_ptr(), Grid::of(&map))
+            }
+            (None, None) => (std::ptr::null(), Grid::default()),
+            _ => panic!("a residual is given exactly where the layer was packed with one"),
+        };
+        let job = Job {
+            input: input.as_ptr(),
+            from: self.from,
+            output: output.as_mut_ptr(),
+            to: Grid::of(&self.to),
+            other,
+            beside,
+            weights: self.weights.as_ptr(),
+            finish: &self.finish,
+            registers: self.to.vectors(lanes),
+            rows: self.to.h,
+            columns: self.to.w,
+        };
+        // SAFETY: `pack` checked the grids against the lengths asserted here, and the stride against the kernel.
+        unsafe {
+            match self.stride {
+                1 => (self.kernels.depthwise)(&job),
+                _ => (self.kernels.depthwise_half)(&job),
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Where a feature map lies in memory.
+
+use std::ops::Range;
+
+/// A feature map of `c` channels on `h` rows and `w` columns inside a slice of floats.
+///
+/// The channels of one pixel are adjacent (NHWC). A bordered map has one pixel of zeros around it, so a
+/// 3x3 window never needs a test; the rows and columns after the last are zero up to a multiple of four,
+/// so a Winograd tile never does either. A map may also be some channels of a wider one ([`Map::slice`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Map {
+    /// Channels that carry values.
+    pub c: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+    /// Floats from a pixel to its right neighbour.
+    pub pitch: usize,
+    /// Floats from a pixel to the one below it.
+    pub row: usize,
+    /// Floats before the first pixel.
+    pub origin: usize,
+    /// Floats of the whole, border included.
+    pub len: usize,
+    /// Pixels of zeros on each side: 0 or 1.
+    pub border: usize,
+}
+
+impl Map {
+    /// A map with a border of zeros. `pitch` is at least `c`.
+    pub fn bordered(c: usize, h: usize, w: usize, pitch: usize) -> Self {
+        let row = (w.next_multiple_of(4) + 2) * pitch;
+        Self { c, h, w, pitch, row, origin: row + pitch, len: (h.next_multiple_of(4) + 2) * row, border: 1 }
+    }
+
+    /// A vector of `c` values: one pixel without a border.
+    pub fn vector(c: usize, pitch: usize) -> Self {
+        Self { c, h: 1, w: 1, pitch, row: pitch, origin: 0, len: pitch, border: 0 }
+    }
+
+    /// `count` channels of this map from `first` on, as a map over the same floats.
+    pub fn slice(&self, first: usize, count: usize) -> Self {
+        Self { c: count, origin: self.origin + first, ..*self }
+    }
+
+    /// Index of the first channel of pixel `(y, x)`.
+    pub fn at(&self, y: usize, x: usize) -> usize {
+        self.origin + y * self.row + x * self.pitch
+    }
+
+    /// Registers of `lanes` floats that hold the channels of one pixel.
+    pub fn vectors(&self, lanes: usize) -> usize {
+        self.c.div_ceil(lanes)
+    }
+
+    /// Floats in use, without border and padding.
+    pub fn values(&self) -> usize {
+        self.c * self.h * self.w
+    }
+
+    /// One past the last float that a kernel with registers of `lanes` floats touches inside the map.
+    pub fn reach(&self, lanes: usize) -> usize {
+        match (self.h, self.w) {
+            (0, _) | (_, 0) => 0,
+            (h, w) => self.at(h - 1, w - 1) + self.vectors(lanes) * lanes,
+        }
+    }
+
+    /// The floats of row `y`, all channels of the pitch included. Only for a map that is not a slice.
+    fn line(&self, y: usize) -> Range<usize> {
+        self.at(y, 0)..self.at(y, 0) + self.w * self.pitch
+    }
+
+    /// Zeros everything around the pixels. The map must not be a slice of a wider one.
+    pub fn clear_border(&self, data: &mut [f32]) {
+        let mut done = 0;
+        for y in 0..self.h {
+            let line = self.line(y);
+            data[done..line.start].fill(0.0);
+            done = line.end;
+        }
+        data[done..self.len].fill(0.0);
+    }
+
+    /// Fills the map from row-major channels, rows, columns.
+    pub fn read_planes(&self, planes: &[f32], data: &mut [f32]) {
+        let plane = self.h * self.w;
+        if plane == 0 {
+            return;
+        }
+        if self.c == 1 && self.pitch == 1 {
+            for (y, line) in planes[..plane].chunks_exact(self.w).enumerate() {
+                data[self.at(y, 0)..][..self.w].copy_from_slice(line);
+            }
+            return;
+        }
+        for (c, plane) in planes.chunks_exact(plane).take(self.c).enumerate() {
+            for (y, line) in plane.chunks_exact(self.w).enumerate() {
+                let row = &mut data[self.at(y, 0) + c..];
+                for (to, from) in row.iter_mut().step_by(self.pitch).zip(line) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+
+    /// Writes the map as row-major channels, rows, columns.
+    pub fn write_planes(&self, data: &[f32], planes: &mut [f32]) {
+        let plane = self.h * self.w;
+        if plane == 1 {
+            planes[..self.c].copy_from_slice(&data[self.at(0, 0)..][..self.c]);
+            return;
+        }
+        if plane == 0 {
+            return;
+        }
+        for (c, plane) in planes.chunks_exact_mut(plane).take(self.c).enumerate() {
+            for (y, line) in plane.chunks_exact_mut(self.w).enumerate() {
+                let row = &data[self.at(y, 0) + c..];
+                for (to, from) in line.iter_mut().zip(row.iter().step_by(self.pitch)) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+
+    /// Writes the map as row-major rows, columns, channels.
+    pub fn write_pixels(&self, data: &[f32], pixels: &mut [f32]) {
+        if self.c == 0 {
+            return;
+        }
+        for (i, pixel) in pixels.chunks_exact_mut(self.c).take(self.h * self.w).enumerate() {
+            pixel.copy_from_slice(&data[self.at(i / self.w, i % self.w)..][..self.c]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_survive_a_round_trip_and_the_border_stays_zero() {
+        let map = Map::bordered(3, 5, 6, 8);
+        let planes: Vec<f32> = (1..=map.values()).map(|v| v as f32).collect();
+        let mut data = vec![f32::NAN; map.len];
+        map.clear_border(&mut data);
+        for y in 0..5 {
+            for x in 0..6 {
+                data[map.at(y, x)..][..8].fill(0.0);
+            }
+        }
+        map.read_planes(&planes, &mut data);
+        let mut back = vec![0.0; planes.len()];
+        map.write_planes(&data, &mut back);
+        assert_eq!(planes, back);
+        assert_eq!(data.iter().filter(|v| **v != 0.0).count(), planes.len());
+        let mut pixels = vec![0.0; planes.len()];
+        map.write_pixels(&data, &mut pixels);
+        assert_eq!(pixels[..3], [planes[0], planes[30], planes[60]]);
+    }
+}

@@ -1,0 +1,108 @@
+//! The definitions that every table of kernels is held to: plain loops over planes, in double precision.
+
+use super::{Act, Join, Pooling, Window};
+
+/// Planes of `c` x `h` x `w` values.
+#[derive(Clone, Debug)]
+pub(super) struct Planes {
+    pub c: usize,
+    pub h: usize,
+    pub w: usize,
+    pub v: Vec<f32>,
+}
+
+impl Planes {
+    pub fn at(&self, c: usize, y: isize, x: isize) -> Option<f32> {
+        let inside = y >= 0 && x >= 0 && y < self.h as isize && x < self.w as isize;
+        inside.then(|| self.v[(c * self.h + y as usize) * self.w + x as usize])
+    }
+}
+
+/// An exact result, the sum of the magnitudes behind it, and the number of its terms.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exact {
+    pub value: f64,
+    pub magnitude: f64,
+    pub terms: usize,
+}
+
+impl Exact {
+    /// Whether a single-precision sum in any order may give `got`: the classical bound of one rounding unit per
+    /// term of the magnitudes (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2).
+    pub fn allows(&self, got: f32) -> bool {
+        let bound = (self.terms + 6) as f64 * f64::from(f32::EPSILON) / 2.0 * self.magnitude + 1e-30;
+        (f64::from(got) - self.value).abs() <= bound
+    }
+}
+
+fn activate(act: &Act, x: f64, c: usize) -> f64 {
+    match act {
+        Act::None => x,
+        Act::Clamp { lo, hi } => x.max(f64::from(*lo)).min(f64::from(*hi)),
+        Act::Slope(s) if x < 0.0 => x * f64::from(if s.len() == 1 { s[0] } else { s[c] }),
+        Act::Slope(_) => x,
+        Act::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Act::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+    }
+}
+
+/// Activation and residual of a sum.
+pub(super) fn finish(sum: Exact, act: &Act, other: Option<(f32, Join)>, c: usize) -> Exact {
+    let other_size = other.map_or(0.0, |o| f64::from(o.0).abs());
+    let value = match other {
+        None => activate(act, sum.value, c),
+        Some((o, Join::BeforeAct)) => activate(act, sum.value + f64::from(o), c),
+        Some((o, Join::AfterAct)) => activate(act, sum.value, c) + f64::from(o),
+    };
+    // No activation but hard swish is steeper than one, and it is not steeper than one and a half.
+    let magnitude = 1.5 * (sum.magnitude + other_size) + value.abs();
+    Exact { value, magnitude, terms: sum.terms + 2 }
+}
+
+/// The sum under one window; `groups` of 1 or `input.c`.
+pub(super) fn convolve(
+    input: &Planes,
+    weights: &[f32],
+    bias: f32,
+    window: &Window,
+    depthwise: bool,
+    (o, y, x): (usize, usize, usize),
+) -> Exact {
+    let [kh, kw] = window.size;
+    let channels = if depthwise { o..o + 1 } else { 0..input.c };
+    let per_output = channels.len() * kh * kw;
+    let mut sum = Exact { value: f64::from(bias), magnitude: f64::from(bias).abs(), terms: per_output + 1 };
+    for (i, c) in channels.enumerate() {
+        for tap in 0..kh * kw {
+            let yy = (y * window.stride[0] + tap / kw) as isize - window.before[0] as isize;
+            let xx = (x * window.stride[1] + tap % kw) as isize - window.before[1] as isize;
+            let product = f64::from(input.at(c, yy, xx).unwrap_or(0.0))
+                * f64::from(weights[o * per_output + i * kh * kw + tap]);
+            sum.value += product;
+            sum.magnitude += product.abs();
+        }
+    }
+    sum
+}
+
+/// One output of a pooling layer.
+pub(super) fn pool(input: &Planes, window: &Window, pooling: Pooling, (c, y, x): (usize, usize, usize)) -> Exact {
+    let [kh, kw] = window.size;
+    let values: Vec<f64> = (0..kh * kw)
+        .filter_map(|t| {
+            let yy = (y * window.stride[0] + t / kw) as isize - window.before[0] as isize;
+            let xx = (x * window.stride[1] + t % kw) as isize - window.before[1] as isize;
+            input.at(c, yy, xx).map(f64::from)
+        })
+        .collect();
+    let (sum, size) = (values.iter().sum::<f64>(), values.iter().map(|v| v.abs()).sum::<f64>());
+    let factor = match pooling {
+        Pooling::Max => {
+            let value = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            return Exact { value, magnitude: 0.0, terms: 0 };
+        }
+        Pooling::Mean => 1.0 / values.len() as f64,
+        Pooling::Sum(factor) => f64::from(factor),
+    };
+    Exact { value: sum * factor, magnitude: size * factor.abs(), terms: values.len() + 2 }
+}

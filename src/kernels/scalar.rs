@@ -1,0 +1,96 @@
+//! Kernels in plain Rust, for any CPU. Registers are arrays of four floats, which compilers turn into
+//! whatever vectors the target always has; products and sums are rounded one by one.
+
+use super::isa::Isa;
+use super::tile::{Job, Spots, tile, tiles};
+use super::{Kernels, depthwise, point, pool, winograd};
+
+#[derive(Clone, Copy)]
+struct Scalar;
+
+type V = [f32; 4];
+
+#[inline(always)]
+fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
+    std::array::from_fn(|i| f(a[i], b[i]))
+}
+
+impl Isa for Scalar {
+    const LANES: usize = 4;
+    type V = V;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> V {
+        [x; 4]
+    }
+
+    #[inline(always)]
+    fn fma(self, a: V, b: V, c: V) -> V {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    fn add(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> V {
+        // SAFETY: four floats are readable by contract; an array of floats needs no more than their alignment.
+        unsafe { p.cast::<V>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: V) {
+        // SAFETY: four floats are writable by contract.
+        unsafe { p.cast::<V>().write(v) }
+    }
+}
+
+/// # Safety
+/// As [`tile`].
+unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+    // SAFETY: same contract.
+    unsafe { tile::<_, P, N>(Scalar, job, spots) }
+}
+
+/// The scalar kernels.
+pub(super) static KERNELS: Kernels = Kernels {
+    name: "scalar",
+    lanes: Scalar::LANES,
+    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
+    // SAFETY: the closures' contracts are those of the functions they call.
+    spread: |t| unsafe { winograd::spread(Scalar, t) },
+    // SAFETY: as above.
+    gather: |t| unsafe { winograd::gather(Scalar, t) },
+    // SAFETY: as above.
+    depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 4>(Scalar, j) },
+    // SAFETY: as above.
+    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2, 2>(Scalar, j) },
+    // SAFETY: as above.
+    pool: |j| unsafe { pool::pool(Scalar, j) },
+    // SAFETY: as above.
+    replicate: |j| unsafe { pool::replicate(Scalar, j) },
+    // SAFETY: as above.
+    point: |j| unsafe { point::point(Scalar, j) },
+};

@@ -1,0 +1,360 @@
+//! One suite of properties for every table of kernels. A table that this CPU cannot run is named on standard
+//! output, and fails the suite where [`REQUIRED`] names it.
+
+use proptest::prelude::*;
+use rand_core::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::naive::{self, Planes};
+use super::*;
+
+fn table(name: &str) -> Option<&'static Kernels> {
+    let found = available().into_iter().find(|k| k.name == name);
+    if found.is_none() {
+        println!("not tested on this CPU: {name}");
+        assert_ne!(std::env::var(REQUIRED).as_deref(), Ok(name), "{name} kernels are required");
+    }
+    found
+}
+
+fn values(seed: u64, count: usize) -> Vec<f32> {
+    let mut random = Pcg64::seed_from_u64(seed);
+    (0..count).map(|_| random.next_u32() as f32 / 2f32.powi(31) - 1.0).collect()
+}
+
+fn planes(seed: u64, c: usize, h: usize, w: usize) -> Planes {
+    Planes { c, h, w, v: values(seed, c * h * w) }
+}
+
+/// `planes` in a map whose padding channels are NaN, so that a kernel that reads them is seen.
+fn load(map: &Map, planes: &Planes) -> Vec<f32> {
+    let mut data = vec![f32::NAN; map.len];
+    map.clear_border(&mut data);
+    map.read_planes(&planes.v, &mut data);
+    data
+}
+
+fn empty(map: &Map) -> Vec<f32> {
+    let mut data = vec![f32::NAN; map.len];
+    map.clear_border(&mut data);
+    data
+}
+
+fn store(map: &Map, data: &[f32]) -> Vec<f32> {
+    let mut planes = vec![0.0; map.values()];
+    map.write_planes(data, &mut planes);
+    let mut copy = data.to_vec();
+    map.clear_border(&mut copy);
+    let same = copy.iter().zip(data).all(|(a, b)| a.to_bits() == b.to_bits());
+    assert!(same, "a kernel wrote into the border");
+    planes
+}
+
+fn padded(kernels: &Kernels, c: usize, h: usize, w: usize) -> Map {
+    Map::bordered(c, h, w, c.next_multiple_of(kernels.lanes))
+}
+
+fn act(i: usize, channels: usize) -> Act {
+    match i {
+        0 => Act::None,
+        1 => Act::RELU,
+        2 => Act::Clamp { lo: -0.25, hi: 0.5 },
+        3 => Act::Slope(vec![0.1]),
+        4 => Act::Slope(values(9, channels)),
+        _ => Act::HardSwish,
+    }
+}
+
+/// A layer's shape and what follows it.
+#[derive(Clone, Debug)]
+struct Case {
+    ci: usize,
+    co: usize,
+    h: usize,
+    w: usize,
+    window: Window,
+    act: usize,
+    join: Option<Join>,
+    tight: bool,
+    seed: u64,
+}
+
+fn case(size: impl Strategy<Value = usize>, stride: impl Strategy<Value = usize>) -> impl Strategy<Value = Case> {
+    let join = prop_oneof![Just(None), Just(Some(Join::BeforeAct)), Just(Some(Join::AfterAct))];
+    let pad = (0..2usize, 0..2usize);
+    (1..20usize, 1..60usize, 1..14usize, 1..14usize, size, stride, pad, 0..6usize, join, any::<(bool, u64)>()).prop_map(
+        |(ci, co, h, w, size, stride, pad, act, join, (tight, seed))| {
+            let before = if size == 1 { [0; 2] } else { [pad.0, pad.1] };
+            let window = Window { size: [size; 2], stride: [stride; 2], before };
+            Case { ci, co, h, w, window, act, join, tight, seed }
+        },
+    )
+}
+
+impl Case {
+    /// Output rows and columns with padding on the far sides too, unless a window would not fit.
+    fn output(&self) -> Option<(usize, usize)> {
+        let axis = |i: usize, n: usize| {
+            let padded = n + 2 * self.window.before[i];
+            padded.checked_sub(self.window.size[i]).map(|v| v / self.window.stride[i] + 1)
+        };
+        Some((axis(0, self.h)?, axis(1, self.w)?))
+    }
+
+    fn after(&self, kernels: &Kernels, h: usize, w: usize) -> (After, Option<Planes>, Vec<f32>) {
+        let other = self.join.map(|join| (padded(kernels, self.co, h, w), join));
+        let planes = other.map(|_| planes(self.seed ^ 1, self.co, h, w));
+        let data = other.iter().zip(&planes).map(|((map, _), p)| load(map, p)).next().unwrap_or_default();
+        (After { bias: values(self.seed ^ 2, self.co), act: act(self.act, self.co), other }, planes, data)
+    }
+
+    fn check(&self, to: &Map, got: &[f32], after: &After, other: &Option<Planes>, sum: impl Fn(usize, usize, usize) -> naive::Exact) {
+        for (i, got) in got.iter().enumerate() {
+            let (c, y, x) = (i / (to.h * to.w), i / to.w % to.h, i % to.w);
+            let other = other.as_ref().map(|o| (o.v[i], self.join.unwrap_or_default()));
+            let want = naive::finish(sum(c, y, x), &after.act, other, c);
+            assert!(want.allows(*got), "channel {c}, row {y}, column {x}: {got}, not {want:?}");
+        }
+    }
+}
+
+fn dense(kernels: &'static Kernels, case: &Case) {
+    let Some((h, w)) = case.output() else { return };
+    let input = planes(case.seed, case.ci, case.h, case.w);
+    let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
+    let from = Map::bordered(case.ci, case.h, case.w, pitch);
+    let to = padded(kernels, case.co, h, w);
+    let weights = values(case.seed ^ 3, case.co * case.ci * case.window.size[0] * case.window.size[1]);
+    let (after, other, beside) = case.after(kernels, h, w);
+    let conv = Conv::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
+    let mut output = empty(&to);
+    conv.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
+    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
+        naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x))
+    });
+}
+
+fn depthwise(kernels: &'static Kernels, case: &Case) {
+    let case = Case { ci: case.co, ..case.clone() };
+    let Some((h, w)) = case.output() else { return };
+    let input = planes(case.seed, case.ci, case.h, case.w);
+    let (from, to) = (padded(kernels, case.ci, case.h, case.w), padded(kernels, case.co, h, w));
+    let weights = values(case.seed ^ 3, case.co * 9);
+    let (after, other, beside) = case.after(kernels, h, w);
+    let layer = Depthwise::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
+    let mut output = empty(&to);
+    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
+    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
+        naive::convolve(&input, &weights, after.bias[c], &case.window, true, (c, y, x))
+    });
+}
+
+/// Winograd's error is bounded by the largest magnitude around, not by each output's own.
+fn winograd(kernels: &'static Kernels, case: &Case) {
+    let case = Case { window: Winograd::WINDOW, ..case.clone() };
+    let input = planes(case.seed, case.ci, case.h, case.w);
+    let (from, to) = (padded(kernels, case.ci, case.h, case.w), padded(kernels, case.co, case.h, case.w));
+    let weights = values(case.seed ^ 3, case.co * case.ci * 9);
+    let (after, other, beside) = case.after(kernels, case.h, case.w);
+    let layer = Winograd::pack(kernels, from, to, &weights, after.clone()).unwrap();
+    let (mut output, mut scratch) = (empty(&to), vec![f32::NAN; layer.scratch()]);
+    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output, &mut scratch);
+    let largest = (0..to.values())
+        .map(|i| (i / (to.h * to.w), i / to.w % to.h, i % to.w))
+        .map(|at| naive::convolve(&input, &weights, after.bias[at.0], &case.window, false, at).magnitude)
+        .fold(0.0, f64::max);
+    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
+        let sum = naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x));
+        naive::Exact { magnitude: largest, terms: 24, ..sum }
+    });
+}
+
+fn connected(kernels: &'static Kernels, case: &Case) {
+    let input = planes(case.seed, case.ci, case.h, case.w);
+    let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
+    let from = Map::bordered(case.ci, case.h, case.w, pitch);
+    let to = Map::vector(case.co, case.co.next_multiple_of(kernels.lanes));
+    let weights = values(case.seed ^ 3, case.co * from.values());
+    let after = After { bias: values(case.seed ^ 2, case.co), act: act(case.act, case.co), other: None };
+    let layer = Conv::fully_connected(kernels, from, to, &weights, after.clone()).unwrap();
+    let mut output = empty(&to);
+    layer.run(&load(&from, &input), None, &mut output);
+    let whole = Window { size: [case.h, case.w], stride: [1, 1], before: [0, 0] };
+    case.check(&to, &store(&to, &output), &after, &None, |c, y, x| {
+        naive::convolve(&input, &weights, after.bias[c], &whole, false, (c, y, x))
+    });
+}
+
+fn pooling(kernels: &'static Kernels, case: &Case) {
+    let Some((h, w)) = case.output() else { return };
+    let input = planes(case.seed, case.co, case.h, case.w);
+    let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
+    for pooling in [Pooling::Max, Pooling::Mean, Pooling::Sum(0.25)] {
+        let layer = Pool::pack(kernels, from, to, case.window, pooling).unwrap();
+        let mut output = empty(&to);
+        layer.run(&load(&from, &input), &mut output);
+        for (i, got) in store(&to, &output).iter().enumerate() {
+            let at = (i / (h * w), i / w % h, i % w);
+            let want = naive::pool(&input, &case.window, pooling, at);
+            assert!(want.allows(*got), "{pooling:?} at {at:?}: {got}, not {want:?}");
+        }
+    }
+}
+
+fn pointwise(kernels: &'static Kernels, case: &Case) {
+    let input = planes(case.seed, case.co, case.h, case.w);
+    let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, case.h, case.w));
+    let (mut after, other, beside) = case.after(kernels, case.h, case.w);
+    if case.tight && other.is_none() {
+        after.act = Act::Sigmoid;
+    }
+    let scale = if case.tight { vec![] } else { values(case.seed ^ 4, case.co) };
+    let layer = Point::pack(kernels, from, to, &scale, after.clone()).unwrap();
+    let mut output = empty(&to);
+    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
+    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
+        let v = f64::from(input.v[(c * case.h + y) * case.w + x]) * scale.get(c).map_or(1.0, |s| f64::from(*s));
+        let shift = f64::from(after.bias[c]);
+        naive::Exact { value: v + shift, magnitude: v.abs() + shift.abs() + 1.0, terms: 4 }
+    });
+}
+
+/// Two maps side by side in a wider one, enlarged on the way: each leaves the other's channels alone.
+fn replication(kernels: &'static Kernels, case: &Case) {
+    let wide = padded(kernels, case.ci + case.co, 2 * case.h, 3 * case.w);
+    let mut output = empty(&wide);
+    let parts = [(0, case.ci, 5), (case.ci, case.co, 6)];
+    for (first, count, salt) in parts.into_iter().rev() {
+        let from = padded(kernels, count, case.h, case.w);
+        let layer = Replicate::pack(kernels, from, wide.slice(first, count), [2, 3]).unwrap();
+        layer.run(&load(&from, &planes(case.seed ^ salt, count, case.h, case.w)), &mut output);
+    }
+    let got = store(&wide, &output);
+    for (first, count, salt) in parts {
+        let input = planes(case.seed ^ salt, count, case.h, case.w);
+        for (i, v) in got[first * wide.h * wide.w..][..count * wide.h * wide.w].iter().enumerate() {
+            let (c, y, x) = (i / (wide.h * wide.w), i / wide.w % wide.h, i % wide.w);
+            assert_eq!(Some(*v), input.at(c, (y / 2) as isize, (x / 3) as isize));
+        }
+    }
+}
+
+/// What the module's documentation says about values that are not finite.
+fn not_finite(kernels: &'static Kernels) {
+    let (c, h, w) = (8, 9, 9);
+    let map = padded(kernels, c, h, w);
+    let weights: Vec<f32> = values(1, c * c * 9).iter().map(|v| v + 2.0).collect();
+    let after = After { act: Act::RELU, ..After::default() };
+    let conv = Conv::pack(kernels, map, map, Winograd::WINDOW, &weights, after.clone()).unwrap();
+    let fast = Winograd::pack(kernels, map, map, &weights, after).unwrap();
+    let mut scratch = vec![0.0; fast.scratch()];
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut input = planes(2, c, h, w);
+        input.v[4 * w + 4] = bad;
+        let data = load(&map, &input);
+        let (mut direct, mut tiled) = (empty(&map), empty(&map));
+        conv.run(&data, None, &mut direct);
+        fast.run(&data, None, &mut tiled, &mut scratch);
+        let (direct, tiled) = (store(&map, &direct), store(&map, &tiled));
+        for (i, (d, t)) in direct.iter().zip(&tiled).enumerate() {
+            let (y, x) = (i / w % h, i % w);
+            let touched = y.abs_diff(4) <= 1 && x.abs_diff(4) <= 1;
+            assert_eq!(d.is_finite(), !touched, "direct, row {y}, column {x}: {d}");
+            assert!(!touched || !t.is_finite(), "Winograd, row {y}, column {x}: {t}");
+        }
+        // The scratch memory holds NaN now; the next input is finite.
+        let (clean, mut again) = (load(&map, &planes(3, c, h, w)), empty(&map));
+        fast.run(&clean, None, &mut again, &mut scratch);
+        assert!(store(&map, &again).iter().all(|v| v.is_finite()));
+    }
+    for act in [Act::RELU, Act::Clamp { lo: 0.0, hi: 6.0 }, Act::Slope(vec![0.1]), Act::HardSwish, Act::Sigmoid] {
+        let layer = Point::pack(kernels, map, map, &[], After { act: act.clone(), ..After::default() }).unwrap();
+        let mut output = empty(&map);
+        layer.run(&load(&map, &Planes { c, h, w, v: vec![f32::NAN; c * h * w] }), None, &mut output);
+        assert!(store(&map, &output).iter().all(|v| v.is_nan()), "{act:?} hides a NaN");
+        assert!(act.apply(f32::NAN, 0).is_nan());
+    }
+}
+
+/// Sizes that do not belong together are errors, not panics.
+fn refusals(kernels: &'static Kernels) {
+    let (a, b) = (padded(kernels, 8, 6, 6), padded(kernels, 16, 3, 3));
+    let w = vec![0.0; 16 * 8 * 9];
+    let none = After::default;
+    assert!(Conv::pack(kernels, a, b, Window::square(3, 2), &w, none()).is_ok());
+    assert!(Conv::pack(kernels, a, b, Window::square(3, 2), &w[1..], none()).is_err());
+    assert!(Conv::pack(kernels, a, b, Window::square(3, 3), &w, none()).is_err());
+    assert!(Conv::pack(kernels, a, b, Window::square(5, 2), &w, none()).is_err());
+    assert!(Conv::pack(kernels, a, b, Window { stride: [0, 0], ..Window::square(3, 1) }, &w, none()).is_err());
+    assert!(Conv::fully_connected(kernels, a, b, &w, none()).is_err());
+    assert!(Winograd::pack(kernels, a, b, &w, none()).is_err());
+    assert!(Depthwise::pack(kernels, a, b, Window::square(3, 2), &w[..72], none()).is_err());
+    assert!(Pool::pack(kernels, a, b, Window::square(2, 2), Pooling::Max).is_err());
+    assert!(Point::pack(kernels, a, b, &[], none()).is_err());
+    assert!(Replicate::pack(kernels, a, b, [2, 2]).is_err());
+    let empty = padded(kernels, 0, 3, 3);
+    assert!(Conv::pack(kernels, empty, b, Window::square(3, 1), &[], none()).is_err());
+}
+
+macro_rules! suite {
+    ($($name:ident)+) => {$(
+        mod $name {
+            use super::*;
+
+            fn this() -> Option<&'static Kernels> {
+                table(stringify!($name))
+            }
+
+            proptest! {
+                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+                #[test]
+                fn dense_sums_are_within_the_rounding_bound(case in case(1..=3usize, 1..=3usize)) {
+                    this().into_iter().for_each(|k| dense(k, &case));
+                }
+
+                #[test]
+                fn depthwise_sums_are_within_the_rounding_bound(case in case(Just(3usize), 1..=2usize)) {
+                    this().into_iter().for_each(|k| depthwise(k, &case));
+                }
+
+                #[test]
+                fn winograd_is_within_its_bound(case in case(Just(3usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| winograd(k, &case));
+                }
+
+                #[test]
+                fn fully_connected_sums_are_within_the_rounding_bound(case in case(Just(1usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| connected(k, &case));
+                }
+
+                #[test]
+                fn pooling_follows_its_definition(case in case(2..=3usize, 1..=3usize)) {
+                    this().into_iter().for_each(|k| pooling(k, &case));
+                }
+
+                #[test]
+                fn pointwise_layers_follow_their_definition(case in case(Just(1usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| pointwise(k, &case));
+                }
+
+                #[test]
+                fn replication_is_exact(case in case(Just(1usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| replication(k, &case));
+                }
+            }
+
+            #[test]
+            fn values_that_are_not_finite_follow_the_policy() {
+                this().into_iter().for_each(not_finite);
+            }
+
+            #[test]
+            fn sizes_that_do_not_fit_are_errors() {
+                this().into_iter().for_each(refusals);
+            }
+        }
+    )+};
+}
+
+suite!(scalar avx2);

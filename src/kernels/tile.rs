@@ -1,0 +1,212 @@
+//! The dense micro-kernel: a few pixels times a few registers of output channels, held in registers
+//! over the whole sum. Strides over taps and channels make it a convolution of any size and stride, a
+//! fully connected layer or the products of Winograd's method; nothing is gathered or packed at run time.
+
+use super::act::Finish;
+use super::isa::Isa;
+
+/// The most pixels of one tile.
+pub(super) const MAX_PIXELS: usize = 12;
+
+/// Offsets of a tile's pixels from the base pointers of a [`Job`].
+#[derive(Default)]
+pub(super) struct Spots {
+    pub input: [usize; MAX_PIXELS],
+    pub output: [usize; MAX_PIXELS],
+    pub other: [usize; MAX_PIXELS],
+}
+
+/// What all tiles of a panel have in common.
+pub(super) struct Job<'a> {
+    /// Offsets of the runs of input floats that a pixel sums over.
+    pub runs: &'a [usize],
+    /// Floats per run.
+    pub run: usize,
+    pub finish: &'a Finish,
+    /// First output channel of the panel.
+    pub c: usize,
+    pub input: *const f32,
+    pub weights: *const f32,
+    /// The residual, or null.
+    pub other: *const f32,
+    pub output: *mut f32,
+}
+
+/// A tile of a fixed number of pixels and registers.
+pub(super) type Tile = unsafe fn(&Job, &Spots);
+
+/// `P` pixels times `N` registers.
+///
+/// # Safety
+/// For each of the first `P` spots: `input + spot + run offset` is readable for `run` floats, `output + spot`
+/// writable and `other + spot` (unless null) readable for `N` registers. `weights` is readable for
+/// `runs.len() * run * N` registers, and `c` plus `N` registers is within `finish`'s channels.
+#[inline(always)]
+pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots) {
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let bias = job.finish.bias.as_ptr().add(job.c);
+        let mut sum = [[isa.zero(); N]; P];
+        for j in 0..N {
+            let b = isa.load(bias.add(j * I::LANES));
+            for s in &mut sum {
+                s[j] = b;
+            }
+        }
+        let mut w = job.weights;
+        for &run in job.runs {
+            let pixel: [*const f32; P] = std::array::from_fn(|i| job.input.add(spots.input[i] + run));
+            for k in 0..job.run {
+                let mut b = [isa.zero(); N];
+                for (j, b) in b.iter_mut().enumerate() {
+                    *b = isa.load(w.add(j * I::LANES));
+                }
+                for i in 0..P {
+                    let a = isa.splat(*pixel[i].add(k));
+                    for j in 0..N {
+                        sum[i][j] = isa.fma(a, b[j], sum[i][j]);
+                    }
+                }
+                w = w.add(N * I::LANES);
+            }
+        }
+        for i in 0..P {
+            for j in 0..N {
+                let at = j * I::LANES;
+                let other = if job.other.is_null() { job.other } else { job.other.add(spots.other[i] + at) };
+                let v = job.finish.apply(isa, sum[i][j], job.c + at, other);
+                isa.store(job.output.add(spots.output[i] + at), v);
+            }
+        }
+    }
+}
+
+/// The tiles of an instruction set: for each panel width in registers, tiles of 1, 2, ... pixels.
+pub(super) type Tiles = &'static [(usize, &'static [Tile])];
+
+/// Makes the [`Tiles`] of an instruction set out of `$tile::<PIXELS, REGISTERS>`.
+macro_rules! tiles {
+    ($tile:ident: $($n:literal => $($p:literal)+);+ $(;)?) => { &[$(($n, &[$($tile::<$p, $n>),+])),+] };
+}
+pub(super) use tiles;
+
+/// Positions of pixels in memory: `at + y * row + x * pixel`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grid {
+    pub at: usize,
+    pub row: usize,
+    pub pixel: usize,
+}
+
+impl Grid {
+    pub fn of(map: &super::Map) -> Self {
+        Self { at: map.origin, row: map.row, pixel: map.pitch }
+    }
+
+    pub fn spot(&self, y: usize, x: usize) -> usize {
+        self.at + y * self.row + x * self.pixel
+    }
+}
+
+/// A range of output channels and where its weights start.
+#[derive(Clone, Debug)]
+struct Panel {
+    /// Registers.
+    width: usize,
+    /// First output channel.
+    c: usize,
+    /// Offset of the first weight.
+    weights: usize,
+}
+
+/// Weights of a dense layer, panel by panel, each in the order in which its tiles read them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Panels {
+    panels: Vec<Panel>,
+    pub weights: Vec<f32>,
+}
+
+impl Panels {
+    /// Packs `weight(k, channel)` for `depth` summands and `channels` output channels. `pixels` tells
+    /// how many pixels share the weights: a single one gets wider panels.
+    pub fn pack(
+        kernels: &super::Kernels,
+        pixels: usize,
+        depth: usize,
+        channels: usize,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let lanes = kernels.lanes;
+        let registers = channels.div_ceil(lanes);
+        let mut packed = Self::default();
+        let mut first = 0;
+        while first < registers {
+            let width = panel_width(registers - first, pixels);
+            packed.panels.push(Panel { width, c: first * lanes, weights: packed.weights.len() });
+            for k in 0..depth {
+                for c in first * lanes..(first + width) * lanes {
+                    packed.weights.push(if c < channels { weight(k, c) } else { 0.0 });
+                }
+            }
+            first += width;
+        }
+        packed
+    }
+
+    /// All pixels of a `rows` x `columns` grid times all panels.
+    ///
+    /// # Safety
+    /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `weights` was packed
+    /// for `runs.len() * run` summands, and the CPU has the instructions of `tiles`.
+    #[expect(clippy::too_many_arguments)]
+    pub unsafe fn sweep(
+        &self,
+        tiles: Tiles,
+        (rows, columns): (usize, usize),
+        (runs, run): (&[usize], usize),
+        finish: &Finish,
+        (input, from): (*const f32, Grid),
+        (other, beside): (*const f32, Grid),
+        (output, to): (*mut f32, Grid),
+    ) {
+        let pixels = rows * columns;
+        for panel in &self.panels {
+            let Some((_, tiles)) = tiles.iter().find(|t| t.0 == panel.width) else { continue };
+            let c = panel.c;
+            // SAFETY: the panel starts inside the packed weights, and its channels inside the output pixel.
+            let job = unsafe {
+                let weights = self.weights.as_ptr().add(panel.weights);
+                let other = if other.is_null() { other } else { other.add(c) };
+                Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
+            };
+            let (mut y, mut x, mut left) = (0, 0, pixels);
+            let mut spots = Spots::default();
+            for rest in (1..=pixels.div_ceil(tiles.len())).rev() {
+                let count = left.div_ceil(rest);
+                for i in 0..count {
+                    spots.input[i] = from.spot(y, x);
+                    spots.output[i] = to.spot(y, x);
+                    spots.other[i] = beside.spot(y, x);
+                    x += 1;
+                    if x == columns {
+                        (y, x) = (y + 1, 0);
+                    }
+                }
+                // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
+                unsafe { tiles[count - 1](&job, &spots) };
+                left -= count;
+            }
+        }
+    }
+}
+
+/// Registers of the next panel when `left` remain.
+fn panel_width(left: usize, pixels: usize) -> usize {
+    match (left, pixels) {
+        (8.., 1) => 8,
+        (4.., 1) => 4,
+        (3, 2..) => 3,
+        (2.., _) => 2,
+        _ => 1,
+    }
+}

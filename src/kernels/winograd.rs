@@ -1,0 +1,323 @@
+//! Winograd's minimal filtering F(4x4, 3x3) for stride-1 3x3 convolutions (Lavin and Gray, "Fast
+//! Algorithms for Convolutional Neural Networks", 2015): 36 multiplications for 16 outputs in place of 144,
+//! for a relative error of about 1e-6 of the layer's largest output.
+
+use super::act::Finish;
+use super::conv::{After, Window, mismatch};
+use super::isa::Isa;
+use super::tile::{Grid, Panels};
+use super::{Kernels, Map};
+use crate::error::{Error, Result};
+
+/// Points of the transformed domain.
+const POINTS: usize = 36;
+/// Most tiles transformed before their products are taken, so that both stay in the second-level cache.
+const BLOCK: usize = 24;
+
+/// Weights to the transformed domain: `G g G'`.
+const G: [[f64; 3]; 6] = [
+    [1.0 / 4.0, 0.0, 0.0],
+    [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+    [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+    [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+    [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+    [0.0, 0.0, 1.0],
+];
+
+/// One 6x6 tile of the input to its 36 points.
+pub(super) struct Spread {
+    pub input: *const f32,
+    pub row: usize,
+    pub pixel: usize,
+    /// Registers of channels.
+    pub registers: usize,
+    pub points: *mut f32,
+    /// Floats from one point to the next.
+    pub stride: usize,
+}
+
+/// 36 points to one tile of the output.
+pub(super) struct Gather<'a> {
+    pub points: *const f32,
+    /// Floats from one point to the next.
+    pub stride: usize,
+    /// Registers of channels.
+    pub registers: usize,
+    pub finish: &'a Finish,
+    pub output: *mut f32,
+    pub to: Grid,
+    /// The residual, or null.
+    pub other: *const f32,
+    pub beside: Grid,
+    /// Rows and columns of the tile that exist.
+    pub size: (usize, usize),
+}
+
+#[inline(always)]
+fn spread_line<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 6] {
+    let (two, four, five) = (isa.splat(2.0), isa.splat(4.0), isa.splat(-5.0));
+    let (minus_two, minus_four) = (isa.splat(-2.0), isa.splat(-4.0));
+    let a = isa.fma(minus_four, d[2], d[4]);
+    let b = isa.fma(minus_four, d[1], d[3]);
+    let c = isa.sub(d[4], d[2]);
+    let e = isa.sub(d[3], d[1]);
+    [
+        isa.fma(four, d[0], isa.fma(five, d[2], d[4])),
+        isa.add(a, b),
+        isa.sub(a, b),
+        isa.fma(two, e, c),
+        isa.fma(minus_two, e, c),
+        isa.fma(four, d[1], isa.fma(five, d[3], d[5])),
+    ]
+}
+
+#[inline(always)]
+fn gather_line<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 4] {
+    let (two, four, eight) = (isa.splat(2.0), isa.splat(4.0), isa.splat(8.0));
+    let (near, odd) = (isa.add(d[1], d[2]), isa.sub(d[1], d[2]));
+    let (far, odd_far) = (isa.add(d[3], d[4]), isa.sub(d[3], d[4]));
+    [
+        isa.add(isa.add(d[0], near), far),
+        isa.fma(two, odd_far, odd),
+        isa.fma(four, far, near),
+        isa.add(isa.fma(eight, odd_far, odd), d[5]),
+    ]
+}
+
+/// # Safety
+/// The 6x6 pixels at `input` are readable and 36 points writable, for `registers` registers each.
+#[inline(always)]
+pub(super) unsafe fn spread<I: Isa>(isa: I, t: &Spread) {
+    for c in (0..t.registers).map(|r| r * I::LANES) {
+        let mut lines = [[isa.zero(); 6]; 6];
+        for (y, line) in lines.iter_mut().enumerate() {
+            // SAFETY: six pixels of row `y` of the tile.
+            let d = std::array::from_fn(|x| unsafe { isa.load(t.input.add(y * t.row + x * t.pixel + c)) });
+            *line = spread_line(isa, d);
+        }
+        for x in 0..6 {
+            let column = spread_line(isa, std::array::from_fn(|y| lines[y][x]));
+            for (y, v) in column.into_iter().enumerate() {
+                // SAFETY: point `y * 6 + x` of 36.
+                unsafe { isa.store(t.points.add((y * 6 + x) * t.stride + c), v) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// 36 points are readable for `registers` registers each; the `size` pixels at `output` are writable, those at
+/// `other` (unless null) readable, and `finish` is padded to as many channels.
+#[inline(always)]
+pub(super) unsafe fn gather<I: Isa>(isa: I, t: &Gather) {
+    for c in (0..t.registers).map(|r| r * I::LANES) {
+        let mut lines = [[isa.zero(); 6]; 4];
+        for x in 0..6 {
+            // SAFETY: points `x`, `x + 6`, ... of 36.
+            let d = std::array::from_fn(|y| unsafe { isa.load(t.points.add((y * 6 + x) * t.stride + c)) });
+            let column = gather_line(isa, d);
+            for (line, v) in lines.iter_mut().zip(column) {
+                line[x] = v;
+            }
+        }
+        // SAFETY: `finish` has a bias for every padded channel.
+        let bias = unsafe { isa.load(t.finish.bias.as_ptr().add(c)) };
+        for (y, line) in lines.into_iter().enumerate().take(t.size.0) {
+            for (x, v) in gather_line(isa, line).into_iter().enumerate().take(t.size.1) {
+                // SAFETY: pixel `(y, x)` is one of the `size` pixels.
+                unsafe {
+                    let other = if t.other.is_null() { t.other } else { t.other.add(t.beside.spot(y, x) + c) };
+                    let v = t.finish.apply(isa, isa.add(v, bias), c, other);
+                    isa.store(t.output.add(t.to.spot(y, x) + c), v);
+                }
+            }
+        }
+    }
+}
+
+/// A stride-1 3x3 convolution with weights in the transformed domain.
+#[derive(Debug)]
+pub struct Winograd {
+    kernels: &'static Kernels,
+    points: Vec<Panels>,
+    finish: Finish,
+    /// Adds nothing: the products are finished after the inverse transform.
+    plain: Finish,
+    from: Map,
+    to: Map,
+    other: Option<Map>,
+    block: usize,
+    flops: u64,
+}
+
+impl Winograd {
+    /// The window that this method computes.
+    pub const WINDOW: Window = Window { size: [3, 3], stride: [1, 1], before: [1, 1] };
+
+    /// Whether the method beats the direct kernel for this layer, by a model of both costs in units of one
+    /// register's multiply-add: the transforms move about 90 registers each way per tile and register of
+    /// channels, and transformed weights that outgrow the second-level cache are read once per block.
+    pub fn wins(lanes: usize, from: &Map, to: &Map) -> bool {
+        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || from.c < lanes || !from.pitch.is_multiple_of(lanes)
+        {
+            return false;
+        }
+        let tiles = from.h.div_ceil(4) * from.w.div_ceil(4);
+        let (ci, co) = (from.vectors(lanes) as f64, to.vectors(lanes) as f64);
+        let direct = (9 * to.h * to.w * from.c) as f64 * co;
+        let products = (POINTS * tiles * from.c) as f64 * co * if tiles < 6 { 1.6 } else { 1.15 };
+        let transforms = 90.0 * tiles as f64 * (ci + co);
+        products + transforms < direct
+    }
+
+    /// A convolution `from` -> `to`; `weights` are `[to.c, from.c, 3, 3]`.
+    ///
+    /// # Errors
+    /// If the sizes do not belong together or `from` has no border.
+    pub fn pack(kernels: &'static Kernels, from: Map, to: Map, weights: &[f32], after: After) -> Result<Self> {
+        let lanes = kernels.lanes;
+        let same = (from.h, from.w) == (to.h, to.w) && from.border == 1 && from.values() * to.values() > 0;
+        if !same || weights.len() != to.c * from.c * 9 {
+            return Err(mismatch("Winograd convolution", &from, &to));
+        }
+        let (other, join) = after.other.unzip();
+        let tiles = (from.h.div_ceil(4), from.w.div_ceil(4));
+        // The last tile's last pixel, counted from the corner of the border.
+        let corner = from.origin - from.row - from.pitch;
+        let last = corner + (tiles.0 * 4 + 1) * from.row + (tiles.1 * 4 + 1) * from.pitch;
+        let fits = last + from.vectors(lanes) * lanes <= from.len
+            && to.reach(lanes) <= to.len
+            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.reach(lanes) <= o.len);
+        if !fits || !after.act.fuses() {
+            return Err(Error::fatal("kernels", "a Winograd layer's maps are not wide enough for its tiles"));
+        }
+        let count = tiles.0 * tiles.1;
+        let block = count.div_ceil(count.div_ceil(BLOCK));
+        let channels = to.vectors(lanes) * lanes;
+        let transformed = transform_weights(weights, from.c, to.c);
+        let points = (0..POINTS)
+            .map(|p| {
+                let weight = |k: usize, o: usize| transformed[(p * from.c + k) * to.c + o];
+                Panels::pack(kernels, block.max(2), from.c, to.c, weight)
+            })
+            .collect();
+        Ok(Self {
+            kernels,
+            points,
+            finish: Finish::new(&after.bias, after.act, join.unwrap_or_default(), channels),
+            plain: Finish::new(&[], Default::default(), Default::default(), channels),
+            from,
+            to,
+            other,
+            block,
+            flops: 18 * (from.c * to.values()) as u64,
+        })
+    }
+
+    /// Multiplications and additions of the convolution as defined, not as computed.
+    pub fn flops(&self) -> u64 {
+        self.flops
+    }
+
+    /// Floats of scratch memory that [`Winograd::run`] needs.
+    pub fn scratch(&self) -> usize {
+        let lanes = self.kernels.lanes;
+        POINTS * self.block * lanes * (self.from.vectors(lanes) + self.to.vectors(lanes))
+    }
+
+    /// Computes the layer; the contents of `scratch` do not matter.
+    ///
+    /// # Panics
+    /// If a slice is shorter than the map it was packed for, or `other` is missing.
+    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32], scratch: &mut [f32]) {
+        let lanes = self.kernels.lanes;
+        assert!(input.len() >= self.from.len && output.len() >= self.to.reach(lanes));
+        assert!(scratch.len() >= self.scratch());
+        let (other, beside) = match (other, self.other) {
+            (Some(o), Some(map)) => {
+                assert!(o.len() >= map.reach(lanes));
+                (o.as_ptr(), Grid::of(&map))
+            }
+            (None, None) => (std::ptr::null(), Grid::default()),
+            _ => panic!("a residual is given exactly where the layer was packed with one"),
+        };
+        let columns = self.to.w.div_ceil(4);
+        let tiles = self.to.h.div_ceil(4) * columns;
+        let (ci, co) = (self.from.vectors(lanes), self.to.vectors(lanes));
+        let (spread, sums) = scratch.split_at_mut(POINTS * self.block * ci * lanes);
+        let corner = self.from.origin - self.from.row - self.from.pitch;
+        for first in (0..tiles).step_by(self.block) {
+            let count = self.block.min(tiles - first);
+            for t in 0..count {
+                let (y, x) = ((first + t) / columns * 4, (first + t) % columns * 4);
+                // SAFETY: `pack` checked that the last tile's pixels are inside the map; `spread` holds 36 points
+                // of `block` tiles; the CPU has the instructions of these `kernels`.
+                unsafe {
+                    (self.kernels.spread)(&Spread {
+                        input: input.as_ptr().add(corner + y * self.from.row + x * self.from.pitch),
+                        row: self.from.row,
+                        pixel: self.from.pitch,
+                        registers: ci,
+                        points: spread.as_mut_ptr().add(t * ci * lanes),
+                        stride: count * ci * lanes,
+                    });
+                }
+            }
+            self.multiply(count, spread, sums);
+            for t in 0..count {
+                let (y, x) = ((first + t) / columns * 4, (first + t) % columns * 4);
+                let shift = |g: Grid| Grid { at: g.spot(y, x), ..g };
+                // SAFETY: as above; `size` keeps the pixels inside the output map.
+                unsafe {
+                    (self.kernels.gather)(&Gather {
+                        points: sums.as_ptr().add(t * co * lanes),
+                        stride: count * co * lanes,
+                        registers: co,
+                        finish: &self.finish,
+                        output: output.as_mut_ptr(),
+                        to: shift(Grid::of(&self.to)),
+                        other,
+                        beside: shift(beside),
+                        size: (4.min(self.to.h - y), 4.min(self.to.w - x)),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The 36 products of `count` tiles.
+    fn multiply(&self, count: usize, spread: &[f32], sums: &mut [f32]) {
+        let lanes = self.kernels.lanes;
+        let (ci, co) = (self.from.vectors(lanes) * lanes, self.to.vectors(lanes) * lanes);
+        for (p, panels) in self.points.iter().enumerate() {
+            let (from, to) = (&spread[p * count * ci..][..count * ci], &mut sums[p * count * co..][..count * co]);
+            // SAFETY: both slices hold `count` pixels of all registers, and the panels were packed for `from.c`
+            // summands, which is at most `ci`.
+            unsafe {
+                panels.sweep(
+                    self.kernels.tiles,
+                    (1, count),
+                    (&[0], self.from.c),
+                    &self.plain,
+                    (from.as_ptr(), Grid { at: 0, row: 0, pixel: ci }),
+                    (std::ptr::null(), Grid::default()),
+                    (to.as_mut_ptr(), Grid { at: 0, row: 0, pixel: co }),
+                );
+            }
+        }
+    }
+}
+
+/// `[36][inputs][outputs]` out of `[outputs][inputs][3][3]`, computed in double precision.
+fn transform_weights(weights: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    let mut transformed = vec![0.0; POINTS * inputs * outputs];
+    for (i, taps) in weights.chunks_exact(9).enumerate() {
+        let (o, c) = (i / inputs, i % inputs);
+        for p in 0..POINTS {
+            let (u, v) = (&G[p / 6], &G[p % 6]);
+            let sum: f64 = (0..9).map(|t| u[t / 3] * v[t % 3] * f64::from(taps[t])).sum();
+            transformed[(p * inputs + c) * outputs + o] = sum as f32;
+        }
+    }
+    transformed
+}

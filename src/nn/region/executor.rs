@@ -1,0 +1,82 @@
+//! A network that the kernels run as a whole, without tract.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::Plan;
+use crate::error::{Error, Result};
+use crate::nn::Network;
+
+/// A whole network on our kernels. Nothing is allocated after it is made.
+#[derive(Debug)]
+pub struct Executor {
+    plan: Arc<Plan>,
+    input: [usize; 4],
+    names: Vec<(String, Vec<usize>)>,
+    arena: Vec<f32>,
+    values: Vec<Vec<f32>>,
+    /// For each output of the network, the region's output.
+    order: Vec<usize>,
+}
+
+impl Executor {
+    /// `outputs` are the network's outputs by name, each with the region's output that it is.
+    pub(super) fn new(plan: Arc<Plan>, input: [usize; 4], outputs: Vec<(String, usize)>) -> Self {
+        let arena = vec![0.0; plan.arena];
+        let values = plan.shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
+        let order = outputs.iter().map(|o| o.1).collect();
+        let names = outputs.into_iter().map(|(name, i)| (name, plan.shapes[i].clone())).collect();
+        Self { plan, input, names, arena, values, order }
+    }
+
+    /// The name of the kernels in use.
+    pub fn kernels(&self) -> &'static str {
+        self.plan.kernels.name()
+    }
+
+    /// Multiplications and additions of a run, as the layers are defined.
+    pub fn flops(&self) -> u64 {
+        self.plan.flops()
+    }
+
+    /// Bytes of the memory that all intermediate values share.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.len() * size_of::<f32>()
+    }
+
+    /// Runs `input` and adds the time of each step to `times`.
+    pub(super) fn run_timed(&mut self, input: &[f32], times: Option<&mut [Duration]>) -> Result<()> {
+        let wanted = self.input.iter().product::<usize>();
+        if input.len() != wanted {
+            let found = input.len();
+            return Err(Error::fatal("network", format!("the input has {found} values, not {wanted}")));
+        }
+        // Outputs are few, and their slices fit on the stack.
+        const MOST: usize = 16;
+        let mut slices: [&mut [f32]; MOST] = std::array::from_fn(|_| Default::default());
+        let count = self.values.len();
+        for (slice, values) in slices.iter_mut().zip(&mut self.values) {
+            *slice = values;
+        }
+        let outputs = slices.get_mut(..count).ok_or_else(|| Error::fix("network", "more than 16 outputs"))?;
+        self.plan.run(&mut self.arena, &[input], outputs, times)
+    }
+}
+
+impl Network for Executor {
+    fn input_shape(&self) -> [usize; 4] {
+        self.input
+    }
+
+    fn outputs(&self) -> &[(String, Vec<usize>)] {
+        &self.names
+    }
+
+    fn run(&mut self, input: &[f32]) -> Result<()> {
+        self.run_timed(input, None)
+    }
+
+    fn output(&self, i: usize) -> &[f32] {
+        self.order.get(i).map_or(&[], |o| &self.values[*o])
+    }
+}

@@ -1,0 +1,180 @@
+//! Who runs what: a table of a model's operators, for people.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::{EvalContext, OpState, TractErrorContext};
+
+use super::plan::Plan;
+use super::read::{Reading, Runs, read};
+use super::{broken, replace};
+use crate::error::Result;
+use crate::kernels::Kernels;
+
+/// Runs that are timed, after as many that are not.
+const RUNS: u32 = 20;
+
+/// One line of the table.
+struct Line {
+    name: String,
+    op: String,
+    by: String,
+    mflop: Option<f64>,
+    time: Option<Duration>,
+}
+
+/// A table of `model`'s operators in the order in which they run: who runs each, what it was fused into or why it
+/// was left to tract, its millions of operations and its mean time over a few runs on zeros. `model` is as for
+/// [`super::install`].
+///
+/// # Errors
+/// If the model cannot run at all.
+pub fn explain(model: &TypedModel, kernels: &'static Kernels) -> Result<String> {
+    let reading = read(model).map_err(|e| broken("cannot be read", e))?;
+    let plan = Arc::new(Plan::new(&reading.graph, kernels)?);
+    let ours = time_plan(&plan, &reading)?;
+    let left = time_rest(model, &reading, &plan)?;
+    let lines = lines(model, &reading, &plan, &ours, &left)?;
+    Ok(render(&lines, &reading, model, kernels, (ours.iter().sum(), left.values().sum())))
+}
+
+/// Mean time of each step.
+fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
+    let mut arena = vec![0.0; plan.arena];
+    let inputs: Vec<Vec<f32>> = reading
+        .graph
+        .nodes
+        .iter()
+        .take(reading.sources.len().max(1) * usize::from(!reading.sources.is_empty()))
+        .map(|n| vec![0.0; n.form.values() * plan.batch])
+        .collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(|v| &v[..]).collect();
+    let mut values: Vec<Vec<f32>> = plan.shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
+    let mut outputs: Vec<&mut [f32]> = values.iter_mut().map(|v| &mut v[..]).collect();
+    let mut times = vec![Duration::ZERO; plan.steps.len()];
+    for _ in 0..RUNS {
+        plan.run(&mut arena, &inputs, &mut outputs, None)?;
+    }
+    for _ in 0..RUNS {
+        plan.run(&mut arena, &inputs, &mut outputs, Some(&mut times))?;
+    }
+    times.iter_mut().for_each(|t| *t /= RUNS);
+    Ok(times)
+}
+
+/// Mean time of each operator that tract runs, by name, region included.
+fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<HashMap<String, Duration>> {
+    let mut times = HashMap::new();
+    if reading.whole(model) {
+        return Ok(times);
+    }
+    let rest = replace(model.clone(), reading, plan.clone()).map_err(|e| broken("cannot be patched", e))?;
+    let run = |times: &mut HashMap<String, Duration>| -> TractResult<()> {
+        let plan = rest.clone().into_runnable()?;
+        let mut state = plan.spawn()?;
+        for round in 0..2 * RUNS {
+            let inputs: TractResult<TVec<TValue>> = (0..rest.inputs.len())
+                .map(|i| {
+                    let fact = rest.input_fact(i)?;
+                    let shape = fact.shape.as_concrete().context("an input's shape is not fixed")?;
+                    Ok(Tensor::zero_dt(fact.datum_type, shape)?.into_tvalue())
+                })
+                .collect();
+            state.run_plan_with_eval(inputs?, |context: &EvalContext, state: Option<&mut dyn OpState>, node, inputs| {
+                let start = Instant::now();
+                let result = match state {
+                    Some(state) => state.eval(context, node.op.as_op(), inputs),
+                    None => node.op.eval(context, inputs),
+                };
+                if round >= RUNS {
+                    *times.entry(node.name.clone()).or_default() += start.elapsed() / RUNS;
+                }
+                result
+            })?;
+        }
+        Ok(())
+    };
+    run(&mut times).map_err(|e| broken("cannot run", e))?;
+    times.remove(super::NAME);
+    Ok(times)
+}
+
+fn lines(
+    model: &TypedModel,
+    reading: &Reading,
+    plan: &Plan,
+    ours: &[Duration],
+    left: &HashMap<String, Duration>,
+) -> Result<Vec<Line>> {
+    let mut lines = vec![];
+    for id in model.eval_order().map_err(|e| broken("has no order", e))? {
+        let node = model.node(id);
+        let mut line = Line { name: node.name.clone(), op: node.op.name().into(), by: String::new(), mflop: None, time: None };
+        match reading.runs.get(&id) {
+            None | Some(Runs::Absorbed) => continue,
+            Some(Runs::Tract(why)) => {
+                line.by = format!("tract: {why}");
+                line.time = left.get(&node.name).copied();
+            }
+            Some(Runs::Ours(at)) => {
+                let first = plan.steps.iter().position(|s| s.nodes.first() == Some(at));
+                let holder = plan.steps.iter().find(|s| s.nodes.contains(at));
+                line.by = match (first, holder) {
+                    (Some(i), _) => {
+                        let same = |s: &&super::plan::Step| s.nodes == plan.steps[i].nodes;
+                        let all = plan.steps.iter().zip(ours).filter(|(s, _)| same(s));
+                        line.time = Some(all.map(|(_, t)| *t).sum());
+                        line.mflop = Some(plan.steps[i].flops as f64 * plan.batch as f64 / 1e6);
+                        format!("ours: {}", plan.steps[i].what)
+                    }
+                    (None, Some(step)) => {
+                        let into = step.nodes.first().map_or("", |n| reading.graph.nodes[*n].name.as_str());
+                        format!("ours: fused into {into}")
+                    }
+                    (None, None) => "ours: free".into(),
+                };
+            }
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+fn render(
+    lines: &[Line],
+    reading: &Reading,
+    model: &TypedModel,
+    kernels: &Kernels,
+    (ours, left): (Duration, Duration),
+) -> String {
+    let width = |f: fn(&Line) -> &str, head: &str| {
+        lines.iter().map(|l| f(l).chars().count()).max().unwrap_or(0).max(head.len())
+    };
+    let (name, op, by) = (width(|l| &l.name, "node"), width(|l| &l.op, "operator"), width(|l| &l.by, "run by"));
+    let mut text = String::new();
+    let micros = |d: Duration| d.as_secs_f64() * 1e6;
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{:name$}  {:op$}  {:by$}  {:>8}  {:>9}", "node", "operator", "run by", "MFLOP", "us");
+    for l in lines {
+        let mflop = l.mflop.map_or(String::new(), |v| format!("{v:.3}"));
+        let time = l.time.map_or(String::new(), |v| format!("{:.1}", micros(v)));
+        let line = format!("{:name$}  {:op$}  {:by$}  {mflop:>8}  {time:>9}", l.name, l.op, l.by);
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let counted = lines.iter().filter(|l| l.by.starts_with("ours")).count();
+    let mflop: f64 = lines.iter().filter_map(|l| l.mflop).sum();
+    let way = if reading.whole(model) { "the whole network, without tract" } else { "a region inside tract" };
+    let _ = writeln!(
+        text,
+        "{} of {} operators ours ({way}), {} kernels; {mflop:.2} MFLOP; ours {:.1} us, tract {:.1} us",
+        counted,
+        lines.len(),
+        kernels.name(),
+        micros(ours),
+        micros(left)
+    );
+    text
+}

@@ -1,0 +1,157 @@
+//! Layers to units: one unit is one pass over memory, with the bias, scale, activation and addition that
+//! follow a sum applied before it is stored.
+
+use super::graph::{Graph, Layer};
+use crate::kernels::{Act, Join, Pooling};
+
+/// A layer with what was fused into it.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    /// Nodes of the graph, in order; the last one's value is what the unit stores.
+    pub nodes: Vec<usize>,
+    /// Never a source, a view or an activation.
+    pub layer: Layer,
+    pub act: Act,
+    /// Nodes whose values it reads, views followed back.
+    pub inputs: Vec<usize>,
+    /// A node whose value is added, and when.
+    pub other: Option<(usize, Join)>,
+}
+
+impl Unit {
+    /// The node whose value the unit stores.
+    pub fn output(&self) -> usize {
+        self.nodes.last().copied().unwrap_or_default()
+    }
+
+    /// Whether an activation may still be applied before the store.
+    fn takes(&self, act: &Act) -> bool {
+        let after = self.other.is_some_and(|o| o.1 == Join::AfterAct);
+        let sums = matches!(
+            self.layer,
+            Layer::Conv { .. } | Layer::Connected { .. } | Layer::Affine { .. } | Layer::Add
+        );
+        sums && !after && act.fuses() && (self.act == Act::None || clamps(&self.act, act).is_some())
+    }
+
+    fn take(&mut self, act: &Act) {
+        self.act = clamps(&self.act, act).unwrap_or_else(|| act.clone());
+    }
+
+    /// Whether another map may still be added before the store.
+    fn joins(&self) -> bool {
+        let one = matches!(self.layer, Layer::Conv { .. } | Layer::Connected { .. } | Layer::Affine { .. });
+        one && self.other.is_none()
+    }
+}
+
+/// Two limits one after the other as one.
+fn clamps(first: &Act, second: &Act) -> Option<Act> {
+    match (first, second) {
+        (Act::Clamp { lo: a, hi: b }, Act::Clamp { lo: c, hi: d }) => {
+            let (lo, hi) = (a.max(*c), b.min(*d));
+            (lo <= hi).then_some(Act::Clamp { lo, hi })
+        }
+        _ => None,
+    }
+}
+
+/// Fuses the layers that lead to an output.
+pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
+    let live = graph.live();
+    // How often each value is read, views counted as what they show.
+    let mut reads = vec![0; graph.nodes.len()];
+    for (node, _) in graph.nodes.iter().zip(&live).filter(|(n, live)| **live && !matches!(n.layer, Layer::View)) {
+        node.inputs.iter().for_each(|i| reads[graph.root(*i)] += 1);
+    }
+    graph.outputs.iter().for_each(|o| reads[graph.root(*o)] += 1);
+
+    // Units move to the end when something later joins them, so that all they read is there before them.
+    let mut units: Vec<Option<Unit>> = vec![];
+    for (i, node) in graph.nodes.iter().enumerate().filter(|(i, _)| live[*i]) {
+        let inputs: Vec<usize> = node.inputs.iter().map(|n| graph.root(*n)).collect();
+        let producer = |n: usize, units: &[Option<Unit>]| {
+            let at = units.iter().rposition(|u| u.as_ref().is_some_and(|u| u.output() == n));
+            at.filter(|_| reads[n] == 1)
+        };
+        let unit = match &node.layer {
+            Layer::Source | Layer::View => continue,
+            Layer::Act(act) => match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(act))) {
+                Some(mut unit) => {
+                    unit.take(act);
+                    unit.nodes.push(i);
+                    unit
+                }
+                // An activation alone is a sum of one.
+                None => Unit { act: act.clone(), ..plain(i, unscaled(), inputs) },
+            },
+            Layer::Affine { scale, shift } => {
+                let at = producer(inputs[0], &units);
+                match at.and_then(|at| fused(&mut units[at], |u| scales(u, scale, shift))) {
+                    Some(mut unit) => {
+                        rescale(&mut unit.layer, scale, shift);
+                        unit.nodes.push(i);
+                        unit
+                    }
+                    None => plain(i, node.layer.clone(), inputs),
+                }
+            }
+            Layer::Add => {
+                let mut sides = [(producer(inputs[0], &units), inputs[1]), (producer(inputs[1], &units), inputs[0])];
+                // The later of the two: its value would wait the shorter time.
+                sides.sort_by_key(|s| std::cmp::Reverse(s.0));
+                let joined = sides.into_iter().find_map(|(at, other)| {
+                    let mut unit = fused(&mut units[at?], Unit::joins)?;
+                    let join = if unit.act == Act::None { Join::BeforeAct } else { Join::AfterAct };
+                    unit.other = Some((other, join));
+                    unit.nodes.push(i);
+                    Some(unit)
+                });
+                joined.unwrap_or_else(|| plain(i, Layer::Add, inputs))
+            }
+            layer => plain(i, layer.clone(), inputs),
+        };
+        units.push(Some(unit));
+    }
+    units.into_iter().flatten().collect()
+}
+
+/// Takes a unit out to be changed, if it `fits`.
+fn fused(unit: &mut Option<Unit>, fits: impl FnOnce(&Unit) -> bool) -> Option<Unit> {
+    unit.as_ref().is_some_and(fits).then(|| unit.take()).flatten()
+}
+
+fn plain(node: usize, layer: Layer, inputs: Vec<usize>) -> Unit {
+    Unit { nodes: vec![node], layer, act: Act::None, inputs, other: None }
+}
+
+fn unscaled() -> Layer {
+    Layer::Affine { scale: vec![], shift: vec![] }
+}
+
+/// Whether scale and shift can be folded into what a unit computes.
+fn scales(unit: &Unit, scale: &[f32], shift: &[f32]) -> bool {
+    let free = unit.act == Act::None && unit.other.is_none();
+    free && match unit.layer {
+        Layer::Conv { .. } | Layer::Connected { .. } => true,
+        Layer::Pool { pooling: Pooling::Sum(_), .. } => scale.len() == 1 && shift.iter().all(|s| *s == 0.0),
+        _ => false,
+    }
+}
+
+fn rescale(layer: &mut Layer, scale: &[f32], shift: &[f32]) {
+    let of = |v: &[f32], c: usize| if v.len() == 1 { v[0] } else { v[c] };
+    match layer {
+        Layer::Conv { weights, bias, .. } | Layer::Connected { weights, bias } => {
+            let per_output = weights.len() / bias.len();
+            for (c, w) in weights.chunks_exact_mut(per_output).enumerate() {
+                w.iter_mut().for_each(|w| *w *= of(scale, c));
+            }
+            for (c, b) in bias.iter_mut().enumerate() {
+                *b = *b * of(scale, c) + of(shift, c);
+            }
+        }
+        Layer::Pool { pooling: Pooling::Sum(factor), .. } => *factor *= scale[0],
+        _ => {}
+    }
+}

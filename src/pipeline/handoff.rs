@@ -1,0 +1,290 @@
+//! Links between two threads that hold one value: newest-wins and every-value.
+//!
+//! Both have one giving and one taking end, no allocation per value, and tell either side when the
+//! other is gone.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select};
+
+use super::stop::Stop;
+
+/// Longest time a blocked [`Giver`] goes without looking around.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// What became of a value that was put. Values that did not go through are handed back.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Put<T> {
+    /// It waits for the taker.
+    Sent,
+    /// It waits for the taker in place of this older value, which was never taken.
+    Evicted(T),
+    /// The taker is gone.
+    Closed(T),
+    /// The stop came while the link was full.
+    Stopped(T),
+}
+
+/// What a take brought.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Taken<T> {
+    /// The value.
+    Value(T),
+    /// Nothing came within the limit.
+    Idle,
+    /// The giver is gone and everything it gave was taken.
+    Closed,
+    /// The stop came first; a value may be left in the link.
+    Stopped,
+}
+
+/// The giving end.
+#[derive(Debug)]
+pub struct Giver<T> {
+    tx: Sender<T>,
+    // A newest-wins giver takes back what nobody took. Its receiver keeps the channel connected,
+    // so the taker's life is watched through `alive` instead.
+    back: Option<Receiver<T>>,
+    alive: Weak<()>,
+}
+
+/// The taking end.
+#[derive(Debug)]
+pub struct Taker<T> {
+    rx: Receiver<T>,
+    _alive: Arc<()>,
+}
+
+/// A link in which a new value replaces one that was not taken: `put` never blocks.
+pub fn newest<T>() -> (Giver<T>, Taker<T>) {
+    link(true)
+}
+
+/// A link that loses nothing: `put` waits until the previous value was taken.
+pub fn every<T>() -> (Giver<T>, Taker<T>) {
+    link(false)
+}
+
+fn link<T>(evicts: bool) -> (Giver<T>, Taker<T>) {
+    let (tx, rx) = bounded(1);
+    let alive = Arc::new(());
+    let giver = Giver { tx, back: evicts.then(|| rx.clone()), alive: Arc::downgrade(&alive) };
+    (giver, Taker { rx, _alive: alive })
+}
+
+impl<T> Giver<T> {
+    /// True while the taker exists.
+    pub fn is_open(&self) -> bool {
+        self.alive.strong_count() > 0
+    }
+
+    /// Gives `value`. Waits, if this is an every-value link, until there is room, the taker is gone
+    /// or `stop` is asked for.
+    pub fn put(&mut self, value: T, stop: &Stop) -> Put<T> {
+        if !self.is_open() {
+            return Put::Closed(value);
+        }
+        match &self.back {
+            Some(back) => replace(&self.tx, back, value),
+            None => self.put_waiting(value, stop),
+        }
+    }
+
+    fn put_waiting(&self, value: T, stop: &Stop) -> Put<T> {
+        // Room is used even when a stop was asked for; only waiting is cut short.
+        let mut value = match self.tx.try_send(value) {
+            Ok(()) => return Put::Sent,
+            Err(TrySendError::Disconnected(value)) => return Put::Closed(value),
+            Err(TrySendError::Full(value)) => value,
+        };
+        loop {
+            select! {
+                send(self.tx, value) -> sent => return match sent {
+                    Ok(()) => Put::Sent,
+                    Err(e) => Put::Closed(e.into_inner()),
+                },
+                recv(stop.channel()) -> _ => return Put::Stopped(value),
+                default(SLICE) => {}
+            }
+            value = match self.tx.try_send(value) {
+                Ok(()) => return Put::Sent,
+                Err(TrySendError::Disconnected(value)) => return Put::Closed(value),
+                Err(TrySendError::Full(value)) => value,
+            };
+        }
+    }
+}
+
+fn replace<T>(tx: &Sender<T>, back: &Receiver<T>, mut value: T) -> Put<T> {
+    let mut evicted = None;
+    loop {
+        match tx.try_send(value) {
+            // Only this thread sends, so at most one older value can have been in the way.
+            Ok(()) => return evicted.map_or(Put::Sent, Put::Evicted),
+            Err(TrySendError::Full(again) | TrySendError::Disconnected(again)) => value = again,
+        }
+        if let Ok(old) = back.try_recv() {
+            evicted = Some(old);
+        }
+    }
+}
+
+impl<T> Taker<T> {
+    /// Waits for a value for at most `limit` of real time; a stop ends the wait at once and comes
+    /// before a value that is there.
+    pub fn take(&self, limit: Duration, stop: &Stop) -> Taken<T> {
+        if stop.asked() {
+            return Taken::Stopped;
+        }
+        match self.rx.try_recv() {
+            Ok(value) => return Taken::Value(value),
+            Err(TryRecvError::Disconnected) => return Taken::Closed,
+            Err(TryRecvError::Empty) => {}
+        }
+        select! {
+            recv(self.rx) -> value => value.map_or(Taken::Closed, Taken::Value),
+            recv(stop.channel()) -> _ => Taken::Stopped,
+            default(limit) => Taken::Idle,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stop;
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Instant;
+
+    const NOW: Duration = Duration::ZERO;
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn each_side_sees_the_other_leave() {
+        let (_stopper, stop) = stop::pair();
+        for link in [newest::<u32>, every::<u32>] {
+            let (mut giver, taker) = link();
+            assert_eq!(giver.put(1, &stop), Put::Sent);
+            drop(taker);
+            assert!(!giver.is_open());
+            assert_eq!(giver.put(2, &stop), Put::Closed(2));
+
+            let (mut giver, taker) = link();
+            assert_eq!(taker.take(NOW, &stop), Taken::Idle);
+            assert_eq!(giver.put(1, &stop), Put::Sent);
+            drop(giver);
+            assert_eq!(taker.take(NOW, &stop), Taken::Value(1), "what was given can still be taken");
+            assert_eq!(taker.take(LONG, &stop), Taken::Closed);
+        }
+    }
+
+    #[test]
+    fn stop_ends_every_wait_at_once() {
+        let began = Instant::now();
+        let (stopper, stop) = stop::pair();
+        let (mut giver, full) = every::<u32>();
+        assert_eq!(giver.put(1, &stop), Put::Sent);
+        let (_idle, empty) = newest::<u32>();
+        std::thread::scope(|s| {
+            let put = s.spawn(|| giver.put(2, &stop));
+            let take = s.spawn(|| empty.take(LONG, &stop));
+            std::thread::sleep(Duration::from_millis(20));
+            drop(stopper);
+            assert_eq!(put.join().unwrap(), Put::Stopped(2));
+            assert_eq!(take.join().unwrap(), Taken::Stopped);
+        });
+        assert_eq!(full.take(NOW, &stop), Taken::Stopped);
+        assert!(began.elapsed() < LONG / 2);
+    }
+
+    #[test]
+    fn a_blocked_giver_sees_the_taker_leave() {
+        let (_stopper, stop) = stop::pair();
+        let (mut giver, taker) = every::<u32>();
+        assert_eq!(giver.put(1, &stop), Put::Sent);
+        std::thread::scope(|s| {
+            let put = s.spawn(|| giver.put(2, &stop));
+            std::thread::sleep(Duration::from_millis(20));
+            drop(taker);
+            assert_eq!(put.join().unwrap(), Put::Closed(2));
+        });
+    }
+
+    #[test]
+    fn newest_under_stress_keeps_order_and_loses_nothing_uncounted() {
+        const N: u64 = 200_000;
+        let (_stopper, stop) = stop::pair();
+        let (mut giver, taker) = newest::<u64>();
+        let (evicted, taken) = std::thread::scope(|s| {
+            let gives = s.spawn(|| {
+                let mut evicted = Vec::new();
+                for i in 0..N {
+                    match giver.put(i, &stop) {
+                        Put::Sent => {}
+                        Put::Evicted(old) => evicted.push(old),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                drop(giver);
+                evicted
+            });
+            let takes = s.spawn(|| {
+                let mut taken = Vec::new();
+                loop {
+                    match taker.take(LONG, &stop) {
+                        Taken::Value(v) => taken.push(v),
+                        Taken::Closed => return taken,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            });
+            (gives.join().unwrap(), takes.join().unwrap())
+        });
+        assert!(taken.is_sorted_by(|a, b| a < b), "never out of order");
+        assert_eq!(taken.last(), Some(&(N - 1)), "the newest always arrives");
+        let mut all = [evicted, taken].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..N), "each value was taken or handed back, once");
+    }
+
+    #[test]
+    fn every_under_stress_delivers_each_value_in_order() {
+        const N: u64 = 20_000;
+        let (_stopper, stop) = stop::pair();
+        let (mut giver, taker) = every::<u64>();
+        std::thread::scope(|s| {
+            s.spawn(move || {
+                let (_keep, stop) = stop::pair();
+                for i in 0..N {
+                    assert_eq!(giver.put(i, &stop), Put::Sent);
+                }
+            });
+            for i in 0..N {
+                assert_eq!(taker.take(LONG, &stop), Taken::Value(i));
+            }
+            assert_eq!(taker.take(LONG, &stop), Taken::Closed);
+        });
+    }
+
+    proptest! {
+        /// Any interleaving of puts and takes behaves as one slot that is overwritten.
+        #[test]
+        fn newest_is_one_slot(puts in prop::collection::vec(any::<bool>(), 0..64)) {
+            let (_stopper, stop) = stop::pair();
+            let (mut giver, taker) = newest::<usize>();
+            let mut slot = None;
+            for (i, put) in puts.into_iter().enumerate() {
+                if put {
+                    let said = giver.put(i, &stop);
+                    prop_assert_eq!(said, slot.replace(i).map_or(Put::Sent, Put::Evicted));
+                } else {
+                    let got = taker.take(NOW, &stop);
+                    prop_assert_eq!(got, slot.take().map_or(Taken::Idle, Taken::Value));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The inference thread: one result for each frame it gets to.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::capture::Shot;
+use super::handoff::{Giver, Put, Taken, Taker};
+use super::stats::DropReason;
+use super::status::{Board, Stage};
+use super::stop::Stop;
+use super::{Infer, Policy};
+use crate::error::{Act, Result};
+use crate::frame::Frame;
+use crate::frame::pool::{Loan, Shelf};
+use crate::result::{FrameResult, Latency, State};
+
+/// Longest wait for a frame without a look around.
+const SLICE: Duration = Duration::from_millis(500);
+/// Results there can be at once: here, in the link, evicted from it, at the output.
+const RESULTS: usize = 4;
+
+/// A frame with its result, on its way to the output.
+pub(super) struct Done {
+    pub shot: Shot,
+    pub result: Loan<FrameResult>,
+}
+
+pub(super) struct Inference {
+    engine: Box<dyn Infer>,
+    policy: Policy,
+    board: Arc<Board>,
+    from: Taker<Shot>,
+    to: Giver<Done>,
+    results: Shelf<FrameResult>,
+    stop: Stop,
+    complained: bool,
+}
+
+impl Inference {
+    pub fn new(
+        engine: Box<dyn Infer>,
+        faces: usize,
+        board: &Arc<Board>,
+        from: Taker<Shot>,
+        to: Giver<Done>,
+        stop: &Stop,
+    ) -> Self {
+        let nameless: Arc<str> = Arc::from("");
+        Self {
+            engine,
+            policy: board.policy,
+            board: Arc::clone(board),
+            from,
+            to,
+            results: Shelf::new(RESULTS, || FrameResult::new(Arc::clone(&nameless), faces)),
+            stop: stop.clone(),
+            complained: false,
+        }
+    }
+
+    /// Infers until no more frames come, nobody takes results any more or a stop is asked for.
+    pub fn run(mut self) -> Result<()> {
+        loop {
+            match self.from.take(SLICE, &self.stop) {
+                Taken::Value(shot) => {
+                    if !self.one(shot)? {
+                        return Ok(());
+                    }
+                }
+                Taken::Idle if self.to.is_open() => {}
+                Taken::Idle | Taken::Closed | Taken::Stopped => return Ok(()),
+            }
+        }
+    }
+
+    /// False where nobody takes results any more.
+    fn one(&mut self, shot: Shot) -> Result<bool> {
+        let Some(mut result) = self.results.take() else {
+            shot.ticket.dropped(DropReason::NoBuffer);
+            return Ok(true);
+        };
+        describe(&shot, &mut result);
+        let began = self.board.clock.now();
+        if let Err(error) = self.engine.infer(&shot.frame, &mut result) {
+            if error.act() != Act::Retry {
+                return Err(error);
+            }
+            result.faces.clear();
+            self.board.infer_errors.fetch_add(1, Relaxed);
+            if !std::mem::replace(&mut self.complained, true) {
+                log::warn!("{error}; counted from now on");
+            }
+        }
+        let infer = self.board.clock.now().micros_since(began);
+        self.board.time(Stage::Infer, infer);
+        if self.policy != Policy::Every {
+            let queue = began.micros_since(shot.frame.meta.captured);
+            self.board.time(Stage::Queue, queue);
+            result.latency = Latency { queue, infer, total: 0 };
+        }
+        Ok(self.hand_on(Done { shot, result }))
+    }
+
+    fn hand_on(&mut self, done: Done) -> bool {
+        match self.to.put(done, &self.stop) {
+            Put::Sent => true,
+            Put::Evicted(old) => {
+                old.shot.ticket.dropped(DropReason::SinkBehind);
+                true
+            }
+            // Their tickets say that they were lost to the stop.
+            Put::Closed(_) | Put::Stopped(_) => false,
+        }
+    }
+}
+
+/// Fills in what is known before inference.
+fn describe(shot: &Shot, result: &mut FrameResult) {
+    let Frame { format, meta, .. } = &*shot.frame;
+    let shutter = meta.ffc.hides_scene() || meta.ffc.spoils_temperature();
+    result.source = Arc::clone(&shot.source);
+    result.seq = meta.seq;
+    result.captured = meta.captured;
+    result.captured_utc_ns = meta.captured_utc_ns;
+    (result.width, result.height) = (format.width, format.height);
+    result.radiometric = format.signal.is_radiometric();
+    result.state = if shutter { State::Ffc } else { State::Live };
+    result.faces.clear();
+    result.latency = Latency::default();
+    result.dropped = shot.dropped;
+}

@@ -1,0 +1,271 @@
+//! The files of a recording: their names, when one is closed and the next begun, and how much of
+//! the disk they leave to others.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::Camera;
+use super::write::{MAX_BYTES, Writer};
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::units::Nanos;
+
+/// What [`Settings::name`] must hold; becomes the UTC time of the first frame's writing.
+const STAMP: &str = "{utc}";
+
+/// How a recording is kept on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Folder of the recordings; made where it does not exist.
+    pub dir: PathBuf,
+    /// File name without `.tiff`; `{utc}` becomes the start time, as in `20260101T120000Z`.
+    pub name: String,
+    /// True writes each frame's result into its page.
+    pub results: bool,
+    /// A new file is begun before one grows beyond this, MB (10^6 bytes), 1 to 4000.
+    pub max_file_mb: u32,
+    /// A new file is begun after this much captured time, s; 0 for never.
+    pub max_file_s: u32,
+    /// The recording stops before less than this is free on the disk, MB; 0 for no limit.
+    pub min_free_mb: u32,
+    /// Written frames are forced to the disk this often, ms, 100 to 600000: what a power cut can cost.
+    pub sync_ms: u32,
+    /// Frames kept in memory while the disk is busy, 1 to 256; beyond that new ones are lost and counted.
+    pub queue: usize,
+    /// Deflate effort: 0 stores, 1 is fast, 9 is small.
+    pub level: u8,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("recordings"),
+            name: format!("heatmark-{STAMP}"),
+            results: false,
+            max_file_mb: 1000,
+            max_file_s: 3600,
+            min_free_mb: 512,
+            sync_ms: 2000,
+            queue: 16,
+            level: 1,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses what lies outside the documented ranges.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |key: &str, what: String| Err(Error::fix(format_args!("record.{key}"), what));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.{}+@".contains(c);
+        if !self.name.contains(STAMP) || self.name.starts_with('.') || !self.name.chars().all(plain) {
+            return wrong("name", format!("{:?} must hold {STAMP} and otherwise letters, digits, - _ . + @", self.name));
+        }
+        if self.name.len() > 200 {
+            return wrong("name", format!("{} characters; at most 200", self.name.len()));
+        }
+        if !(1..=4000).contains(&self.max_file_mb) {
+            return wrong("max_file_mb", format!("{}; wanted 1 to 4000", self.max_file_mb));
+        }
+        if !(100..=600_000).contains(&self.sync_ms) {
+            return wrong("sync_ms", format!("{}; wanted 100 to 600000", self.sync_ms));
+        }
+        if !(1..=256).contains(&self.queue) {
+            return wrong("queue", format!("{}; wanted 1 to 256", self.queue));
+        }
+        if self.level > 9 {
+            return wrong("level", format!("{}; wanted 0 to 9", self.level));
+        }
+        Ok(())
+    }
+
+    fn max_bytes(&self) -> u64 {
+        (u64::from(self.max_file_mb) * 1_000_000).min(MAX_BYTES)
+    }
+}
+
+struct Current {
+    writer: Writer<File>,
+    first: Nanos,
+    size: (u32, u32),
+    checked: Instant,
+}
+
+/// A recording over as many files as it needs.
+pub struct Files {
+    settings: Settings,
+    camera: Camera,
+    current: Option<Current>,
+    path: PathBuf,
+    started: u64,
+    closed_bytes: u64,
+}
+
+impl Files {
+    /// Makes the folder and checks the free space; the first file comes with the first frame.
+    pub fn new(settings: Settings, camera: Camera) -> Result<Self> {
+        settings.validate()?;
+        fs::create_dir_all(&settings.dir)
+            .map_err(|e| Error::fix(settings.dir.display(), "the folder cannot be made").because(e))?;
+        let files =
+            Self { settings, camera, current: None, path: PathBuf::new(), started: 0, closed_bytes: 0 };
+        files.check_space()?;
+        Ok(files)
+    }
+
+    /// Appends a frame, beginning a new file where it is time. After an error the recording is over
+    /// and every frame written before stays readable.
+    pub fn put(&mut self, frame: &Frame, result: Option<&str>, lost: u64) -> Result<()> {
+        if self.current.as_ref().is_some_and(|current| self.is_over(current, frame)) {
+            self.finish()?;
+        }
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.begin(frame)?,
+        };
+        current.writer.put(frame, result, lost)?;
+        if current.checked.elapsed() >= Duration::from_millis(u64::from(self.settings.sync_ms)) {
+            current.writer.sync()?;
+            current.checked = Instant::now();
+            self.check_space()?;
+        }
+        self.current = Some(current);
+        Ok(())
+    }
+
+    fn is_over(&self, current: &Current, frame: &Frame) -> bool {
+        // Stacks of one size open everywhere.
+        if current.size != (frame.format.width, frame.format.height) {
+            return true;
+        }
+        let most = Duration::from_secs(u64::from(self.settings.max_file_s));
+        if !most.is_zero() && frame.meta.captured.since(current.first) >= most {
+            return true;
+        }
+        // A page is at most a little larger than its pixels; results come on top.
+        let page = frame.pixels.len() as u64 * 2 + frame.pixels.len() as u64 / 50 + (64 << 10);
+        current.writer.bytes() + page > self.settings.max_bytes() && current.writer.pages() > 0
+    }
+
+    fn begin(&mut self, frame: &Frame) -> Result<Current> {
+        self.check_space()?;
+        let (file, path) = self.create()?;
+        log::info!("recording to {}", path.display());
+        let name = path.display().to_string();
+        let writer = Writer::new(&name, file, self.camera.clone(), self.settings.level)?;
+        // The name is safe only when the folder is.
+        if let Err(e) = File::open(&self.settings.dir).and_then(|dir| dir.sync_all()) {
+            log::debug!("{}: not synced: {e}", self.settings.dir.display());
+        }
+        self.path = path;
+        self.started += 1;
+        let size = (frame.format.width, frame.format.height);
+        Ok(Current { writer, first: frame.meta.captured, size, checked: Instant::now() })
+    }
+
+    /// Creates a file that did not exist; a second one in the same second is numbered.
+    fn create(&self) -> Result<(File, PathBuf)> {
+        let stem = self.settings.name.replace(STAMP, &stamp(OffsetDateTime::now_utc()));
+        for n in 1..10_000 {
+            let name = if n == 1 { format!("{stem}.tiff") } else { format!("{stem}-{n}.tiff") };
+            let path = self.settings.dir.join(name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok((file, path)),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::fix(path.display(), "the recording cannot be created").because(e)),
+            }
+        }
+        Err(Error::fix(self.settings.dir.display(), format_args!("{stem}.tiff and its numbers are all taken")))
+    }
+
+    fn check_space(&self) -> Result<()> {
+        let wanted = u64::from(self.settings.min_free_mb) * 1_000_000;
+        if wanted == 0 {
+            return Ok(());
+        }
+        let dir = &self.settings.dir;
+        let free = free_bytes(dir).map_err(|e| Error::fix(dir.display(), "free space is unknown").because(e))?;
+        if free >= wanted {
+            return Ok(());
+        }
+        Err(Error::fix(
+            dir.display(),
+            format_args!(
+                "{} MB free, and record.min_free_mb keeps {} MB; no more is recorded, what was written stays",
+                free / 1_000_000,
+                self.settings.min_free_mb
+            ),
+        ))
+    }
+
+    /// Closes the current file, everything on disk.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some(current) = self.current.take() else { return Ok(()) };
+        self.closed_bytes += current.writer.bytes();
+        current.writer.finish().map(drop)
+    }
+
+    /// The file written last.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Files begun.
+    pub fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// Bytes written to all files.
+    pub fn bytes(&self) -> u64 {
+        self.closed_bytes + self.current.as_ref().map_or(0, |c| c.writer.bytes())
+    }
+}
+
+/// Bytes an ordinary user may still write to the file system of `path`.
+fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn stamp(at: OffsetDateTime) -> String {
+    at.format(format_description!("[year][month][day]T[hour][minute][second]Z")).unwrap_or_else(|_| "unknown".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_outside_their_ranges_name_the_key() {
+        Settings::default().validate().unwrap();
+        type Change = fn(&mut Settings);
+        let wrong: [(&str, Change); 8] = [
+            ("name", |s| s.name = "fixed".into()),
+            ("name", |s| s.name = "../{utc}".into()),
+            ("name", |s| s.name = format!("{}{{utc}}", "x".repeat(200))),
+            ("max_file_mb", |s| s.max_file_mb = 0),
+            ("max_file_mb", |s| s.max_file_mb = 4001),
+            ("sync_ms", |s| s.sync_ms = 99),
+            ("queue", |s| s.queue = 0),
+            ("level", |s| s.level = 10),
+        ];
+        for (key, change) in wrong {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            let e = settings.validate().unwrap_err();
+            assert_eq!(e.subject(), format!("record.{key}"), "{e}");
+        }
+    }
+
+    #[test]
+    fn names_carry_utc() {
+        let at = OffsetDateTime::from_unix_timestamp(1_767_268_800).unwrap();
+        assert_eq!(stamp(at), "20260101T120000Z");
+    }
+}

@@ -1,0 +1,288 @@
+//! Reads multi-page TIFF: our own recordings with their facts, and plain grey or colour pages.
+
+use std::io::{BufRead, Read, Seek};
+
+use flate2::Crc;
+use tiff::ColorType;
+use tiff::decoder::{Decoder, Limits};
+use tiff::tags::Tag;
+
+use super::page::Page;
+use super::{Camera, Clip, MAX_SIZE, Unit, check_size};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
+use crate::units::Nanos;
+
+/// Largest ImageDescription or table read, bytes.
+const MAX_VALUE: usize = 1 << 20;
+/// Largest decoded page, bytes: RGBA with 16 bits at the largest size, rounded up.
+const MAX_PAGE: usize = 16 << 20;
+
+/// A page's way of holding pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// 16-bit grey.
+    Grey16,
+    /// 8-bit grey.
+    Grey8,
+    /// 8-bit indices into a table of colours.
+    Palette,
+    /// 8-bit colour with this many samples per pixel.
+    Colour(usize),
+}
+
+/// The pages of a TIFF, first to last.
+pub struct Pages<R: Read + Seek> {
+    decoder: Decoder<R>,
+    unit: Option<Unit>,
+    /// Facts of the current page where it is ours.
+    page: Option<Page>,
+    layout: Layout,
+    format: FrameFormat,
+    /// Seconds between frames of a foreign TIFF, as nanoseconds.
+    period_ns: u64,
+    camera: Camera,
+    fresh: bool,
+    index: u64,
+    frames: u64,
+    skipped: u64,
+    bytes: Vec<u8>,
+    grey: Vec<u8>,
+    cut: Option<String>,
+}
+
+impl<R: BufRead + Seek + Send> Pages<R> {
+    /// Reads the first page's facts. `unit` is what 16-bit counts mean where the file does not
+    /// say; `rate_hz` paces a TIFF that holds no times.
+    pub fn open(name: &str, inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
+        let limits = limits();
+        let decoder = Decoder::new(inner)
+            .map_err(|e| Error::fix(name, "has no complete TIFF page").because(e))?
+            .with_limits(limits);
+        let mut pages = Self {
+            decoder,
+            unit,
+            page: None,
+            layout: Layout::Grey16,
+            format: FrameFormat { width: 0, height: 0, signal: Signal::Counts, rate_hz },
+            period_ns: if rate_hz > 0.0 { (1e9 / f64::from(rate_hz)) as u64 } else { 0 },
+            camera: Camera::default(),
+            fresh: true,
+            index: 0,
+            frames: 0,
+            skipped: 0,
+            bytes: Vec::new(),
+            grey: Vec::new(),
+            cut: None,
+        };
+        pages.describe().map_err(|what| Error::fix(name, what))?;
+        if pages.page.is_none() {
+            check_size(name, pages.format.width, pages.format.height)?;
+            if pages.layout != Layout::Grey16 && !matches!(unit, None | Some(Unit::Counts)) {
+                return Err(not_sixteen(name));
+            }
+        }
+        Ok(pages)
+    }
+
+    /// How the current page holds its pixels.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The facts of the page read last; `None` where the file is not our own.
+    pub fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// The whole description of the page read last, results included.
+    pub fn description(&mut self) -> Option<String> {
+        self.decoder.find_tag(Tag::ImageDescription).ok()??.into_string().ok()
+    }
+
+    /// Learns the current page's format.
+    fn describe(&mut self) -> Result<(), String> {
+        let (width, height) = self.decoder.dimensions().map_err(|e| e.to_string())?;
+        let colour = self.decoder.colortype().map_err(|e| e.to_string())?;
+        self.layout = layout(colour).ok_or_else(|| {
+            format!("holds {colour:?} pixels; supported are 16-bit and 8-bit grey, 8-bit palette and 8-bit colour")
+        })?;
+        self.page = self.description().and_then(|text| Page::parse(&text)).transpose()?;
+        let (signal, rate_hz) = match &self.page {
+            Some(page) if self.layout == Layout::Grey16 => (page.signal, page.rate_hz),
+            Some(_) => return Err("claims to be a recording, but its pixels are not 16-bit grey".into()),
+            None if self.layout == Layout::Grey16 => {
+                (self.unit.unwrap_or(Unit::Counts).signal(), self.format.rate_hz)
+            }
+            None => (Signal::Grey8, self.format.rate_hz),
+        };
+        self.format = FrameFormat { width, height, signal, rate_hz };
+        if self.format.pixels() > MAX_SIZE.0 as usize * MAX_SIZE.1 as usize {
+            return Err(format!("holds pages of {width}x{height} pixels; at most {MAX_SIZE:?} are supported"));
+        }
+        if let Some(page) = &self.page
+            && page.camera != self.camera
+        {
+            self.camera = page.camera.clone();
+        }
+        Ok(())
+    }
+
+    /// Moves to the next page. `Ok(false)` at the end; an error where the chain is broken.
+    fn advance(&mut self) -> Result<bool, String> {
+        if self.fresh {
+            self.fresh = false;
+            return Ok(true);
+        }
+        if !self.decoder.more_images() {
+            return Ok(false);
+        }
+        self.index += 1;
+        self.decoder.next_image().map_err(|e| e.to_string())?;
+        self.describe()?;
+        Ok(true)
+    }
+
+    fn decode(&mut self, into: &mut Frame) -> Result<(), String> {
+        let wanted = self.decoder.image_buffer_layout().map_err(|e| e.to_string())?.len;
+        let samples = match self.layout {
+            Layout::Grey16 => 2,
+            Layout::Grey8 | Layout::Palette => 1,
+            Layout::Colour(samples) => samples,
+        };
+        if wanted != self.format.pixels() * samples || wanted > MAX_PAGE {
+            return Err(format!("a page of {wanted} bytes"));
+        }
+        self.bytes.resize(wanted, 0);
+        self.decoder.read_image_bytes(&mut self.bytes).map_err(|e| e.to_string())?;
+        into.reshape(self.format);
+        match self.layout {
+            Layout::Grey16 => {
+                for (pixel, pair) in into.pixels.iter_mut().zip(self.bytes.chunks_exact(2)) {
+                    *pixel = u16::from_ne_bytes([pair[0], pair[1]]);
+                }
+            }
+            Layout::Grey8 => copy_grey(&self.bytes, &mut into.pixels),
+            Layout::Palette => {
+                let table = self.decoder.get_tag_u16_vec(Tag::ColorMap).map_err(|e| e.to_string())?;
+                palette_luma(&table, &mut self.grey)?;
+                for (pixel, &index) in into.pixels.iter_mut().zip(&self.bytes) {
+                    *pixel = u16::from(self.grey[usize::from(index)]);
+                }
+            }
+            Layout::Colour(samples) => {
+                for (pixel, rgb) in into.pixels.iter_mut().zip(self.bytes.chunks_exact(samples)) {
+                    *pixel = u16::from(luma(rgb[0], rgb[1], rgb[2]));
+                }
+            }
+        }
+        self.stamp(into)
+    }
+
+    fn stamp(&self, into: &mut Frame) -> Result<(), String> {
+        let Some(page) = &self.page else {
+            let at = Nanos(self.index.saturating_mul(self.period_ns));
+            into.meta = FrameMeta { seq: self.index, captured: at, received: at, ..FrameMeta::default() };
+            return Ok(());
+        };
+        into.meta = page.meta();
+        let mut crc = Crc::new();
+        for chunk in into.pixels.chunks(256) {
+            let mut bytes = [0; 512];
+            for (pair, count) in bytes.chunks_exact_mut(2).zip(chunk) {
+                pair.copy_from_slice(&count.to_le_bytes());
+            }
+            crc.update(&bytes[..chunk.len() * 2]);
+        }
+        match page.crc32 {
+            Some(wanted) if wanted != crc.sum() => Err("its pixels do not match their checksum".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<R: BufRead + Seek + Send> Clip for Pages<R> {
+    fn format(&self) -> FrameFormat {
+        self.format
+    }
+
+    fn camera(&self) -> &Camera {
+        &self.camera
+    }
+
+    fn read(&mut self, into: &mut Frame) -> bool {
+        while self.cut.is_none() {
+            let done = match self.advance() {
+                Ok(false) => return false,
+                Ok(true) => self.decode(into),
+                Err(e) => Err(e),
+            };
+            match done {
+                Ok(()) => {
+                    self.frames += 1;
+                    return true;
+                }
+                // The next page may be whole: its link was read before this page's damage was met.
+                Err(_) if self.decoder.more_images() => self.skipped += 1,
+                Err(e) => self.cut = Some(format!("cut short after {} frames: {e}", self.frames)),
+            }
+        }
+        false
+    }
+
+    fn cut(&self) -> Option<&str> {
+        self.cut.as_deref()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped
+    }
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = MAX_PAGE;
+    limits.intermediate_buffer_size = MAX_PAGE;
+    limits.ifd_value_size = MAX_VALUE;
+    limits
+}
+
+fn layout(colour: ColorType) -> Option<Layout> {
+    match colour {
+        ColorType::Gray(16) => Some(Layout::Grey16),
+        ColorType::Gray(8) => Some(Layout::Grey8),
+        ColorType::Palette(8) => Some(Layout::Palette),
+        ColorType::RGB(8) => Some(Layout::Colour(3)),
+        ColorType::RGBA(8) => Some(Layout::Colour(4)),
+        _ => None,
+    }
+}
+
+/// Brightness of a colour: ITU-R BT.601 luma.
+pub fn luma(r: u8, g: u8, b: u8) -> u8 {
+    ((u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114 + 500) / 1000) as u8
+}
+
+/// Widens 8-bit grey.
+pub fn copy_grey(bytes: &[u8], pixels: &mut [u16]) {
+    for (pixel, &grey) in pixels.iter_mut().zip(bytes) {
+        *pixel = u16::from(grey);
+    }
+}
+
+/// A TIFF colour table (16-bit reds, then greens, then blues) as 256 greys.
+fn palette_luma(table: &[u16], grey: &mut Vec<u8>) -> Result<(), String> {
+    let size = table.len() / 3;
+    if size != 256 || table.len() != 768 {
+        return Err(format!("a colour table of {} entries; 768 wanted", table.len()));
+    }
+    let high = |i: usize| (table[i] >> 8) as u8;
+    grey.clear();
+    grey.extend((0..size).map(|i| luma(high(i), high(i + size), high(i + 2 * size))));
+    Ok(())
+}
+
+/// A unit was stated for a picture that cannot hold it.
+pub fn not_sixteen(name: &str) -> Error {
+    Error::fix(name, "holds 8-bit pixels, which carry no temperature; leave `signal` out for such pictures")
+}

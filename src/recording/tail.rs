@@ -1,0 +1,154 @@
+//! Makes a growing file valid at every moment.
+
+use std::fs::File;
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where a recording is written: a file, or memory in tests.
+pub trait Medium: Write + Seek + Send {
+    /// Everything written reaches the disk before this returns.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts off everything from `len` on.
+    fn cut(&mut self, len: u64) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+}
+
+impl Medium for Cursor<Vec<u8>> {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.get_mut().truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(())
+    }
+}
+
+/// Holds back what is written beyond the committed end, and changes to bytes before it, until
+/// [`Shared::commit`] puts the new bytes down first and the changes after them.
+///
+/// A TIFF page is found through a four-byte link in the page before it. Written in this order, a
+/// link never leads to a page that is not whole, wherever the process dies.
+pub(super) struct Tail<M> {
+    medium: M,
+    /// Committed length.
+    base: u64,
+    tail: Vec<u8>,
+    patches: Vec<(u64, Vec<u8>)>,
+    at: u64,
+}
+
+impl<M: Medium> Tail<M> {
+    fn end(&self) -> u64 {
+        self.base + self.tail.len() as u64
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.at < self.base {
+            if self.at + bytes.len() as u64 > self.base {
+                return Err(io::Error::other("a change across the committed end"));
+            }
+            self.patches.push((self.at, bytes.to_vec()));
+        } else {
+            let start = usize::try_from(self.at - self.base).map_err(io::Error::other)?;
+            let stop = start + bytes.len();
+            if self.tail.len() < stop {
+                self.tail.resize(stop, 0);
+            }
+            self.tail[start..stop].copy_from_slice(bytes);
+        }
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        let appended = self.medium.seek(SeekFrom::Start(self.base)).and_then(|_| self.medium.write_all(&self.tail));
+        if let Err(e) = appended {
+            // The unlinked rest does no harm to a reader; giving it back helps a full disk.
+            let _ = self.medium.cut(self.base);
+            return Err(e);
+        }
+        self.base = self.end();
+        self.tail.clear();
+        for (at, bytes) in self.patches.drain(..) {
+            self.medium.seek(SeekFrom::Start(at))?;
+            self.medium.write_all(&bytes)?;
+        }
+        self.medium.flush()
+    }
+}
+
+/// The handle given to the encoder and kept by the writer.
+pub(super) struct Shared<M>(Arc<Mutex<Tail<M>>>);
+
+impl<M> Clone for Shared<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M: Medium> Shared<M> {
+    /// Writes to `medium`, which is empty.
+    pub(super) fn new(medium: M) -> Self {
+        Self(Arc::new(Mutex::new(Tail { medium, base: 0, tail: Vec::new(), patches: Vec::new(), at: 0 })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tail<M>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts everything held back into the medium; what was committed before stays whole if it fails.
+    pub(super) fn commit(&self) -> io::Result<()> {
+        self.lock().commit()
+    }
+
+    /// Length with everything written so far.
+    pub(super) fn len(&self) -> u64 {
+        self.lock().end()
+    }
+
+    /// See [`Medium::sync`].
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.lock().medium.sync()
+    }
+
+    /// The medium, once every other handle is gone.
+    pub(super) fn into_medium(self) -> Option<M> {
+        let tail = Arc::into_inner(self.0)?;
+        Some(tail.into_inner().unwrap_or_else(PoisonError::into_inner).medium)
+    }
+}
+
+impl<M: Medium> Write for Shared<M> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<M: Medium> Seek for Shared<M> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let mut tail = self.lock();
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => tail.end().checked_add_signed(by),
+            SeekFrom::Current(by) => tail.at.checked_add_signed(by),
+        };
+        tail.at = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(tail.at)
+    }
+}
+

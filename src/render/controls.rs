@@ -1,0 +1,302 @@
+//! What a viewer may change while the picture runs, and the handle it is changed through.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::paint::{Filter, MAX_SCALE};
+use super::palette::{self, PALETTES};
+use super::range::{Mode, check_ends};
+use crate::error::{Error, Result};
+use crate::frame::Signal;
+
+/// A set of things to draw over the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers(u16);
+
+impl Layers {
+    /// Lines of jaw, brows, eyes, nose and lips.
+    pub const CONTOURS: Layers = Layers(1);
+    /// The 70 points, coloured by confidence.
+    pub const POINTS: Layers = Layers(2);
+    /// Box, track number and presence.
+    pub const BOX: Layers = Layers(4);
+    /// Arrow where the face looks.
+    pub const POSE: Layers = Layers(8);
+    /// Discs whose temperature is measured.
+    pub const REGIONS: Layers = Layers(16);
+    /// Temperatures of the regions.
+    pub const TEMPERATURES: Layers = Layers(32);
+    /// Hottest and coldest spot.
+    pub const SPOTS: Layers = Layers(64);
+    /// Scale bar.
+    pub const SCALE_BAR: Layers = Layers(128);
+    /// FFC, STALE and NO SIGNAL.
+    pub const BANNERS: Layers = Layers(256);
+    /// Everything.
+    pub const ALL: Layers = Layers(511);
+    /// The bare picture.
+    pub const NONE: Layers = Layers(0);
+
+    /// Names in settings and on the page.
+    pub const NAMES: [(&'static str, Layers); 9] = [
+        ("contours", Self::CONTOURS),
+        ("points", Self::POINTS),
+        ("box", Self::BOX),
+        ("pose", Self::POSE),
+        ("regions", Self::REGIONS),
+        ("temperatures", Self::TEMPERATURES),
+        ("spots", Self::SPOTS),
+        ("scale_bar", Self::SCALE_BAR),
+        ("banners", Self::BANNERS),
+    ];
+
+    /// True where every layer of `other` is on.
+    pub fn has(self, other: Layers) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// With the layers of `other` on.
+    #[must_use]
+    pub fn with(self, other: Layers) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// With the layers of `other` off.
+    #[must_use]
+    pub fn without(self, other: Layers) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The set with these names.
+    ///
+    /// # Errors
+    /// [`Error::fix`] with the nearest name where one is unknown.
+    pub fn named<S: AsRef<str>>(names: &[S]) -> Result<Self> {
+        names.iter().try_fold(Self::NONE, |set, name| {
+            let name = name.as_ref();
+            let row = Self::NAMES.iter().find(|row| row.0 == name);
+            row.map(|row| set.with(row.1)).ok_or_else(|| super::unknown("layer", name, Self::NAMES.iter().map(|r| r.0)))
+        })
+    }
+
+    /// Names of the layers that are on.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().filter(move |row| self.has(row.1)).map(|row| row.0)
+    }
+}
+
+/// What a viewer may change.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Controls {
+    /// Index in [`PALETTES`].
+    pub palette: u8,
+    /// How the range is chosen. Fixed falls back to auto on frames that are not radiometric.
+    pub mode: Mode,
+    /// Cold end of a fixed range, degC.
+    pub min_c: f32,
+    /// Hot end of a fixed range, degC.
+    pub max_c: f32,
+    /// Magnification, 1 to 8.
+    pub scale: u8,
+    /// How pixels are magnified.
+    pub filter: Filter,
+    /// What is drawn over the picture.
+    pub layers: Layers,
+}
+
+/// [`Controls`] in words: what is set is wanted, what is not stays as it is. The page sends and
+/// reads this as JSON.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wish {
+    /// Name of a palette.
+    pub palette: Option<String>,
+    /// `auto` or `fixed`.
+    pub mode: Option<Mode>,
+    /// Cold end of a fixed range, degC.
+    pub min_c: Option<f32>,
+    /// Hot end of a fixed range, degC.
+    pub max_c: Option<f32>,
+    /// Magnification, 1 to 8.
+    pub scale: Option<u8>,
+    /// `nearest` or `bilinear`.
+    pub filter: Option<Filter>,
+    /// Names of all layers that shall be drawn.
+    pub layers: Option<Vec<String>>,
+}
+
+impl Controls {
+    /// With a wish granted, for a source of this signal.
+    ///
+    /// # Errors
+    /// [`Error::fix`]: an unknown name, a value out of its range, or a fixed range in degC for a
+    /// source that does not measure temperature.
+    pub fn granting(mut self, wish: &Wish, signal: Signal) -> Result<Self> {
+        if let Some(name) = &wish.palette {
+            self.palette = palette::find(name)? as u8;
+        }
+        self.mode = wish.mode.unwrap_or(self.mode);
+        self.min_c = wish.min_c.unwrap_or(self.min_c);
+        self.max_c = wish.max_c.unwrap_or(self.max_c);
+        self.scale = wish.scale.unwrap_or(self.scale);
+        self.filter = wish.filter.unwrap_or(self.filter);
+        if let Some(names) = &wish.layers {
+            self.layers = Layers::named(names)?;
+        }
+        check_ends(self.min_c, self.max_c)?;
+        if !(1..=MAX_SCALE).contains(&u32::from(self.scale)) {
+            return Err(Error::fix("render.scale", format!("is {}, wanted 1 to {MAX_SCALE}", self.scale)));
+        }
+        // Only the act of asking is refused: a fixed range kept from before merely rests.
+        if wish.mode == Some(Mode::Fixed) {
+            self.check_signal(signal)?;
+        }
+        Ok(self)
+    }
+
+    /// # Errors
+    /// [`Error::fix`] where the range is fixed in degC and the source does not measure temperature.
+    pub fn check_signal(&self, signal: Signal) -> Result<()> {
+        if self.mode == Mode::Auto || signal.is_radiometric() {
+            return Ok(());
+        }
+        Err(Error::fix(
+            "render.range.mode",
+            "is fixed in degC, but the source does not measure temperature; wanted auto",
+        ))
+    }
+
+    /// These controls in words.
+    pub fn describe(&self) -> Wish {
+        Wish {
+            palette: PALETTES.get(usize::from(self.palette)).map(|p| p.name.to_owned()),
+            mode: Some(self.mode),
+            min_c: Some(self.min_c),
+            max_c: Some(self.max_c),
+            scale: Some(self.scale),
+            filter: Some(self.filter),
+            layers: Some(self.layers.names().map(str::to_owned).collect()),
+        }
+    }
+
+    fn pack(&self) -> [u64; 2] {
+        let ends = u64::from(self.min_c.to_bits()) << 32 | u64::from(self.max_c.to_bits());
+        let rest = [
+            self.palette,
+            u8::from(self.mode == Mode::Fixed),
+            self.scale,
+            u8::from(self.filter == Filter::Bilinear),
+            self.layers.0.to_le_bytes()[0],
+            self.layers.0.to_le_bytes()[1],
+            0,
+            0,
+        ];
+        [ends, u64::from_le_bytes(rest)]
+    }
+
+    fn unpack([ends, rest]: [u64; 2]) -> Self {
+        let [palette, fixed, scale, bilinear, low, high, ..] = rest.to_le_bytes();
+        Self {
+            palette,
+            mode: if fixed == 1 { Mode::Fixed } else { Mode::Auto },
+            min_c: f32::from_bits((ends >> 32) as u32),
+            max_c: f32::from_bits(ends as u32),
+            scale,
+            filter: if bilinear == 1 { Filter::Bilinear } else { Filter::Nearest },
+            layers: Layers(u16::from_le_bytes([low, high])),
+        }
+    }
+}
+
+/// Controls shared between viewers and the renderer. Reading never waits; writers take turns.
+#[derive(Debug, Clone)]
+pub struct SharedControls(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Ends of the range; then everything else. Each is whole by itself.
+    words: [AtomicU64; 2],
+    writer: Mutex<()>,
+}
+
+impl SharedControls {
+    /// Starts with these.
+    pub fn new(controls: Controls) -> Self {
+        Self(Arc::new(Inner { words: controls.pack().map(AtomicU64::new), writer: Mutex::new(()) }))
+    }
+
+    /// The controls now.
+    pub fn get(&self) -> Controls {
+        Controls::unpack([&self.0.words[0], &self.0.words[1]].map(|w| w.load(Ordering::Acquire)))
+    }
+
+    /// Grants a wish for a source of this signal and returns what holds now.
+    ///
+    /// # Errors
+    /// Those of [`Controls::granting`]; nothing has changed then.
+    pub fn wish(&self, wish: &Wish, signal: Signal) -> Result<Controls> {
+        let _turn = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.get().granting(wish, signal)?;
+        for (word, value) in self.0.words.iter().zip(next.pack()) {
+            word.store(value, Ordering::Release);
+        }
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    fn shared() -> SharedControls {
+        SharedControls::new(Settings::default().controls().unwrap())
+    }
+
+    #[test]
+    fn a_wish_changes_what_it_names_and_is_seen_by_every_holder() {
+        let page = shared();
+        let renderer = page.clone();
+        let json = r#"{"palette":"viridis","mode":"fixed","min_c":30,"max_c":38.5,"scale":2,"filter":"nearest","layers":["points","spots"]}"#;
+        let wish: Wish = serde_json::from_str(json).unwrap();
+        page.wish(&wish, Signal::CENTIKELVIN).unwrap();
+        let got = renderer.get();
+        assert_eq!(got.layers, Layers::POINTS.with(Layers::SPOTS));
+        assert_eq!(got.describe(), wish);
+        let only = Wish { max_c: Some(40.0), ..Wish::default() };
+        let next = page.wish(&only, Signal::CENTIKELVIN).unwrap();
+        assert_eq!(next, Controls { max_c: 40.0, ..got });
+    }
+
+    #[test]
+    fn a_refused_wish_changes_nothing() {
+        let page = shared();
+        let before = page.get();
+        let refused = |wish: Wish, signal, text: &str| {
+            let e = page.wish(&wish, signal).unwrap_err();
+            assert_eq!(e.act(), crate::Act::Fix);
+            assert!(e.to_string().contains(text), "{e}");
+            assert_eq!(page.get(), before);
+        };
+        let none = Wish::default;
+        let fixed = Wish { mode: Some(Mode::Fixed), ..none() };
+        refused(fixed.clone(), Signal::Counts, "does not measure temperature");
+        refused(fixed, Signal::Grey8, "does not measure temperature");
+        refused(Wish { scale: Some(9), ..none() }, Signal::Counts, "render.scale: is 9, wanted 1 to 8");
+        refused(Wish { scale: Some(0), ..none() }, Signal::Counts, "wanted 1 to 8");
+        refused(Wish { max_c: Some(-300.0), ..none() }, Signal::CENTIKELVIN, "max_c -300");
+        let layers = Some(vec!["regons".to_owned()]);
+        refused(Wish { layers, palette: Some("magma".into()), ..none() }, Signal::Counts, "did you mean \"regions\"?");
+        assert!(serde_json::from_str::<Wish>(r#"{"pallete":"magma"}"#).is_err());
+    }
+
+    #[test]
+    fn layer_names_are_complete() {
+        let all = Layers::NAMES.iter().fold(Layers::NONE, |set, row| set.with(row.1));
+        assert_eq!(all, Layers::ALL);
+        assert_eq!(Layers::named(&Layers::ALL.names().collect::<Vec<_>>()).unwrap(), Layers::ALL);
+        assert!(!Layers::ALL.without(Layers::POSE).has(Layers::POSE));
+    }
+}

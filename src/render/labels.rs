@@ -1,0 +1,155 @@
+//! Words and numbers on the picture. In order of priority: banner, scale bar (both in
+//! [`super::legend`]), track labels, region temperatures, hot and cold spot. A label that finds no
+//! free place is left out, so small pictures lose the last first.
+
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::Rectangle;
+
+use super::canvas::Rgba;
+use super::extremes::Extreme;
+use super::marks::Outline;
+use super::scene::{CORAL, SHADE, SKY, Scene, WHITE, pixel};
+use super::shape::Spot;
+use super::text::Short;
+use crate::landmarks::{REGION_COUNT, Region};
+use crate::result::{Face, TrackState};
+
+/// Indices of the regions, the one to give up last first; and the column their labels prefer.
+const PRIORITY: [usize; REGION_COUNT] = [1, 2, 0, 3, 5, 4, 6, 7];
+
+/// Track number with presence, or `lost`; with the age of the landmarks where they are not of this frame.
+pub fn track(scene: &mut Scene<'_>, face: &Face, outline: &Outline, age_ms: u64, fade: f32) {
+    let mut text = match face.track_state {
+        TrackState::Lost => Short::of(format_args!("#{} lost", face.track)),
+        _ => Short::of(format_args!("#{} {:.0}%", face.track, face.presence.clamp(0.0, 1.0) * 100.0)),
+    };
+    if age_ms > 0 {
+        text = Short::of(format_args!("{} {age_ms} ms", text.as_str()));
+    }
+    let size = scene.face.size(text.as_str());
+    let [x0, y0, x1, y1] = outline.area;
+    let (above, below) = (y0 - size.height as f32 - 2.0 * scene.line, y1 + 3.0 * scene.line);
+    let right = x1 - size.width as f32;
+    let corners = [[x0, above], [x0, below], [right, above], [right, below]];
+    let corners = corners.map(|c| scene.board.clamp(pixel(c), size));
+    if let Some(place) = scene.board.settle(size, corners) {
+        scene.write(scene.face, text.as_str(), place.top_left, WHITE.fade(fade));
+    }
+}
+
+/// Temperatures of the regions, in two columns beside the face with a thin line to each disc, or
+/// next to the disc where the picture has no room for a column.
+pub fn temperatures(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
+    let lines = scene.size().height / scene.face.height().max(1);
+    let room = (lines.saturating_sub(4) / 3) as usize;
+    let mut shown = [(0, [0.0f32; 2], 0.0f32); REGION_COUNT];
+    let mut count = 0;
+    for i in PRIORITY.into_iter().take(room) {
+        if let (Some((centre, _)), Ok(celsius)) = (outline.regions[i], face.region_c[i])
+            && celsius.is_finite()
+        {
+            shown[count] = (i, centre, celsius);
+            count += 1;
+        }
+    }
+    // From top to bottom, so that the lines do not cross.
+    let shown = &mut shown[..count];
+    shown.sort_unstable_by(|a, b| a.1[1].total_cmp(&b.1[1]));
+    for &mut (i, _, celsius) in shown {
+        let Some((centre, radius)) = outline.regions[i] else { continue };
+        region(scene, outline, i, centre, radius, celsius, fade);
+    }
+}
+
+fn region(scene: &mut Scene<'_>, outline: &Outline, i: usize, centre: Spot, radius: f32, celsius: f32, fade: f32) {
+    let text = Short::of(format_args!("{}°", tenths(celsius)));
+    let size = scene.face.size(text.as_str());
+    let left = prefers_left(i);
+    let gap = (5.0 * scene.line).ceil() as i32;
+    let (w, h) = (size.width as i32, size.height as i32);
+    let at = pixel(centre);
+    let x = if left { pixel([outline.area[0], 0.0]).x - gap - w } else { pixel([outline.area[2], 0.0]).x + gap };
+    let column = (0..13).map(|n| if n % 2 == 0 { n / 2 } else { -(n + 1) / 2 });
+    let column = column.map(|step| Point::new(x, at.y - h / 2 + step * (h + 2)));
+    let r = radius.ceil() as i32 + 2;
+    let beside = [
+        Point::new(at.x + r, at.y - h / 2),
+        Point::new(at.x - r - w, at.y - h / 2),
+        Point::new(at.x - w / 2, at.y - r - h),
+        Point::new(at.x - w / 2, at.y + r),
+    ];
+    let Some(place) = scene.board.settle(size, column.chain(beside)) else { return };
+    if place.top_left.x == x {
+        leader(scene, &place, left, centre, radius, fade);
+    }
+    scene.write(scene.face, text.as_str(), place.top_left, WHITE.fade(fade));
+}
+
+/// Labels of the subject's right go to the left of the picture; those of the middle share the columns.
+fn prefers_left(region: usize) -> bool {
+    use Region::{CheekRight, InnerCanthusRight, Mouth, NoseTip};
+    let region = crate::landmarks::REGIONS.get(region).map(|r| r.region);
+    matches!(region, Some(InnerCanthusRight | CheekRight | NoseTip | Mouth))
+}
+
+fn leader(scene: &mut Scene<'_>, place: &Rectangle, left: bool, centre: Spot, radius: f32, fade: f32) {
+    let y = place.top_left.y as f32 + place.size.height as f32 / 2.0;
+    let gap = 2.0 * scene.line;
+    let x = place.top_left.x as f32;
+    let from = [if left { x + place.size.width as f32 + gap } else { x - gap }, y];
+    let (dx, dy) = (centre[0] - from[0], centre[1] - from[1]);
+    let length = (dx * dx + dy * dy).sqrt();
+    if length <= radius {
+        return;
+    }
+    let share = (length - radius - scene.line) / length;
+    let to = [from[0] + dx * share, from[1] + dy * share];
+    scene.stroke(from, to, 2.2 * scene.line, SHADE.fade(fade * 0.5));
+    scene.stroke(from, to, 0.9 * scene.line, WHITE.fade(fade * 0.55));
+}
+
+/// Hot spot as an upright cross, cold spot as a diagonal one; with degC where `celsius` is given.
+pub fn extremes(scene: &mut Scene<'_>, spots: &[Extreme; 2], celsius: [Option<f32>; 2]) {
+    let straight = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
+    let oblique = [[0.7, 0.7], [-0.7, 0.7], [-0.7, -0.7], [0.7, -0.7]];
+    for (i, arms, color) in [(0, straight, CORAL), (1, oblique, SKY)] {
+        let Some(centre) = scene.spot(spots[i].x, spots[i].y) else { continue };
+        cross(scene, centre, &arms, color);
+        let Some(celsius) = celsius[i] else { continue };
+        let text = Short::of(format_args!("{}°C", tenths(celsius)));
+        let size = scene.face.size(text.as_str());
+        let (w, h) = (size.width as i32, size.height as i32);
+        let (r, at) = ((8.0 * scene.line) as i32 + 2, pixel(centre));
+        let corners = [(r, -h / 2), (-r - w, -h / 2), (-w / 2, -r - h), (-w / 2, r), (r, -r - h), (-r - w, -r - h)];
+        let corners = corners.map(|(x, y)| Point::new(at.x + x, at.y + y));
+        if let Some(place) = scene.board.settle(size, corners) {
+            scene.write(scene.face, text.as_str(), place.top_left, color);
+        }
+    }
+}
+
+fn cross(scene: &mut Scene<'_>, [x, y]: Spot, arms: &[[f32; 2]; 4], color: Rgba) {
+    let line = scene.line;
+    let at = |arm: &[f32; 2], r: f32| [x + arm[0] * r * line, y + arm[1] * r * line];
+    for arm in arms {
+        scene.stroke(at(arm, 2.5), at(arm, 7.0), 3.6 * line, SHADE);
+    }
+    for arm in arms {
+        scene.stroke(at(arm, 2.5), at(arm, 7.0), 1.5 * line, color);
+    }
+}
+
+/// With one decimal, never as minus zero.
+pub fn tenths(celsius: f32) -> impl std::fmt::Display {
+    struct Tenths(f32);
+    impl std::fmt::Display for Tenths {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            if self.0.is_finite() {
+                write!(f, "{:.1}", (self.0 * 10.0).round() / 10.0 + 0.0)
+            } else {
+                f.write_str("--")
+            }
+        }
+    }
+    Tenths(celsius)
+}

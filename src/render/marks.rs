@@ -1,0 +1,200 @@
+//! A face without words: contours, points by confidence, box, regions, where it looks.
+
+use super::canvas::Rgba;
+use super::controls::Layers;
+use super::scene::{AMBER, CORAL, MINT, SHADE, SKY, Scene, WHITE};
+use super::shape::Spot;
+use crate::landmarks::{CONTOURS, COUNT, REGION_COUNT, REGIONS};
+use crate::result::{Face, TrackState};
+
+/// How faces are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Opacity of everything, 0 to 1.
+    pub fade: f32,
+    /// Points less sure than this are hollow.
+    pub low_confidence: f32,
+    /// What is shown.
+    pub layers: Layers,
+}
+
+/// Opacity of what is not sure: coasting tracks, doubtful points.
+const DOUBT: f32 = 0.6;
+/// Smallest face, in lines, that has room for contours, regions and an arrow.
+const SMALL: f32 = 40.0;
+
+/// A face in canvas pixels.
+pub struct Outline {
+    /// The landmarks that have a place.
+    pub points: [Option<Spot>; COUNT],
+    /// The measured discs: centre and radius.
+    pub regions: [Option<(Spot, f32)>; REGION_COUNT],
+    /// `[x0, y0, x1, y1]`, a little wider than the landmarks.
+    pub area: [f32; 4],
+    /// Square root of the area of the landmarks' box.
+    pub size: f32,
+}
+
+impl Outline {
+    /// `None` where the box has no place on a picture.
+    pub fn of(scene: &Scene<'_>, face: &Face) -> Option<Self> {
+        let [x0, y0, x1, y1] = face.bbox;
+        let (a, b) = (scene.spot(x0, y0)?, scene.spot(x1, y1)?);
+        let size = ((b[0] - a[0]).max(0.0) * (b[1] - a[1]).max(0.0)).sqrt();
+        let points = face.landmarks.map(|p| scene.spot(p.x, p.y));
+        let regions = std::array::from_fn(|i| {
+            let disc = REGIONS.get(i)?;
+            let mut centre = [0.0, 0.0];
+            for &(point, weight) in disc.centre {
+                let p = points.get(usize::from(point)).copied().flatten()?;
+                centre = [centre[0] + weight * p[0], centre[1] + weight * p[1]];
+            }
+            Some((centre, (disc.radius * size).max(2.0 * scene.line)))
+        });
+        let pad = size * 0.05 + scene.line;
+        Some(Self { points, regions, area: [a[0] - pad, a[1] - pad, b[0] + pad, b[1] + pad], size })
+    }
+}
+
+/// Draws everything of a face that is not text.
+pub fn draw(scene: &mut Scene<'_>, face: &Face, outline: &Outline, look: &Look) {
+    let lost = face.track_state == TrackState::Lost;
+    let fade = if lost { look.fade * DOUBT } else { look.fade };
+    let roomy = outline.size >= SMALL * scene.line;
+    let on = |layer| look.layers.has(layer);
+    if on(Layers::BOX) {
+        if lost {
+            dashes(scene, outline.area, WHITE.fade(fade))
+        } else {
+            corners(scene, outline.area, WHITE.fade(fade))
+        }
+    }
+    if on(Layers::CONTOURS) && roomy {
+        contours(scene, face, outline, fade);
+    }
+    if on(Layers::REGIONS) && roomy {
+        regions(scene, face, outline, fade);
+    }
+    if on(Layers::POINTS) {
+        points(scene, face, outline, fade, if lost { f32::INFINITY } else { look.low_confidence });
+    }
+    if on(Layers::POSE) && roomy {
+        gaze(scene, face, outline, fade);
+    }
+}
+
+/// Coral where a point is unlikely to be right, amber in between, mint where it is sure.
+fn trust(confidence: f32) -> Rgba {
+    let mix = |a: Rgba, b: Rgba, t: f32| {
+        let t = t.clamp(0.0, 1.0);
+        Rgba { rgb: std::array::from_fn(|i| (f32::from(a.rgb[i]) * (1.0 - t) + f32::from(b.rgb[i]) * t) as u8), ..a }
+    };
+    if confidence < 0.6 {
+        mix(CORAL, AMBER, (confidence - 0.3) / 0.3)
+    } else {
+        mix(AMBER, MINT, (confidence - 0.6) / 0.25)
+    }
+}
+
+fn contours(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
+    let line = scene.line;
+    for pass in [SHADE.fade(0.7), WHITE.fade(0.62)] {
+        let width = if pass.rgb == SHADE.rgb { 2.6 * line } else { line };
+        for (first, last, closed) in CONTOURS {
+            let ring = closed.then_some((last, first));
+            for (i, j) in (first..last).map(|i| (i, i + 1)).chain(ring) {
+                if let (Some(a), Some(b)) = (outline.points[i], outline.points[j]) {
+                    let sure = face.landmarks[i].confidence.min(face.landmarks[j].confidence).clamp(0.25, 1.0);
+                    scene.stroke(a, b, width, pass.fade(fade * sure));
+                }
+            }
+        }
+    }
+}
+
+fn points(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32, low: f32) {
+    let line = scene.line;
+    let radius = (outline.size * 0.011).clamp(0.6, 2.2 * line);
+    for (point, place) in face.landmarks.iter().zip(&outline.points) {
+        let Some(centre) = *place else { continue };
+        let color = trust(point.confidence).fade(fade);
+        if outline.size >= SMALL * line {
+            scene.disc(centre, radius + 0.9 * line, SHADE.fade(fade));
+        }
+        if point.confidence < low {
+            scene.ring(centre, radius + 0.4 * line, 0.8 * line, color.fade(DOUBT + 0.2));
+        } else {
+            scene.disc(centre, radius, color);
+        }
+    }
+}
+
+fn regions(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
+    for (disc, reading) in outline.regions.iter().zip(&face.region_c) {
+        let Some((centre, radius)) = *disc else { continue };
+        let fade = if reading.is_ok() { fade } else { fade * 0.3 };
+        scene.ring(centre, radius + 0.7 * scene.line, 2.4 * scene.line, SHADE.fade(fade));
+        scene.ring(centre, radius, scene.line, WHITE.fade(fade * 0.9));
+    }
+}
+
+/// Where the face looks: an arrow from the bridge of the nose, as long as the face is turned away.
+fn gaze(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
+    let Some(root) = outline.points[27] else { return };
+    let (yaw, pitch) = (face.pose.yaw.to_radians(), face.pose.pitch.to_radians());
+    let reach = outline.size * 0.6;
+    let (dx, dy) = (yaw.sin() * pitch.cos() * reach, -pitch.sin() * reach);
+    let (line, color) = (scene.line, SKY.fade(fade));
+    let length = (dx * dx + dy * dy).sqrt();
+    if !length.is_finite() {
+        return;
+    }
+    let tip = [root[0] + dx, root[1] + dy];
+    let head = (length * 0.35).min(7.0 * line);
+    if length > 6.0 * line {
+        let (ux, uy) = (dx / length * head, dy / length * head);
+        let barb = |side: f32| [tip[0] - ux - side * uy * 0.6, tip[1] - uy + side * ux * 0.6];
+        for (a, b) in [(root, tip), (tip, barb(1.0)), (tip, barb(-1.0))] {
+            scene.stroke(a, b, 3.4 * line, SHADE.fade(fade));
+        }
+        for (a, b) in [(root, tip), (tip, barb(1.0)), (tip, barb(-1.0))] {
+            scene.stroke(a, b, 1.5 * line, color);
+        }
+    }
+    scene.disc(root, 2.4 * line, SHADE.fade(fade));
+    scene.disc(root, 1.7 * line, color);
+}
+
+/// The part of a box that is on the picture or just beyond it, so that no line is endless.
+fn near(scene: &Scene<'_>, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
+    let (w, h) = (scene.size().width as f32, scene.size().height as f32);
+    let beyond = 4.0 * scene.line;
+    [x0.max(-beyond), y0.max(-beyond), x1.min(w + beyond), y1.min(h + beyond)]
+}
+
+/// The four corners of a box.
+fn corners(scene: &mut Scene<'_>, area: [f32; 4], color: Rgba) {
+    let [x0, y0, x1, y1] = near(scene, area);
+    let (line, arm) = (scene.line, ((x1 - x0).min(y1 - y0) * 0.12).max(2.0));
+    for (x, y, dx, dy) in [(x0, y0, arm, arm), (x1, y0, -arm, arm), (x0, y1, arm, -arm), (x1, y1, -arm, -arm)] {
+        scene.edged_stroke([x, y], [x + dx, y], 1.4 * line, color);
+        scene.edged_stroke([x, y], [x, y + dy], 1.4 * line, color);
+    }
+}
+
+/// A dashed box.
+fn dashes(scene: &mut Scene<'_>, area: [f32; 4], color: Rgba) {
+    let [x0, y0, x1, y1] = near(scene, area);
+    let line = scene.line;
+    let (dash, pitch) = (4.0 * line, 9.0 * line);
+    for (a, b) in [([x0, y0], [x1, y0]), ([x1, y0], [x1, y1]), ([x1, y1], [x0, y1]), ([x0, y1], [x0, y0])] {
+        let (dx, dy): (f32, f32) = (b[0] - a[0], b[1] - a[1]);
+        let length = dx.abs() + dy.abs();
+        let at = |s: f32| [a[0] + dx * s / length, a[1] + dy * s / length];
+        let mut s = 0.0;
+        while s < length {
+            scene.edged_stroke(at(s), at((s + dash).min(length)), line, color);
+            s += pitch;
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Counts to coloured pixels, 1 to 8 times as large: interpolated as counts, then coloured, so that
+//! no colour appears that the palette does not hold.
+
+use serde::{Deserialize, Serialize};
+
+use super::Canvas;
+use super::palette::Lut;
+use super::range::Span;
+use crate::frame::Frame;
+
+/// Largest magnification.
+pub const MAX_SCALE: u32 = 8;
+
+/// Most pixels of a picture; larger ones are magnified less than asked for.
+const MAX_PIXELS: u64 = 1 << 25;
+
+/// What lies between the centres of two pixels of the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// Each pixel a square.
+    Nearest,
+    /// A linear mixture of the four around.
+    #[default]
+    Bilinear,
+}
+
+/// The magnification that is carried out for a wanted one: 1 to [`MAX_SCALE`], and no more than
+/// keeps the picture within 33 megapixels.
+pub fn scale_for(width: u32, height: u32, wanted: u32) -> u32 {
+    let pixels = (u64::from(width) * u64::from(height)).max(1);
+    let fits = (1..=wanted.clamp(1, MAX_SCALE)).rev().find(|&s| pixels * u64::from(s) * u64::from(s) <= MAX_PIXELS);
+    fits.unwrap_or(1)
+}
+
+/// Palette positions of the rows being mixed; each has one pixel more at either end.
+#[derive(Debug, Default)]
+pub struct Painter {
+    above: Vec<f32>,
+    here: Vec<f32>,
+    below: Vec<f32>,
+    mixed: Vec<f32>,
+}
+
+impl Painter {
+    /// Paints the whole frame, `scale` times as large, and sets the size of the canvas accordingly.
+    /// `frame.pixels` must have the length its format says.
+    pub fn paint(&mut self, frame: &Frame, span: Span, lut: &Lut, scale: u32, filter: Filter, canvas: &mut Canvas) {
+        canvas.resize(frame.format.width * scale, frame.format.height * scale);
+        match scale {
+            2 => self.scaled::<2>(frame, span, lut, filter, canvas),
+            3 => self.scaled::<3>(frame, span, lut, filter, canvas),
+            4 => self.scaled::<4>(frame, span, lut, filter, canvas),
+            5 => self.scaled::<5>(frame, span, lut, filter, canvas),
+            6 => self.scaled::<6>(frame, span, lut, filter, canvas),
+            7 => self.scaled::<7>(frame, span, lut, filter, canvas),
+            8 => self.scaled::<8>(frame, span, lut, filter, canvas),
+            _ => self.scaled::<1>(frame, span, lut, filter, canvas),
+        }
+    }
+
+    fn scaled<const S: usize>(&mut self, frame: &Frame, span: Span, lut: &Lut, filter: Filter, canvas: &mut Canvas) {
+        let width = frame.width();
+        let bands = canvas.rgb.chunks_exact_mut((width * 3 * S * S).max(1));
+        let source = |y: usize| frame.pixels.get(y * width..(y + 1) * width).unwrap_or_default();
+        if filter == Filter::Nearest || S == 1 {
+            for (y, band) in bands.enumerate() {
+                positions(source(y), span, &mut self.here);
+                nearest::<S>(&self.here, lut, band);
+            }
+            return;
+        }
+        let last = frame.height().saturating_sub(1);
+        positions(source(0), span, &mut self.here);
+        self.above.clone_from(&self.here);
+        for (y, band) in bands.enumerate() {
+            positions(source((y + 1).min(last)), span, &mut self.below);
+            for (j, line) in band.chunks_exact_mut(width * 3 * S).enumerate() {
+                let t = offset::<S>(j);
+                let other = if t < 0.0 { &self.above } else { &self.below };
+                self.mixed.clear();
+                self.mixed.extend(self.here.iter().zip(other).map(|(a, b)| a + (b - a) * t.abs()));
+                mix::<S>(&self.mixed, lut, line);
+            }
+            std::mem::swap(&mut self.above, &mut self.here);
+            std::mem::swap(&mut self.here, &mut self.below);
+        }
+    }
+}
+
+/// Centre of the `j`-th of `S` parts of a pixel, from the pixel's own centre, in pixels.
+const fn offset<const S: usize>(j: usize) -> f32 {
+    (j as f32 + 0.5) / S as f32 - 0.5
+}
+
+/// Palette positions (0 coldest, 255 hottest, not yet limited) of a row, its ends repeated once.
+fn positions(row: &[u16], span: Span, into: &mut Vec<f32>) {
+    let gain = 255.0 / span.width();
+    let ends = (row.first(), row.last());
+    let padded = ends.0.into_iter().chain(row).chain(ends.1);
+    into.clear();
+    into.reserve(row.len() + 2);
+    into.extend(padded.map(|&v| (f32::from(v) - span.low) * gain));
+}
+
+/// The colour at a position. Adding 2^23 leaves the nearest whole number in the lowest bits of the
+/// sum, which is cheaper than a conversion.
+fn colour(lut: &Lut, position: f32) -> &[u8; 3] {
+    let level = (position.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8;
+    &lut[usize::from(level)]
+}
+
+fn nearest<const S: usize>(row: &[f32], lut: &Lut, band: &mut [u8]) {
+    let stride = band.len() / S;
+    let (line, rest) = band.split_at_mut(stride);
+    let inner = row.get(1..).unwrap_or_default();
+    for (out, &v) in line.chunks_exact_mut(3 * S).zip(inner) {
+        out.as_chunks_mut().0.fill(*colour(lut, v));
+    }
+    rest.chunks_exact_mut(stride.max(1)).for_each(|copy| copy.copy_from_slice(line));
+}
+
+fn mix<const S: usize>(row: &[f32], lut: &Lut, line: &mut [u8]) {
+    for (out, v) in line.chunks_exact_mut(3 * S).zip(row.windows(3)) {
+        let (left, here, right) = (v[0], v[1], v[2]);
+        for (j, px) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            let t = offset::<S>(j);
+            let other = if t < 0.0 { left } else { right };
+            *px = *colour(lut, here + (other - here) * t.abs());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::palette::PALETTES;
+    use super::super::pattern;
+    use super::*;
+    use crate::frame::{FrameFormat, Signal};
+
+    fn frame(width: u32, pixels: &[u16]) -> Frame {
+        let height = pixels.len() as u32 / width;
+        let mut f = Frame::new(FrameFormat { width, height, signal: Signal::Counts, rate_hz: 0.0 });
+        f.pixels.copy_from_slice(pixels);
+        f
+    }
+
+    fn painted(f: &Frame, scale: u32, filter: Filter) -> Canvas {
+        let mut c = Canvas::default();
+        let span = Span { low: 1000.0, high: 1255.0 };
+        Painter::default().paint(f, span, &PALETTES[0].lut(), scale, filter, &mut c);
+        c
+    }
+
+    /// The definition, one pixel at a time.
+    fn by_definition(f: &Frame, scale: u32, filter: Filter) -> Vec<u8> {
+        let (w, h) = (f.width() as f32, f.height() as f32);
+        let at = |x: f32, y: f32| {
+            let (x, y) = (x.clamp(0.0, w - 1.0) as usize, y.clamp(0.0, h - 1.0) as usize);
+            f32::from(f.pixels[y * f.width() + x])
+        };
+        let mut out = Vec::new();
+        for y in 0..f.format.height * scale {
+            for x in 0..f.format.width * scale {
+                let (u, v) = ((x as f32 + 0.5) / scale as f32, (y as f32 + 0.5) / scale as f32);
+                let count = if filter == Filter::Nearest {
+                    at(u.floor(), v.floor())
+                } else {
+                    let (u, v) = (u - 0.5, v - 0.5);
+                    let (i, j, s, t) = (u.floor(), v.floor(), u - u.floor(), v - v.floor());
+                    let top = at(i, j) * (1.0 - s) + at(i + 1.0, j) * s;
+                    let low = at(i, j + 1.0) * (1.0 - s) + at(i + 1.0, j + 1.0) * s;
+                    top * (1.0 - t) + low * t
+                };
+                out.push((count - 1000.0).clamp(0.0, 255.0).round() as u8);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_scale_and_filter_agrees_with_its_definition() {
+        let pixels: Vec<u16> = (0..7 * 5u32).map(|i| 980 + (i * 7919 % 311) as u16).collect();
+        let f = frame(7, &pixels);
+        for scale in 1..=MAX_SCALE {
+            for filter in [Filter::Nearest, Filter::Bilinear] {
+                let got: Vec<u8> = painted(&f, scale, filter).rgb.chunks_exact(3).map(|p| p[0]).collect();
+                for (i, (g, w)) in got.iter().zip(by_definition(&f, scale, filter)).enumerate() {
+                    assert!(g.abs_diff(w) <= 1, "{scale}x {filter:?} pixel {i}: {g}, wanted {w}");
+                }
+                assert_eq!(got.len(), 35 * (scale * scale) as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn counts_beyond_the_range_take_the_end_colours() {
+        let c = painted(&frame(3, &[0, 1128, 65535]), 1, Filter::Nearest);
+        assert_eq!(c.rgb, [[0; 3], [128; 3], [255; 3]].concat());
+    }
+
+    #[test]
+    fn a_step_stays_a_step_or_becomes_a_ramp() {
+        let f = frame(2, &[1000, 1255]);
+        assert_eq!(pattern(&painted(&f, 4, Filter::Nearest)), ["    @@@@"; 4]);
+        assert_eq!(pattern(&painted(&f, 4, Filter::Bilinear)), ["   -*@@@"; 4]);
+    }
+
+    #[test]
+    fn magnification_stays_within_memory() {
+        assert_eq!(scale_for(160, 120, 0), 1);
+        assert_eq!(scale_for(160, 120, 4), 4);
+        assert_eq!(scale_for(160, 120, 99), 8);
+        assert_eq!(scale_for(1280, 1024, 8), 5);
+        assert_eq!(scale_for(4096, 4096, 8), 1);
+        assert_eq!(scale_for(u32::MAX, u32::MAX, 8), 1);
+    }
+}

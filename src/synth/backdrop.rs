@@ -1,0 +1,216 @@
+//! What is behind people: rooms, streets, warm and cold things.
+
+use super::climate::Climate;
+use super::random::{Random, hash_noise};
+use super::raster::Layers;
+use super::vector::V3;
+
+/// A smooth random field over the picture, from a coarse grid.
+struct Smooth {
+    cells: usize,
+    values: Vec<f32>,
+}
+
+impl Smooth {
+    fn draw(r: &mut Random, cells: usize) -> Self {
+        Self { cells, values: (0..(cells + 1) * (cells + 1)).map(|_| r.normal(0.0, 1.0)).collect() }
+    }
+
+    #[inline(always)]
+    fn at(&self, u: f32, v: f32) -> f32 {
+        let n = self.cells as f32;
+        let (x, y) = ((u * n).clamp(0.0, n - 1e-3), (v * n).clamp(0.0, n - 1e-3));
+        let (i, j) = (x as usize, y as usize);
+        let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+        let (fx, fy) = (ease(x - i as f32), ease(y - j as f32));
+        let g = |i: usize, j: usize| self.values[j * (self.cells + 1) + i];
+        let top = g(i, j) + fx * (g(i + 1, j) - g(i, j));
+        let bottom = g(i, j + 1) + fx * (g(i + 1, j + 1) - g(i, j + 1));
+        top + fy * (bottom - top)
+    }
+}
+
+/// Fills the whole picture.
+pub fn paint(layers: &mut Layers, climate: &Climate, r: &mut Random) {
+    if climate.outdoor { street(layers, climate, r) } else { room(layers, climate, r) }
+}
+
+fn room(layers: &mut Layers, climate: &Climate, r: &mut Random) {
+    let (gx, gy) = (r.normal(0.0, 0.8), r.normal(0.3, 1.4));
+    let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
+    let (ab, ar) = (r.range(0.0, 0.8), r.range(0.0, 0.3));
+    let wall: V3 = [r.range(0.2, 0.9), r.range(0.2, 0.9), r.range(0.2, 0.9)];
+    fill(layers, |u, v| {
+        let t = climate.ambient_c + gx * (u - 0.5) + gy * (0.5 - v) + ab * broad.at(u, v) + ar * rough.at(u, v);
+        (t, wall.map(|c| c * (0.8 + 0.1 * broad.at(u, v))))
+    });
+    for _ in 0..r.below(8) {
+        thing(layers, climate, r);
+    }
+}
+
+fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
+    let horizon = r.range(-0.4, 0.9);
+    let clouds = r.range(0.0, 1.0);
+    let sky_c = climate.ambient_c - 3.0 - (1.0 - clouds) * r.log_range(3.0, 45.0);
+    let ground_c = climate.ambient_c + climate.sun_k * r.range(0.3, 1.1) + r.normal(0.0, 2.5);
+    let (broad, rough) = (Smooth::draw(r, 4), Smooth::draw(r, 14));
+    let (ab, ar, grain) = (r.range(0.2, 1.6), r.range(0.0, 0.9), r.range(0.0, 0.6));
+    let salt = r.bits() as u32;
+    let (w, h) = (layers.width as i32, layers.height as i32);
+    fill(layers, |u, v| {
+        let field = ab * broad.at(u, v) + ar * rough.at(u, v);
+        if v < horizon {
+            (sky_c + 0.4 * field + 6.0 * (v - horizon).min(0.0).abs() * (clouds - 0.5), [0.55, 0.65, 0.8])
+        } else {
+            let noise = grain * hash_noise((u * w as f32 * 0.5) as i32, (v * h as f32 * 0.5) as i32, salt);
+            (ground_c + field + noise - 2.0 * (v - horizon).min(0.3), [0.4, 0.4, 0.38])
+        }
+    });
+    // Buildings, trees, posts along the horizon, then things nearer.
+    for _ in 0..r.below(7) {
+        let t = climate.ambient_c + r.normal(0.0, 2.5) + climate.sun_k * r.range(0.0, 0.6);
+        let (u0, wide, tall) = (r.range(-0.2, 1.0), r.range(0.02, 0.5), r.range(0.05, 0.6));
+        let top = horizon - tall;
+        let colour = [r.unit(), r.unit(), r.unit()];
+        if r.chance(0.4) {
+            let lumps = Smooth::draw(r, 7);
+            blob(layers, [u0 + wide / 2.0, horizon - tall * 0.4], [wide / 2.0, tall * 0.5], |u, v| {
+                (t + 1.2 * lumps.at(u, v), [0.15, 0.3, 0.1])
+            });
+        } else {
+            rect(layers, [u0, top, u0 + wide, horizon + 0.03], |u, v| {
+                let window = hash_noise((u * 24.0) as i32, (v * 24.0) as i32, salt) > 0.35;
+                (t + if window { 2.5 } else { 0.0 }, colour)
+            });
+        }
+    }
+    if r.chance(0.35) {
+        // Paving: joints and lines cooler or warmer than the slabs.
+        let (pitch, depth, lean) = (r.range(0.05, 0.25), r.normal(0.0, 1.2), r.range(-1.0, 1.0));
+        let from = horizon.max(0.0);
+        rect(layers, [0.0, from, 1.0, 1.0], |u, v| {
+            let d = 1.0 / (0.15 + (v - from));
+            let across = ((u - 0.5) * d * 0.6 + lean) / pitch;
+            let line = (across - libm::floorf(across)) < 0.1 || (d / pitch - libm::floorf(d / pitch)) < 0.1;
+            (if line { ground_c + depth } else { f32::NAN }, [0.4, 0.4, 0.38])
+        });
+    }
+    for _ in 0..r.below(4) {
+        thing(layers, climate, r);
+    }
+}
+
+/// Furniture, windows, radiators, lamps, screens, mugs, vehicles, animals.
+fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
+    let a = climate.ambient_c;
+    let (u, v) = (r.range(-0.1, 1.0), r.range(-0.1, 1.0));
+    let colour = [r.unit(), r.unit(), r.unit()];
+    match r.below(12) {
+        0 => {
+            // A radiator: warm ribs.
+            let (t, ribs) = (a + r.range(3.0, 22.0), r.range(20.0, 60.0));
+            rect(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.3)], |x, _| {
+                (t - 2.0 * (libm::sinf(x * ribs * 6.28) > 0.3) as i32 as f32, [0.8; 3])
+            });
+        }
+        1 => {
+            // A window: panes and frame.
+            let (t, frame) = (a + r.normal(-2.0, 5.0), a + r.normal(0.0, 1.0));
+            let (w, h) = (r.range(0.1, 0.4), r.range(0.1, 0.5));
+            rect(layers, [u, v, u + w, v + h], |x, y| {
+                let (p, q) = ((x - u) / w, (y - v) / h);
+                let edge = p < 0.06 || p > 0.94 || q < 0.05 || q > 0.95 || (p - 0.5).abs() < 0.03;
+                (if edge { frame } else { t + q }, [0.7, 0.8, 0.9])
+            });
+        }
+        2 => {
+            let t = a + r.range(6.0, 50.0);
+            blob(layers, [u, v], [r.range(0.01, 0.05), r.range(0.01, 0.06)], |_, _| (t, [0.95; 3]));
+        }
+        3 => {
+            let t = a + r.range(2.0, 14.0);
+            rect(layers, [u, v, u + r.range(0.1, 0.3), v + r.range(0.08, 0.22)], |_, y| (t + 3.0 * (0.5 - y), [0.1; 3]));
+        }
+        4 | 5 => animal(layers, climate, r),
+        6 => {
+            // Warm and head-sized, but nobody.
+            let t = a + r.range(2.0, 14.0);
+            let s = r.range(0.04, 0.2);
+            let rough = Smooth::draw(r, 8);
+            let k = r.range(0.1, 0.8);
+            blob(layers, [u, v], [s, s * r.range(0.9, 1.5)], |x, y| (t + k * rough.at(x, y), colour));
+        }
+        7 => {
+            let t = a + r.normal(0.0, 2.0);
+            let lumps = Smooth::draw(r, 10);
+            blob(layers, [u, v], [r.range(0.05, 0.3), r.range(0.05, 0.3)], |x, y| (t + 0.7 * lumps.at(x, y), colour));
+        }
+        _ => {
+            let t = a + r.normal(0.0, 1.8) + climate.sun_k * r.range(0.0, 0.5);
+            let slope = r.normal(0.0, 1.0);
+            rect(layers, [u, v, u + r.range(0.03, 0.7), v + r.range(0.03, 0.8)], |x, _| (t + slope * (x - u), colour));
+        }
+    }
+}
+
+/// A furry body with a head, ears and legs: warm, blobby, not a face.
+fn animal(layers: &mut Layers, climate: &Climate, r: &mut Random) {
+    let t = climate.ambient_c + r.range(3.0, 13.0);
+    let (u, v, s) = (r.unit(), r.range(0.2, 1.0), r.log_range(0.03, 0.16));
+    let fur = Smooth::draw(r, 16);
+    let k = r.range(0.2, 1.2);
+    let side = if r.chance(0.5) { 1.0 } else { -1.0 };
+    let paint = |x: f32, y: f32| (t + k * fur.at(x, y), [0.3, 0.25, 0.2]);
+    blob(layers, [u, v], [1.6 * s, s], paint);
+    let head = [u + side * 1.7 * s, v - 0.7 * s];
+    blob(layers, head, [0.62 * s, 0.55 * s], |x, y| (t + 1.0 + k * fur.at(x, y), [0.3; 3]));
+    for e in [-0.35f32, 0.35] {
+        let tall = r.range(0.2, 0.8) * s;
+        blob(layers, [head[0] + e * s, head[1] - 0.6 * s - 0.3 * tall], [0.16 * s, tall], |_, _| (t + 1.8, [0.3; 3]));
+    }
+    for l in [-1.0f32, -0.4, 0.5, 1.1] {
+        rect(layers, [u + (l - 0.12) * s, v, u + (l + 0.12) * s, v + r.range(1.2, 1.9) * s], |_, _| (t - 1.5, [0.3; 3]));
+    }
+}
+
+type Paint = (f32, V3);
+
+fn fill(layers: &mut Layers, at: impl Fn(f32, f32) -> Paint) {
+    rect(layers, [0.0, 0.0, 1.0, 1.0], at);
+}
+
+fn rect(layers: &mut Layers, area: [f32; 4], at: impl Fn(f32, f32) -> Paint) {
+    region(layers, area, |_, _| true, at);
+}
+
+fn blob(layers: &mut Layers, centre: [f32; 2], radius: [f32; 2], at: impl Fn(f32, f32) -> Paint) {
+    // Round in the picture, whatever its shape.
+    let aspect = layers.width as f32 / layers.height as f32;
+    let (rx, ry) = (radius[0], radius[1] * aspect);
+    let inside = |u: f32, v: f32| ((u - centre[0]) / rx).powi(2) + ((v - centre[1]) / ry).powi(2) < 1.0;
+    region(layers, [centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry], inside, at);
+}
+
+/// Paints the pixels of an area (shares of the picture); a NaN temperature leaves a pixel as it is.
+fn region(layers: &mut Layers, area: [f32; 4], inside: impl Fn(f32, f32) -> bool, at: impl Fn(f32, f32) -> Paint) {
+    let (w, h) = (layers.width, layers.height);
+    let lim = |x: f32, n: usize| (x * n as f32).round().clamp(0.0, n as f32) as usize;
+    for y in lim(area[1], h)..lim(area[3], h) {
+        let v = (y as f32 + 0.5) / h as f32;
+        for x in lim(area[0], w)..lim(area[2], w) {
+            let u = (x as f32 + 0.5) / w as f32;
+            if !inside(u, v) {
+                continue;
+            }
+            let (temp, colour) = at(u, v);
+            if temp.is_finite() {
+                let i = y * w + x;
+                layers.temp[i] = temp;
+                if let Some(p) = layers.rgb.get_mut(i) {
+                    *p = colour.map(|c| c * 0.8);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Bodies, clothing, hands and things held in front.
+
+use super::climate::Climate;
+use super::random::Random;
+use super::raster::{Sheet, material};
+use super::vector::{V3, add, scale, sub, unit};
+
+/// Folds and patches of cloth: a few plane waves.
+#[derive(Clone, Copy)]
+struct Folds {
+    waves: [(V3, f32); 5],
+    amplitude: f32,
+}
+
+impl Folds {
+    fn draw(r: &mut Random, amplitude: f32) -> Self {
+        let waves = std::array::from_fn(|_| {
+            let d = unit([r.normal(0.0, 1.0), r.normal(0.0, 0.6), r.normal(0.0, 0.6)]);
+            (scale(d, std::f32::consts::TAU / r.log_range(4.0, 30.0)), r.range(0.0, 6.28))
+        });
+        Self { waves, amplitude }
+    }
+
+    fn at(&self, p: V3) -> f32 {
+        let sum: f32 = self.waves.iter().map(|(k, ph)| libm::sinf(super::vector::dot(*k, p) + ph)).sum();
+        self.amplitude * 0.6 * sum
+    }
+}
+
+/// A tube along three joints.
+fn tube(
+    joints: [V3; 3],
+    radii: [f32; 3],
+    grid: (usize, usize),
+    material: u8,
+    paint: impl Fn(V3) -> (f32, V3),
+) -> Sheet {
+    let centre = move |v: f32| {
+        let v = v.clamp(0.0, 1.0);
+        let (a, b, f) = if v < 0.5 { (0, 1, 2.0 * v) } else { (1, 2, 2.0 * v - 1.0) };
+        let p = add(scale(joints[a], 1.0 - f), scale(joints[b], f));
+        (p, radii[a] * (1.0 - f) + radii[b] * f)
+    };
+    let shape = move |u: f32, v: f32| {
+        let (p, rad) = centre(v);
+        let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+        // A ring across the overall direction; enough for limbs.
+        let along = unit(sub(joints[2], joints[0]));
+        let side = if along[2].abs() > 0.8 { [1.0, 0.0, 0.0] } else { unit(super::vector::cross(along, [0.0, 0.0, 1.0])) };
+        let up = super::vector::cross(along, side);
+        let end = if !(0.04..=0.96).contains(&v) { 0.55 } else { 1.0 };
+        add(p, add(scale(side, rad * end * c), scale(up, rad * end * s)))
+    };
+    Sheet::new(grid, material, joints[1], shape, paint)
+}
+
+fn ellipsoid(centre: V3, radii: V3, box_like: f32, grid: (usize, usize), material: u8, paint: impl Fn(V3) -> (f32, V3)) -> Sheet {
+    let corner = move |x: f32| x.signum() * libm::powf(x.abs(), box_like);
+    let shape = move |u: f32, v: f32| {
+        let (su, cu) = libm::sincosf(u * std::f32::consts::TAU);
+        let (sv, cv) = libm::sincosf(v * std::f32::consts::PI);
+        add(centre, [radii[0] * corner(sv) * corner(cu), radii[1] * cv, radii[2] * corner(sv) * su])
+    };
+    Sheet::new(grid, material, centre, shape, paint)
+}
+
+/// Torso, arms, legs and what is around the neck; body coordinates (head origin at 0, y up).
+pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
+    let contrast = skin - climate.ambient_c;
+    let sun = climate.sun_k * r.range(0.2, 1.0);
+    let cloth = climate.ambient_c + contrast * r.range(0.08, 0.78) + sun;
+    let folds = Folds::draw(r, (0.10 * contrast.abs()).clamp(0.2, 1.4));
+    let colour = [r.unit(), r.unit(), r.unit()];
+    let paint = move |p: V3| (cloth + folds.at(p), colour.map(|c: f32| c * (1.0 + 0.15 * folds.at(p) / folds.amplitude)));
+    let half = r.range(17.0, 24.0);
+    let shoulder = r.range(-21.0, -16.5);
+    let deep = r.range(9.5, 13.5);
+    let mut out = vec![ellipsoid(
+        [0.0, shoulder - 30.0, -3.0],
+        [half, 30.5, deep],
+        r.range(0.55, 0.85),
+        (28, 16),
+        material::CLOTH,
+        paint,
+    )];
+    if r.chance(0.25) {
+        // An open jacket or another colour down the front.
+        let inner = climate.ambient_c + contrast * r.range(0.2, 0.9);
+        let narrow = r.range(0.25, 0.6);
+        let other = [r.unit(), r.unit(), r.unit()];
+        let front = move |u: f32, v: f32| {
+            let x = (2.0 * u - 1.0) * half * narrow * (0.35 + 0.65 * v);
+            [x, shoulder - 1.0 - 50.0 * v, -2.4 + deep * (1.0 - (x / half).powi(2)).max(0.0).sqrt()]
+        };
+        out.push(Sheet::new((6, 8), material::CLOTH, [0.0, shoulder - 30.0, -10.0], front, move |_| (inner, other)));
+    }
+    // Shoulders slope from the neck.
+    let slope = [[-half, shoulder - 4.5, -3.0], [0.0, shoulder + r.range(1.5, 4.0), -3.5], [half, shoulder - 4.5, -3.0]];
+    out.push(tube(slope, [5.0, 6.0, 5.0], (12, 12), material::CLOTH, paint));
+    let bare = r.chance(0.35);
+    for side in [-1.0f32, 1.0] {
+        let top = [side * (half - 1.5), shoulder - 5.0, -3.0];
+        let (elbow, wrist) = arm(side, top, r);
+        out.push(tube([top, scale(add(top, elbow), 0.5), elbow], [5.5, 5.0, 4.5], (10, 6), material::CLOTH, paint));
+        let forearm_c = skin - r.range(0.0, 3.0);
+        let tint = [0.7, 0.5, 0.4];
+        let lower = [elbow, scale(add(elbow, wrist), 0.5), wrist];
+        if bare {
+            out.push(tube(lower, [4.2, 3.8, 2.8], (10, 6), material::HAND, move |_| (forearm_c, tint)));
+        } else {
+            out.push(tube(lower, [4.6, 4.3, 3.6], (10, 6), material::CLOTH, paint));
+        }
+        let hand_c = skin - r.range(-0.5, 6.0 * (0.3 + climate.chill));
+        let hand = add(wrist, scale(unit(sub(wrist, elbow)), 6.0));
+        out.push(ellipsoid(hand, [4.0, 6.5, 3.0], 1.0, (10, 8), material::HAND, move |_| (hand_c, tint)));
+    }
+    let legs_c = climate.ambient_c + contrast * r.range(0.1, 0.6) + 0.7 * sun;
+    let legs = move |p: V3| (legs_c + folds.at(p), [0.2, 0.22, 0.3]);
+    for side in [-1.0f32, 1.0] {
+        let hip = [side * 9.0, shoulder - 58.0, -3.0];
+        out.push(tube([hip, add(hip, [side, -45.0, 1.0]), add(hip, [side * 2.0, -88.0, -2.0])], [9.0, 7.5, 6.0], (10, 8), material::CLOTH, legs));
+    }
+    match r.below(10) {
+        0..=2 => {
+            // A collar, a polo neck or a scarf.
+            let (top, rad) = (r.range(-13.5, -9.0), r.range(6.3, 8.5));
+            let temp = cloth + r.range(-0.1, 0.15) * contrast;
+            let ring = move |u: f32, v: f32| {
+                let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+                let k = rad * (1.0 + 0.35 * v);
+                [k * s, top - 9.0 * v, -2.0 + k * c]
+            };
+            out.push(Sheet::new((24, 4), material::CLOTH, [0.0, -14.0, -2.0], ring, move |p| (temp + folds.at(p), colour)));
+        }
+        3 => {
+            let (top, rad) = (r.range(-10.5, -6.5), r.range(8.0, 10.5));
+            let temp = climate.ambient_c + contrast * r.range(0.1, 0.6);
+            let scarf = [r.unit(), r.unit(), r.unit()];
+            let ring = move |u: f32, v: f32| {
+                let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+                let k = rad + 2.0 * libm::sinf(v * std::f32::consts::PI);
+                [k * s, top - 9.0 * v + 0.6 * libm::sinf(5.0 * u * 6.28), -1.0 + k * c]
+            };
+            out.push(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, move |p| (temp + folds.at(p), scarf)));
+        }
+        _ => {}
+    }
+    out
+}
+
+fn arm(side: f32, top: V3, r: &mut Random) -> (V3, V3) {
+    let spread = r.range(0.05, 0.5) * side;
+    let forward = r.range(-0.2, 0.5);
+    let elbow = add(top, scale(unit([spread, -1.0, forward]), 28.0));
+    let swing = r.range(-0.3, 2.4);
+    let (s, c) = libm::sincosf(swing);
+    let wrist = add(elbow, scale(unit([-0.4 * side * s.max(0.0), -c, s]), 25.0));
+    (elbow, wrist)
+}
+
+/// A hand, a cup, a phone or a nameless thing between the face and the camera; head coordinates.
+pub fn in_front(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
+    let at = [r.normal(0.0, 5.0), r.normal(-2.5, 5.5), r.range(12.5, 17.0)];
+    let contrast = skin - climate.ambient_c;
+    if r.chance(0.55) {
+        let temp = skin + r.range(-3.5 * (0.4 + climate.chill), 1.0);
+        let tint = [0.7, 0.5, 0.4];
+        let lean = r.range(-1.5, 1.5);
+        let (s, c) = libm::sincosf(lean);
+        let dir = |a: f32| {
+            let (s2, c2) = libm::sincosf(lean + a);
+            [s2, c2, r_depth(a)]
+        };
+        let mut out = vec![ellipsoid(at, [4.2, 5.0, 1.8], 0.9, (12, 8), material::HAND, move |_| (temp, tint))];
+        for f in 0..4 {
+            let spread = (f as f32 - 1.5) * 0.16;
+            let base = add(at, [c * (f as f32 - 1.5) * 2.0, -s * (f as f32 - 1.5) * 2.0 + 3.5 * c, 0.3]);
+            let tip = add(base, scale(dir(spread), r.range(4.5, 7.5)));
+            let cool = temp - r.range(0.0, 1.0 + 2.0 * climate.chill);
+            out.push(tube([base, scale(add(base, tip), 0.5), tip], [1.0, 0.95, 0.8], (8, 6), material::HAND, move |_| (cool, tint)));
+        }
+        let wrist = add(at, [-18.0 * s, -18.0 * c, 2.0]);
+        out.push(tube([at, scale(add(at, wrist), 0.5), wrist], [3.2, 3.2, 4.0], (10, 4), material::HAND, move |_| (temp, tint)));
+        return out;
+    }
+    let temp = match r.below(4) {
+        0 => skin + r.range(2.0, 25.0),
+        1 => climate.ambient_c + contrast * r.range(0.3, 0.8),
+        _ => climate.ambient_c + r.normal(0.0, 1.5),
+    };
+    let colour = [r.unit(), r.unit(), r.unit()];
+    let radii = [r.range(1.5, 5.0), r.range(1.5, 8.0), r.range(0.5, 3.0)];
+    vec![ellipsoid(at, radii, r.range(0.3, 1.0), (16, 10), material::OBJECT, move |_| (temp, colour))]
+}
+
+fn r_depth(a: f32) -> f32 {
+    0.15 + 0.1 * a.abs()
+}

@@ -1,0 +1,207 @@
+//! Data sets on disk: plain NumPy arrays that training maps into memory.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::person;
+use super::random::Random;
+use super::scene::{self, FaceTruth, Rendering, Studio};
+use super::sensor::centikelvin;
+use crate::error::{Error, Result};
+use crate::landmarks::COUNT;
+
+/// Faces a record of a scene has room for.
+pub const FACES: usize = 4;
+
+/// What to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 128 x 128 crops of one face each.
+    Crops,
+    /// Whole frames of this size with 0 to 4 people.
+    Frames {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+}
+
+/// Side of a face crop, pixels.
+pub const CROP: usize = 128;
+
+/// Views rendered of one identity before the next is drawn (crops only; shaping a head is the
+/// dearest step).
+const VIEWS: u64 = 4;
+
+impl Kind {
+    fn size(self) -> (usize, usize) {
+        match self {
+            Kind::Crops => (CROP, CROP),
+            Kind::Frames { width, height } => (width, height),
+        }
+    }
+
+    fn faces(self) -> usize {
+        match self {
+            Kind::Crops => 1,
+            Kind::Frames { .. } => FACES,
+        }
+    }
+
+    /// Renders record `index` of `seed`.
+    pub fn render(self, studio: &Studio, seed: u64, index: u64, colour: bool) -> Rendering {
+        let mut r = Random::new(seed, index);
+        let (scene, moments) = match self {
+            Kind::Crops => {
+                let shape = person::identity(&studio.model, &mut Random::new(seed ^ 0x1d, index / VIEWS));
+                scene::crop(studio, &shape, CROP, &mut r)
+            }
+            Kind::Frames { width, height } => scene::frame(studio, (width, height), FACES, &mut r),
+        };
+        scene.render(studio, &moments, colour, &mut r)
+    }
+}
+
+/// Writes records `0..count` of `seed` into `dir`, on `threads` threads, in order.
+///
+/// Files: `thermal.npy` u16 `[N, H, W]` centikelvin; `rgb.npy` u8 `[N, H, W, 3]` where `colour`;
+/// `points.npy` f32 `[N, F, 70, 2]`, `visibility.npy` u8 `[N, F, 70]`, `box.npy` f32 `[N, F, 4]`,
+/// `pose.npy` f32 `[N, F, 3]`, `skin.npy` and `apparent.npy` f32 `[N, F, 70]` degC, absent faces NaN;
+/// F is 1 and left out for crops. `meta.json` says what made them.
+pub fn write(
+    studio: &Studio,
+    kind: Kind,
+    seed: u64,
+    count: usize,
+    colour: bool,
+    threads: usize,
+    dir: &Path,
+) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::fix(dir.display(), "cannot be made").because(e))?;
+    let mut out = Writer::create(dir, kind, count, colour)?;
+    let batch = 16 * threads.max(1);
+    for from in (0..count).step_by(batch) {
+        let to = (from + batch).min(count);
+        let mut slots: Vec<Option<Rendering>> = (from..to).map(|_| None).collect();
+        let share = slots.len().div_ceil(threads.max(1));
+        std::thread::scope(|s| {
+            for (t, part) in slots.chunks_mut(share).enumerate() {
+                s.spawn(move || {
+                    for (i, slot) in part.iter_mut().enumerate() {
+                        *slot = Some(kind.render(studio, seed, (from + t * share + i) as u64, colour));
+                    }
+                });
+            }
+        });
+        for rendering in slots.iter().flatten() {
+            out.put(rendering)?;
+        }
+    }
+    out.finish(kind, seed, count)
+}
+
+struct Writer<'d> {
+    dir: &'d Path,
+    faces: usize,
+    thermal: BufWriter<File>,
+    rgb: Option<BufWriter<File>>,
+    points: BufWriter<File>,
+    visibility: BufWriter<File>,
+    bbox: BufWriter<File>,
+    pose: BufWriter<File>,
+    skin: BufWriter<File>,
+    apparent: BufWriter<File>,
+}
+
+impl<'d> Writer<'d> {
+    fn create(dir: &'d Path, kind: Kind, count: usize, colour: bool) -> Result<Self> {
+        let (w, h) = kind.size();
+        let face = |tail: &[usize]| {
+            let mut shape = vec![count];
+            if kind.faces() > 1 {
+                shape.push(kind.faces());
+            }
+            shape.extend(tail);
+            shape
+        };
+        Ok(Self {
+            dir,
+            faces: kind.faces(),
+            thermal: npy(dir, "thermal", "<u2", &[count, h, w])?,
+            rgb: if colour { Some(npy(dir, "rgb", "|u1", &[count, h, w, 3])?) } else { None },
+            points: npy(dir, "points", "<f4", &face(&[COUNT, 2]))?,
+            visibility: npy(dir, "visibility", "|u1", &face(&[COUNT]))?,
+            bbox: npy(dir, "box", "<f4", &face(&[4]))?,
+            pose: npy(dir, "pose", "<f4", &face(&[3]))?,
+            skin: npy(dir, "skin", "<f4", &face(&[COUNT]))?,
+            apparent: npy(dir, "apparent", "<f4", &face(&[COUNT]))?,
+        })
+    }
+
+    fn put(&mut self, r: &Rendering) -> Result<()> {
+        self.put_io(r).map_err(|e| Error::fix(self.dir.display(), "cannot be written").because(e))
+    }
+
+    fn put_io(&mut self, r: &Rendering) -> std::io::Result<()> {
+        for t in &r.thermal_c {
+            self.thermal.write_all(&centikelvin(*t).to_le_bytes())?;
+        }
+        if let Some(rgb) = &mut self.rgb {
+            rgb.write_all(r.rgb.as_flattened())?;
+        }
+        for i in 0..self.faces {
+            self.face(r.faces.get(i))?;
+        }
+        Ok(())
+    }
+
+    fn face(&mut self, f: Option<&FaceTruth>) -> std::io::Result<()> {
+        let nan = [f32::NAN; 2 * COUNT];
+        let floats = |out: &mut BufWriter<File>, v: &[f32]| v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()));
+        floats(&mut self.points, f.map_or(&nan, |f| f.points.as_flattened()))?;
+        floats(&mut self.bbox, f.map_or(&nan[..4], |f| &f.bbox))?;
+        floats(&mut self.pose, f.map_or(&nan[..3], |f| &f.pose))?;
+        floats(&mut self.skin, f.map_or(&nan[..COUNT], |f| &f.skin_c))?;
+        floats(&mut self.apparent, f.map_or(&nan[..COUNT], |f| &f.apparent_c))?;
+        let visibility: [u8; COUNT] = f.map_or([2; COUNT], |f| f.visibility.map(|v| v as u8));
+        self.visibility.write_all(&visibility)
+    }
+
+    fn finish(self, kind: Kind, seed: u64, count: usize) -> Result<()> {
+        let (w, h) = kind.size();
+        let meta = serde_json::json!({
+            "schema": "heatmark.synth/1",
+            "kind": if kind == Kind::Crops { "crops" } else { "frames" },
+            "seed": seed, "count": count, "width": w, "height": h, "unit": "centikelvin",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        let bad = |e: std::io::Error| Error::fix(self.dir.display(), "cannot be written").because(e);
+        let files = [self.thermal, self.points, self.visibility, self.bbox, self.pose, self.skin, self.apparent];
+        for mut f in files.into_iter().chain(self.rgb) {
+            f.flush().map_err(bad)?;
+        }
+        std::fs::write(self.dir.join("meta.json"), meta.to_string()).map_err(bad)
+    }
+}
+
+/// Opens `NAME.npy` and writes its header (format 1.0, C order).
+fn npy(dir: &Path, name: &str, kind: &str, shape: &[usize]) -> Result<BufWriter<File>> {
+    let path = dir.join(format!("{name}.npy"));
+    let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let tail = if shape.len() == 1 { "," } else { "" };
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}{tail}), }}", dims.join(", "));
+    // Ten bytes of preamble and the newline bring the data to a multiple of 64.
+    let pad = 64 - (10 + header.len() + 1) % 64;
+    header.extend(std::iter::repeat_n(' ', pad % 64));
+    header.push('\n');
+    let write = || -> std::io::Result<BufWriter<File>> {
+        let mut f = BufWriter::new(File::create(&path)?);
+        f.write_all(b"\x93NUMPY\x01\x00")?;
+        f.write_all(&(header.len() as u16).to_le_bytes())?;
+        f.write_all(header.as_bytes())?;
+        Ok(f)
+    };
+    write().map_err(|e| Error::fix(path.display(), "cannot be written").because(e))
+}

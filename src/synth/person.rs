@@ -1,0 +1,263 @@
+//! One person: a head with skin, hair and what is worn on it, a body, and how they are posed.
+
+use super::body;
+use super::climate::Climate;
+use super::head::{HeadModel, normals, part};
+use super::random::{Random, step};
+use super::raster::{Camera, Layers, Sheet, Vertex, material};
+use super::skin::Fields;
+use super::vector::{Turn, V3, add, scale, sub};
+use super::wear;
+use crate::landmarks::COUNT;
+
+/// The joint about which the head turns, head coordinates, cm.
+const NECK: V3 = [0.0, -8.5, -1.5];
+
+/// Position, pose and expression at one moment.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Head origin (behind the nose) in camera space, cm; z is the distance.
+    pub at: V3,
+    /// Head rotation relative to the direction towards the camera, degrees.
+    pub pose: [f32; 3],
+    /// Body yaw, degrees.
+    pub body_yaw: f32,
+    /// `(expression index, weight)`.
+    pub expression: Vec<(usize, f32)>,
+    /// -1 (inhaling cool air) to 1 (exhaling warm air).
+    pub breath: f32,
+}
+
+/// Everything about a person that does not move.
+pub struct Person {
+    forehead: f32,
+    identity: Vec<V3>,
+    temps: Vec<f32>,
+    breath_k: f32,
+    displacement: Vec<f32>,
+    material: Vec<u8>,
+    albedo: Vec<V3>,
+    head_sheets: Vec<Sheet>,
+    body_sheets: Vec<Sheet>,
+    front_sheets: Vec<Sheet>,
+}
+
+/// Truth about the 70 points of a drawn person.
+pub struct Points {
+    /// Sub-pixel positions and camera depths.
+    pub at: [[f32; 3]; COUNT],
+    /// Outward normal turned away from the camera.
+    pub faces_away: [bool; COUNT],
+    /// True skin temperature, degC.
+    pub skin_c: [f32; COUNT],
+    /// What a camera sees of it without blur and noise, degC.
+    pub apparent_c: [f32; COUNT],
+}
+
+/// A random identity: the shape that several looks may share.
+pub fn identity(model: &HeadModel, r: &mut Random) -> Vec<V3> {
+    let weights: Vec<f32> = (0..model.modes()).map(|_| r.normal(0.0, 0.9)).collect();
+    model.identity(&weights)
+}
+
+/// A random expression: sparse, jaw open in a third, some blinks and smiles.
+pub fn expression(model: &HeadModel, r: &mut Random) -> Vec<(usize, f32)> {
+    let mut out: Vec<(usize, f32)> =
+        (0..r.below(4)).map(|_| (r.below(model.expressions()), r.range(0.0, 0.8))).collect();
+    let mut named = |names: &[&str], w: f32| {
+        out.extend(names.iter().filter_map(|n| model.expression(n)).map(|i| (i, w)));
+    };
+    if r.chance(0.33) {
+        named(&["jawOpen"], r.range(0.0, 0.9));
+    }
+    let lids = if r.chance(0.15) { r.range(0.6, 1.0) } else { r.range(0.0, 0.3) };
+    named(&["eyeBlink_L", "eyeBlink_R"], lids);
+    if r.chance(0.3) {
+        named(&["mouthSmile_L", "mouthSmile_R"], r.range(0.1, 1.0));
+    }
+    out
+}
+
+/// Head poses: mostly towards the camera, many turned, up to full profile and beyond.
+pub fn pose(r: &mut Random) -> [f32; 3] {
+    let (yaw, pitch) = match r.below(10) {
+        0..=4 => (r.normal(0.0, 18.0), r.normal(0.0, 9.0)),
+        5..=7 => (r.range(-75.0, 75.0), r.normal(0.0, 13.0)),
+        8 => (if r.chance(0.5) { 1.0 } else { -1.0 } * r.range(60.0, 98.0), r.normal(0.0, 11.0)),
+        _ => (r.normal(0.0, 30.0), r.normal(0.0, 24.0)),
+    };
+    [yaw.clamp(-98.0, 98.0), pitch.clamp(-48.0, 48.0), r.normal(0.0, 10.0).clamp(-45.0, 45.0)]
+}
+
+impl Person {
+    /// Draws the look of a person of this shape in this climate.
+    pub fn draw(model: &HeadModel, fields: &Fields, identity: Vec<V3>, climate: &Climate, r: &mut Random) -> Self {
+        let outfit = wear::Outfit::draw(climate, r);
+        let mut person = Self::wearing(outfit, model, fields, identity, climate, r);
+        if r.chance(0.13) {
+            person.front_sheets = body::in_front(climate, person.forehead, r);
+        }
+        person
+    }
+
+    /// The same with a given outfit and nothing held in front.
+    pub fn wearing(
+        outfit: wear::Outfit,
+        model: &HeadModel,
+        fields: &Fields,
+        identity: Vec<V3>,
+        climate: &Climate,
+        r: &mut Random,
+    ) -> Self {
+        let n = model.neutral.len();
+        let warm = climate.sun_k * 0.12;
+        // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
+        let mean = 33.8 + 0.12 * (climate.ambient_c - 24.0) + warm;
+        let forehead = if r.chance(0.93) { r.normal(mean, 1.2) } else { r.normal(mean, 3.0) };
+        let temps = fields.temperatures(model, r, forehead, climate.chill);
+        let albedo = colours(model, fields, r);
+        let mut person = Self {
+            forehead,
+            identity,
+            temps,
+            breath_k: r.range(0.1, 0.9),
+            displacement: vec![0.0; n],
+            material: vec![material::SKIN; n],
+            albedo,
+            head_sheets: Vec::new(),
+            body_sheets: Vec::new(),
+            front_sheets: Vec::new(),
+        };
+        let mut look = wear::Look {
+            temps: &mut person.temps,
+            displacement: &mut person.displacement,
+            material: &mut person.material,
+            albedo: &mut person.albedo,
+            sheets: &mut person.head_sheets,
+            identity: &person.identity,
+        };
+        wear::dress(&mut look, outfit, model, fields, climate, forehead, r);
+        person.body_sheets = body::clothed(climate, forehead, r);
+        person
+    }
+
+    /// Draws the person and returns the truth about the points, visibility not yet settled.
+    #[allow(clippy::too_many_arguments, reason = "a scene's parts, each used once")]
+    pub fn render(
+        &self,
+        model: &HeadModel,
+        fields: &Fields,
+        climate: &Climate,
+        cam: &Camera,
+        moment: &Moment,
+        number: usize,
+        layers: &mut Layers,
+    ) -> Points {
+        // The pose is relative to the line of sight, so that "frontal" looks at the camera.
+        let sight = |a: f32, b: f32| libm::atan2f(a, b).to_degrees();
+        let (sx, sy) = (sight(-moment.at[0], moment.at[2]), sight(-moment.at[1], moment.at[2]));
+        let [yaw, pitch, roll] = moment.pose;
+        let turn = Turn::new(yaw + sx, pitch + sy, roll);
+        let body = Turn::new(moment.body_yaw + sx, 0.0, 0.0);
+        let place = |t: &Turn, q: V3| {
+            let r = add(t.of(sub(q, NECK)), NECK);
+            [moment.at[0] + r[0], moment.at[1] + r[1], moment.at[2] - r[2]]
+        };
+        let face = |t: &Turn, n: V3| {
+            let r = t.of(n);
+            [r[0], r[1], -r[2]]
+        };
+        for (sheets, t) in [(&self.body_sheets, &body), (&self.head_sheets, &turn), (&self.front_sheets, &turn)] {
+            for sheet in sheets {
+                let placed = sheet.vertices.iter().map(|v| Vertex {
+                    at: place(t, v.at),
+                    normal: face(t, v.normal),
+                    material: material::of(v.material, number),
+                    ..*v
+                });
+                let placed: Vec<Vertex> = placed.collect();
+                layers.draw(cam, &climate.light, &placed, &sheet.triangles, false);
+            }
+        }
+        let mut shape = self.identity.clone();
+        for &(i, w) in &moment.expression {
+            model.express(&mut shape, i, w);
+        }
+        let true_points = model.landmarks.map(|v| shape[v]);
+        for ((p, n), d) in shape.iter_mut().zip(&model.normals).zip(&self.displacement) {
+            if *d != 0.0 {
+                *p = add(*p, scale(*n, *d));
+            }
+        }
+        let normal = normals(&shape, &model.triangles);
+        let breath = fields.breath();
+        let warmth = |v: usize| {
+            let inside = matches!(model.part[v], part::MOUTH | part::TONGUE);
+            self.temps[v] + self.breath_k * moment.breath * if inside { 1.0 } else { breath[v] }
+        };
+        let vertices: Vec<Vertex> = (0..shape.len())
+            .map(|v| Vertex {
+                at: place(&turn, shape[v]),
+                normal: face(&turn, normal[v]),
+                temp: warmth(v),
+                albedo: self.albedo[v],
+                material: material::of(self.material[v], number),
+            })
+            .collect();
+        layers.draw(cam, &climate.light, &vertices, &model.triangles, true);
+        let mut points =
+            Points { at: [[0.0; 3]; COUNT], faces_away: [false; COUNT], skin_c: [0.0; COUNT], apparent_c: [0.0; COUNT] };
+        for i in 0..COUNT {
+            let v = model.landmarks[i];
+            let at = place(&turn, true_points[i]);
+            let [x, y] = cam.project(at);
+            let cos = -super::vector::dot(vertices[v].normal, super::vector::unit(at));
+            points.at[i] = [x, y, at[2]];
+            points.faces_away[i] = cos < -0.05;
+            points.skin_c[i] = vertices[v].temp;
+            points.apparent_c[i] = climate.light.apparent(vertices[v].temp, cos);
+        }
+        points
+    }
+}
+
+/// Skin, lips, brows, eyes.
+fn colours(model: &HeadModel, fields: &Fields, r: &mut Random) -> Vec<V3> {
+    const TONES: [V3; 6] = [
+        [0.85, 0.66, 0.56],
+        [0.78, 0.57, 0.44],
+        [0.68, 0.46, 0.33],
+        [0.52, 0.34, 0.23],
+        [0.36, 0.23, 0.16],
+        [0.22, 0.14, 0.10],
+    ];
+    let tone = *r.pick(&TONES);
+    let tone = tone.map(|c| c * r.range(0.9, 1.1));
+    let iris = *r.pick(&[[0.08, 0.05, 0.03], [0.15, 0.25, 0.4], [0.18, 0.25, 0.12]]);
+    let brow = r.range(0.05, 0.35);
+    let blotch = fields.strands(r);
+    let pupils = [model.point(68), model.point(69)];
+    (0..model.neutral.len())
+        .map(|v| match model.part[v] {
+            part::TEETH => [0.8, 0.78, 0.7],
+            part::MOUTH | part::TONGUE => [0.35, 0.12, 0.12],
+            part::EYE => {
+                let q = model.neutral[v];
+                let near = pupils.iter().map(|p| {
+                    let d = sub(q, *p);
+                    d[0] * d[0] + d[1] * d[1]
+                });
+                if near.fold(9.0, f32::min) < 0.36 { iris } else { [0.85, 0.83, 0.8] }
+            }
+            _ => {
+                let lips = (1.4 * fields.lips(v)).min(1.0);
+                let hair = step((fields.brows(v) - 0.45) * 4.0);
+                std::array::from_fn(|k| {
+                    let skin = tone[k] * (1.0 + 0.05 * blotch[v]);
+                    let lip = tone[k] * [0.95, 0.6, 0.65][k];
+                    (skin * (1.0 - lips) + lip * lips) * (1.0 - hair) + brow * tone[k] * hair
+                })
+            }
+        })
+        .collect()
+}

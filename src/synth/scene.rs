@@ -1,0 +1,238 @@
+//! Scenes: who stands where before which background, rendered once with exact truth.
+
+use super::backdrop;
+use super::climate::Climate;
+use super::head::HeadModel;
+use super::person::{self, Moment, Person, Points};
+use super::random::Random;
+use super::raster::{Camera, Layers, material};
+use super::sensor::{self, SUPERSAMPLING, Sensor};
+use super::skin::Fields;
+use super::vector::V3;
+use crate::landmarks::COUNT;
+
+/// Whether a point can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Visibility {
+    /// Seen.
+    Visible = 0,
+    /// Hidden by the head itself.
+    SelfOccluded = 1,
+    /// Hidden by something else, or outside the frame.
+    Occluded = 2,
+}
+
+/// Exact truth about one face.
+#[derive(Debug, Clone)]
+pub struct FaceTruth {
+    /// Pixel positions (centre of the first pixel: 0.5).
+    pub points: [[f32; 2]; COUNT],
+    /// Whether each can be seen.
+    pub visibility: [Visibility; COUNT],
+    /// Around the points, `[x0, y0, x1, y1]`.
+    pub bbox: [f32; 4],
+    /// Yaw, pitch, roll, degrees.
+    pub pose: [f32; 3],
+    /// True skin temperature under each point, degC.
+    pub skin_c: [f32; COUNT],
+    /// What an ideal camera sees of it, degC.
+    pub apparent_c: [f32; COUNT],
+}
+
+/// A rendered scene.
+pub struct Rendering {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Apparent temperature per pixel, degC, as the sensor reads it.
+    pub thermal_c: Vec<f32>,
+    /// sRGB; empty where only thermal was asked for.
+    pub rgb: Vec<[u8; 3]>,
+    /// Truth about each face that is turned towards the camera, in the order of the people.
+    pub faces: Vec<FaceTruth>,
+}
+
+/// What the renderer needs of a face model, prepared once.
+pub struct Studio {
+    /// The head.
+    pub model: HeadModel,
+    /// Fields over it.
+    pub fields: Fields,
+}
+
+impl Studio {
+    /// Prepares a model (about half a second).
+    pub fn new(model: HeadModel) -> Self {
+        let fields = Fields::new(&model);
+        Self { model, fields }
+    }
+}
+
+/// People, place, camera: everything but time.
+pub struct Scene {
+    /// Place and light.
+    pub climate: Climate,
+    /// Camera over the supersampled picture.
+    pub camera: Camera,
+    /// The sensor.
+    pub sensor: Sensor,
+    /// Everybody.
+    pub people: Vec<Person>,
+    /// Seed of the background.
+    pub backdrop: u64,
+    /// Amplitude of hair strands and cloth weave, K.
+    pub texture_k: [f32; 2],
+    /// Pixels.
+    pub size: (usize, usize),
+}
+
+impl Scene {
+    /// Renders everybody at a moment. `noise` feeds the sensor's temporal noise.
+    pub fn render(&self, studio: &Studio, moments: &[Moment], colour: bool, noise: &mut Random) -> Rendering {
+        let (w, h) = self.size;
+        let mut layers = Layers::new(w * SUPERSAMPLING, h * SUPERSAMPLING, colour);
+        backdrop::paint(&mut layers, &self.climate, &mut Random::new(self.backdrop, 0));
+        let drawn: Vec<Points> = self
+            .people
+            .iter()
+            .zip(moments)
+            .enumerate()
+            .map(|(i, (p, m))| {
+                p.render(&studio.model, &studio.fields, &self.climate, &self.camera, m, i, &mut layers)
+            })
+            .collect();
+        sensor::texture(&mut layers, self.texture_k[0], self.texture_k[1], self.backdrop as u32);
+        let faces = drawn
+            .iter()
+            .zip(moments)
+            .enumerate()
+            .filter(|(_, (_, m))| m.pose[0].abs() < 115.0)
+            .map(|(i, (p, m))| truth(p, m, i, &layers))
+            .collect();
+        let rgb = if colour { sensor::colour(&layers) } else { Vec::new() };
+        Rendering { width: w, height: h, thermal_c: self.sensor.expose(&layers, noise), rgb, faces }
+    }
+}
+
+fn truth(p: &Points, moment: &Moment, person: usize, layers: &Layers) -> FaceTruth {
+    let ss = SUPERSAMPLING as f32;
+    let points: [[f32; 2]; COUNT] = std::array::from_fn(|i| [p.at[i][0] / ss, p.at[i][1] / ss]);
+    let visibility = std::array::from_fn(|i| {
+        let [x, y, z] = p.at[i];
+        if x < 0.0 || y < 0.0 || x >= layers.width as f32 || y >= layers.height as f32 {
+            return Visibility::Occluded;
+        }
+        let at = y as usize * layers.width + x as usize;
+        let m = layers.material[at];
+        let own = m >> 4 == person as u8 + 1;
+        // A point lies on the surface; a centimetre forgives the size of a pixel.
+        if layers.depth[at] > z - 1.0 && (own && matches!(material::kind(m), material::SKIN)) {
+            if p.faces_away[i] { Visibility::SelfOccluded } else { Visibility::Visible }
+        } else if own && material::kind(m) == material::SKIN {
+            Visibility::SelfOccluded
+        } else {
+            Visibility::Occluded
+        }
+    });
+    let mut bbox = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
+    for [x, y] in points {
+        bbox = [bbox[0].min(x), bbox[1].min(y), bbox[2].max(x), bbox[3].max(y)];
+    }
+    FaceTruth { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c: p.apparent_c }
+}
+
+/// Draws the parts of a scene that do not depend on where people stand.
+fn set(r: &mut Random, climate: &Climate, size: (usize, usize), focal_px: f32, people: Vec<Person>) -> Scene {
+    let ss = SUPERSAMPLING as f32;
+    let contrast = (33.0 - climate.ambient_c).abs().max(2.0);
+    Scene {
+        climate: climate.clone(),
+        camera: Camera { focal: focal_px * ss, centre: [size.0 as f32 * 0.5 * ss, size.1 as f32 * 0.5 * ss] },
+        sensor: Sensor::draw(r),
+        people,
+        backdrop: r.bits(),
+        texture_k: [contrast * r.range(0.0, 0.09), contrast * r.range(0.0, 0.04)],
+        size,
+    }
+}
+
+/// Height of the box around the 70 points of an average frontal face, cm.
+const FACE_CM: f32 = 14.5;
+
+/// One face filling about 36 to 92 pixels of a `size` x `size` crop, others sometimes behind.
+pub fn crop(studio: &Studio, shape: &[V3], size: usize, r: &mut Random) -> (Scene, Vec<Moment>) {
+    let climate = Climate::draw(r);
+    let distance = r.log_range(35.0, 400.0);
+    let tall = r.range(34.0, 86.0) * size as f32 / 128.0;
+    let focal = tall / FACE_CM * distance;
+    let mut people = vec![Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, r)];
+    let centre = |r: &mut Random| r.normal(0.0, 0.05) * size as f32 / focal * distance;
+    let mut moments = vec![moment(studio, [centre(r), centre(r), distance], r)];
+    if r.chance(0.15) {
+        let away = distance * r.range(1.15, 2.5);
+        let side = if r.chance(0.5) { 1.0 } else { -1.0 };
+        let at = [side * r.range(16.0, 45.0), r.normal(0.0, 12.0), away];
+        people.push(Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, r));
+        moments.push(moment(studio, at, r));
+    }
+    (set(r, &climate, (size, size), focal, people), moments)
+}
+
+/// Up to `most` people anywhere in a frame, some partly outside, some turned away; often nobody.
+pub fn frame(studio: &Studio, size: (usize, usize), most: usize, r: &mut Random) -> (Scene, Vec<Moment>) {
+    let climate = Climate::draw(r);
+    let count = match r.below(10) {
+        0 | 1 => 0,
+        2..=5 => 1,
+        6 | 7 => 2,
+        8 => 3,
+        _ => 4,
+    }
+    .min(most);
+    let view = r.range(25.0f32, 95.0);
+    let focal = size.0 as f32 * 0.5 / libm::tanf((view * 0.5).to_radians());
+    let mut people = Vec::new();
+    let mut moments: Vec<Moment> = Vec::new();
+    for _ in 0..count {
+        // Face height in pixels decides the distance; nobody nearer than 30 cm.
+        let tall = r.log_range(9.0, 0.8 * size.1 as f32);
+        let distance = (focal * FACE_CM / tall).clamp(30.0, 900.0);
+        let tall = focal * FACE_CM / distance;
+        let (half_w, half_h) = (size.0 as f32 * 0.5, size.1 as f32 * 0.5);
+        let margin = if r.chance(0.12) { -0.3 * tall } else { 0.4 * tall };
+        let (rx, ry) = ((half_w - margin).max(1.0), (half_h - margin).max(1.0));
+        let (x, y) = (r.range(-rx, rx), r.range(-ry, ry * 0.9));
+        let at = [x * distance / focal, y * distance / focal, distance];
+        let overlaps = moments.iter().any(|m| {
+            let (ox, oy) = (m.at[0] * focal / m.at[2], m.at[1] * focal / m.at[2]);
+            let other = focal * FACE_CM / m.at[2];
+            (ox - x).abs() < 0.55 * (tall + other) && (oy - y).abs() < 0.7 * (tall + other)
+        });
+        if overlaps {
+            continue;
+        }
+        let shape = person::identity(&studio.model, r);
+        people.push(Person::draw(&studio.model, &studio.fields, shape, &climate, r));
+        let mut m = moment(studio, at, r);
+        if r.chance(0.12) {
+            // Seen from behind: a head without a face.
+            m.pose = [r.range(140.0, 220.0), r.normal(0.0, 8.0), r.normal(0.0, 6.0)];
+            m.body_yaw = m.pose[0] + r.normal(0.0, 15.0);
+        }
+        moments.push(m);
+    }
+    (set(r, &climate, size, focal, people), moments)
+}
+
+fn moment(studio: &Studio, at: V3, r: &mut Random) -> Moment {
+    let pose = person::pose(r);
+    Moment {
+        at,
+        pose,
+        body_yaw: pose[0] * r.range(0.1, 1.0) + r.normal(0.0, 12.0),
+        expression: person::expression(&studio.model, r),
+        breath: r.range(-1.0, 1.0),
+    }
+}

@@ -1,0 +1,178 @@
+//! Clips: the same people over time, for the built-in demo and for tests.
+
+use std::f32::consts::TAU;
+
+use super::climate::Climate;
+use super::head::HeadModel;
+use super::person::{self, Moment, Person};
+use super::random::Random;
+use super::raster::{Camera, Light};
+use super::scene::{FaceTruth, Scene, Studio};
+use super::sensor::{SUPERSAMPLING, Sensor, centikelvin};
+use super::vector::{V3, unit};
+use super::wear::{Cover, Outfit};
+use crate::frame::{FfcState, Frame, FrameFormat, Signal};
+use crate::units::Nanos;
+
+/// Frames per second of a Lepton.
+pub const RATE_HZ: f32 = 8.8;
+
+/// Length of the demo, frames: a little over 24 s.
+pub const FRAMES: u64 = 214;
+
+/// Seconds at which the shutter closes, opens, and has settled.
+const FFC_S: [f32; 3] = [11.6, 12.3, 13.4];
+
+/// The built-in demo: two people before a Lepton 3, one with glasses and a turn to profile, one who
+/// leaves and comes back, one shutter calibration.
+pub struct Demo {
+    scene: Scene,
+    blink: Vec<usize>,
+    smile: Vec<usize>,
+    jaw: Option<usize>,
+    seed: u64,
+}
+
+fn named(model: &HeadModel, names: &[&str]) -> Vec<usize> {
+    names.iter().filter_map(|n| model.expression(n)).collect()
+}
+
+/// 0 before `from`, 1 after `to`, smooth between.
+fn ramp(t: f32, from: f32, to: f32) -> f32 {
+    let u = ((t - from) / (to - from)).clamp(0.0, 1.0);
+    u * u * (3.0 - 2.0 * u)
+}
+
+/// A slow, irregular sway of unit size.
+fn sway(t: f32, phase: f32) -> f32 {
+    0.6 * libm::sinf(0.31 * TAU * t + phase) + 0.4 * libm::sinf(0.173 * TAU * t + 2.1 * phase)
+}
+
+impl Demo {
+    /// Prepares the demo of a seed.
+    pub fn new(studio: &Studio, seed: u64) -> Self {
+        let mut r = Random::new(seed, 0);
+        let light = Light {
+            emissivity: 0.98,
+            grazing: 0.3,
+            reflected_c: 22.5,
+            direction: unit([-0.4, 0.6, -0.7]),
+            lamp: [0.7, 0.68, 0.64],
+            ambient: [0.3, 0.31, 0.33],
+        };
+        let climate = Climate { ambient_c: 22.5, outdoor: false, chill: 0.15, sun_k: 0.0, light };
+        let plain = Outfit { hair: true, beard: false, cover: Cover::None, mask: false, spectacles: false };
+        let people = [Outfit { spectacles: true, ..plain }, Outfit { beard: true, ..plain }]
+            .into_iter()
+            .map(|outfit| {
+                let shape = person::identity(&studio.model, &mut r);
+                Person::wearing(outfit, &studio.model, &studio.fields, shape, &climate, &mut r)
+            })
+            .collect();
+        let size = (160, 120);
+        let ss = SUPERSAMPLING as f32;
+        // Lepton 3: 57 degrees across.
+        let focal = 80.0 / libm::tanf(28.5f32.to_radians());
+        let scene = Scene {
+            camera: Camera { focal: focal * ss, centre: [80.0 * ss, 60.0 * ss] },
+            sensor: Sensor {
+                blur_px: 0.55,
+                netd_k: 0.045,
+                stripes_k: 0.02,
+                vignette_k: 0.1,
+                motion_px: [0.0; 2],
+                dead: 0.0,
+                pattern: r.bits(),
+            },
+            climate,
+            people,
+            backdrop: r.bits(),
+            texture_k: [0.5, 0.2],
+            size,
+        };
+        Self {
+            scene,
+            blink: named(&studio.model, &["eyeBlink_L", "eyeBlink_R"]),
+            smile: named(&studio.model, &["mouthSmile_L", "mouthSmile_R"]),
+            jaw: studio.model.expression("jawOpen"),
+            seed,
+        }
+    }
+
+    /// The format of every frame.
+    pub fn format(&self) -> FrameFormat {
+        let (width, height) = (self.scene.size.0 as u32, self.scene.size.1 as u32);
+        FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: RATE_HZ }
+    }
+
+    fn moments(&self, t: f32) -> Vec<Moment> {
+        let breath = |period: f32, phase: f32| libm::sinf(TAU * t / period + phase);
+        // The first turns to profile and back, then nods.
+        let profile = 74.0 * (ramp(t, 4.8, 6.2) - ramp(t, 7.4, 8.8));
+        let nod = 16.0 * libm::sinf(TAU * 0.7 * (t - 18.5)) * (ramp(t, 18.4, 18.8) - ramp(t, 21.2, 21.8));
+        let first = Moment {
+            at: [-11.5 + 1.2 * sway(t, 0.3), -0.5 + 0.5 * sway(t, 1.9), 52.0 + 2.0 * sway(0.5 * t, 4.0)],
+            pose: [profile + 9.0 * sway(t, 0.9), nod + 3.5 * sway(t, 2.2), 4.0 * sway(t, 3.0)],
+            body_yaw: 0.35 * profile + 4.0 * sway(t, 5.0),
+            expression: self.expression(t, 0.0, 9.2, 11.2),
+            breath: breath(3.9, 0.0),
+        };
+        // The second walks out to the right, and comes back.
+        let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
+        let turned = 35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
+        let at: V3 = [16.5 + away + 1.5 * sway(t, 6.0), -4.5 + 0.6 * sway(t, 7.0), 68.0 + 3.0 * sway(0.4 * t, 8.0)];
+        let second = Moment {
+            at,
+            pose: [turned - 10.0 * ramp(t, 1.0, 2.0) + 12.0 * sway(t, 2.6), -3.0 + 4.0 * sway(t, 4.4), 5.0 * sway(t, 1.1)],
+            body_yaw: turned,
+            expression: self.expression(t, 1.7, 2.0, 3.6),
+            breath: breath(4.6, 1.0),
+        };
+        vec![first, second]
+    }
+
+    fn expression(&self, t: f32, phase: f32, talk_from: f32, talk_to: f32) -> Vec<(usize, f32)> {
+        let blink_at = (t + phase) % 3.3;
+        let lids = 0.08 + 0.92 * (1.0 - ((blink_at - 0.12).abs() / 0.12).min(1.0));
+        let talk = ramp(t, talk_from, talk_from + 0.3) - ramp(t, talk_to, talk_to + 0.3);
+        let jaw = 0.35 * talk * libm::sinf(TAU * 1.9 * t).max(0.0);
+        let smile = 0.5 * (ramp(t, 19.5 + phase, 20.2 + phase) - ramp(t, 21.5 + phase, 22.2 + phase));
+        let mut out: Vec<(usize, f32)> = self.blink.iter().map(|&i| (i, lids)).collect();
+        out.extend(self.smile.iter().map(|&i| (i, smile)));
+        out.extend(self.jaw.map(|i| (i, jaw)));
+        out
+    }
+
+    /// Frame `i` and the truth about its faces; faces that left the frame entirely are left out.
+    pub fn frame(&mut self, studio: &Studio, i: u64) -> (Frame, Vec<FaceTruth>) {
+        let t = i as f32 / RATE_HZ;
+        let mut noise = Random::new(self.seed, 1 + i);
+        // Offsets drift between calibrations.
+        let since = if t < FFC_S[1] { t + 20.0 } else { t - FFC_S[1] };
+        self.scene.sensor.vignette_k = 0.05 + 0.012 * since;
+        let rendering = self.scene.render(studio, &self.moments(t), false, &mut noise);
+        let mut frame = Frame::new(self.format());
+        let ffc = match t {
+            t if t >= FFC_S[0] - 1.0 && t < FFC_S[0] => FfcState::Imminent,
+            t if t >= FFC_S[0] && t < FFC_S[1] => FfcState::Running,
+            t if t >= FFC_S[1] && t < FFC_S[2] => FfcState::Settling,
+            _ => FfcState::Idle,
+        };
+        for (p, c) in frame.pixels.iter_mut().zip(&rendering.thermal_c) {
+            // The closed shutter is a uniform plate at the camera's own temperature.
+            let c = if ffc == FfcState::Running { 29.3 + noise.normal(0.0, 0.045) } else { *c };
+            *p = centikelvin(c);
+        }
+        let ns = (f64::from(i as u32) * 1e9 / f64::from(RATE_HZ)).round() as u64;
+        frame.meta.seq = i;
+        frame.meta.captured = Nanos(1_000_000_000 + ns);
+        frame.meta.received = frame.meta.captured;
+        // A fixed date keeps every byte of the clip reproducible.
+        frame.meta.captured_utc_ns = i64::try_from(ns).ok().map(|ns| 1_767_225_600_000_000_000 + ns);
+        frame.meta.ffc = ffc;
+        frame.meta.sensor_c = Some(29.3);
+        let (w, h) = (self.scene.size.0 as f32, self.scene.size.1 as f32);
+        let inside = |f: &FaceTruth| f.bbox[2] > 0.0 && f.bbox[0] < w && f.bbox[3] > 0.0 && f.bbox[1] < h;
+        (frame, rendering.faces.into_iter().filter(inside).collect())
+    }
+}

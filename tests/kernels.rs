@@ -1,0 +1,334 @@
+//! Whole networks on our kernels: against plain tract, over bad input, without allocation.
+
+mod nets;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use heatmark::kernels::{self, Kernels};
+use heatmark::nn::Network;
+use heatmark::nn::region::{self, Executor, Installed};
+use nets::Net;
+use proptest::prelude::*;
+use tract_onnx::prelude::*;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|a| a.set(a.get() + 1));
+        // SAFETY: same contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: same contract.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Numbers in -1..1 for an input of `model`.
+fn input(model: &TypedModel, seed: u64) -> (Vec<usize>, Vec<f32>) {
+    let shape = model.input_fact(0).unwrap().shape.as_concrete().unwrap().to_vec();
+    let mut random = Net::new(seed, 1, [1, 1, 1]);
+    let data = (0..shape.iter().product()).map(|_| random.uniform()).collect();
+    (shape, data)
+}
+
+/// The outputs of tract alone, or of tract around our region.
+fn run_tract(model: TypedModel, shape: &[usize], data: &[f32]) -> Vec<Vec<f32>> {
+    let plan = model.into_optimized().unwrap().into_runnable().unwrap();
+    let input = Tensor::from_shape(shape, data).unwrap();
+    let outputs = plan.run(tvec!(input.into_tvalue())).unwrap();
+    outputs.iter().map(|o| o.try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec()).collect()
+}
+
+/// Every output within `1e-5` of the largest magnitude of the wanted one.
+fn assert_close(what: &str, got: &[Vec<f32>], want: &[Vec<f32>]) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert_eq!(got.len(), want.len(), "{what}, output {i}");
+        let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let worst = got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0f32, f32::max);
+        assert!(got.iter().all(|v| v.is_finite()), "{what}, output {i} is not finite");
+        assert!(worst <= 1e-5 * largest, "{what}, output {i}: off by {worst:e} of {largest:e}");
+        println!("{what}, output {i}: {:.1e}", worst / largest.max(f32::MIN_POSITIVE));
+    }
+}
+
+fn executor(net: &Net, kernels: &'static Kernels) -> Executor {
+    match region::install(net.typed().unwrap(), kernels).unwrap() {
+        Installed::Whole(executor) => executor,
+        Installed::Part { left, .. } => panic!("left to tract: {left:?}"),
+    }
+}
+
+fn run(executor: &mut Executor, data: &[f32]) -> Vec<Vec<f32>> {
+    executor.run(data).unwrap();
+    (0..executor.outputs().len()).map(|i| executor.output(i).to_vec()).collect()
+}
+
+/// The network runs wholly on each table of kernels and agrees with tract.
+fn check_whole(what: &str, net: &Net) {
+    let model = net.typed().unwrap();
+    let (shape, data) = input(&model, 7);
+    let want = run_tract(model, &shape, &data);
+    for kernels in kernels::available() {
+        let mut executor = executor(net, kernels);
+        assert_close(&format!("{what} on {}", kernels.name()), &run(&mut executor, &data), &want);
+    }
+}
+
+/// Part of the network runs on each table of kernels, and the whole agrees with tract.
+fn check_part(what: &str, net: &Net) -> (usize, usize) {
+    let model = net.typed().unwrap();
+    let (shape, data) = input(&model, 7);
+    let want = run_tract(model.clone(), &shape, &data);
+    let mut counts = (0, 0);
+    for kernels in kernels::available() {
+        match region::install(model.clone(), kernels).unwrap() {
+            Installed::Whole(_) => panic!("{what}: nothing was left to tract"),
+            Installed::Part { model, ours, left } => {
+                assert!(!left.is_empty());
+                counts = ours;
+                assert_close(&format!("{what} on {}", kernels.name()), &run_tract(*model, &shape, &data), &want);
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn mobilenet_agrees_with_tract() {
+    check_whole("mobilenet", &nets::mobilenet(96, 96));
+}
+
+#[test]
+fn repvgg_agrees_with_tract() {
+    check_whole("repvgg", &nets::repvgg(96, 96, [16, 32, 64, 96]));
+    check_whole("half repvgg", &nets::repvgg(96, 96, [8, 16, 32, 48]));
+    check_whole("odd repvgg", &nets::repvgg(75, 53, [5, 9, 21, 30]));
+}
+
+#[test]
+fn landmark_student_agrees_with_tract() {
+    let net = nets::landmarks();
+    check_whole("landmarks", &net);
+    let executor = executor(&net, kernels::scalar());
+    assert_eq!(executor.input_shape(), [1, 1, 96, 96]);
+    let shapes: Vec<_> = executor.outputs().iter().map(|o| o.1.clone()).collect();
+    assert_eq!(shapes, [vec![1, 70, 3], vec![1, 1]]);
+    assert!(executor.outputs().iter().all(|o| !o.0.is_empty()));
+}
+
+#[test]
+fn detectors_agree_with_tract() {
+    check_whole("detector", &nets::detector(120, 160));
+    check_whole("yunet", &nets::yunet(96, 128));
+}
+
+#[test]
+fn every_operator_agrees_with_tract() {
+    let mut n = Net::new(11, 1, [3, 23, 30]);
+    n.conv(12, 3, 1).prelu().conv(10, 3, 2).unary("HardSwish").depthwise(1).leaky(0.1).conv(16, 2, 2);
+    let x = n.at.clone();
+    n.pool("AveragePool", 3, 1, 1).add(&x).pool("MaxPool", 3, 2, 1).clip(-0.5, 0.75);
+    let scale = n.weights(&[1, 16, 1, 1], 2.0);
+    n.op("Mul", vec![n.at.clone(), scale], vec![]);
+    let shift = n.weights(&[1, 16, 1, 1], 1.0);
+    n.op("Sub", vec![n.at.clone(), shift], vec![]).unary("Sigmoid");
+    let (y, shape) = (n.at.clone(), n.shape);
+    n.conv(16, 1, 1).relu().add(&y).relu().output();
+    n.from(&y, shape).conv(16, 3, 1).add(&y).leaky(0.2).concat(&[(y.clone(), 16)]).conv(7, 1, 1).output();
+    n.from(&y, shape).op("Add", vec![y.clone(), y.clone()], vec![]).global("GlobalMaxPool").matmul(5).relu().output();
+    n.from(&y, shape).concat(&[(y.clone(), 16)]).upsample(3).output();
+    check_whole("operators", &n);
+}
+
+#[test]
+fn several_images_run_one_after_the_other() {
+    let mut n = Net::new(12, 3, [1, 24, 20]);
+    n.conv(16, 3, 2).relu().conv(16, 3, 1).relu().output().gemm(9).output();
+    check_whole("batch", &n);
+}
+
+#[test]
+fn what_has_no_kernel_is_left_to_tract() {
+    // In the middle, at the end, and on one branch only.
+    let mut n = Net::new(13, 1, [1, 24, 32]);
+    n.conv(16, 3, 2).relu();
+    let (x, shape) = (n.at.clone(), n.shape);
+    n.unary("Tanh").conv(8, 3, 1).output();
+    n.from(&x, shape).conv(16, 3, 1).add(&x).relu().output().global("GlobalAveragePool").gemm(6).unary("Softmax").output();
+    let (ours, all) = check_part("branches", &n);
+    assert!(ours > 5 && all > ours, "{ours} of {all}");
+
+    for (what, layer) in LAYERS_WITHOUT_KERNEL {
+        let mut n = Net::new(14, 1, [4, 24, 32]);
+        n.conv(8, 3, 1).relu();
+        layer(&mut n);
+        n.relu().output();
+        check_part(what, &n);
+        // And with nothing before it that could be taken.
+        let mut n = Net::new(15, 1, [8, 24, 32]);
+        layer(&mut n);
+        n.output();
+        assert_eq!(check_part(what, &n).0, 0);
+    }
+}
+
+type Build = fn(&mut Net);
+
+const LAYERS_WITHOUT_KERNEL: [(&str, Build); 7] = [
+    ("dilated", |n| {
+        n.convolution(8, 8, 3, 1, 2, 1).with_ints("dilations", &[2, 2]);
+    }),
+    ("padded by two", |n| {
+        n.convolution(8, 8, 5, 1, 2, 1);
+    }),
+    ("grouped", |n| {
+        n.convolution(8, 4, 3, 1, 1, 2);
+    }),
+    ("depthwise 5x5", |n| {
+        n.convolution(8, 1, 5, 1, 2, 8);
+    }),
+    ("bilinear", |n| {
+        n.bilinear(2);
+    }),
+    ("tanh", |n| {
+        n.unary("Tanh");
+    }),
+    ("softmax", |n| {
+        n.unary("Softmax");
+    }),
+];
+
+#[test]
+fn an_input_that_is_not_fixed_is_left_to_tract() {
+    let mut n = Net::new(16, 0, [1, 24, 32]);
+    n.conv(16, 3, 2).relu().output();
+    match region::install(n.typed().unwrap(), kernels::scalar()).unwrap() {
+        Installed::Part { ours: (0, _), left, .. } => {
+            assert!(left.iter().any(|l| l.1.contains("not fixed")), "{left:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_wrong_input_is_an_error() {
+    let mut executor = executor(&nets::repvgg(32, 32, [8, 8, 8, 8]), kernels::scalar());
+    assert!(executor.run(&[0.0; 3]).unwrap_err().to_string().contains("3 values"));
+    assert!(executor.run(&[0.0; 1024]).is_ok());
+    assert_eq!(executor.output(9), [0f32; 0]);
+}
+
+#[test]
+fn running_allocates_nothing() {
+    for net in [nets::repvgg(96, 96, [16, 32, 64, 96]), nets::detector(120, 160), nets::yunet(96, 128)] {
+        let (_, data) = input(&net.typed().unwrap(), 7);
+        for kernels in kernels::available() {
+            let mut executor = executor(&net, kernels);
+            let before = ALLOCATIONS.with(Cell::get);
+            executor.run(&data).unwrap();
+            executor.run(&data).unwrap();
+            assert_eq!(ALLOCATIONS.with(Cell::get), before, "on {}", kernels.name());
+        }
+    }
+    let before = ALLOCATIONS.with(Cell::get);
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(3)));
+    assert_eq!(ALLOCATIONS.with(Cell::get), before + 1, "allocations are not counted");
+}
+
+#[test]
+fn a_run_leaves_nothing_behind() {
+    for net in [nets::detector(72, 88), nets::yunet(64, 96), nets::mobilenet(64, 64)] {
+        let model = net.typed().unwrap();
+        let ((_, a), (_, b)) = (input(&model, 1), input(&model, 2));
+        let bad = vec![f32::NAN; a.len()];
+        for kernels in kernels::available() {
+            let mut used = executor(&net, kernels);
+            let mut fresh = executor(&net, kernels);
+            run(&mut used, &a);
+            used.run(&bad).unwrap();
+            assert_eq!(run(&mut used, &b), run(&mut fresh, &b), "on {}", kernels.name());
+        }
+    }
+}
+
+#[test]
+fn the_table_names_every_operator_and_who_runs_it() {
+    let mut n = Net::new(17, 1, [1, 24, 32]);
+    n.conv(16, 3, 2).relu().conv(16, 3, 1).relu().unary("Tanh").output();
+    let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
+    println!("{text}");
+    let line = |what: &str| text.lines().find(|l| l.starts_with(what)).unwrap_or_else(|| panic!("no {what} in {text}"));
+    assert!(line("conv3").contains("ours: conv 3x3/2 1->16 relu"));
+    assert!(line("relu4").contains("fused into conv3"));
+    assert!(line("tanh9").contains("tract: no kernel for Tanh"));
+    assert!(text.lines().last().unwrap().contains("inside tract"));
+    let whole = region::explain(&nets::yunet(64, 96).typed().unwrap(), kernels::scalar()).unwrap();
+    println!("{whole}");
+    assert!(whole.lines().last().unwrap().contains("without tract"));
+}
+
+/// A network of random layers, all of which have kernels.
+fn random_net(seed: u64) -> Net {
+    let mut pick = Net::new(seed ^ 0x5eed, 1, [1, 1, 1]);
+    let mut n = |max: usize| 1 + pick.below(max);
+    let mut net = Net::new(seed, n(2), [n(9), 6 + n(30), 6 + n(30)]);
+    let mut earlier: Vec<(String, [usize; 3])> = vec![];
+    for _ in 0..3 + n(9) {
+        let [c, h, w] = net.shape;
+        let large = h > 4 && w > 4;
+        match n(14) {
+            1 | 2 => net.conv(n(24), 3, 1),
+            3 if large => net.conv(n(24), 3, 2),
+            4 => net.conv(n(24), 1, 1),
+            5 => net.depthwise(1),
+            6 if large => net.depthwise(2),
+            7 if large => net.pool("MaxPool", 2, 2, 0),
+            8 => net.pool("AveragePool", 3, 1, 1),
+            9 if h * w < 600 => net.upsample(2),
+            10 => match earlier.iter().find(|e| e.1[1..] == [h, w] && e.0 != net.at) {
+                Some((name, shape)) => net.concat(&[(name.clone(), shape[0])]),
+                None => net.relu(),
+            },
+            11 | 12 => match earlier.iter().find(|e| e.1 == [c, h, w]) {
+                Some((name, _)) => net.add(&name.clone()),
+                None => net.leaky(0.1),
+            },
+            13 => net.conv(c, 3, 1),
+            _ => net.conv(8 * n(3), 1, 1),
+        };
+        match n(6) {
+            1 | 2 => net.relu(),
+            3 => net.clip(-1.0, 1.5),
+            4 => net.unary("HardSwish"),
+            _ => &mut net,
+        };
+        earlier.push((net.at.clone(), net.shape));
+    }
+    net.conv(4, 1, 1).output();
+    net.from(&earlier[1].0.clone(), earlier[1].1).output();
+    net.global("GlobalAveragePool").gemm(6).output();
+    net
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn random_networks_agree_with_tract(seed in any::<u64>()) {
+        check_whole(&format!("network {seed}"), &random_net(seed));
+    }
+}
