@@ -263,21 +263,120 @@ fn layers_switch_off_one_by_one() {
 
 #[test]
 fn banners_read() {
-    let frame = flat(16, 12, Signal::Grey8);
+    let frame = flat(16, 6, Signal::Grey8);
     let mut r = result(&frame, Vec::new());
     r.state = State::Ffc;
     let c = Controls { layers: Layers::BANNERS, ..controls("white-hot", 2) };
-    let got = pattern(&draw(Some(&frame), &r, &c));
-    assert_eq!(got, [""; 0], "{got:#?}");
+    let expected = [
+        "++++++++++++++++++++++++++++++++",
+        "++++++++++++++++++++++++++++++++",
+        "++++++y...................++++++",
+        "++++++y..            .....++++++",
+        "++++++y.. yyy yyy  y  ....++++++",
+        "++++++y.. y   y   y y ....++++++",
+        "++++++y.. yy  yy  y   ....++++++",
+        "++++++y.. y   y   y y ....++++++",
+        "++++++y.. y . y .  y  ....++++++",
+        "++++++y..   .   ..   .....++++++",
+        "++++++y...................++++++",
+        "++++++y...................++++++",
+    ];
+    assert_eq!(pattern(&draw(Some(&frame), &r, &c)), expected);
 }
 
 #[test]
-fn the_bar_runs_from_hot_to_cold() {
+fn each_state_has_its_banner() {
+    let mut frame = flat(16, 12, Signal::Grey8);
+    frame.meta.captured = Nanos(NOW.0 - 3_200_000_000);
+    let age = Duration::from_millis(3200);
+    let mut r = result(&frame, Vec::new());
+    for (state, ffc, expected) in [
+        (State::Live, FfcState::Idle, None),
+        (State::Live, FfcState::Imminent, None),
+        (State::Live, FfcState::Running, Some(Banner::Ffc)),
+        (State::Ffc, FfcState::Idle, Some(Banner::Ffc)),
+        (State::Ffc, FfcState::Settling, Some(Banner::FfcSettling)),
+        (State::Stale, FfcState::Running, Some(Banner::Stale(age))),
+        (State::NoSignal, FfcState::Idle, Some(Banner::NoSignal(Some(age)))),
+    ] {
+        (r.state, frame.meta.ffc) = (state, ffc);
+        assert_eq!(banner(&frame, &r, NOW), expected);
+    }
+}
+
+#[test]
+fn the_bar_runs_from_hot_to_cold_between_its_numbers() {
     let frame = flat(80, 60, Signal::Counts);
     let c = Controls { layers: Layers::SCALE_BAR, ..controls("white-hot", 1) };
     let got = pattern(&draw(Some(&frame), &result(&frame, Vec::new()), &c));
-    let right: Vec<&str> = got.iter().map(|row| &row[54..]).collect();
-    assert_eq!(right, [""; 0], "{right:#?}");
+    let right: Vec<&str> = got[..18].iter().chain(&got[40..52]).map(|row| &row[54..]).collect();
+    let expected = [
+        "++++++++++++++:::+++++++++",
+        ":::::::::::::::%::::::++++",
+        "%::%::%:%:%%::%%%::%%:++++",
+        "::%:%:%:%:%:%::%::%%::++++",
+        "::%:%:%:%:%:%::%::::%:++++",
+        "%::%:::%%:%:%:::%:%%::++++",
+        ":::::+::::::::+::::::+++++",
+        "++...+...............+++++",
+        "+..@...@..@@@.@.@..@..++++",
+        "+.@.@.@.@.@...@.@.@.@.++++",
+        "+...@..@@.@@..@@@.@@@.++++",
+        "+..@....@...@...@.@.@.++++",
+        "+.@@@.@@..@@..+.@..@..++++",
+        "+............++......+++++",
+        "++++++++++++++++::::::::++",
+        "++++++++++++++++:%%%%%%:++",
+        "++++++++++++++++:%@@@@%:++",
+        "++++++++++++++++:%@@@@%:++",
+        "++++++++++++++++:%    %:++",
+        "++++++++++++++++:%    %:++",
+        "++++++++++++++++:%    %:++",
+        "++++++++++++++++:%%%%%%:++",
+        "++...+..........     :::++",
+        "+..@...@..@.@..@@..@..++++",
+        "+.@.@.@.@.@.@.@...@.@.++++",
+        "+...@..@@.@@@.@@..@@@.++++",
+        "+..@....@...@.@.@.@.@.++++",
+        "+.@@@.@@..+.@..@...@..++++",
+        "+........++......+...+++++",
+        "++++++++++++++++++++++++++",
+    ];
+    assert_eq!(right, expected);
+}
+
+#[test]
+fn doubtful_points_are_hollow() {
+    let frame = flat(160, 120, Signal::CENTIKELVIN);
+    let c = Controls { layers: Layers::POINTS, ..controls("white-hot", 8) };
+    let mut r = result(&frame, vec![face(3, 80.0, 60.0, 100.0)]);
+    let grey = draw(Some(&frame), &result(&frame, Vec::new()), &c).pixel(0, 0);
+    // The chin, landmark 8, is at 80, 110.
+    assert_ne!(draw(Some(&frame), &r, &c).pixel(640, 880), grey);
+    r.faces[0].landmarks[8].confidence = 0.3;
+    let doubtful = draw(Some(&frame), &r, &c);
+    assert_eq!(doubtful.pixel(640, 880), grey);
+    let around: Vec<_> = (630..640).filter(|&x| doubtful.pixel(x, 880) != grey).collect();
+    assert!(around.len() >= 3, "{around:?}");
+}
+
+#[test]
+fn a_hot_spot_within_a_face_is_read_in_the_corner() {
+    let mut frame = flat(160, 120, Signal::CENTIKELVIN);
+    for i in [60 * 160 + 80, 60 * 160 + 81, 61 * 160 + 80, 61 * 160 + 81] {
+        frame.pixels[i] = 30_700;
+    }
+    let c = Controls { layers: Layers::SPOTS, ..controls("white-hot", 4) };
+    let coloured = |canvas: &Canvas, corner: bool| {
+        let inside = |i: usize| (i / 640 > 440 && i % 640 < 100) == corner;
+        let warm = |p: &[u8]| p[0] > p[2].saturating_add(60);
+        canvas.rgb.chunks_exact(3).enumerate().filter(|(i, p)| inside(*i) && warm(p)).count()
+    };
+    let alone = draw(Some(&frame), &result(&frame, Vec::new()), &c);
+    assert_eq!(coloured(&alone, true), 0);
+    let within = draw(Some(&frame), &result(&frame, vec![face(3, 80.0, 60.0, 60.0)]), &c);
+    assert!(coloured(&within, true) > 80);
+    assert!(coloured(&within, false) + 80 < coloured(&alone, false));
 }
 
 #[test]
