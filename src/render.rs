@@ -239,16 +239,10 @@ impl Renderer {
             legend::scale_bar(&mut scene, lut, ends(frame.format.signal, &meter, span));
         }
         write_faces(&mut scene, faces, &look, age);
-        // The spots' numbers keep clear of faces.
-        for face in faces {
-            if let Some(outline) = Outline::of(&scene, face) {
-                scene.board.take(outline.place());
-            }
-        }
         if let Some(spots) = spots {
             let meter = meter.filter(|_| !frame.meta.ffc.spoils_temperature());
             let read = |count: u16| meter.map(|m| m.surface(count.into()).0).filter(|c| c.is_finite());
-            labels::extremes(&mut scene, &spots, spots.map(|s| read(s.count)));
+            labels::extremes(&mut scene, faces, &spots, spots.map(|s| read(s.count)));
         }
     }
 

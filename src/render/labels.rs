@@ -112,7 +112,7 @@ fn leader(scene: &mut Scene<'_>, place: &Rectangle, left: bool, centre: Spot, ra
 
 /// Hot spot as an upright cross, cold spot as a diagonal one; with degC where `celsius` is given:
 /// next to the cross, or in the lower left corner where that would cover a face or another label.
-pub fn extremes(scene: &mut Scene<'_>, spots: &[Extreme; 2], celsius: [Option<f32>; 2]) {
+pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], celsius: [Option<f32>; 2]) {
     let straight = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
     let oblique = [[0.7, 0.7], [-0.7, 0.7], [-0.7, -0.7], [0.7, -0.7]];
     let unit = scene.line.min(scene.size().height as f32 / 200.0).max(0.6);
@@ -125,8 +125,14 @@ pub fn extremes(scene: &mut Scene<'_>, spots: &[Extreme; 2], celsius: [Option<f3
         let (w, h) = (size.width as i32, size.height as i32);
         let (r, at) = ((8.0 * unit) as i32 + 2, pixel(centre));
         let near = [(r, -h / 2), (-r - w, -h / 2), (-w / 2, -r - h), (-w / 2, r), (r, -r - h), (-r - w, -r - h)];
-        let near = near.map(|(x, y)| Point::new(at.x + x, at.y + y));
-        if let Some(place) = scene.board.settle(size, near) {
+        let near = near.into_iter().map(|(x, y)| Point::new(at.x + x, at.y + y)).filter(|&corner| {
+            let place = Rectangle::new(corner, size);
+            let clear = |o: Outline| o.place().intersection(&place).is_zero_sized();
+            faces.iter().filter_map(|face| Outline::of(scene, face)).all(clear)
+        });
+        // Kept apart from the scene, whose board is about to change.
+        let near: [Option<Point>; 6] = keep(near);
+        if let Some(place) = scene.board.settle(size, near.into_iter().flatten()) {
             scene.write(scene.face, text.as_str(), place.top_left, color);
             continue;
         }
@@ -141,6 +147,11 @@ pub fn extremes(scene: &mut Scene<'_>, spots: &[Extreme; 2], celsius: [Option<f3
             scene.write(scene.face, text.as_str(), place.top_left + Point::new(h, 0), color);
         }
     }
+}
+
+/// The first `N` of them.
+fn keep<const N: usize>(mut points: impl Iterator<Item = Point>) -> [Option<Point>; N] {
+    std::array::from_fn(|_| points.next())
 }
 
 /// Four arms from `reach[0]` to `reach[1]` pixels around a place.
