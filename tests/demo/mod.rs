@@ -128,7 +128,10 @@ pub fn face(track: u64, place: usize, t: f32, radiometric: bool) -> Face {
     }
     let lost = place == 1 && (t as u64) % 40 > 34;
     if radiometric && place == 1 {
-        region_c[6] = Err(if lost { NoTemperature::Lost } else { NoTemperature::Occluded });
+        region_c[6] = Err(NoTemperature::Occluded);
+    }
+    if radiometric && lost {
+        region_c = [Err(NoTemperature::Lost); REGION_COUNT];
     }
     Face {
         track,
