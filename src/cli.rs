@@ -15,6 +15,8 @@ mod replay;
 mod schema;
 mod screen;
 mod signals;
+#[cfg(feature = "synth")]
+mod synth;
 mod tally;
 
 use std::ffi::OsString;
@@ -105,6 +107,9 @@ enum Command {
     },
     /// Print the JSON schema of the results.
     Schema,
+    /// Render synthetic thermal scenes with exact truth, for training and tests.
+    #[cfg(feature = "synth")]
+    Synth(synth::Synth),
 }
 
 /// Runs the command in `args` (the first is the program's name) and says how it ended.
@@ -137,6 +142,11 @@ fn dispatch(cli: &Cli, started: Instant) -> Done {
         Command::Bench(bench) => bench::run(&cli.base, bench, started),
         Command::Config { command } => check::run(&cli.base, command),
         Command::Schema => schema::run(),
+        #[cfg(feature = "synth")]
+        Command::Synth(synth) => {
+            cli.base.settle(Vec::new())?;
+            synth::run(synth)
+        }
     }
 }
 

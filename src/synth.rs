@@ -10,6 +10,7 @@
 pub mod backdrop;
 pub mod body;
 pub mod climate;
+pub mod clip;
 pub mod dataset;
 pub mod head;
 pub mod person;
@@ -18,6 +19,7 @@ pub mod raster;
 pub mod scene;
 pub mod sensor;
 pub mod sequence;
+pub mod sheet;
 pub mod skin;
 pub mod vector;
 pub mod wear;

@@ -1,0 +1,126 @@
+//! `heatmark synth`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+
+use super::Done;
+use crate::error::{Error, Result};
+use crate::synth::clip;
+use crate::synth::dataset::{self, Kind};
+use crate::synth::head::HeadModel;
+use crate::synth::scene::Studio;
+use crate::synth::sheet;
+
+/// Arguments of `heatmark synth`.
+#[derive(Debug, Args)]
+pub struct Synth {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every kind of rendering takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The morphable head, a `.npz` of the ICT-FaceKit arrays.
+    #[arg(long, value_name = "FILE")]
+    face_model: PathBuf,
+    /// The same seed gives the same bytes on every machine.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// What a data set takes.
+#[derive(Debug, Args)]
+struct Set {
+    #[command(flatten)]
+    common: Common,
+    /// Folder for the arrays; made where it does not exist.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Records to render.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    /// Render the same scenes in colour too (`rgb.npy`).
+    #[arg(long)]
+    rgb: bool,
+    /// Threads; every core by default. The bytes do not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Crops of 128 x 128 around one face each.
+    Crops(Set),
+    /// Whole frames with up to four people.
+    Frames {
+        #[command(flatten)]
+        set: Set,
+        /// Columns of the sensor.
+        #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(80..=1280))]
+        width: u16,
+        /// Rows of the sensor.
+        #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u16).range(60..=1024))]
+        height: u16,
+    },
+    /// The built-in clip: a recording, and its truth beside it as NDJSON.
+    Demo {
+        #[command(flatten)]
+        common: Common,
+        /// The recording; the truth goes to the same name ending in `.truth.ndjson`.
+        #[arg(long, value_name = "FILE.tiff")]
+        out: PathBuf,
+    },
+    /// A contact sheet of 64 scenes, to look at.
+    Sheet {
+        #[command(flatten)]
+        common: Common,
+        /// The picture.
+        #[arg(long, value_name = "FILE.png")]
+        out: PathBuf,
+        /// Whole frames in place of face crops.
+        #[arg(long)]
+        frames: bool,
+        /// In colour.
+        #[arg(long)]
+        rgb: bool,
+        /// Mark the points: green seen, yellow hidden by the head, red hidden by something else.
+        #[arg(long)]
+        points: bool,
+    },
+}
+
+/// Renders.
+pub(super) fn run(synth: &Synth) -> Done {
+    match &synth.command {
+        Command::Crops(set) => data(set, Kind::Crops)?,
+        Command::Frames { set, width, height } => {
+            data(set, Kind::Frames { width: usize::from(*width), height: usize::from(*height) })?;
+        }
+        Command::Demo { common, out } => clip::write_demo(&studio(common)?, common.seed, out)?,
+        Command::Sheet { common, out, frames, rgb, points } => {
+            let kind = if *frames { Kind::Frames { width: 160, height: 120 } } else { Kind::Crops };
+            let png = sheet::contact(&studio(common)?, kind, common.seed, *rgb, *points)?;
+            std::fs::write(out, png).map_err(|e| Error::fix(out.display(), "cannot be written").because(e))?;
+        }
+    }
+    Ok(())
+}
+
+fn studio(common: &Common) -> Result<Studio> {
+    Ok(Studio::new(HeadModel::open(&common.face_model)?))
+}
+
+fn data(set: &Set, kind: Kind) -> Result<()> {
+    let studio = studio(&set.common)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = set.threads.map_or(cores, usize::from);
+    let started = Instant::now();
+    let out: &Path = &set.out;
+    dataset::write(&studio, kind, set.common.seed, set.count as usize, set.rgb, threads, out)?;
+    let seconds = started.elapsed().as_secs_f32();
+    log::info!("{}: {} records in {seconds:.1} s, {:.0}/s", out.display(), set.count, set.count as f32 / seconds);
+    Ok(())
+}
