@@ -5,8 +5,8 @@ use std::path::Path;
 
 use heatmark::config::keys::Keys;
 use heatmark::config::layers::{Origin, defaults};
-use heatmark::nn::Model;
 use heatmark::config::{Config, Given, boards, docs, load, reference};
+use heatmark::nn::Model;
 
 fn given(file: &Path) -> Given {
     Given { file: Some(file.to_path_buf()), ..Given::default() }
