@@ -9,7 +9,9 @@ use tract_onnx::tract_core::internal::TypedSimpleState;
 
 use super::Network;
 use super::card::Card;
+use super::region;
 use crate::error::{Error, Result};
+use crate::kernels::Kernels;
 
 /// Most values one tensor of a graph may hold (256 MiB of f32).
 const MAX_VALUES: usize = 1 << 26;
@@ -44,6 +46,29 @@ pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Bo
         .map_err(|e| Error::fix(&card.file, format!("no model we can run at {width}x{height}: {e:#}")))
 }
 
+/// Who runs each operator of `onnx` at the card's input size: a table for people.
+pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
+    let shape = [1, card.input.channels, card.input.height, card.input.width];
+    let read = catch_unwind(AssertUnwindSafe(|| typed(onnx, card, shape)));
+    let (model, _) = read
+        .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
+        .map_err(|e| Error::fix(&card.file, format!("no model we can run: {e:#}")))?;
+    region::explain(&model, kernels)
+}
+
+/// Parses and checks a model for an input of `shape`; with it the position of each output of the card.
+fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
+    let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+    let proto = framework.proto_model_for_read(&mut &onnx[..])?;
+    let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
+    inspect(graph)?;
+    let order = names(graph, card)?;
+    let infer = framework.parse(&proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
+    let typed = infer.into_typed()?;
+    limit(&typed)?;
+    Ok((typed, order))
+}
+
 /// A planned graph with its state and buffers.
 struct Graph {
     shape: [usize; 4],
@@ -59,15 +84,8 @@ struct Graph {
 
 impl Graph {
     fn new(onnx: &[u8], card: &Card, height: usize, width: usize) -> TractResult<Self> {
-        let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        let proto = framework.proto_model_for_read(&mut &onnx[..])?;
-        let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
-        inspect(graph)?;
-        let order = names(graph, card)?;
         let shape = [1, card.input.channels, height, width];
-        let infer = framework.parse(&proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
-        let typed = infer.into_typed()?;
-        limit(&typed)?;
+        let (typed, order) = typed(onnx, card, shape)?;
         let plan = typed.into_optimized()?.into_runnable()?;
         let mut outputs = Vec::new();
         for (spec, &i) in card.outputs.iter().zip(&order) {
