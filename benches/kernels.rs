@@ -9,6 +9,7 @@ mod nets;
 use std::hint::black_box;
 use std::time::Duration;
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heatmark::kernels::{self, After, Conv, Depthwise, Map, Window, Winograd};
 use heatmark::nn::Network;
@@ -34,7 +35,7 @@ fn maps(kernels: &kernels::Kernels, [ci, co, h, w, _, stride]: [usize; 6]) -> (M
     (Map::bordered(ci, h * stride, w * stride, pitch(ci)), Map::bordered(co, h, w, pitch(co)))
 }
 
-fn layers(c: &mut Criterion) {
+fn layers(c: &mut Criterion<ProcessorTime>) {
     let mut group = c.benchmark_group("layer");
     group.sample_size(20).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
     for layer in LAYERS {
@@ -52,7 +53,7 @@ fn layers(c: &mut Criterion) {
             if (size, stride) == (3, 1) {
                 let fast = Winograd::pack(kernels, from, to, &weights, After::default()).unwrap();
                 let mut scratch = vec![0.0; fast.scratch()];
-                let run = |b: &mut criterion::Bencher| {
+                let run = |b: &mut criterion::Bencher<ProcessorTime>| {
                     b.iter(|| fast.run(black_box(&input), None, &mut output, &mut scratch));
                 };
                 group.bench_function(id("winograd"), run);
@@ -82,6 +83,38 @@ fn processor_time() -> Duration {
     Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
 }
 
+/// Measures processor time, shown as criterion shows times.
+struct ProcessorTime;
+
+impl Measurement for ProcessorTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        processor_time()
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        processor_time() - start
+    }
+
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        value.as_nanos() as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
+
 /// Fastest and median of rounds in which all take turns.
 fn take_turns(rounds: usize, runs: &mut [&mut dyn FnMut()]) -> Vec<(Duration, Duration)> {
     let mut times = vec![vec![]; runs.len()];
@@ -103,7 +136,7 @@ fn take_turns(rounds: usize, runs: &mut [&mut dyn FnMut()]) -> Vec<(Duration, Du
     times.into_iter().map(summary).collect()
 }
 
-fn networks(c: &mut Criterion) {
+fn networks(_: &mut Criterion<ProcessorTime>) {
     let nets = [
         ("repvgg 96x96", nets::repvgg(96, 96, [16, 32, 64, 96])),
         ("half repvgg 96x96", nets::repvgg(96, 96, [8, 16, 32, 48])),
@@ -143,8 +176,11 @@ fn networks(c: &mut Criterion) {
             show(kernels, *t, *flops);
         }
     }
-    let _ = c;
 }
 
-criterion_group!(benches, networks, layers);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(ProcessorTime);
+    targets = networks, layers
+}
 criterion_main!(benches);

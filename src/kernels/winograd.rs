@@ -98,18 +98,23 @@ fn gather_line<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 4] {
 /// The 6x6 pixels at `input` are readable and 36 points writable, for `registers` registers each.
 #[inline(always)]
 pub(super) unsafe fn spread<I: Isa>(isa: I, t: &Spread) {
-    for c in (0..t.registers).map(|r| r * I::LANES) {
+    for register in 0..t.registers {
+        let c = register * I::LANES;
         let mut lines = [[isa.zero(); 6]; 6];
-        for (y, line) in lines.iter_mut().enumerate() {
-            // SAFETY: six pixels of row `y` of the tile.
-            let d = std::array::from_fn(|x| unsafe { isa.load(t.input.add(y * t.row + x * t.pixel + c)) });
-            *line = spread_line(isa, d);
+        for y in 0..6 {
+            let mut d = [isa.zero(); 6];
+            for x in 0..6 {
+                // SAFETY: pixel `(y, x)` of the tile.
+                d[x] = unsafe { isa.load(t.input.add(y * t.row + x * t.pixel + c)) };
+            }
+            lines[y] = spread_line(isa, d);
         }
         for x in 0..6 {
-            let column = spread_line(isa, std::array::from_fn(|y| lines[y][x]));
-            for (y, v) in column.into_iter().enumerate() {
+            let column = [lines[0][x], lines[1][x], lines[2][x], lines[3][x], lines[4][x], lines[5][x]];
+            let column = spread_line(isa, column);
+            for y in 0..6 {
                 // SAFETY: point `y * 6 + x` of 36.
-                unsafe { isa.store(t.points.add((y * 6 + x) * t.stride + c), v) };
+                unsafe { isa.store(t.points.add((y * 6 + x) * t.stride + c), column[y]) };
             }
         }
     }
@@ -120,25 +125,47 @@ pub(super) unsafe fn spread<I: Isa>(isa: I, t: &Spread) {
 /// `other` (unless null) readable, and `finish` is padded to as many channels.
 #[inline(always)]
 pub(super) unsafe fn gather<I: Isa>(isa: I, t: &Gather) {
-    for c in (0..t.registers).map(|r| r * I::LANES) {
+    for register in 0..t.registers {
+        let c = register * I::LANES;
         let mut lines = [[isa.zero(); 6]; 4];
         for x in 0..6 {
-            // SAFETY: points `x`, `x + 6`, ... of 36.
-            let d = std::array::from_fn(|y| unsafe { isa.load(t.points.add((y * 6 + x) * t.stride + c)) });
+            let mut d = [isa.zero(); 6];
+            for y in 0..6 {
+                // SAFETY: point `y * 6 + x` of 36.
+                d[y] = unsafe { isa.load(t.points.add((y * 6 + x) * t.stride + c)) };
+            }
             let column = gather_line(isa, d);
-            for (line, v) in lines.iter_mut().zip(column) {
-                line[x] = v;
+            for y in 0..4 {
+                lines[y][x] = column[y];
             }
         }
-        // SAFETY: `finish` has a bias for every padded channel.
-        let bias = unsafe { isa.load(t.finish.bias.as_ptr().add(c)) };
-        for (y, line) in lines.into_iter().enumerate().take(t.size.0) {
-            for (x, v) in gather_line(isa, line).into_iter().enumerate().take(t.size.1) {
-                // SAFETY: pixel `(y, x)` is one of the `size` pixels.
-                unsafe {
-                    let other = if t.other.is_null() { t.other } else { t.other.add(t.beside.spot(y, x) + c) };
-                    let v = t.finish.apply(isa, isa.add(v, bias), c, other);
-                    isa.store(t.output.add(t.to.spot(y, x) + c), v);
+        // SAFETY: `finish` has a bias for every padded channel; pixels beyond `size` are neither read nor written.
+        unsafe {
+            let bias = isa.load(t.finish.bias.as_ptr().add(c));
+            let mut tile = [[bias; 4]; 4];
+            for y in 0..4 {
+                let line = gather_line(isa, lines[y]);
+                for x in 0..4 {
+                    tile[y][x] = isa.add(line[x], bias);
+                }
+            }
+            if t.other.is_null() {
+                t.finish.apply(isa, &mut tile, (c, 0), None);
+            } else {
+                let mut other = [[t.other; 4]; 4];
+                for y in 0..4 {
+                    for x in 0..4 {
+                        let inside = (y.min(t.size.0 - 1), x.min(t.size.1 - 1));
+                        other[y][x] = t.other.add(t.beside.spot(inside.0, inside.1) + c);
+                    }
+                }
+                t.finish.apply(isa, &mut tile, (c, 0), Some(&other));
+            }
+            for y in 0..4 {
+                for x in 0..4 {
+                    if y < t.size.0 && x < t.size.1 {
+                        isa.store(t.output.add(t.to.spot(y, x) + c), tile[y][x]);
+                    }
                 }
             }
         }
