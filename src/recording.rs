@@ -9,6 +9,7 @@
 pub mod cptv;
 pub mod files;
 mod gzip;
+pub mod ifd;
 pub mod page;
 pub mod pages;
 mod tail;

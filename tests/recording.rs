@@ -41,7 +41,12 @@ fn frame(format: FrameFormat, seq: u64) -> Frame {
 }
 
 fn camera() -> Camera {
-    Camera { name: Some("hall".into()), model: Some("Lepton 3.5".into()), serial: Some("00-7".into()), ..Camera::default() }
+    Camera {
+        name: Some("hall".into()),
+        model: Some("Lepton 3.5".into()),
+        serial: Some("00-7".into()),
+        ..Camera::default()
+    }
 }
 
 /// A recording of `count` frames and its length after the header and after each frame.
@@ -319,7 +324,8 @@ fn counts(dir: &Path) -> Vec<u64> {
     let mut files: Vec<(u64, u64)> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| {
-            let mut pages = Pages::open("file", io::BufReader::new(File::open(entry.unwrap().path()).unwrap()), None, 0.0).unwrap();
+            let mut pages =
+                Pages::open("file", io::BufReader::new(File::open(entry.unwrap().path()).unwrap()), None, 0.0).unwrap();
             let mut into = Frame::new(FORMAT);
             let (mut first, mut count) = (u64::MAX, 0);
             while pages.read(&mut into) {

@@ -103,7 +103,7 @@ impl Plan {
     }
 
     /// Computes `outputs` from `inputs`, all row-major; allocates nothing. The arena is [`Plan::arena`] long, and
-    /// was zero before its first run. `times`, if given, has a duration per step to which its time is added.
+    /// was zero before its first run. `times`, if given, has a duration per step that falls to its time, if that is less.
     pub fn run(
         &self,
         arena: &mut [f32],
@@ -129,7 +129,7 @@ impl Plan {
                 let start = times.is_some().then(Instant::now);
                 self.step(i, step, arena)?;
                 if let (Some(times), Some(start)) = (&mut times, start) {
-                    times[i] += start.elapsed();
+                    times[i] = times[i].min(start.elapsed());
                 }
             }
             for ((place, order), data) in self.outputs.iter().zip(&mut *outputs) {
