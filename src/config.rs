@@ -167,7 +167,7 @@ pub fn load(given: &Given) -> Result<Settled<Config>, Vec<Error>> {
 /// The board must be known before its layer is laid; whatever is wrong with the file is told later.
 fn wanted_board(given: &Given, user: Option<(&str, &Path)>) -> String {
     let set = given.set.iter().filter_map(|s| s.split_once('=')).filter(|(key, _)| key.trim() == "board");
-    let set = set.map(|(_, value)| value.trim().trim_matches('"').to_string()).last();
+    let set = set.map(|(_, value)| value.trim().trim_matches('"').to_string()).next_back();
     let from_file = || user?.0.parse::<toml::Table>().ok()?.get("board")?.as_str().map(str::to_string);
     set.or_else(|| given.board.clone()).or_else(from_file).unwrap_or_else(|| boards::AUTO.into())
 }

@@ -195,8 +195,7 @@ impl Winograd {
     /// register's multiply-add: the transforms move about 90 registers each way per tile and register of
     /// channels, and transformed weights that outgrow the second-level cache are read once per block.
     pub fn wins(lanes: usize, from: &Map, to: &Map) -> bool {
-        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || from.c < lanes || !from.pitch.is_multiple_of(lanes)
-        {
+        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || from.c < lanes || !from.pitch.is_multiple_of(lanes) {
             return false;
         }
         let tiles = from.h.div_ceil(4) * from.w.div_ceil(4);

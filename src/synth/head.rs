@@ -51,8 +51,11 @@ impl HeadModel {
     /// Reads the model; an error names the file, the array and what was found and wanted.
     pub fn open(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(|e| {
-            Error::fix(path.display(), "the face model cannot be opened (see `heatmark synth --help` for how to get it)")
-                .because(e)
+            Error::fix(
+                path.display(),
+                "the face model cannot be opened (see `heatmark synth --help` for how to get it)",
+            )
+            .because(e)
         })?;
         let mut npz = Npz::new(path, file)?;
         let neutral = triples(npz.array("neutral", &[0, 3])?.floats());
@@ -171,8 +174,7 @@ impl<'p> Npz<'p> {
     /// Reads an array; a 0 in `shape` accepts any length.
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Array> {
         let bad = |what: String| Error::fix(self.path.display(), format!("face model array `{name}`: {what}"));
-        let mut entry =
-            self.zip.by_name(&format!("{name}.npy")).map_err(|e| bad("is missing".into()).because(e))?;
+        let mut entry = self.zip.by_name(&format!("{name}.npy")).map_err(|e| bad("is missing".into()).because(e))?;
         // A cap well above the largest array (7 million values) stops archives that claim the moon.
         let mut bytes = Vec::new();
         (&mut entry).take(256 << 20).read_to_end(&mut bytes).map_err(|e| bad("cannot be read".into()).because(e))?;

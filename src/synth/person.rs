@@ -205,8 +205,12 @@ impl Person {
             })
             .collect();
         layers.draw(cam, &climate.light, &vertices, &model.triangles, true);
-        let mut points =
-            Points { at: [[0.0; 3]; COUNT], faces_away: [false; COUNT], skin_c: [0.0; COUNT], apparent_c: [0.0; COUNT] };
+        let mut points = Points {
+            at: [[0.0; 3]; COUNT],
+            faces_away: [false; COUNT],
+            skin_c: [0.0; COUNT],
+            apparent_c: [0.0; COUNT],
+        };
         for i in 0..COUNT {
             let v = model.landmarks[i];
             let at = place(&turn, true_points[i]);

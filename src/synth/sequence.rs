@@ -119,11 +119,16 @@ impl Demo {
         };
         // The second walks out to the right, and comes back.
         let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
-        let turned = 35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
+        let turned =
+            35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
         let at: V3 = [16.5 + away + 1.5 * sway(t, 6.0), -4.5 + 0.6 * sway(t, 7.0), 68.0 + 3.0 * sway(0.4 * t, 8.0)];
         let second = Moment {
             at,
-            pose: [turned - 10.0 * ramp(t, 1.0, 2.0) + 12.0 * sway(t, 2.6), -3.0 + 4.0 * sway(t, 4.4), 5.0 * sway(t, 1.1)],
+            pose: [
+                turned - 10.0 * ramp(t, 1.0, 2.0) + 12.0 * sway(t, 2.6),
+                -3.0 + 4.0 * sway(t, 4.4),
+                5.0 * sway(t, 1.1),
+            ],
             body_yaw: turned,
             expression: self.expression(t, 1.7, 2.0, 3.6),
             breath: breath(4.6, 1.0),
