@@ -45,8 +45,7 @@ fn layers(c: &mut Criterion<ProcessorTime>) {
             let (from, to) = maps(kernels, layer);
             let weights = vec![0.01; ci * co * size * size];
             let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
-            let conv =
-                Conv::pack(kernels, from, to, Window::square(size, stride), &weights, After::default()).unwrap();
+            let conv = Conv::pack(kernels, from, to, Window::square(size, stride), &weights, After::default()).unwrap();
             group.throughput(Throughput::Elements(conv.flops()));
             let id = |kind: &str| BenchmarkId::new(format!("{}/{kind}", kernels.name()), &name);
             group.bench_function(id("direct"), |b| b.iter(|| conv.run(black_box(&input), None, &mut output)));
@@ -64,8 +63,7 @@ fn layers(c: &mut Criterion<ProcessorTime>) {
         for kernels in kernels::available() {
             let (from, to) = maps(kernels, [channels, channels, h, w, 3, stride]);
             let window = Window::square(3, stride);
-            let layer =
-                Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], After::default()).unwrap();
+            let layer = Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], After::default()).unwrap();
             let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
             group.throughput(Throughput::Elements(layer.flops()));
             let id = BenchmarkId::new(format!("{}/depthwise", kernels.name()), format!("/{stride} {channels} {h}x{w}"));
@@ -169,7 +167,9 @@ fn networks(_: &mut Criterion<ProcessorTime>) {
         let show = |what: &str, (least, median): (Duration, Duration), flops: u64| {
             let rate = flops as f64 / least.as_secs_f64() / 1e9;
             let ratio = times[0].0.as_secs_f64() / least.as_secs_f64();
-            println!("{name:18} {what:7} least {least:>9.1?} median {median:>9.1?} {rate:>6.1} GFLOP/s, {ratio:.2}x tract");
+            println!(
+                "{name:18} {what:7} least {least:>9.1?} median {median:>9.1?} {rate:>6.1} GFLOP/s, {ratio:.2}x tract"
+            );
         };
         show("tract", times[0], facts[0].1);
         for (t, (kernels, flops)) in times[1..].iter().zip(&facts) {

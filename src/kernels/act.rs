@@ -170,11 +170,7 @@ impl Finish {
 /// # Safety
 /// `other` holds addresses of `LANES` floats.
 #[inline(always)]
-unsafe fn join<I: Isa, const N: usize, const P: usize>(
-    isa: I,
-    v: &mut [[I::V; N]; P],
-    other: &[[*const f32; N]; P],
-) {
+unsafe fn join<I: Isa, const N: usize, const P: usize>(isa: I, v: &mut [[I::V; N]; P], other: &[[*const f32; N]; P]) {
     for i in 0..P {
         for j in 0..N {
             // SAFETY: by this function's contract.

@@ -42,7 +42,6 @@ impl Executor {
     pub fn arena_bytes(&self) -> usize {
         self.arena.len() * size_of::<f32>()
     }
-
 }
 
 impl Network for Executor {

@@ -80,16 +80,19 @@ fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<
                     Ok(Tensor::zero_dt(fact.datum_type, shape)?.into_tvalue())
                 })
                 .collect();
-            state.run_plan_with_eval(inputs?, |context: &EvalContext, state: Option<&mut dyn OpState>, node, inputs| {
-                let start = Instant::now();
-                let result = match state {
-                    Some(state) => state.eval(context, node.op.as_op(), inputs),
-                    None => node.op.eval(context, inputs),
-                };
-                let least = times.entry(node.name.clone()).or_insert(Duration::MAX);
-                *least = start.elapsed().min(*least);
-                result
-            })?;
+            state.run_plan_with_eval(
+                inputs?,
+                |context: &EvalContext, state: Option<&mut dyn OpState>, node, inputs| {
+                    let start = Instant::now();
+                    let result = match state {
+                        Some(state) => state.eval(context, node.op.as_op(), inputs),
+                        None => node.op.eval(context, inputs),
+                    };
+                    let least = times.entry(node.name.clone()).or_insert(Duration::MAX);
+                    *least = start.elapsed().min(*least);
+                    result
+                },
+            )?;
         }
         Ok(())
     };
@@ -108,7 +111,8 @@ fn lines(
     let mut lines = vec![];
     for id in model.eval_order().map_err(|e| broken("has no order", e))? {
         let node = model.node(id);
-        let mut line = Line { name: node.name.clone(), op: node.op.name().into(), by: String::new(), mflop: None, time: None };
+        let mut line =
+            Line { name: node.name.clone(), op: node.op.name().into(), by: String::new(), mflop: None, time: None };
         match reading.runs.get(&id) {
             None | Some(Runs::Absorbed) => continue,
             Some(Runs::Tract(why)) => {

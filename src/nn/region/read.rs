@@ -117,8 +117,7 @@ impl Reader<'_> {
             return None;
         }
         let node = self.model.node(outlet.node);
-        let inputs: Option<TVec<TValue>> =
-            node.inputs.iter().map(|i| Some(self.constant(*i)?.into_tvalue())).collect();
+        let inputs: Option<TVec<TValue>> = node.inputs.iter().map(|i| Some(self.constant(*i)?.into_tvalue())).collect();
         let outputs = node.op.eval_out_of_plan(inputs?).ok()??;
         Some(outputs.get(outlet.slot)?.clone().into_arc_tensor())
     }
@@ -395,9 +394,7 @@ impl Reader<'_> {
         let matrix = floats(&constant).filter(|m| m.len() == values * outputs).ok_or("its matrix is not f32")?;
         let weights = match (kept, summed) {
             (Some(0), Some(1)) => matrix,
-            (Some(1), Some(0)) => {
-                (0..outputs * values).map(|i| matrix[i % values * outputs + i / values]).collect()
-            }
+            (Some(1), Some(0)) => (0..outputs * values).map(|i| matrix[i % values * outputs + i / values]).collect(),
             _ => return Err("not a vector per image times a matrix".into()),
         };
         let form = Form { c: outputs, h: 1, w: 1, shape, order: Order::Planes };
