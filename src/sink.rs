@@ -20,7 +20,11 @@ impl Wants {
     /// What either needs.
     #[must_use]
     pub fn or(self, other: Wants) -> Wants {
-        Wants { picture: self.picture || other.picture, json: self.json || other.json, raw: self.raw || other.raw }
+        Wants {
+            picture: self.picture || other.picture,
+            json: self.json || other.json,
+            raw: self.raw || other.raw,
+        }
     }
 }
 
