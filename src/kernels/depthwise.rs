@@ -91,6 +91,10 @@ pub(super) unsafe fn depthwise<I: Isa, const S: usize, const R: usize>(isa: I, j
                     strip::<I, S, R>(isa, job, &w, bias, c, (y, x));
                     x += R;
                 }
+                while R > 4 && x + 4 <= job.columns {
+                    strip::<I, S, 4>(isa, job, &w, bias, c, (y, x));
+                    x += 4;
+                }
                 while x + 2 <= job.columns {
                     strip::<I, S, 2>(isa, job, &w, bias, c, (y, x));
                     x += 2;

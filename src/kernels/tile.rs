@@ -193,16 +193,17 @@ impl Panels {
                 Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
             };
             let (mut y, mut x, mut left) = (0, 0, pixels);
+            let (mut here, mut there, mut aside) = (from.at, to.at, beside.at);
             let mut spots = Spots::default();
             for rest in (1..=pixels.div_ceil(tiles.len())).rev() {
                 let count = left.div_ceil(rest);
                 for i in 0..count {
-                    spots.input[i] = from.spot(y, x);
-                    spots.output[i] = to.spot(y, x);
-                    spots.other[i] = beside.spot(y, x);
+                    (spots.input[i], spots.output[i], spots.other[i]) = (here, there, aside);
                     x += 1;
+                    (here, there, aside) = (here + from.pixel, there + to.pixel, aside + beside.pixel);
                     if x == columns {
                         (y, x) = (y + 1, 0);
+                        (here, there, aside) = (from.spot(y, 0), to.spot(y, 0), beside.spot(y, 0));
                     }
                 }
                 // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.

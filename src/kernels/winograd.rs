@@ -192,18 +192,23 @@ impl Winograd {
     pub const WINDOW: Window = Window { size: [3, 3], stride: [1, 1], before: [1, 1] };
 
     /// Whether the method beats the direct kernel for this layer, by a model of both costs in units of one
-    /// register's multiply-add: the transforms move about 90 registers each way per tile and register of
-    /// channels, and transformed weights that outgrow the second-level cache are read once per block.
+    /// register's multiply-add, fitted to measurements: a tile's sums start and end in about 80, and the
+    /// transforms of a 4x4 tile and a register of channels take about 300.
     pub fn wins(lanes: usize, from: &Map, to: &Map) -> bool {
-        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || from.c < lanes || !from.pitch.is_multiple_of(lanes) {
+        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || !from.pitch.is_multiple_of(lanes) {
             return false;
         }
-        let tiles = from.h.div_ceil(4) * from.w.div_ceil(4);
-        let (ci, co) = (from.vectors(lanes) as f64, to.vectors(lanes) as f64);
-        let direct = (9 * to.h * to.w * from.c) as f64 * co;
-        let products = (POINTS * tiles * from.c) as f64 * co * if tiles < 6 { 1.6 } else { 1.15 };
-        let transforms = 90.0 * tiles as f64 * (ci + co);
-        products + transforms < direct
+        const START: usize = 80;
+        const TRANSFORM: usize = 300;
+        let (ci, co) = (from.vectors(lanes), to.vectors(lanes));
+        // Six pixels times two registers are the usual tile.
+        let starts = |pixels: usize| pixels.div_ceil(6) * co.div_ceil(2) * START;
+        let (pixels, tiles) = (to.h * to.w, from.h.div_ceil(4) * from.w.div_ceil(4));
+        let direct = 9 * pixels * from.c * co + starts(pixels);
+        let products = POINTS * (tiles * from.c * co + starts(tiles));
+        let fast = products + TRANSFORM * tiles * (ci + co);
+        // Cold weights, four times as many, and a few outputs computed in vain.
+        fast * 115 < direct * 100
     }
 
     /// A convolution `from` -> `to`; `weights` are `[to.c, from.c, 3, 3]`.
