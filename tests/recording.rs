@@ -28,14 +28,14 @@ fn frame(format: FrameFormat, seq: u64) -> Frame {
     for (i, pixel) in frame.pixels.iter_mut().enumerate() {
         *pixel = (29_315 + (i as u64 * 7 + seq * 13) % 900) as u16;
     }
-    frame.pixels[0] = if seq % 2 == 0 { 0 } else { u16::MAX };
+    frame.pixels[0] = if seq.is_multiple_of(2) { 0 } else { u16::MAX };
     frame.meta = FrameMeta {
         seq: seq + 100,
         captured: Nanos(5_000_000_000 + seq * 111_111_111),
         received: Nanos(5_000_400_000 + seq * 111_111_111),
         captured_utc_ns: Some(1_767_268_800_000_000_000 + seq as i64 * 111_111_111),
         ffc: [FfcState::Idle, FfcState::Imminent, FfcState::Running, FfcState::Settling][(seq % 4) as usize],
-        sensor_c: (seq % 3 != 0).then_some(30.5),
+        sensor_c: (!seq.is_multiple_of(3)).then_some(30.5),
     };
     frame
 }

@@ -299,7 +299,6 @@ fn tiff_palette() -> Vec<u8> {
     page.write_tag(Tag::StripByteCounts, 4800u32).unwrap();
     page.write_tag(Tag::ColorMap, &table[..]).unwrap();
     page.finish().unwrap();
-    drop(encoder);
     out.into_inner()
 }
 
