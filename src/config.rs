@@ -63,6 +63,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The settings of a pipeline: results have room for every face that is followed, so that they never grow.
+    pub fn path(&self) -> pipeline::Settings {
+        pipeline::Settings { faces: self.pipeline.faces.max(self.face.max_faces), ..self.pipeline.clone() }
+    }
+
     /// What is out of range, at most one problem per section.
     pub fn problems(&self) -> Vec<Error> {
         let sections = [

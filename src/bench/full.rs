@@ -12,7 +12,7 @@ use crate::assembly::{Faces, Overlay};
 use crate::config::Config;
 use crate::error::Result;
 use crate::pipeline::clock::RealClock;
-use crate::pipeline::{Feed, Parts, Policy, Settings, Stamps, build, stop};
+use crate::pipeline::{Feed, Parts, Policy, Stamps, build, stop};
 use crate::result::FrameResult;
 use crate::sink::{Output, Sink, Wants};
 
@@ -39,7 +39,7 @@ pub(super) fn measure(config: &Config, plan: &Plan, clip: &Clip) -> Result<Full>
         draw: Some(Box::new(overlay)),
         serialise: Some(FrameResult::write_json),
         sinks: vec![Box::new(sink)],
-        settings: Settings { faces: config.pipeline.faces.max(config.face.max_faces), ..config.pipeline.clone() },
+        settings: config.path(),
     };
     let pipeline = build(parts, Policy::Every, RealClock::shared())?;
     let (_stopper, stop) = stop::pair();

@@ -100,7 +100,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     let mut source = source::open(&plan.source, &settings, &clock)?;
     let mut engine = Faces::new(&config.face, config.surface)?;
     let (mut overlay, _) = Overlay::new(&config.render, config.surface)?;
-    let mut result = FrameResult::new(Arc::from(source.name()), config.pipeline.faces.max(config.face.max_faces));
+    let mut result = FrameResult::new(Arc::from(source.name()), config.path().faces);
 
     let meter = |name, must_not_allocate| Meter::new(name, must_not_allocate, plan.frames);
     let (mut read, mut first_result) = (meter("read", false), None);
