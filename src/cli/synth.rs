@@ -11,6 +11,7 @@ use crate::synth::clip;
 use crate::synth::dataset::{self, Kind};
 use crate::synth::head::HeadModel;
 use crate::synth::scene::Studio;
+use crate::synth::sequence;
 use crate::synth::sheet;
 
 /// Arguments of `heatmark synth`.
@@ -72,6 +73,9 @@ enum Command {
         /// The recording; the truth goes to the same name ending in `.truth.ndjson`.
         #[arg(long, value_name = "FILE.tiff")]
         out: PathBuf,
+        /// Frames to render, at 8.8 per second.
+        #[arg(long, default_value_t = sequence::FRAMES, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        frames: u64,
     },
     /// A contact sheet of 64 scenes, to look at.
     Sheet {
@@ -99,7 +103,7 @@ pub(super) fn run(synth: &Synth) -> Done {
         Command::Frames { set, width, height } => {
             data(set, Kind::Frames { width: usize::from(*width), height: usize::from(*height) })?;
         }
-        Command::Demo { common, out } => clip::write_demo(&studio(common)?, common.seed, out)?,
+        Command::Demo { common, out, frames } => clip::write_demo(&studio(common)?, common.seed, *frames, out)?,
         Command::Sheet { common, out, frames, rgb, points } => {
             let kind = if *frames { Kind::Frames { width: 160, height: 120 } } else { Kind::Crops };
             let png = sheet::contact(&studio(common)?, kind, common.seed, *rgb, *points)?;

@@ -30,9 +30,35 @@ impl Smooth {
     }
 }
 
+/// Kind of background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A drawn room, or a street where the climate is outdoors.
+    Any,
+    /// A quiet office: a wall, a window, a shelf, a radiator, a lamp.
+    Office,
+}
+
 /// Fills the whole picture.
-pub fn paint(layers: &mut Layers, climate: &Climate, r: &mut Random) {
-    if climate.outdoor { street(layers, climate, r) } else { room(layers, climate, r) }
+pub fn paint(layers: &mut Layers, place: Place, climate: &Climate, r: &mut Random) {
+    match place {
+        Place::Office => office(layers, climate, r),
+        Place::Any if climate.outdoor => street(layers, climate, r),
+        Place::Any => room(layers, climate, r),
+    }
+}
+
+fn office(layers: &mut Layers, climate: &Climate, r: &mut Random) {
+    let a = climate.ambient_c;
+    let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
+    let wall = [0.62, 0.6, 0.55];
+    fill(layers, |u, v| (a + 0.9 * (0.5 - v) + 0.25 * broad.at(u, v) + 0.06 * rough.at(u, v), wall));
+    window(layers, [0.44, 0.03, 0.66, 0.47], a - 3.4, a - 1.2);
+    rect(layers, [0.0, 0.24, 0.13, 0.27], |_, _| (a + 0.7, [0.35, 0.25, 0.15]));
+    rect(layers, [0.03, 0.13, 0.055, 0.24], |_, v| (a + 0.3 + v, [0.5, 0.2, 0.2]));
+    rect(layers, [0.06, 0.11, 0.09, 0.24], |_, v| (a + 0.5 + v, [0.2, 0.3, 0.5]));
+    radiator(layers, [0.62, 0.68, 0.97, 0.98], a + 8.5, 34.0);
+    blob(layers, [0.93, 0.10], [0.028, 0.03], |_, _| (a + 9.0, [0.95; 3]));
 }
 
 fn room(layers: &mut Layers, climate: &Climate, r: &mut Random) {
@@ -108,21 +134,12 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let colour = [r.unit(), r.unit(), r.unit()];
     match r.below(12) {
         0 => {
-            // A radiator: warm ribs.
             let (t, ribs) = (a + r.range(3.0, 22.0), r.range(20.0, 60.0));
-            rect(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.3)], |x, _| {
-                (t - 2.0 * (libm::sinf(x * ribs * 6.28) > 0.3) as i32 as f32, [0.8; 3])
-            });
+            radiator(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.3)], t, ribs);
         }
         1 => {
-            // A window: panes and frame.
             let (t, frame) = (a + r.normal(-2.0, 5.0), a + r.normal(0.0, 1.0));
-            let (w, h) = (r.range(0.1, 0.4), r.range(0.1, 0.5));
-            rect(layers, [u, v, u + w, v + h], |x, y| {
-                let (p, q) = ((x - u) / w, (y - v) / h);
-                let edge = p < 0.06 || p > 0.94 || q < 0.05 || q > 0.95 || (p - 0.5).abs() < 0.03;
-                (if edge { frame } else { t + q }, [0.7, 0.8, 0.9])
-            });
+            window(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.5)], t, frame);
         }
         2 => {
             let t = a + r.range(6.0, 50.0);
@@ -154,6 +171,24 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
             rect(layers, [u, v, u + r.range(0.03, 0.7), v + r.range(0.03, 0.8)], |x, _| (t + slope * (x - u), colour));
         }
     }
+}
+
+/// Warm ribs.
+fn radiator(layers: &mut Layers, area: [f32; 4], temp: f32, ribs: f32) {
+    rect(layers, area, |x, _| {
+        let between = libm::sinf(x * ribs * std::f32::consts::TAU) > 0.3;
+        (if between { temp - 2.0 } else { temp }, [0.8; 3])
+    });
+}
+
+/// Panes in a frame.
+fn window(layers: &mut Layers, area: [f32; 4], temp: f32, frame: f32) {
+    let [u, v, right, bottom] = area;
+    rect(layers, area, |x, y| {
+        let (p, q) = ((x - u) / (right - u), (y - v) / (bottom - v));
+        let edge = p < 0.06 || p > 0.94 || q < 0.05 || q > 0.95 || (p - 0.5).abs() < 0.03;
+        (if edge { frame } else { temp + q }, [0.7, 0.8, 0.9])
+    });
 }
 
 /// A furry body with a head, ears and legs: warm, blobby, not a face.

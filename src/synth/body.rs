@@ -4,6 +4,7 @@ use super::climate::Climate;
 use super::random::Random;
 use super::raster::{Sheet, material};
 use super::vector::{V3, add, scale, sub, unit};
+use super::wear::Neck;
 
 /// Folds and patches of cloth: a few plane waves.
 #[derive(Clone, Copy)]
@@ -73,7 +74,7 @@ fn ellipsoid(
 }
 
 /// Torso, arms, legs and what is around the neck; body coordinates (head origin at 0, y up).
-pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
+pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<Sheet> {
     let contrast = skin - climate.ambient_c;
     let sun = climate.sun_k * r.range(0.2, 1.0);
     let cloth = climate.ambient_c + contrast * r.range(0.08, 0.78) + sun;
@@ -136,9 +137,8 @@ pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
             legs,
         ));
     }
-    match r.below(10) {
-        0..=2 => {
-            // A collar, a polo neck or a scarf.
+    match neck {
+        Neck::Collar => {
             let (top, rad) = (r.range(-13.5, -9.0), r.range(6.3, 8.5));
             let temp = cloth + r.range(-0.1, 0.15) * contrast;
             let ring = move |u: f32, v: f32| {
@@ -150,7 +150,7 @@ pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
                 (temp + folds.at(p), colour)
             }));
         }
-        3 => {
+        Neck::Scarf => {
             let (top, rad) = (r.range(-10.5, -6.5), r.range(8.0, 10.5));
             let temp = climate.ambient_c + contrast * r.range(0.1, 0.6);
             let scarf = [r.unit(), r.unit(), r.unit()];
@@ -163,7 +163,7 @@ pub fn clothed(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
                 (temp + folds.at(p), scarf)
             }));
         }
-        _ => {}
+        Neck::Bare => {}
     }
     out
 }

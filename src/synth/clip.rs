@@ -5,13 +5,14 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::scene::{FaceTruth, Studio, Visibility};
-use super::sequence::{Demo, FRAMES};
+use super::sequence::Demo;
 use crate::error::{Error, Result};
 use crate::recording::Camera;
 use crate::recording::write::Writer;
 
-/// Renders the built-in clip into `path` and its truth into the same name with `.truth.ndjson`.
-pub fn write_demo(studio: &Studio, seed: u64, path: &Path) -> Result<()> {
+/// Renders the first `frames` frames of the built-in clip into `path` and their truth into the same name
+/// with `.truth.ndjson`.
+pub fn write_demo(studio: &Studio, seed: u64, frames: u64, path: &Path) -> Result<()> {
     let io = |p: &Path| {
         let name = p.display().to_string();
         move |e: std::io::Error| Error::fix(name, "cannot be written").because(e)
@@ -22,7 +23,7 @@ pub fn write_demo(studio: &Studio, seed: u64, path: &Path) -> Result<()> {
     let camera = Camera { name: Some("demo".into()), model: Some("rendered Lepton 3".into()), ..Camera::default() };
     let mut writer = Writer::new(&path.display().to_string(), file, camera, 9)?;
     let mut demo = Demo::new(studio, seed);
-    for i in 0..FRAMES {
+    for i in 0..frames {
         let (frame, faces) = demo.frame(studio, i);
         writer.put(&frame, None, 0)?;
         let faces: Vec<_> = faces.iter().map(face).collect();

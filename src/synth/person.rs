@@ -93,16 +93,20 @@ impl Person {
     /// Draws the look of a person of this shape in this climate.
     pub fn draw(model: &HeadModel, fields: &Fields, identity: Vec<V3>, climate: &Climate, r: &mut Random) -> Self {
         let outfit = wear::Outfit::draw(climate, r);
-        let mut person = Self::wearing(outfit, model, fields, identity, climate, r);
+        // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
+        let mean = 33.8 + 0.12 * (climate.ambient_c - 24.0) + climate.sun_k * 0.12;
+        let forehead = if r.chance(0.93) { r.normal(mean, 1.2) } else { r.normal(mean, 3.0) };
+        let mut person = Self::wearing(outfit, forehead, model, fields, identity, climate, r);
         if r.chance(0.13) {
             person.front_sheets = body::in_front(climate, person.forehead, r);
         }
         person
     }
 
-    /// The same with a given outfit and nothing held in front.
+    /// The same with a given outfit and forehead temperature (degC), and nothing held in front.
     pub fn wearing(
         outfit: wear::Outfit,
+        forehead: f32,
         model: &HeadModel,
         fields: &Fields,
         identity: Vec<V3>,
@@ -110,10 +114,6 @@ impl Person {
         r: &mut Random,
     ) -> Self {
         let n = model.neutral.len();
-        let warm = climate.sun_k * 0.12;
-        // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
-        let mean = 33.8 + 0.12 * (climate.ambient_c - 24.0) + warm;
-        let forehead = if r.chance(0.93) { r.normal(mean, 1.2) } else { r.normal(mean, 3.0) };
         let temps = fields.temperatures(model, r, forehead, climate.chill);
         let albedo = colours(model, fields, r);
         let mut person = Self {
@@ -137,7 +137,7 @@ impl Person {
             identity: &person.identity,
         };
         wear::dress(&mut look, outfit, model, fields, climate, forehead, r);
-        person.body_sheets = body::clothed(climate, forehead, r);
+        person.body_sheets = body::clothed(climate, forehead, outfit.neck, r);
         person
     }
 

@@ -1,6 +1,6 @@
 //! Scenes: who stands where before which background, rendered once with exact truth.
 
-use super::backdrop;
+use super::backdrop::{self, Place};
 use super::climate::Climate;
 use super::head::HeadModel;
 use super::person::{self, Moment, Person, Points};
@@ -80,7 +80,9 @@ pub struct Scene {
     pub sensor: Sensor,
     /// Everybody.
     pub people: Vec<Person>,
-    /// Seed of the background.
+    /// The background.
+    pub place: Place,
+    /// Its seed.
     pub backdrop: u64,
     /// Amplitude of hair strands and cloth weave, K.
     pub texture_k: [f32; 2],
@@ -93,7 +95,7 @@ impl Scene {
     pub fn render(&self, studio: &Studio, moments: &[Moment], colour: bool, noise: &mut Random) -> Rendering {
         let (w, h) = self.size;
         let mut layers = Layers::new(w * SUPERSAMPLING, h * SUPERSAMPLING, colour);
-        backdrop::paint(&mut layers, &self.climate, &mut Random::new(self.backdrop, 0));
+        backdrop::paint(&mut layers, self.place, &self.climate, &mut Random::new(self.backdrop, 0));
         let drawn: Vec<Points> = self
             .people
             .iter()
@@ -150,6 +152,7 @@ fn set(r: &mut Random, climate: &Climate, size: (usize, usize), focal_px: f32, p
         camera: Camera { focal: focal_px * ss, centre: [size.0 as f32 * 0.5 * ss, size.1 as f32 * 0.5 * ss] },
         sensor: Sensor::draw(r),
         people,
+        place: Place::Any,
         backdrop: r.bits(),
         texture_k: [contrast * r.range(0.0, 0.09), contrast * r.range(0.0, 0.04)],
         size,

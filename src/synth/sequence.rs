@@ -2,6 +2,7 @@
 
 use std::f32::consts::TAU;
 
+use super::backdrop::Place;
 use super::climate::Climate;
 use super::head::HeadModel;
 use super::person::{self, Moment, Person};
@@ -10,7 +11,7 @@ use super::raster::{Camera, Light};
 use super::scene::{FaceTruth, Scene, Studio};
 use super::sensor::{SUPERSAMPLING, Sensor, centikelvin};
 use super::vector::{V3, unit};
-use super::wear::{Cover, Outfit};
+use super::wear::{Cover, Neck, Outfit};
 use crate::frame::{FfcState, Frame, FrameFormat, Signal};
 use crate::units::Nanos;
 
@@ -61,12 +62,13 @@ impl Demo {
             ambient: [0.3, 0.31, 0.33],
         };
         let climate = Climate { ambient_c: 22.5, outdoor: false, chill: 0.15, sun_k: 0.0, light };
-        let plain = Outfit { hair: true, beard: false, cover: Cover::None, mask: false, spectacles: false };
-        let people = [Outfit { spectacles: true, ..plain }, Outfit { beard: true, ..plain }]
+        let plain =
+            Outfit { hair: true, beard: false, cover: Cover::None, mask: false, spectacles: false, neck: Neck::Bare };
+        let people = [(Outfit { spectacles: true, ..plain }, 34.3), (Outfit { beard: true, ..plain }, 33.8)]
             .into_iter()
-            .map(|outfit| {
+            .map(|(outfit, forehead)| {
                 let shape = person::identity(&studio.model, &mut r);
-                Person::wearing(outfit, &studio.model, &studio.fields, shape, &climate, &mut r)
+                Person::wearing(outfit, forehead, &studio.model, &studio.fields, shape, &climate, &mut r)
             })
             .collect();
         let size = (160, 120);
@@ -77,7 +79,7 @@ impl Demo {
             camera: Camera { focal: focal * ss, centre: [80.0 * ss, 60.0 * ss] },
             sensor: Sensor {
                 blur_px: 0.55,
-                netd_k: 0.045,
+                netd_k: 0.04,
                 stripes_k: 0.02,
                 vignette_k: 0.1,
                 motion_px: [0.0; 2],
@@ -86,6 +88,7 @@ impl Demo {
             },
             climate,
             people,
+            place: Place::Office,
             backdrop: r.bits(),
             texture_k: [0.5, 0.2],
             size,
@@ -111,7 +114,7 @@ impl Demo {
         let profile = 74.0 * (ramp(t, 4.8, 6.2) - ramp(t, 7.4, 8.8));
         let nod = 16.0 * libm::sinf(TAU * 0.7 * (t - 18.5)) * (ramp(t, 18.4, 18.8) - ramp(t, 21.2, 21.8));
         let first = Moment {
-            at: [-11.5 + 1.2 * sway(t, 0.3), -0.5 + 0.5 * sway(t, 1.9), 52.0 + 2.0 * sway(0.5 * t, 4.0)],
+            at: [-10.8 + 1.2 * sway(t, 0.3), -0.3 + 0.5 * sway(t, 1.9), 47.0 + 2.0 * sway(0.5 * t, 4.0)],
             pose: [profile + 9.0 * sway(t, 0.9), nod + 3.5 * sway(t, 2.2), 4.0 * sway(t, 3.0)],
             body_yaw: 0.35 * profile + 4.0 * sway(t, 5.0),
             expression: self.expression(t, 0.0, 9.2, 11.2),
@@ -119,9 +122,8 @@ impl Demo {
         };
         // The second walks out to the right, and comes back.
         let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
-        let turned =
-            35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
-        let at: V3 = [16.5 + away + 1.5 * sway(t, 6.0), -4.5 + 0.6 * sway(t, 7.0), 68.0 + 3.0 * sway(0.4 * t, 8.0)];
+        let turned = 35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
+        let at: V3 = [15.5 + away + 1.2 * sway(t, 6.0), -2.5 + 0.6 * sway(t, 7.0), 59.0 + 3.0 * sway(0.4 * t, 8.0)];
         let second = Moment {
             at,
             pose: [
@@ -165,7 +167,7 @@ impl Demo {
         };
         for (p, c) in frame.pixels.iter_mut().zip(&rendering.thermal_c) {
             // The closed shutter is a uniform plate at the camera's own temperature.
-            let c = if ffc == FfcState::Running { 29.3 + noise.normal(0.0, 0.045) } else { *c };
+            let c = if ffc == FfcState::Running { 29.3 + noise.normal(0.0, 0.04) } else { *c };
             *p = centikelvin(c);
         }
         let ns = (f64::from(i as u32) * 1e9 / f64::from(RATE_HZ)).round() as u64;

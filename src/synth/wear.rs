@@ -48,6 +48,19 @@ pub struct Outfit {
     pub mask: bool,
     /// Spectacles.
     pub spectacles: bool,
+    /// Around the neck.
+    pub neck: Neck,
+}
+
+/// What is around the neck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neck {
+    /// Nothing.
+    Bare,
+    /// A collar or a polo neck.
+    Collar,
+    /// A scarf.
+    Scarf,
 }
 
 /// Head covering.
@@ -75,7 +88,12 @@ impl Outfit {
             s if s < 0.17 => Cover::Hood,
             _ => Cover::None,
         };
-        Self { hair, beard, cover, mask: r.chance(0.12), spectacles: r.chance(0.3) }
+        let neck = match r.below(10) {
+            0..=2 => Neck::Collar,
+            3 => Neck::Scarf,
+            _ => Neck::Bare,
+        };
+        Self { hair, beard, cover, mask: r.chance(0.12), spectacles: r.chance(0.3), neck }
     }
 }
 
@@ -294,7 +312,10 @@ fn spectacles(look: &mut Look<'_>, model: &HeadModel, temp: f32, contrast: f32, 
         let sum = ids.fold([0.0; 3], |s, i| super::vector::add(s, look.identity[model.landmarks[i]]));
         sum.map(|x| x / n)
     };
-    let eyes = [eye(36..=41), eye(42..=47)];
+    let (right, left) = (eye(36..=41), eye(42..=47));
+    // A frame is rigid and straight, whatever the face beneath.
+    let (half_x, level) = (0.5 * (left[0] - right[0]), 0.5 * (left[1] + right[1]));
+    let eyes = [[-half_x, level, right[2]], [half_x, level, left[2]]];
     let plane = eyes[0][2].max(eyes[1][2]) + gap;
     let inside = [0.0, 3.0, -4.0];
     let frame = temp + contrast * r.range(-0.05, 0.2);
