@@ -122,7 +122,8 @@ impl Demo {
         };
         // The second walks out to the right, and comes back.
         let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
-        let turned = 35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
+        let turned =
+            35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
         let at: V3 = [15.5 + away + 1.2 * sway(t, 6.0), -2.5 + 0.6 * sway(t, 7.0), 59.0 + 3.0 * sway(0.4 * t, 8.0)];
         let second = Moment {
             at,
