@@ -186,7 +186,7 @@ fn window(layers: &mut Layers, area: [f32; 4], temp: f32, frame: f32) {
     let [u, v, right, bottom] = area;
     rect(layers, area, |x, y| {
         let (p, q) = ((x - u) / (right - u), (y - v) / (bottom - v));
-        let edge = p < 0.06 || p > 0.94 || q < 0.05 || q > 0.95 || (p - 0.5).abs() < 0.03;
+        let edge = !(0.06..=0.94).contains(&p) || !(0.05..=0.95).contains(&q) || (p - 0.5).abs() < 0.03;
         (if edge { frame } else { temp + q }, [0.7, 0.8, 0.9])
     });
 }

@@ -1,5 +1,7 @@
 //! Bodies, clothing, hands and things held in front.
 
+use std::f32::consts::TAU;
+
 use super::climate::Climate;
 use super::random::Random;
 use super::raster::{Sheet, material};
@@ -17,7 +19,7 @@ impl Folds {
     fn draw(r: &mut Random, amplitude: f32) -> Self {
         let waves = std::array::from_fn(|_| {
             let d = unit([r.normal(0.0, 1.0), r.normal(0.0, 0.6), r.normal(0.0, 0.6)]);
-            (scale(d, std::f32::consts::TAU / r.log_range(4.0, 30.0)), r.range(0.0, 6.28))
+            (scale(d, TAU / r.log_range(4.0, 30.0)), r.range(0.0, TAU))
         });
         Self { waves, amplitude }
     }
@@ -44,7 +46,7 @@ fn tube(
     };
     let shape = move |u: f32, v: f32| {
         let (p, rad) = centre(v);
-        let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+        let (s, c) = libm::sincosf(u * TAU);
         // A ring across the overall direction; enough for limbs.
         let along = unit(sub(joints[2], joints[0]));
         let side =
@@ -66,7 +68,7 @@ fn ellipsoid(
 ) -> Sheet {
     let corner = move |x: f32| x.signum() * libm::powf(x.abs(), box_like);
     let shape = move |u: f32, v: f32| {
-        let (su, cu) = libm::sincosf(u * std::f32::consts::TAU);
+        let (su, cu) = libm::sincosf(u * TAU);
         let (sv, cv) = libm::sincosf(v * std::f32::consts::PI);
         add(centre, [radii[0] * corner(sv) * corner(cu), radii[1] * cv, radii[2] * corner(sv) * su])
     };
@@ -142,7 +144,7 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
             let (top, rad) = (r.range(-13.5, -9.0), r.range(6.3, 8.5));
             let temp = cloth + r.range(-0.1, 0.15) * contrast;
             let ring = move |u: f32, v: f32| {
-                let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+                let (s, c) = libm::sincosf(u * TAU);
                 let k = rad * (1.0 + 0.35 * v);
                 [k * s, top - 9.0 * v, -2.0 + k * c]
             };
@@ -155,9 +157,9 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
             let temp = climate.ambient_c + contrast * r.range(0.1, 0.6);
             let scarf = [r.unit(), r.unit(), r.unit()];
             let ring = move |u: f32, v: f32| {
-                let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+                let (s, c) = libm::sincosf(u * TAU);
                 let k = rad + 2.0 * libm::sinf(v * std::f32::consts::PI);
-                [k * s, top - 9.0 * v + 0.6 * libm::sinf(5.0 * u * 6.28), -1.0 + k * c]
+                [k * s, top - 9.0 * v + 0.6 * libm::sinf(5.0 * u * TAU), -1.0 + k * c]
             };
             out.push(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, move |p| {
                 (temp + folds.at(p), scarf)

@@ -161,9 +161,9 @@ impl Demo {
         let rendering = self.scene.render(studio, &self.moments(t), false, &mut noise);
         let mut frame = Frame::new(self.format());
         let ffc = match t {
-            t if t >= FFC_S[0] - 1.0 && t < FFC_S[0] => FfcState::Imminent,
-            t if t >= FFC_S[0] && t < FFC_S[1] => FfcState::Running,
-            t if t >= FFC_S[1] && t < FFC_S[2] => FfcState::Settling,
+            t if (FFC_S[0] - 1.0..FFC_S[0]).contains(&t) => FfcState::Imminent,
+            t if (FFC_S[0]..FFC_S[1]).contains(&t) => FfcState::Running,
+            t if (FFC_S[1]..FFC_S[2]).contains(&t) => FfcState::Settling,
             _ => FfcState::Idle,
         };
         for (p, c) in frame.pixels.iter_mut().zip(&rendering.thermal_c) {
