@@ -325,7 +325,7 @@ fn pictures_give_a_line_each_and_annotated_copies() {
     assert!(lines.iter().all(|l| l["radiometric"] == true));
     for name in ["a.png", "a-2.png"] {
         let picture = image::open(seen.join(name)).unwrap();
-        assert!(picture.width() >= 160 && picture.width() % 160 == 0, "{name}");
+        assert!(picture.width() >= 160 && picture.width().is_multiple_of(160), "{name}");
     }
 
     let before = std::fs::read(a).unwrap();

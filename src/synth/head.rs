@@ -1,6 +1,6 @@
 //! The morphable head: read from a file the user gives, never embedded.
 //!
-//! The file is a NumPy `.npz` with the arrays that [`super::convert`] writes from the ICT-FaceKit
+//! The file is a NumPy `.npz` with the arrays made from the ICT-FaceKit
 //! OBJ files (MIT licence, USC Institute for Creative Technologies).
 
 use std::io::Read;
