@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::Done;
 use crate::error::{Error, Result};
 use crate::synth::clip;
+use crate::synth::convert;
 use crate::synth::dataset::{self, Kind};
 use crate::synth::head::HeadModel;
 use crate::synth::scene::Studio;
@@ -24,7 +25,7 @@ pub struct Synth {
 /// What every kind of rendering takes.
 #[derive(Debug, Args)]
 struct Common {
-    /// The morphable head, a `.npz` of the ICT-FaceKit arrays.
+    /// The morphable head, as `heatmark synth convert` writes it.
     #[arg(long, value_name = "FILE")]
     face_model: PathBuf,
     /// The same seed gives the same bytes on every machine.
@@ -77,6 +78,15 @@ enum Command {
         #[arg(long, default_value_t = sequence::FRAMES, value_parser = clap::value_parser!(u64).range(1..=100_000))]
         frames: u64,
     },
+    /// The face model from the OBJ files of ICT-FaceKit, once.
+    Convert {
+        /// A checkout of github.com/ICT-VGL/ICT-FaceKit, or its folder `FaceXModel`.
+        #[arg(long, value_name = "DIR")]
+        ict: PathBuf,
+        /// The face model to write.
+        #[arg(long, value_name = "FILE.npz")]
+        out: PathBuf,
+    },
     /// A contact sheet of 64 scenes, to look at.
     Sheet {
         #[command(flatten)]
@@ -104,6 +114,7 @@ pub(super) fn run(synth: &Synth) -> Done {
             data(set, Kind::Frames { width: usize::from(*width), height: usize::from(*height) })?;
         }
         Command::Demo { common, out, frames } => clip::write_demo(&studio(common)?, common.seed, *frames, out)?,
+        Command::Convert { ict, out } => convert::convert(ict, out)?,
         Command::Sheet { common, out, frames, rgb, points } => {
             let kind = if *frames { Kind::Frames { width: 160, height: 120 } } else { Kind::Crops };
             let png = sheet::contact(&studio(common)?, kind, common.seed, *rgb, *points)?;

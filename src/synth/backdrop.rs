@@ -16,18 +16,44 @@ impl Smooth {
         Self { cells, values: (0..(cells + 1) * (cells + 1)).map(|_| r.normal(0.0, 1.0)).collect() }
     }
 
-    #[inline(always)]
+    #[inline]
     fn at(&self, u: f32, v: f32) -> f32 {
-        let n = self.cells as f32;
-        let (x, y) = ((u * n).clamp(0.0, n - 1e-3), (v * n).clamp(0.0, n - 1e-3));
-        let (i, j) = (x as usize, y as usize);
-        let ease = |t: f32| t * t * (3.0 - 2.0 * t);
-        let (fx, fy) = (ease(x - i as f32), ease(y - j as f32));
-        let g = |i: usize, j: usize| self.values[j * (self.cells + 1) + i];
-        let top = g(i, j) + fx * (g(i + 1, j) - g(i, j));
-        let bottom = g(i, j + 1) + fx * (g(i + 1, j + 1) - g(i, j + 1));
-        top + fy * (bottom - top)
+        self.row(v).at(u)
     }
+
+    /// The field along the row at `v`.
+    fn row(&self, v: f32) -> Row<'_> {
+        let (j, f) = cell(v, self.cells);
+        let stride = self.cells + 1;
+        let (above, below) = (&self.values[j * stride..][..stride], &self.values[(j + 1) * stride..][..stride]);
+        Row { above, below, f }
+    }
+}
+
+/// One row of a [`Smooth`].
+struct Row<'s> {
+    above: &'s [f32],
+    below: &'s [f32],
+    f: f32,
+}
+
+impl Row<'_> {
+    #[inline]
+    fn at(&self, u: f32) -> f32 {
+        let (i, f) = cell(u, self.above.len() - 1);
+        let (a, b) = (&self.above[i..i + 2], &self.below[i..i + 2]);
+        let (top, bottom) = (a[0] + f * (a[1] - a[0]), b[0] + f * (b[1] - b[0]));
+        top + self.f * (bottom - top)
+    }
+}
+
+/// Cell and eased place in it of a share of the picture.
+#[inline]
+fn cell(u: f32, cells: usize) -> (usize, f32) {
+    let n = cells as f32;
+    let x = (u * n).clamp(0.0, n - 1e-3);
+    let t = x - (x as usize) as f32;
+    (x as usize, t * t * (3.0 - 2.0 * t))
 }
 
 /// Kind of background.
@@ -52,7 +78,10 @@ fn office(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let a = climate.ambient_c;
     let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
     let wall = [0.62, 0.6, 0.55];
-    fill(layers, |u, v| (a + 0.9 * (0.5 - v) + 0.25 * broad.at(u, v) + 0.06 * rough.at(u, v), wall));
+    fill(layers, |v| {
+        let (broad, rough) = (broad.row(v), rough.row(v));
+        move |u| (a + 0.9 * (0.5 - v) + 0.25 * broad.at(u) + 0.06 * rough.at(u), wall)
+    });
     window(layers, [0.44, 0.03, 0.66, 0.47], a - 3.4, a - 1.2);
     rect(layers, [0.0, 0.24, 0.13, 0.27], |_, _| (a + 0.7, [0.35, 0.25, 0.15]));
     rect(layers, [0.03, 0.13, 0.055, 0.24], |_, v| (a + 0.3 + v, [0.5, 0.2, 0.2]));
@@ -66,9 +95,15 @@ fn room(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
     let (ab, ar) = (r.range(0.0, 0.8), r.range(0.0, 0.3));
     let wall: V3 = [r.range(0.2, 0.9), r.range(0.2, 0.9), r.range(0.2, 0.9)];
-    fill(layers, |u, v| {
-        let t = climate.ambient_c + gx * (u - 0.5) + gy * (0.5 - v) + ab * broad.at(u, v) + ar * rough.at(u, v);
-        (t, wall.map(|c| c * (0.8 + 0.1 * broad.at(u, v))))
+    fill(layers, |v| {
+        let (broad, rough) = (broad.row(v), rough.row(v));
+        let level = climate.ambient_c + gy * (0.5 - v);
+        move |u| {
+            let field = broad.at(u);
+            let shade = 0.8 + 0.1 * field;
+            let t = level + gx * (u - 0.5) + ab * field + ar * rough.at(u);
+            (t, [wall[0] * shade, wall[1] * shade, wall[2] * shade])
+        }
     });
     for _ in 0..r.below(8) {
         thing(layers, climate, r);
@@ -84,13 +119,19 @@ fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let (ab, ar, grain) = (r.range(0.2, 1.6), r.range(0.0, 0.9), r.range(0.0, 0.6));
     let salt = r.bits() as u32;
     let (w, h) = (layers.width as i32, layers.height as i32);
-    fill(layers, |u, v| {
-        let field = ab * broad.at(u, v) + ar * rough.at(u, v);
-        if v < horizon {
-            (sky_c + 0.4 * field + 6.0 * (v - horizon).min(0.0).abs() * (clouds - 0.5), [0.55, 0.65, 0.8])
-        } else {
-            let noise = grain * hash_noise((u * w as f32 * 0.5) as i32, (v * h as f32 * 0.5) as i32, salt);
-            (ground_c + field + noise - 2.0 * (v - horizon).min(0.3), [0.4, 0.4, 0.38])
+    fill(layers, |v| {
+        let (broad, rough) = (broad.row(v), rough.row(v));
+        let sky = sky_c + 6.0 * (v - horizon).min(0.0).abs() * (clouds - 0.5);
+        let ground = ground_c - 2.0 * (v - horizon).min(0.3);
+        let line = (v * h as f32 * 0.5) as i32;
+        move |u| {
+            let field = ab * broad.at(u) + ar * rough.at(u);
+            if v < horizon {
+                (sky + 0.4 * field, [0.55, 0.65, 0.8])
+            } else {
+                let noise = grain * hash_noise((u * w as f32 * 0.5) as i32, line, salt);
+                (ground + field + noise, [0.4, 0.4, 0.38])
+            }
         }
     });
     // Buildings, trees, posts along the horizon, then things nearer.
@@ -215,39 +256,49 @@ fn animal(layers: &mut Layers, climate: &Climate, r: &mut Random) {
 
 type Paint = (f32, V3);
 
-fn fill(layers: &mut Layers, at: impl Fn(f32, f32) -> Paint) {
-    rect(layers, [0.0, 0.0, 1.0, 1.0], at);
+/// Paints everything; `row` prepares what a row needs.
+fn fill<R: Fn(f32) -> Paint>(layers: &mut Layers, row: impl Fn(f32) -> R) {
+    region(layers, [0.0, 0.0, 1.0, 1.0], |_, _| true, row);
 }
 
 fn rect(layers: &mut Layers, area: [f32; 4], at: impl Fn(f32, f32) -> Paint) {
-    region(layers, area, |_, _| true, at);
+    let at = &at;
+    region(layers, area, |_, _| true, |v| move |u| at(u, v));
 }
 
 fn blob(layers: &mut Layers, centre: [f32; 2], radius: [f32; 2], at: impl Fn(f32, f32) -> Paint) {
     // Round in the picture, whatever its shape.
     let aspect = layers.width as f32 / layers.height as f32;
     let (rx, ry) = (radius[0], radius[1] * aspect);
+    let at = &at;
     let inside = |u: f32, v: f32| ((u - centre[0]) / rx).powi(2) + ((v - centre[1]) / ry).powi(2) < 1.0;
-    region(layers, [centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry], inside, at);
+    region(layers, [centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry], inside, |v| move |u| at(u, v));
 }
 
 /// Paints the pixels of an area (shares of the picture); a NaN temperature leaves a pixel as it is.
-fn region(layers: &mut Layers, area: [f32; 4], inside: impl Fn(f32, f32) -> bool, at: impl Fn(f32, f32) -> Paint) {
+fn region<R: Fn(f32) -> Paint>(
+    layers: &mut Layers,
+    area: [f32; 4],
+    inside: impl Fn(f32, f32) -> bool,
+    row: impl Fn(f32) -> R,
+) {
     let (w, h) = (layers.width, layers.height);
+    let pitch = 1.0 / w as f32;
     let lim = |x: f32, n: usize| (x * n as f32).round().clamp(0.0, n as f32) as usize;
     for y in lim(area[1], h)..lim(area[3], h) {
         let v = (y as f32 + 0.5) / h as f32;
+        let at = row(v);
         for x in lim(area[0], w)..lim(area[2], w) {
-            let u = (x as f32 + 0.5) / w as f32;
+            let u = (x as f32 + 0.5) * pitch;
             if !inside(u, v) {
                 continue;
             }
-            let (temp, colour) = at(u, v);
+            let (temp, colour) = at(u);
             if temp.is_finite() {
                 let i = y * w + x;
                 layers.temp[i] = temp;
                 if let Some(p) = layers.rgb.get_mut(i) {
-                    *p = colour.map(|c| c * 0.8);
+                    *p = [0.8 * colour[0], 0.8 * colour[1], 0.8 * colour[2]];
                 }
             }
         }

@@ -82,8 +82,10 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
     let cloth = climate.ambient_c + contrast * r.range(0.08, 0.78) + sun;
     let folds = Folds::draw(r, (0.10 * contrast.abs()).clamp(0.2, 1.4));
     let colour = [r.unit(), r.unit(), r.unit()];
-    let paint =
-        move |p: V3| (cloth + folds.at(p), colour.map(|c: f32| c * (1.0 + 0.15 * folds.at(p) / folds.amplitude)));
+    let paint = move |p: V3| {
+        let fold = folds.at(p);
+        (cloth + fold, scale(colour, 1.0 + 0.15 * fold / folds.amplitude))
+    };
     let half = r.range(17.0, 24.0);
     let shoulder = r.range(-21.0, -16.5);
     let deep = r.range(9.5, 13.5);

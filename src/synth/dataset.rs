@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use super::npz;
 use super::person;
 use super::random::Random;
 use super::scene::{self, FaceTruth, Rendering, Studio};
@@ -33,7 +34,7 @@ pub const CROP: usize = 128;
 
 /// Views rendered of one identity before the next is drawn (crops only; shaping a head is the
 /// dearest step).
-const VIEWS: u64 = 4;
+const VIEWS: u64 = 8;
 
 impl Kind {
     fn size(self) -> (usize, usize) {
@@ -186,21 +187,12 @@ impl<'d> Writer<'d> {
     }
 }
 
-/// Opens `NAME.npy` and writes its header (format 1.0, C order).
+/// Opens `NAME.npy` and writes its header.
 fn npy(dir: &Path, name: &str, kind: &str, shape: &[usize]) -> Result<BufWriter<File>> {
     let path = dir.join(format!("{name}.npy"));
-    let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let tail = if shape.len() == 1 { "," } else { "" };
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}{tail}), }}", dims.join(", "));
-    // Ten bytes of preamble and the newline bring the data to a multiple of 64.
-    let pad = 64 - (10 + header.len() + 1) % 64;
-    header.extend(std::iter::repeat_n(' ', pad % 64));
-    header.push('\n');
     let write = || -> std::io::Result<BufWriter<File>> {
         let mut f = BufWriter::new(File::create(&path)?);
-        f.write_all(b"\x93NUMPY\x01\x00")?;
-        f.write_all(&(header.len() as u16).to_le_bytes())?;
-        f.write_all(header.as_bytes())?;
+        f.write_all(&npz::header(kind, shape))?;
         Ok(f)
     };
     write().map_err(|e| Error::fix(path.display(), "cannot be written").because(e))

@@ -3,10 +3,10 @@
 //! The file is a NumPy `.npz` with the arrays made from the ICT-FaceKit
 //! OBJ files (MIT licence, USC Institute for Creative Technologies).
 
-use std::io::Read;
 use std::path::Path;
 
-use super::vector::{V3, cross, sub, unit};
+use super::npz::Npz;
+use super::vector::{V3, add, cross, sub, unit};
 use crate::error::{Error, Result};
 use crate::landmarks::COUNT;
 
@@ -35,8 +35,10 @@ const MODES: usize = 60;
 pub struct HeadModel {
     /// Neutral vertex positions, cm.
     pub neutral: Vec<V3>,
-    /// Vertex triples, counter-clockwise from outside.
+    /// Vertex triples, counter-clockwise from outside; those of teeth, gums and tongue last.
     pub triangles: Vec<[u32; 3]>,
+    /// How many triangles can be seen with the mouth closed.
+    pub outside: usize,
     /// Outward unit normals of the neutral shape.
     pub normals: Vec<V3>,
     /// See [`part`].
@@ -50,34 +52,39 @@ pub struct HeadModel {
 impl HeadModel {
     /// Reads the model; an error names the file, the array and what was found and wanted.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(|e| {
-            Error::fix(
-                path.display(),
-                "the face model cannot be opened (see `heatmark synth --help` for how to get it)",
-            )
-            .because(e)
-        })?;
-        let mut npz = Npz::new(path, file)?;
-        let neutral = triples(npz.array("neutral", &[0, 3])?.floats());
+        let mut npz = Npz::open(path)?;
+        let bad = |what: String| Error::fix(path.display(), what);
+        let neutral = triples(npz.floats("neutral", &[0, 3])?);
         let n = neutral.len();
+        if n == 0 {
+            return Err(bad("the face model has no vertices".into()));
+        }
         let triangles: Vec<[u32; 3]> =
-            npz.array("triangles", &[0, 3])?.ints().chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
-        let identity = npz.array("identity", &[0, n, 3])?;
+            npz.ints("triangles", &[0, 3])?.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
+        let identity = npz.floats("identity", &[0, n, 3])?;
         let identity: Vec<Vec<V3>> =
-            identity.floats().chunks_exact(3 * n).take(MODES).map(|m| triples(m.to_vec())).collect();
-        let names = npz.array("expression_names", &[0])?.texts();
-        let expression = npz.array("expression", &[names.len(), n, 3])?.floats();
+            identity.chunks_exact(3 * n).take(MODES).map(|m| triples(m.to_vec())).collect();
+        let names = npz.texts("expression_names")?;
+        let expression = npz.floats("expression", &[names.len(), n, 3])?;
         let expression =
             names.into_iter().zip(expression.chunks_exact(3 * n)).map(|(k, m)| (k, triples(m.to_vec()))).collect();
-        let part = npz.array("part", &[n])?.ints().iter().map(|&p| p as u8).collect();
-        let mut indices = npz.array("landmarks68", &[68])?.ints();
-        indices.extend(npz.array("pupils", &[2])?.ints());
-        if triangles.iter().flatten().chain(&indices).any(|&i| i as usize >= n) {
-            return Err(Error::fix(path.display(), format!("the face model names a vertex beyond its {n}")));
+        let parts: Vec<u8> = npz.ints("part", &[n])?.iter().map(|&p| p.min(255) as u8).collect();
+        if let Some(p) = parts.iter().find(|p| **p > part::EYE) {
+            return Err(bad(format!("the face model has a part number {p}, wanted 0 to {}", part::EYE)));
         }
-        let normals = normals(&neutral, &triangles);
+        let mut indices = npz.ints("landmarks68", &[68])?;
+        indices.extend(npz.ints("pupils", &[2])?);
+        if triangles.iter().flatten().chain(&indices).any(|&i| i as usize >= n) {
+            return Err(bad(format!("the face model names a vertex beyond its {n}")));
+        }
+        let inner = |t: &[u32; 3]| t.iter().all(|&i| matches!(parts[i as usize], part::TONGUE | part::TEETH));
+        let (inside, mut triangles): (Vec<_>, Vec<_>) = triangles.into_iter().partition(inner);
+        let outside = triangles.len();
+        triangles.extend(inside);
+        let mut normals = normals(&neutral, &triangles);
+        normals.iter_mut().for_each(|n| *n = unit(*n));
         let landmarks = std::array::from_fn(|i| indices[i] as usize);
-        Ok(Self { neutral, triangles, normals, part, landmarks, identity, expression })
+        Ok(Self { neutral, triangles, outside, normals, part: parts, landmarks, identity, expression })
     }
 
     /// Number of identity modes.
@@ -101,8 +108,14 @@ impl HeadModel {
         // Blocks that stay in the first-level cache while the modes stream past.
         const BLOCK: usize = 1024;
         for (i, block) in shape.chunks_mut(BLOCK).enumerate() {
-            for (w, mode) in weights.iter().zip(&self.identity) {
-                shift(block, &mode[i * BLOCK..], *w);
+            let part = i * BLOCK..i * BLOCK + block.len();
+            for (w, mode) in weights.chunks(4).zip(self.identity.chunks(4)) {
+                if let ([w0, w1, w2, w3], [m0, m1, m2, m3]) = (w, mode) {
+                    let modes = [m0, m1, m2, m3].map(|m| m[part.clone()].as_flattened());
+                    shift4(block.as_flattened_mut(), modes, [*w0, *w1, *w2, *w3]);
+                } else {
+                    w.iter().zip(mode).for_each(|(w, m)| shift(block, &m[part.clone()], *w));
+                }
             }
         }
         shape
@@ -132,11 +145,17 @@ impl HeadModel {
     }
 }
 
+#[inline]
 fn shift(shape: &mut [V3], mode: &[V3], w: f32) {
-    for (p, d) in shape.iter_mut().zip(mode) {
-        p[0] += w * d[0];
-        p[1] += w * d[1];
-        p[2] += w * d[2];
+    shape.as_flattened_mut().iter_mut().zip(mode.as_flattened()).for_each(|(p, d)| *p += w * d);
+}
+
+/// Four modes at once: the shape is loaded and stored once.
+fn shift4(shape: &mut [f32], [a, b, c, d]: [&[f32]; 4], w: [f32; 4]) {
+    let n = shape.len();
+    let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
+    for i in 0..n {
+        shape[i] += (w[0] * a[i] + w[1] * b[i]) + (w[2] * c[i] + w[3] * d[i]);
     }
 }
 
@@ -144,129 +163,16 @@ fn triples(v: Vec<f32>) -> Vec<V3> {
     v.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect()
 }
 
-/// Area-weighted outward unit normals.
+/// Area-weighted outward normals of any length.
 pub fn normals(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
     let mut out = vec![[0.0f32; 3]; shape.len()];
-    for t in triangles {
-        let [a, b, c] = t.map(|i| shape[i as usize]);
-        let n = cross(sub(b, a), sub(c, a));
-        for &i in t {
-            let o = &mut out[i as usize];
-            (0..3).for_each(|k| o[k] += n[k]);
-        }
+    for &[i, j, k] in triangles {
+        let (i, j, k) = (i as usize, j as usize, k as usize);
+        let a = shape[i];
+        let n = cross(sub(shape[j], a), sub(shape[k], a));
+        out[i] = add(out[i], n);
+        out[j] = add(out[j], n);
+        out[k] = add(out[k], n);
     }
-    out.iter_mut().for_each(|n| *n = unit(*n));
     out
-}
-
-struct Npz<'p> {
-    path: &'p Path,
-    zip: zip::ZipArchive<std::io::BufReader<std::fs::File>>,
-}
-
-impl<'p> Npz<'p> {
-    fn new(path: &'p Path, file: std::fs::File) -> Result<Self> {
-        let zip = zip::ZipArchive::new(std::io::BufReader::new(file))
-            .map_err(|e| Error::fix(path.display(), "not a face model (.npz archive), or cut short").because(e))?;
-        Ok(Self { path, zip })
-    }
-
-    /// Reads an array; a 0 in `shape` accepts any length.
-    fn array(&mut self, name: &str, shape: &[usize]) -> Result<Array> {
-        let bad = |what: String| Error::fix(self.path.display(), format!("face model array `{name}`: {what}"));
-        let mut entry = self.zip.by_name(&format!("{name}.npy")).map_err(|e| bad("is missing".into()).because(e))?;
-        // A cap well above the largest array (7 million values) stops archives that claim the moon.
-        let mut bytes = Vec::new();
-        (&mut entry).take(256 << 20).read_to_end(&mut bytes).map_err(|e| bad("cannot be read".into()).because(e))?;
-        let array = Array::parse(&bytes).map_err(&bad)?;
-        let fits = array.shape.len() == shape.len() && array.shape.iter().zip(shape).all(|(a, s)| *s == 0 || a == s);
-        if !fits {
-            return Err(bad(format!("has shape {:?}, wanted {shape:?} (0: any)", array.shape)));
-        }
-        Ok(array)
-    }
-}
-
-/// A parsed `.npy` array (format 1.0 to 3.0 of NumPy's `lib/format`), C order, little-endian.
-struct Array {
-    kind: String,
-    shape: Vec<usize>,
-    data: Vec<u8>,
-}
-
-impl Array {
-    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let short = || "is cut short".to_string();
-        if bytes.get(..6) != Some(b"\x93NUMPY") {
-            return Err("is not a .npy array".into());
-        }
-        let wide = *bytes.get(6).ok_or_else(short)? >= 2;
-        let (start, len) = if wide {
-            let b = bytes.get(8..12).ok_or_else(short)?;
-            (12, u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        } else {
-            let b = bytes.get(8..10).ok_or_else(short)?;
-            (10, usize::from(u16::from_le_bytes([b[0], b[1]])))
-        };
-        let header = String::from_utf8_lossy(bytes.get(start..start + len).ok_or_else(short)?).into_owned();
-        let field = |key: &str| header.split(&format!("'{key}':")).nth(1).map(str::trim_start);
-        let kind = field("descr").and_then(|s| s.split('\'').nth(1)).ok_or("has no type")?.to_string();
-        if field("fortran_order").is_none_or(|s| s.starts_with("True")) {
-            return Err("is in Fortran order, wanted C order".into());
-        }
-        let dims = field("shape").and_then(|s| s.strip_prefix('(')).and_then(|s| s.split(')').next());
-        let shape: Vec<usize> = dims
-            .ok_or("has no shape")?
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .map(|s| s.parse().map_err(|_| format!("has a shape that cannot be read: {s}")))
-            .collect::<std::result::Result<_, _>>()?;
-        let size = match kind.as_str() {
-            "<f4" | "<u4" | "<i4" => 4,
-            "<f2" => 2,
-            "|u1" => 1,
-            text if text.starts_with("<U") => 4 * text[2..].parse::<usize>().map_err(|_| "has an odd text type")?,
-            other => return Err(format!("has type {other}, wanted f4, f2, u4, i4, u1 or text")),
-        };
-        let want = shape.iter().try_fold(size, |a, &d| a.checked_mul(d)).ok_or("claims an impossible size")?;
-        let data = bytes.get(start + len..).filter(|d| d.len() >= want).ok_or_else(short)?[..want].to_vec();
-        Ok(Self { kind, shape, data })
-    }
-
-    fn floats(&self) -> Vec<f32> {
-        if self.kind == "<f2" {
-            self.data.chunks_exact(2).map(|c| half(u16::from_le_bytes([c[0], c[1]]))).collect()
-        } else {
-            self.data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
-        }
-    }
-
-    fn ints(&self) -> Vec<u32> {
-        if self.kind == "|u1" {
-            self.data.iter().map(|&b| u32::from(b)).collect()
-        } else {
-            self.data.chunks_exact(4).map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
-        }
-    }
-
-    fn texts(&self) -> Vec<String> {
-        let width = self.data.len() / self.shape.first().copied().unwrap_or(1).max(1);
-        let text = |c: &[u8]| {
-            let codes = c.chunks_exact(4).map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]]));
-            codes.take_while(|&u| u != 0).filter_map(char::from_u32).collect()
-        };
-        self.data.chunks_exact(width.max(4)).map(text).collect()
-    }
-}
-
-/// IEEE 754 binary16 to binary32.
-fn half(h: u16) -> f32 {
-    let sign = if h & 0x8000 != 0 { -1.0 } else { 1.0 };
-    let (e, m) = (i32::from((h >> 10) & 31), f32::from(h & 1023));
-    sign * match e {
-        0 => libm::ldexpf(m, -24),
-        31 => f32::NAN,
-        _ => libm::ldexpf(1024.0 + m, e - 25),
-    }
 }

@@ -4,9 +4,9 @@ use super::body;
 use super::climate::Climate;
 use super::head::{HeadModel, normals, part};
 use super::random::{Random, step};
-use super::raster::{Camera, Layers, Sheet, Vertex, material};
+use super::raster::{Camera, Layers, Sheet, material};
 use super::skin::Fields;
-use super::vector::{Turn, V3, add, scale, sub};
+use super::vector::{Turn, V3, add, dot, scale, sub, unit};
 use super::wear;
 use crate::landmarks::COUNT;
 
@@ -167,16 +167,21 @@ impl Person {
             let r = t.of(n);
             [r[0], r[1], -r[2]]
         };
+        let light = &climate.light;
+        let colour = !layers.rgb.is_empty();
+        let tone = |at: V3, normal: V3, temp: f32, albedo: V3| {
+            let cos = -dot(normal, unit(at));
+            (light.apparent(temp, cos), if colour { light.reflected(albedo, normal) } else { [0.0; 3] })
+        };
         for (sheets, t) in [(&self.body_sheets, &body), (&self.head_sheets, &turn), (&self.front_sheets, &turn)] {
             for sheet in sheets {
-                let placed = sheet.vertices.iter().map(|v| Vertex {
-                    at: place(t, v.at),
-                    normal: face(t, v.normal),
-                    material: material::of(v.material, number),
-                    ..*v
-                });
-                let placed: Vec<Vertex> = placed.collect();
-                layers.draw(cam, &climate.light, &placed, &sheet.triangles, false);
+                let at: Vec<V3> = sheet.vertices.iter().map(|v| place(t, v.at)).collect();
+                let shade = |i: usize| {
+                    let v = &sheet.vertices[i];
+                    tone(at[i], face(t, v.normal), v.temp, v.albedo)
+                };
+                let kind = |i: usize| material::of(sheet.vertices[i].material, number);
+                layers.draw(cam, &at, &sheet.triangles, false, shade, kind);
             }
         }
         let mut shape = self.identity.clone();
@@ -184,42 +189,36 @@ impl Person {
             model.express(&mut shape, i, w);
         }
         let true_points = model.landmarks.map(|v| shape[v]);
+        // Lips a millimetre apart still hide what is behind them.
+        let lips = [(61, 67), (62, 66), (63, 65)];
+        let open = lips.iter().any(|&(up, down)| true_points[up][1] - true_points[down][1] > 0.1);
+        let triangles = if open { &model.triangles[..] } else { &model.triangles[..model.outside] };
         for ((p, n), d) in shape.iter_mut().zip(&model.normals).zip(&self.displacement) {
             if *d != 0.0 {
                 *p = add(*p, scale(*n, *d));
             }
         }
-        let normal = normals(&shape, &model.triangles);
+        let normal = normals(&shape, triangles);
         let breath = fields.breath();
         let warmth = |v: usize| {
             let inside = matches!(model.part[v], part::MOUTH | part::TONGUE);
             self.temps[v] + self.breath_k * moment.breath * if inside { 1.0 } else { breath[v] }
         };
-        let vertices: Vec<Vertex> = (0..shape.len())
-            .map(|v| Vertex {
-                at: place(&turn, shape[v]),
-                normal: face(&turn, normal[v]),
-                temp: warmth(v),
-                albedo: self.albedo[v],
-                material: material::of(self.material[v], number),
-            })
-            .collect();
-        layers.draw(cam, &climate.light, &vertices, &model.triangles, true);
-        let mut points = Points {
-            at: [[0.0; 3]; COUNT],
-            faces_away: [false; COUNT],
-            skin_c: [0.0; COUNT],
-            apparent_c: [0.0; COUNT],
-        };
+        let at: Vec<V3> = shape.iter().map(|p| place(&turn, *p)).collect();
+        let outward = |v: usize| face(&turn, unit(normal[v]));
+        let shade = |v: usize| tone(at[v], outward(v), warmth(v), self.albedo[v]);
+        layers.draw(cam, &at, triangles, true, shade, |v| material::of(self.material[v], number));
+        let mut points =
+            Points { at: [[0.0; 3]; COUNT], faces_away: [false; COUNT], skin_c: [0.0; COUNT], apparent_c: [0.0; COUNT] };
         for i in 0..COUNT {
             let v = model.landmarks[i];
             let at = place(&turn, true_points[i]);
             let [x, y] = cam.project(at);
-            let cos = -super::vector::dot(vertices[v].normal, super::vector::unit(at));
+            let cos = -dot(outward(v), unit(at));
             points.at[i] = [x, y, at[2]];
             points.faces_away[i] = cos < -0.05;
-            points.skin_c[i] = vertices[v].temp;
-            points.apparent_c[i] = climate.light.apparent(vertices[v].temp, cos);
+            points.skin_c[i] = warmth(v);
+            points.apparent_c[i] = light.apparent(warmth(v), cos);
         }
         points
     }
@@ -247,20 +246,18 @@ fn colours(model: &HeadModel, fields: &Fields, r: &mut Random) -> Vec<V3> {
             part::MOUTH | part::TONGUE => [0.35, 0.12, 0.12],
             part::EYE => {
                 let q = model.neutral[v];
-                let near = pupils.iter().map(|p| {
-                    let d = sub(q, *p);
+                let near = |p: V3| {
+                    let d = sub(q, p);
                     d[0] * d[0] + d[1] * d[1]
-                });
-                if near.fold(9.0, f32::min) < 0.36 { iris } else { [0.85, 0.83, 0.8] }
+                };
+                if near(pupils[0]).min(near(pupils[1])) < 0.36 { iris } else { [0.85, 0.83, 0.8] }
             }
             _ => {
                 let lips = (1.4 * fields.lips(v)).min(1.0);
                 let hair = step((fields.brows(v) - 0.45) * 4.0);
-                std::array::from_fn(|k| {
-                    let skin = tone[k] * (1.0 + 0.05 * blotch[v]);
-                    let lip = tone[k] * [0.95, 0.6, 0.65][k];
-                    (skin * (1.0 - lips) + lip * lips) * (1.0 - hair) + brow * tone[k] * hair
-                })
+                let skin = (1.0 + 0.05 * blotch[v]) * (1.0 - lips);
+                let of = |k: usize, red: f32| tone[k] * ((skin + red * lips) * (1.0 - hair) + brow * hair);
+                [of(0, 0.95), of(1, 0.6), of(2, 0.65)]
             }
         })
         .collect()

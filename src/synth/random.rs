@@ -22,16 +22,19 @@ impl Random {
     }
 
     /// Uniform 64 bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// Uniform in `[0, 1)`.
+    #[inline]
     pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1u32 << 24) as f32
     }
 
     /// Uniform in `[lo, hi)`.
+    #[inline]
     pub fn range(&mut self, lo: f32, hi: f32) -> f32 {
         lo + (hi - lo) * self.unit()
     }
@@ -47,11 +50,13 @@ impl Random {
     }
 
     /// True with probability `p`.
+    #[inline]
     pub fn chance(&mut self, p: f32) -> bool {
         self.unit() < p
     }
 
     /// Gaussian (Box-Muller).
+    #[inline]
     pub fn normal(&mut self, mean: f32, sd: f32) -> f32 {
         let r = (-2.0 * libm::logf(1.0 - self.unit())).sqrt();
         mean + sd * r * libm::cosf(std::f32::consts::TAU * self.unit())
@@ -64,6 +69,7 @@ impl Random {
 }
 
 /// A cheap hash of two coordinates to `[-1, 1)`: noise that needs no state.
+#[inline]
 pub fn hash_noise(x: i32, y: i32, seed: u32) -> f32 {
     let mut h = (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77) ^ seed;
     h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
@@ -73,6 +79,7 @@ pub fn hash_noise(x: i32, y: i32, seed: u32) -> f32 {
 }
 
 /// Smooth step from 0 at `x <= -1` to 1 at `x >= 1`.
+#[inline]
 pub fn step(x: f32) -> f32 {
     let u = (x * 0.5 + 0.5).clamp(0.0, 1.0);
     u * u * (3.0 - 2.0 * u)

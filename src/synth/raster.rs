@@ -60,6 +60,7 @@ pub struct Camera {
 
 impl Camera {
     /// Sub-pixel position of a camera-space point.
+    #[inline]
     pub fn project(&self, p: V3) -> [f32; 2] {
         let s = self.focal / p[2].max(1.0);
         [self.centre[0] + s * p[0], self.centre[1] - s * p[1]]
@@ -86,6 +87,7 @@ pub struct Light {
 impl Light {
     /// Apparent temperature of a surface seen at `cos` of its normal, degC: the camera sees
     /// `e T^4 + (1 - e) T_reflected^4` (grey body, total radiation).
+    #[inline]
     pub fn apparent(&self, temp: f32, cos: f32) -> f32 {
         let g = 1.0 - cos.abs().min(1.0);
         let e = self.emissivity * (1.0 - self.grazing * (g * g) * (g * g));
@@ -94,6 +96,16 @@ impl Light {
             (k * k) * (k * k)
         };
         (e * fourth(temp) + (1.0 - e) * fourth(self.reflected_c)).sqrt().sqrt() - 273.15
+    }
+}
+
+impl Light {
+    /// Diffusely reflected colour of a surface with this unit normal.
+    #[inline]
+    pub fn reflected(&self, albedo: V3, normal: V3) -> V3 {
+        let lit = dot(normal, self.direction).max(0.0);
+        let of = |k: usize| albedo[k] * (self.ambient[k] + self.lamp[k] * lit);
+        [of(0), of(1), of(2)]
     }
 }
 
@@ -113,13 +125,8 @@ pub struct Layers {
     pub material: Vec<u8>,
 }
 
-struct Corner {
-    x: f32,
-    y: f32,
-    z: f32,
-    temp: f32,
-    rgb: V3,
-}
+/// How a corner looks from the camera: apparent temperature, degC, and reflected colour.
+type Tone = (f32, V3);
 
 impl Layers {
     /// Empty planes.
@@ -135,73 +142,102 @@ impl Layers {
         }
     }
 
-    /// Draws triangles over `vertices`. With `cull`, those facing away are left out.
-    pub fn draw(&mut self, cam: &Camera, light: &Light, vertices: &[Vertex], triangles: &[[u32; 3]], cull: bool) {
-        let colour = !self.rgb.is_empty();
-        let corners: Vec<Corner> = vertices
+    /// Draws triangles over corners at `at` (camera space). `shade` tells how a corner looks, asked only of
+    /// those that touch a pixel; `material` what it is. With `cull`, triangles facing away are left out.
+    pub fn draw(
+        &mut self,
+        cam: &Camera,
+        at: &[V3],
+        triangles: &[[u32; 3]],
+        cull: bool,
+        shade: impl Fn(usize) -> (f32, V3),
+        material: impl Fn(usize) -> u8,
+    ) {
+        let screen: Vec<V3> = at
             .iter()
-            .map(|v| {
-                let [x, y] = cam.project(v.at);
-                let cos = -dot(v.normal, unit(v.at));
-                let rgb = if colour {
-                    let lit = dot(v.normal, light.direction).max(0.0);
-                    std::array::from_fn(|k| v.albedo[k] * (light.ambient[k] + light.lamp[k] * lit))
-                } else {
-                    [0.0; 3]
-                };
-                Corner { x, y, z: v.at[2], temp: light.apparent(v.temp, cos), rgb }
+            .map(|p| {
+                let [x, y] = cam.project(*p);
+                [x, y, p[2]]
             })
             .collect();
-        for t in triangles {
-            let [a, b, c] = t.map(|i| i as usize);
+        let mut tones: Vec<Tone> = vec![(f32::NAN, [0.0; 3]); at.len()];
+        for &[i, j, k] in triangles {
+            let corners = [i as usize, j as usize, k as usize];
+            let [a, b, c] = [screen[corners[0]], screen[corners[1]], screen[corners[2]]];
+            let area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
+            // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture.
+            if area.abs() < 1e-6 || (cull && area > 0.0) || a[2].min(b[2]).min(c[2]) < 5.0 {
+                continue;
+            }
+            let (x0, x1) = span(a[0].min(b[0]).min(c[0]), a[0].max(b[0]).max(c[0]), self.width);
+            let (y0, y1) = span(a[1].min(b[1]).min(c[1]), a[1].max(b[1]).max(c[1]), self.height);
+            if x0 >= x1 || y0 >= y1 {
+                continue;
+            }
+            for v in corners {
+                if tones[v].0.is_nan() {
+                    tones[v] = shade(v);
+                }
+            }
+            let tone = [tones[corners[0]], tones[corners[1]], tones[corners[2]]];
             // The material of two of three corners wins.
-            let (ma, mb, mc) = (vertices[a].material, vertices[b].material, vertices[c].material);
+            let (ma, mb, mc) = (material(corners[0]), material(corners[1]), material(corners[2]));
             let m = if mb == mc { mb } else { ma };
-            self.triangle([&corners[a], &corners[b], &corners[c]], m, cull);
+            self.fill([a, b, c], tone, m, 1.0 / area, [x0, y0, x1, y1]);
         }
     }
 
-    fn triangle(&mut self, [a, b, c]: [&Corner; 3], material: u8, cull: bool) {
-        let area = (b.x - a.x) * (c.y - a.y) - (c.x - a.x) * (b.y - a.y);
-        // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture.
-        if area.abs() < 1e-6 || (cull && area > 0.0) || a.z.min(b.z).min(c.z) < 5.0 {
-            return;
-        }
-        // Pixel centres within lo..=hi; plain casts, as rounding functions are calls on old targets.
-        let span = |lo: f32, hi: f32, n: usize| {
-            let first = (lo + 0.5).max(0.0) as usize;
-            let first = first + usize::from((first as f32) + 0.5 < lo);
-            let end = if hi < 0.5 { 0 } else { ((hi + 0.5) as usize).min(n) };
-            (first, end)
-        };
-        let (x0, x1) = span(a.x.min(b.x).min(c.x), a.x.max(b.x).max(c.x), self.width);
-        let (y0, y1) = span(a.y.min(b.y).min(c.y), a.y.max(b.y).max(c.y), self.height);
-        let inv = 1.0 / area;
-        let (bx, by) = ((c.y - a.y) * inv, (c.x - a.x) * inv);
-        let (cx, cy) = ((b.y - a.y) * inv, (b.x - a.x) * inv);
+    fn fill(&mut self, [a, b, c]: [V3; 3], tone: [Tone; 3], material: u8, inv: f32, area: [usize; 4]) {
+        let [x0, y0, x1, y1] = area;
+        let colour = !self.rgb.is_empty();
+        let (bx, by) = ((c[1] - a[1]) * inv, (c[0] - a[0]) * inv);
+        let (cx, cy) = ((b[1] - a[1]) * inv, (b[0] - a[0]) * inv);
         for y in y0..y1 {
-            let py = y as f32 + 0.5 - a.y;
+            let py = y as f32 + 0.5 - a[1];
+            let row = y * self.width;
+            let (mut x0, mut touched) = (x0, false);
+            if x1 - x0 > 6 {
+                // Where the weights of b and c, linear in x, reach their limit from the left; a pixel of slack.
+                let from = |w: f32, slope: f32| if slope > 0.0 { -(w + 1e-4) / slope - 1.5 } else { 0.0 };
+                let left = a[0] + from(-by * py, bx).max(from(cy * py, -cx));
+                x0 = x0.max((left.max(0.0) as usize).min(x1));
+            }
             for x in x0..x1 {
-                let px = x as f32 + 0.5 - a.x;
+                let px = x as f32 + 0.5 - a[0];
                 let wb = px * bx - by * py;
                 let wc = cy * py - px * cx;
                 let wa = 1.0 - wb - wc;
-                if wa < -1e-4 || wb < -1e-4 || wc < -1e-4 {
+                if wa.min(wb).min(wc) < -1e-4 {
+                    if touched {
+                        break;
+                    }
                     continue;
                 }
-                let z = wa * a.z + wb * b.z + wc * c.z;
-                let i = y * self.width + x;
+                touched = true;
+                let z = wa * a[2] + wb * b[2] + wc * c[2];
+                let i = row + x;
                 if z < self.depth[i] {
                     self.depth[i] = z;
-                    self.temp[i] = wa * a.temp + wb * b.temp + wc * c.temp;
+                    self.temp[i] = wa * tone[0].0 + wb * tone[1].0 + wc * tone[2].0;
                     self.material[i] = material;
-                    if let Some(p) = self.rgb.get_mut(i) {
-                        *p = std::array::from_fn(|k| wa * a.rgb[k] + wb * b.rgb[k] + wc * c.rgb[k]);
+                    if colour {
+                        let [(_, p), (_, q), (_, r)] = tone;
+                        let mix = |k: usize| wa * p[k] + wb * q[k] + wc * r[k];
+                        self.rgb[i] = [mix(0), mix(1), mix(2)];
                     }
                 }
             }
         }
     }
+}
+
+/// Pixels whose centres lie within `lo..=hi`; plain casts, as rounding functions are calls on old targets.
+#[inline]
+fn span(lo: f32, hi: f32, n: usize) -> (usize, usize) {
+    let first = (lo + 0.5).max(0.0) as usize;
+    let first = first + usize::from((first as f32) + 0.5 < lo);
+    let end = if hi < 0.5 { 0 } else { ((hi + 0.5) as usize).min(n) };
+    (first, end)
 }
 
 /// A closed or open surface over a grid of two parameters, for bodies, hats and things.
@@ -222,13 +258,17 @@ impl Sheet {
         shape: impl Fn(f32, f32) -> V3,
         paint: impl Fn(V3) -> (f32, V3),
     ) -> Self {
-        let mut vertices = Vec::with_capacity((nu + 1) * (nv + 1));
-        let e = 1e-2;
+        let stride = nu + 1;
+        let corner = |i: usize| ((i % stride) as f32 / nu as f32, (i / stride) as f32 / nv as f32);
+        let grid: Vec<V3> = (0..stride * (nv + 1)).map(|i| shape(corner(i).0, corner(i).1)).collect();
+        let mut vertices = Vec::with_capacity(grid.len());
         for j in 0..=nv {
             for i in 0..=nu {
-                let (u, v) = (i as f32 / nu as f32, j as f32 / nv as f32);
-                let at = shape(u, v);
-                let mut normal = unit(cross(sub(shape(u + e, v), at), sub(shape(u, v + e), at)));
+                let node = |i: usize, j: usize| grid[j * stride + i];
+                let at = node(i, j);
+                let across = sub(node((i + 1).min(nu), j), node(i.saturating_sub(1), j));
+                let along = sub(node(i, (j + 1).min(nv)), node(i, j.saturating_sub(1)));
+                let mut normal = unit(cross(across, along));
                 let out = sub(at, inside);
                 if dot(normal, normal) < 0.5 {
                     normal = unit(out);

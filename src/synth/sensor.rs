@@ -103,6 +103,7 @@ impl Sensor {
 }
 
 /// A Gaussian from twelve bytes (Irwin-Hall): cheap, and tails beyond six sigma do not matter here.
+#[inline]
 fn gauss(r: &mut Random) -> f32 {
     let (a, b) = (r.bits(), r.bits());
     let sum: u32 = (0..6).map(|k| ((a >> (10 * k)) & 1023) as u32 + ((b >> (10 * k)) & 1023) as u32).sum();
@@ -128,8 +129,9 @@ pub fn blur(plane: &mut [f32], w: usize, h: usize, sigma: f32) {
         line[rad..rad + w].copy_from_slice(row);
         line[..rad].fill(row[0]);
         line[rad + w..].fill(row[w - 1]);
-        for (x, out) in row.iter_mut().enumerate() {
-            *out = k.iter().zip(&line[x..]).map(|(a, b)| a * b).sum();
+        row.fill(0.0);
+        for (i, a) in k.iter().enumerate() {
+            row.iter_mut().zip(&line[i..]).for_each(|(o, s)| *o += a * s);
         }
     }
     let source = plane.to_vec();

@@ -30,7 +30,9 @@ impl Look<'_> {
     fn cover(&mut self, v: usize, w: f32, temp: f32, colour: V3, kind: u8) {
         self.temps[v] += w * (temp - self.temps[v]);
         let c = &mut self.albedo[v];
-        (0..3).for_each(|k| c[k] += w * (colour[k] - c[k]));
+        for k in 0..3 {
+            c[k] += w * (colour[k] - c[k]);
+        }
         if w > 0.5 {
             self.material[v] = kind;
         }
