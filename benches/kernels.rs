@@ -1,14 +1,15 @@
 //! Layers on each table of kernels, and whole networks against plain tract.
 //!
-//! The last group prints its own ratio: both sides take turns in one loop, so that a busy machine slows them
-//! alike, and the fastest of many rounds stands for each.
+//! The networks print their own ratio: all sides take turns in one loop, so that a busy machine slows them alike,
+//! processor time is counted instead of the clock on the wall, and the fastest of many rounds stands for each.
 
 #[path = "../tests/nets/mod.rs"]
 mod nets;
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heatmark::kernels::{self, After, Conv, Depthwise, Map, Window, Winograd};
 use heatmark::nn::Network;
@@ -34,7 +35,7 @@ fn maps(kernels: &kernels::Kernels, [ci, co, h, w, _, stride]: [usize; 6]) -> (M
     (Map::bordered(ci, h * stride, w * stride, pitch(ci)), Map::bordered(co, h, w, pitch(co)))
 }
 
-fn layers(c: &mut Criterion) {
+fn layers(c: &mut Criterion<ProcessorTime>) {
     let mut group = c.benchmark_group("layer");
     group.sample_size(20).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
     for layer in LAYERS {
@@ -44,15 +45,14 @@ fn layers(c: &mut Criterion) {
             let (from, to) = maps(kernels, layer);
             let weights = vec![0.01; ci * co * size * size];
             let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
-            let conv =
-                Conv::pack(kernels, from, to, Window::square(size, stride), &weights, After::default()).unwrap();
+            let conv = Conv::pack(kernels, from, to, Window::square(size, stride), &weights, After::default()).unwrap();
             group.throughput(Throughput::Elements(conv.flops()));
             let id = |kind: &str| BenchmarkId::new(format!("{}/{kind}", kernels.name()), &name);
             group.bench_function(id("direct"), |b| b.iter(|| conv.run(black_box(&input), None, &mut output)));
             if (size, stride) == (3, 1) {
                 let fast = Winograd::pack(kernels, from, to, &weights, After::default()).unwrap();
                 let mut scratch = vec![0.0; fast.scratch()];
-                let run = |b: &mut criterion::Bencher| {
+                let run = |b: &mut criterion::Bencher<ProcessorTime>| {
                     b.iter(|| fast.run(black_box(&input), None, &mut output, &mut scratch));
                 };
                 group.bench_function(id("winograd"), run);
@@ -63,8 +63,7 @@ fn layers(c: &mut Criterion) {
         for kernels in kernels::available() {
             let (from, to) = maps(kernels, [channels, channels, h, w, 3, stride]);
             let window = Window::square(3, stride);
-            let layer =
-                Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], After::default()).unwrap();
+            let layer = Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], After::default()).unwrap();
             let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
             group.throughput(Throughput::Elements(layer.flops()));
             let id = BenchmarkId::new(format!("{}/depthwise", kernels.name()), format!("/{stride} {channels} {h}x{w}"));
@@ -72,6 +71,46 @@ fn layers(c: &mut Criterion) {
         }
     }
     group.finish();
+}
+
+/// Processor time of this thread.
+fn processor_time() -> Duration {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
+    Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
+}
+
+/// Measures processor time, shown as criterion shows times.
+struct ProcessorTime;
+
+impl Measurement for ProcessorTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        processor_time()
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        processor_time() - start
+    }
+
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        value.as_nanos() as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
 }
 
 /// Fastest and median of rounds in which all take turns.
@@ -82,9 +121,9 @@ fn take_turns(rounds: usize, runs: &mut [&mut dyn FnMut()]) -> Vec<(Duration, Du
             // The first of a turn fills the caches.
             run();
             for _ in 0..3 {
-                let start = Instant::now();
+                let start = processor_time();
                 run();
-                times.push(start.elapsed());
+                times.push(processor_time() - start);
             }
         }
     }
@@ -95,7 +134,7 @@ fn take_turns(rounds: usize, runs: &mut [&mut dyn FnMut()]) -> Vec<(Duration, Du
     times.into_iter().map(summary).collect()
 }
 
-fn networks(c: &mut Criterion) {
+fn networks(_: &mut Criterion<ProcessorTime>) {
     let nets = [
         ("repvgg 96x96", nets::repvgg(96, 96, [16, 32, 64, 96])),
         ("half repvgg 96x96", nets::repvgg(96, 96, [8, 16, 32, 48])),
@@ -124,19 +163,24 @@ fn networks(c: &mut Criterion) {
         let mut calls: Vec<_> = ours.iter_mut().map(|e| || e.run(black_box(&data)).unwrap()).collect();
         let mut runs: Vec<&mut dyn FnMut()> = vec![&mut tract];
         runs.extend(calls.iter_mut().map(|c| c as &mut dyn FnMut()));
-        let times = take_turns(60, &mut runs);
+        let times = take_turns(40, &mut runs);
         let show = |what: &str, (least, median): (Duration, Duration), flops: u64| {
             let rate = flops as f64 / least.as_secs_f64() / 1e9;
             let ratio = times[0].0.as_secs_f64() / least.as_secs_f64();
-            println!("{name:18} {what:7} least {least:>9.1?} median {median:>9.1?} {rate:>6.1} GFLOP/s, {ratio:.2}x tract");
+            println!(
+                "{name:18} {what:7} least {least:>9.1?} median {median:>9.1?} {rate:>6.1} GFLOP/s, {ratio:.2}x tract"
+            );
         };
         show("tract", times[0], facts[0].1);
         for (t, (kernels, flops)) in times[1..].iter().zip(&facts) {
             show(kernels, *t, *flops);
         }
     }
-    let _ = c;
 }
 
-criterion_group!(benches, networks, layers);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(ProcessorTime);
+    targets = networks, layers
+}
 criterion_main!(benches);

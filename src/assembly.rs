@@ -82,7 +82,7 @@ pub fn assemble(config: &Config, input: Input, more: Vec<Box<dyn Sink>>) -> Resu
         draw: Some(Box::new(overlay)),
         serialise: Some(FrameResult::write_json),
         sinks,
-        settings: config.pipeline.clone(),
+        settings: config.path(),
     };
     let pipeline = pipeline::build(parts, input.policy, input.clock)?;
     late.bind(pipeline.status());

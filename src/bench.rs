@@ -1,12 +1,14 @@
 //! How fast the path is, stage by stage, and what it takes: `heatmark bench`.
 //!
-//! The stages run one after the other on one thread, so that each is timed and its allocations are
-//! counted alone; then the real pipeline runs at full speed on its threads.
+//! The recording is read into memory first (`read`), and handed out from there as from a driver's
+//! buffers (`capture`). The stages run one after the other on one thread, so that each is timed and
+//! its allocations are counted alone; then the real pipeline runs at full speed on its threads.
 //!
 //! [`alloc`] holds the one `unsafe` of the library outside the kernels and the camera driver: an
 //! allocator can be written in no other way.
 
 pub mod alloc;
+mod clip;
 mod full;
 mod memory;
 mod stages;
@@ -16,20 +18,22 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+pub use self::full::Full;
 pub use self::memory::Memory;
 pub use self::stages::Stage;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::frame::FrameFormat;
+use crate::source::Source as _;
 
 /// What to measure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// A source: `demo` or a recording; played again and again.
+    /// A source: `demo` or a recording; held in memory and played again and again.
     pub source: String,
     /// Frames that are measured, at least 1.
     pub frames: u32,
-    /// Frames before them, which are not: at least 1.
+    /// Frames before them, which are not: at least 1, and at least one round of the recording.
     pub warm_up: u32,
     /// When the program started.
     pub started: Instant,
@@ -52,8 +56,8 @@ pub struct Report {
     pub faces: f32,
     /// One row per stage, in the order of the path.
     pub stages: Vec<Stage>,
-    /// Frames per second of the pipeline with picture and JSON, as fast as it goes.
-    pub full_speed_fps: f64,
+    /// The pipeline as fast as it goes.
+    pub pipeline: Full,
     /// Memory at the end.
     pub memory: Memory,
     /// From the start of the program to the first result, milliseconds.
@@ -69,25 +73,26 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
         return Err(Error::fix("bench", "found no frames to measure or none to warm up, wanted at least 1 of each"));
     }
     let measured = stages::measure(config, plan)?;
-    let full_speed_fps = full::fps(config, plan)?;
+    let pipeline = full::measure(config, plan, &measured.clip)?;
     Ok(Report {
         source: plan.source.clone(),
-        format: measured.format,
+        format: measured.clip.format(),
         model: config.face.landmarks.clone(),
         kernels: crate::kernels::chosen()?.name().to_string(),
         frames: plan.frames,
         faces: measured.faces as f32 / plan.frames as f32,
         stages: measured.stages,
-        full_speed_fps,
+        pipeline,
         memory: Memory::now(),
         start_up_ms: ms(measured.first_result),
     })
 }
 
 impl Report {
-    /// Stages that allocated although they must not.
-    pub fn broken_promises(&self) -> impl Iterator<Item = &Stage> {
-        self.stages.iter().filter(|s| s.must_not_allocate && s.allocations > 0)
+    /// What allocated after warm-up although it must not.
+    pub fn broken_promises(&self) -> Vec<&'static str> {
+        let broken = self.stages.iter().filter(|s| s.must_not_allocate && s.allocations > 0);
+        broken.map(|s| s.name).chain((self.pipeline.allocations > 0).then_some("pipeline")).collect()
     }
 }
 
@@ -99,17 +104,23 @@ impl fmt::Display for Report {
         writeln!(f, "{:9} {:>9} {:>9} {:>9}  allocations per frame", "stage", "p50 ms", "p99 ms", "max ms")?;
         for s in &self.stages {
             write!(f, "{:9} {:9.3} {:9.3} {:9.3}", s.name, s.p50_ms, s.p99_ms, s.max_ms)?;
-            let promise = match (s.must_not_allocate, s.allocations) {
-                (true, 0) => "  (must be 0)",
-                (true, _) => "  (must be 0: BROKEN)",
-                (false, _) => "",
-            };
-            writeln!(f, "  {:.2}{promise}", s.allocations as f64 / f64::from(*frames))?;
+            writeln!(f, "  {}", per_frame(s.allocations, s.frames, s.must_not_allocate))?;
         }
-        writeln!(f, "\npipeline  {:.1} frames per second at full speed, with picture and JSON", self.full_speed_fps)?;
+        let Full { fps, allocations } = self.pipeline;
+        writeln!(f, "\npipeline  {fps:.1} frames per second at full speed, with picture and JSON")?;
+        writeln!(f, "          {} allocations per frame, all threads", per_frame(allocations, (*frames).into(), true))?;
         writeln!(f, "memory    {}", self.memory)?;
         write!(f, "start-up  {:.0} ms to the first result", self.start_up_ms)
     }
+}
+
+fn per_frame(allocations: u64, frames: u64, must_not: bool) -> String {
+    let promise = match (must_not, allocations) {
+        (true, 0) => " (must be 0)",
+        (true, _) => " (must be 0: BROKEN)",
+        (false, _) => "",
+    };
+    format!("{:.2}{promise}", allocations as f64 / frames.max(1) as f64)
 }
 
 fn ms(d: Duration) -> f64 {

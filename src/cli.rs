@@ -6,8 +6,10 @@
 mod bench;
 mod check;
 mod demo;
+mod eval;
 mod exit;
 mod infer;
+mod model;
 mod play;
 mod print;
 mod record;
@@ -100,6 +102,13 @@ enum Command {
     Record(record::Record),
     /// Measure every stage: time, allocations, memory, start-up.
     Bench(bench::Bench),
+    /// Compare what is found with annotated pictures.
+    Eval(eval::Eval),
+    /// List models, or show how one is run.
+    Model {
+        #[command(subcommand)]
+        command: model::Command,
+    },
     /// Check, show or explain the configuration.
     Config {
         #[command(subcommand)]
@@ -140,6 +149,8 @@ fn dispatch(cli: &Cli, started: Instant) -> Done {
         Command::Infer(infer) => infer::run(&cli.base, infer),
         Command::Record(record) => record::run(&cli.base, record),
         Command::Bench(bench) => bench::run(&cli.base, bench, started),
+        Command::Eval(eval) => eval::run(&cli.base, eval),
+        Command::Model { command } => model::run(&cli.base, command),
         Command::Config { command } => check::run(&cli.base, command),
         Command::Schema => schema::run(),
         #[cfg(feature = "synth")]

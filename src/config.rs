@@ -63,6 +63,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The settings of a pipeline: results have room for every face that is followed, so that they never grow.
+    pub fn path(&self) -> pipeline::Settings {
+        pipeline::Settings { faces: self.pipeline.faces.max(self.face.max_faces), ..self.pipeline.clone() }
+    }
+
     /// What is out of range, at most one problem per section.
     pub fn problems(&self) -> Vec<Error> {
         let sections = [
@@ -167,7 +172,7 @@ pub fn load(given: &Given) -> Result<Settled<Config>, Vec<Error>> {
 /// The board must be known before its layer is laid; whatever is wrong with the file is told later.
 fn wanted_board(given: &Given, user: Option<(&str, &Path)>) -> String {
     let set = given.set.iter().filter_map(|s| s.split_once('=')).filter(|(key, _)| key.trim() == "board");
-    let set = set.map(|(_, value)| value.trim().trim_matches('"').to_string()).last();
+    let set = set.map(|(_, value)| value.trim().trim_matches('"').to_string()).next_back();
     let from_file = || user?.0.parse::<toml::Table>().ok()?.get("board")?.as_str().map(str::to_string);
     set.or_else(|| given.board.clone()).or_else(from_file).unwrap_or_else(|| boards::AUTO.into())
 }

@@ -14,6 +14,11 @@
 //! NaN. Winograd spreads a NaN or an infinity, as NaN, over the 4x4 outputs of its tile. Nothing survives
 //! into the next run.
 
+// Kernels are written with indexed loops over arrays of registers: iterator adaptors and closures are functions of
+// their own, which are compiled without the caller's instruction set and, when not inlined, force the arrays
+// into memory.
+#![allow(clippy::needless_range_loop)]
+
 mod act;
 #[cfg(target_arch = "x86_64")]
 mod avx2;

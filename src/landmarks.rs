@@ -85,11 +85,11 @@ pub const REGION_COUNT: usize = 8;
 
 /// Every region, in the order of the results.
 pub const REGIONS: [RegionDisc; REGION_COUNT] = [
-    // Above the inner brows by 0.8 of the way from the nose root to the brows' middle, mirrored up.
+    // Above the brows by two thirds of the way from the nose bridge up to them: clear of brows and hairline.
     RegionDisc {
         region: Region::Forehead,
         name: "forehead",
-        centre: &[(19, 0.5), (24, 0.5), (21, 0.6), (22, 0.6), (28, -1.2)],
+        centre: &[(19, 0.5), (24, 0.5), (21, 0.33), (22, 0.33), (28, -0.66)],
         radius: 0.10,
     },
     RegionDisc { region: Region::InnerCanthusRight, name: "inner_canthus_right", centre: &[(39, 1.0)], radius: 0.03 },

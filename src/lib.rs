@@ -4,6 +4,9 @@
 //! [`source`] → [`frame`] → [`radiometry`], [`preprocess`] → [`nn`] ([`kernels`]) → [`face`] →
 //! [`render`] → [`sink`]. [`pipeline`] is the one place that assembles them and the only one that
 //! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
+//! [`assembly`] makes its parts from a [`config`]; [`cli`] is the program.
+//!
+//! `unsafe` stands in [`kernels`] and in [`bench::alloc`] (an allocator that counts), nowhere else.
 
 pub mod assembly;
 pub mod bench;

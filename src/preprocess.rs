@@ -237,7 +237,8 @@ mod tests {
             (0..k * k).map(|s| fine[(i * k + s / k) * n + j * k + s % k]).sum::<f64>() / (k * k) as f64
         };
         let coarse: Vec<f64> = (0..r * r).map(|p| block(p / r, p % r)).collect();
-        let mut sub: Vec<f64> = (0..r * r).filter(|p| p / r % 2 == 0 && p % r % 2 == 0).map(|p| coarse[p]).collect();
+        let mut sub: Vec<f64> =
+            (0..r * r).filter(|p| (p / r).is_multiple_of(2) && (p % r).is_multiple_of(2)).map(|p| coarse[p]).collect();
         sub.sort_by(f64::total_cmp);
         let pick = |p: f64| sub[(p * (sub.len() - 1) as f64 + 0.5).floor() as usize];
         let (lo, hi) = (pick(tails), pick(1.0 - tails));

@@ -1,6 +1,6 @@
 //! Recordings: 16-bit clips with their capture times, written and read.
 //!
-//! Our own format is a multi-page 16-bit TIFF that any viewer opens ([`write`], [`pages`]); read
+//! Our own format is a multi-page 16-bit TIFF that any viewer opens ([`mod@write`], [`pages`]); read
 //! only are CPTV ([`cptv`]) and PureThermal Y16 ([`y16`]).
 //!
 //! Damage is never an error once a recording is open: what is whole is read, and
@@ -9,6 +9,7 @@
 pub mod cptv;
 pub mod files;
 mod gzip;
+pub mod ifd;
 pub mod page;
 pub mod pages;
 mod tail;

@@ -242,7 +242,7 @@ impl Renderer {
         if let Some(spots) = spots {
             let meter = meter.filter(|_| !frame.meta.ffc.spoils_temperature());
             let read = |count: u16| meter.map(|m| m.surface(count.into()).0).filter(|c| c.is_finite());
-            labels::extremes(&mut scene, &spots, spots.map(|s| read(s.count)));
+            labels::extremes(&mut scene, faces, &spots, spots.map(|s| read(s.count)));
         }
     }
 

@@ -1,11 +1,23 @@
 //! The real program, run as a person or a service manager runs it.
 
-use std::io::Read;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 fn heatmark(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heatmark"));
-    command.args(args).stdin(Stdio::null());
+    command.args(args).stdin(Stdio::null()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// With the small models of the tests where none are built in.
+fn with_models(args: &[&str]) -> Command {
+    let mut command = heatmark(args);
+    if heatmark::nn::Model::names().next().is_none() {
+        command.args(["--set", "face.detector=tests/data/models/tiny-detector.toml"]);
+        command.args(["--set", "face.landmarks=tests/data/models/tiny-landmarks.toml"]);
+    }
     command
 }
 
@@ -128,4 +140,237 @@ fn the_schema_is_a_schema() {
     assert_eq!(code(&out), 0);
     let schema: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert!(jsonschema::validator_for(&schema).is_ok());
+}
+
+const CLIP: &str = "models/clips/demo.tiff";
+
+/// Longest that anything here may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn spawn(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Exit code and what was written to standard error; fails where it does not end.
+fn ended(mut child: Child) -> (Option<i32>, String) {
+    let mut err = child.stderr.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut told = String::new();
+        err.read_to_string(&mut told).unwrap();
+        told
+    });
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > LIMIT {
+            child.kill().unwrap();
+            panic!("does not end: {}", reader.join().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    (status.code(), reader.join().unwrap())
+}
+
+fn schema() -> jsonschema::Validator {
+    jsonschema::validator_for(&serde_json::from_slice(&output(&["schema"]).stdout).unwrap()).unwrap()
+}
+
+#[test]
+fn the_demo_shows_a_line_each_second_and_a_summary() {
+    let out = with_models(&["demo", "--seconds", "3.5", "--no-http"]).output().unwrap();
+    assert_eq!(code(&out), 0, "{out:?}");
+    let told = text(&out.stdout);
+    let lines =
+        told.lines().filter(|l| l.contains(" fps  ") && l.contains("  age p50 ") && l.contains("  dropped ")).count();
+    assert!((2..=4).contains(&lines), "{told}");
+    assert!(told.contains("\ndemo: ") && told.contains(" captured, ") && told.contains(" tracks, in "), "{told}");
+}
+
+#[test]
+fn the_demo_serves_the_page_it_names() {
+    let mut child = spawn(with_models(&["demo", "--listen", "127.0.0.1:0"]));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let page = lines.find_map(|l| l.unwrap().strip_prefix("live page: http://").map(str::to_string)).unwrap();
+    let address = page.split('/').next().unwrap().to_string();
+    let mut page = TcpStream::connect(&address).unwrap();
+    page.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(page, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    page.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // The reader must stay, or the summary would meet a closed pipe.
+    let rest = std::thread::spawn(move || lines.map(|l| l.unwrap() + "\n").collect::<String>());
+    signal(&child, "-INT");
+    assert_eq!(ended(child).0, Some(0));
+    assert!(rest.join().unwrap().contains(" captured, "));
+}
+
+#[test]
+fn results_on_standard_output_come_alone_and_fulfil_the_schema() {
+    let out = with_models(&["demo", "--seconds", "2", "--no-http", "--ndjson", "-"]).output().unwrap();
+    assert_eq!(code(&out), 0, "{out:?}");
+    let schema = schema();
+    let mut count = 0;
+    for line in text(&out.stdout).lines() {
+        let result: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(schema.is_valid(&result), "{line}");
+        assert_eq!(result["source"], "demo");
+        count += 1;
+    }
+    assert!(count > 3, "{out:?}");
+    assert!(text(&out.stderr).contains(" captured, "), "{out:?}");
+}
+
+#[test]
+fn the_first_signal_ends_in_order() {
+    for name in ["-INT", "-TERM"] {
+        let mut child = spawn(with_models(&["demo", "--no-http"]));
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut told = String::new();
+        out.read_line(&mut told).unwrap();
+        signal(&child, name);
+        out.read_to_string(&mut told).unwrap();
+        assert_eq!(ended(child).0, Some(0), "{name}");
+        assert!(told.contains(" captured, "), "{name}: {told}");
+    }
+}
+
+#[test]
+fn the_second_signal_ends_at_once() {
+    // Nobody reads, and no line may be lost: the orderly end takes long.
+    let mut child = spawn(with_models(&["replay", CLIP, "--repeat", "--every", "--no-http", "--ndjson", "-"]));
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "ended in order although nobody read");
+    let second = Instant::now();
+    signal(&child, "-INT");
+    let (code, told) = ended(child);
+    assert_eq!(code, Some(130), "{told}");
+    assert!(second.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn results_whose_reader_leaves_end_the_run_in_peace() {
+    let mut child = spawn(with_models(&["demo", "--listen", "127.0.0.1:0", "--ndjson", "-"]));
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    drop(out);
+    let (code, told) = ended(child);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(!told.contains("error: ") && !told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn every_frame_gives_the_same_bytes_on_every_run() {
+    let run = || with_models(&["replay", CLIP, "--every", "--no-http", "--ndjson", "-"]).output().unwrap();
+    let (first, second) = (run(), run());
+    assert_eq!((code(&first), code(&second)), (0, 0), "{first:?}");
+    assert!(text(&first.stdout).lines().count() > 10);
+    assert!(first.stdout == second.stdout, "two runs differ");
+}
+
+#[test]
+fn what_cannot_be_played_ends_with_2_and_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let junk = folder.path().join("junk.tiff");
+    std::fs::write(&junk, b"no picture at all").unwrap();
+    for path in ["/nowhere/clip.tiff", junk.to_str().unwrap(), folder.path().to_str().unwrap()] {
+        let out = with_models(&["replay", path, "--no-http"]).output().unwrap();
+        assert_eq!(code(&out), 2, "{out:?}");
+        assert!(text(&out.stderr).starts_with("error: ") && text(&out.stderr).contains(path), "{out:?}");
+    }
+    let out = heatmark(&["demo", "--set", "face.landmarks=no-such-model", "--no-http"]).output().unwrap();
+    assert_eq!(code(&out), 2, "{out:?}");
+    assert!(text(&out.stderr).contains("no-such-model"), "{out:?}");
+}
+
+/// A 16-bit grey picture of a warm ramp, centikelvin.
+fn picture(path: &std::path::Path) {
+    let (width, height) = (160, 120);
+    let pixels: Vec<u16> = (0..width * height).map(|i| 29_500 + (i % width) as u16 * 5).collect();
+    image::ImageBuffer::<image::Luma<u16>, _>::from_raw(width as u32, height as u32, pixels)
+        .unwrap()
+        .save(path)
+        .unwrap();
+}
+
+#[test]
+fn pictures_give_a_line_each_and_annotated_copies() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, other) = (folder.path().join("a.png"), folder.path().join("other"));
+    std::fs::create_dir(&other).unwrap();
+    let b = other.join("a.png");
+    picture(&a);
+    picture(&b);
+    let seen = folder.path().join("seen");
+    let (a, b, missing) = (a.to_str().unwrap(), b.to_str().unwrap(), "/nowhere/c.png");
+    let out = with_models(&["infer", a, missing, b, "--signal", "centikelvin", "--annotate", seen.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(code(&out), 2, "{out:?}");
+    assert!(text(&out.stderr).contains(missing), "{out:?}");
+    let schema = schema();
+    let lines: Vec<serde_json::Value> = text(&out.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(lines.iter().all(|l| schema.is_valid(l)), "{lines:?}");
+    assert_eq!(lines.iter().map(|l| l["image"].as_str().unwrap()).collect::<Vec<_>>(), [a, b]);
+    assert!(lines.iter().all(|l| l["radiometric"] == true));
+    for name in ["a.png", "a-2.png"] {
+        let picture = image::open(seen.join(name)).unwrap();
+        assert!(picture.width() >= 160 && picture.width().is_multiple_of(160), "{name}");
+    }
+
+    let before = std::fs::read(a).unwrap();
+    let out = with_models(&["infer", a, "--annotate", folder.path().to_str().unwrap()]).output().unwrap();
+    assert_eq!(code(&out), 2, "{out:?}");
+    assert!(std::fs::read(a).unwrap() == before, "the picture itself was overwritten");
+}
+
+#[test]
+fn what_was_recorded_can_be_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("kept");
+    let args = [
+        "record",
+        "demo",
+        "--dir",
+        dir.to_str().unwrap(),
+        "--seconds",
+        "2",
+        "--no-http",
+        "--set",
+        "record.min_free_mb=0",
+    ];
+    let out = with_models(&args).output().unwrap();
+    assert_eq!(code(&out), 0, "{out:?}");
+    assert!(text(&out.stdout).contains("  recorded "), "{out:?}");
+    let file = std::fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    let out =
+        with_models(&["replay", file.to_str().unwrap(), "--every", "--no-http", "--ndjson", "-"]).output().unwrap();
+    assert_eq!(code(&out), 0, "{out:?}");
+    assert!(text(&out.stdout).lines().count() > 3, "{out:?}");
+}
+
+#[test]
+fn the_bench_measures_every_stage() {
+    let out = with_models(&["bench", "--frames", "20", "--warm-up", "20", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {out:?}"));
+    let stages = report["stages"].as_array().unwrap();
+    let names: Vec<_> = stages.iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["read", "capture", "infer", "render", "json", "jpeg"]);
+    assert!(stages.iter().all(|s| s["p50_ms"].as_f64() > Some(0.0) && s["p50_ms"].as_f64() <= s["max_ms"].as_f64()));
+    assert!(report["pipeline"]["fps"].as_f64() > Some(0.0) && report["memory"]["resident_kb"].as_u64() > Some(1000));
+    for stage in stages.iter().filter(|s| s["must_not_allocate"] == true) {
+        assert_eq!(stage["allocations"], 0, "{stage}");
+    }
+    assert_eq!(report["pipeline"]["allocations"], 0, "{report}");
+    assert_eq!(code(&out), 0, "{out:?}");
 }

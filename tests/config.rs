@@ -6,6 +6,7 @@ use std::path::Path;
 use heatmark::config::keys::Keys;
 use heatmark::config::layers::{Origin, defaults};
 use heatmark::config::{Config, Given, boards, docs, load, reference};
+use heatmark::nn::Model;
 
 fn given(file: &Path) -> Given {
     Given { file: Some(file.to_path_buf()), ..Given::default() }
@@ -68,6 +69,22 @@ fn every_board_file_is_carried_and_settles() {
         assert_eq!(settled.values.board, name);
         let origins = settled.entries.iter().map(|e| &e.origin);
         assert!(origins.clone().all(|o| !matches!(o, Origin::Board(from, _) if *from != name)));
+    }
+}
+
+#[test]
+fn every_board_names_models_that_are_carried() {
+    let carried: BTreeSet<_> = Model::names().collect();
+    if carried.is_empty() {
+        println!("skipped: no models in this build");
+        return;
+    }
+    for board in boards::all().unwrap() {
+        let settled = load(&Given { board: Some(board.name.into()), ..Given::default() }).unwrap();
+        let face = &settled.values.face;
+        for model in [&face.detector, &face.landmarks] {
+            assert!(carried.contains(model.as_str()), "{}: {model} is not among {carried:?}", board.name);
+        }
     }
 }
 

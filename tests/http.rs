@@ -15,7 +15,7 @@ use heatmark::sink::{RESULT_SCHEMA, Range, Sink, Wants};
 use serde_json::{Value, json};
 
 fn settings() -> Settings {
-    Settings { listen: "127.0.0.1:0".into(), patience_ms: 1_000, stale_ms: 400, ..Settings::default() }
+    Settings { listen: "127.0.0.1:0".into(), patience_ms: 1_000, ..Settings::default() }
 }
 
 /// A sink that is fed by a made-up camera until it is dropped.
@@ -41,14 +41,17 @@ impl Running {
             while !s.load(Ordering::SeqCst) {
                 demo.signal = g.load(Ordering::SeqCst);
                 demo.advance();
-                let start = Instant::now();
+                let (start, queued) = (Instant::now(), run_delay());
                 demo.put(&mut sink).unwrap();
-                t.lock().unwrap().push(start.elapsed());
+                let waited_for_a_core = run_delay().saturating_sub(queued);
+                t.lock().unwrap().push(start.elapsed().saturating_sub(waited_for_a_core));
                 std::thread::sleep(interval);
             }
             sink
         });
-        Self { address, stop, knobs, signal, times, thread: Some(thread) }
+        let run = Self { address, stop, knobs, signal, times, thread: Some(thread) };
+        settle("the first frame", || !run.times.lock().unwrap().is_empty());
+        run
     }
 
     fn usual() -> Self {
@@ -73,6 +76,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// How long this thread was ready to run but had no core, which says nothing about the code.
+fn run_delay() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0))
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -294,15 +303,23 @@ fn events_are_results_in_order() {
 #[test]
 fn a_slow_reader_of_events_is_told_what_it_lost() {
     let patient = Settings { patience_ms: 60_000, ..settings() };
-    let run = Running::start(&patient, 8, Duration::from_millis(1));
-    let mut live = Live::open(run.address, "/events");
-    // The kernel's buffers on both sides fill up meanwhile.
-    std::thread::sleep(Duration::from_secs(2));
+    let (hooks, _) = demo::hooks(true);
+    let mut sink = HttpSink::open(&patient, &hooks).unwrap();
+    let mut live = Live::open(sink.local_addr(), "/events");
+    settle("a reader", || sink.wants().json);
+    let mut demo = Demo::new(8);
+    // 40 MB, more than the kernel's buffers on both sides hold.
+    for seq in 1..=1_600 {
+        demo.result.seq = seq;
+        demo.json.clear();
+        demo.result.write_json(&mut demo.json);
+        demo.put(&mut sink).unwrap();
+        // The server gets its turn; the last lines come when it is surely stuck.
+        std::thread::sleep(Duration::from_micros(if seq < 1_500 { 200 } else { 2_000 }));
+    }
     let (mut lost, mut last, mut gaps) = (0, 0, 0);
-    let deadline = Instant::now() + Duration::from_secs(20);
     let mut lagging = false;
     for line in BufReader::new(&mut live).lines().map(Result::unwrap) {
-        assert!(Instant::now() < deadline, "no lag event");
         if line == "event: lag" {
             lagging = true;
         } else if let Some(data) = line.strip_prefix("data: ") {
@@ -315,7 +332,7 @@ fn a_slow_reader_of_events_is_told_what_it_lost() {
             let seq = value["seq"].as_u64().unwrap();
             gaps += if last == 0 { 0 } else { seq - last - 1 };
             last = seq;
-            if lost > 0 {
+            if seq == 1_600 {
                 break;
             }
         }
@@ -374,9 +391,9 @@ fn fifty_clients_half_of_them_silent_cost_the_pipeline_nothing() {
         pictures.iter().min(),
         pictures.iter().max()
     );
-    assert!(share(0.95) < Duration::from_millis(5), "{:?}", share(0.95));
-    // Preemption on a busy machine, never a wait for a client, which would take its whole patience.
-    assert!(share(1.0) < Duration::from_millis(250), "{:?}", share(1.0));
+    assert!(share(0.99) < Duration::from_millis(5), "{:?}", share(0.99));
+    // A wait for a silent client would take its whole patience.
+    assert!(share(1.0) < Duration::from_millis(100), "{:?}", share(1.0));
     assert!(grown < 96.0, "{grown} MiB");
     assert!(pictures.iter().all(|n| *n > 10), "{pictures:?}");
     // A silent viewer fills its buffers and is dropped; its seat is free again.
@@ -430,7 +447,7 @@ fn hostile_requests_get_a_4xx() {
         ("nonsense", "NONSENSE\r\n\r\n".to_string(), 400),
         ("binary", "\u{1}\u{2}\u{3}\r\n\r\n".into(), 400),
         ("a huge header", format!("GET / HTTP/1.1\r\n{host}X: {}\r\n\r\n", "a".repeat(200_000)), 431),
-        ("a huge path", format!("GET /{} HTTP/1.1\r\n{host}\r\n", "a".repeat(200_000)), 414),
+        ("a huge path", format!("GET /{} HTTP/1.1\r\n{host}\r\n", "a".repeat(200_000)), 431),
         ("many headers", format!("GET / HTTP/1.1\r\n{host}{}\r\n", "X: y\r\n".repeat(500)), 431),
         ("no host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".into(), 400),
         ("two hosts", format!("GET / HTTP/1.1\r\nHost: localhost\r\n{host}\r\n"), 400),
@@ -453,7 +470,8 @@ fn hostile_requests_get_a_4xx() {
         let answer = ask(run.address, &request);
         assert_eq!(answer.status, wanted, "{what}: {}", String::from_utf8_lossy(&answer.body));
     }
-    assert_eq!(run.get("/healthz").status, 200, "still there");
+    let health = run.get("/healthz");
+    assert_eq!(health.status, 200, "still there: {} {:?}", health.text(), health.headers);
 }
 
 #[test]
@@ -577,11 +595,12 @@ fn beyond_loopback_a_token_is_demanded() {
 #[test]
 fn health_follows_the_frames() {
     let (hooks, _) = demo::hooks(true);
-    let sink = HttpSink::open(&settings(), &hooks).unwrap();
+    let hasty = Settings { stale_ms: 400, ..settings() };
+    let sink = HttpSink::open(&hasty, &hooks).unwrap();
     let answer = get(sink.local_addr(), "/healthz");
     assert_eq!((answer.status, answer.json()), (503, json!({ "ok": false, "state": "no_signal", "age_ms": null })));
     drop(sink);
-    let run = Running::usual();
+    let run = Running::start(&hasty, 2, Duration::from_millis(20));
     settle("health", || run.get("/healthz").status == 200);
     run.signal.store(false, Ordering::SeqCst);
     settle("sickness", || run.get("/healthz").status == 503);
@@ -595,7 +614,8 @@ fn health_follows_the_frames() {
 #[test]
 fn a_frame_shown_again_is_no_sign_of_life() {
     let (hooks, _) = demo::hooks(true);
-    let mut sink = HttpSink::open(&settings(), &hooks).unwrap();
+    let hasty = Settings { stale_ms: 400, ..settings() };
+    let mut sink = HttpSink::open(&hasty, &hooks).unwrap();
     let demo = Demo::new(1);
     settle("sickness", || {
         demo.put(&mut sink).unwrap();

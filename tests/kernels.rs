@@ -168,7 +168,15 @@ fn what_has_no_kernel_is_left_to_tract() {
     n.conv(16, 3, 2).relu();
     let (x, shape) = (n.at.clone(), n.shape);
     n.unary("Tanh").conv(8, 3, 1).output();
-    n.from(&x, shape).conv(16, 3, 1).add(&x).relu().output().global("GlobalAveragePool").gemm(6).unary("Softmax").output();
+    n.from(&x, shape)
+        .conv(16, 3, 1)
+        .add(&x)
+        .relu()
+        .output()
+        .global("GlobalAveragePool")
+        .gemm(6)
+        .unary("Softmax")
+        .output();
     let (ours, all) = check_part("branches", &n);
     assert!(ours > 5 && all > ours, "{ours} of {all}");
 

@@ -28,20 +28,25 @@ fn frame(format: FrameFormat, seq: u64) -> Frame {
     for (i, pixel) in frame.pixels.iter_mut().enumerate() {
         *pixel = (29_315 + (i as u64 * 7 + seq * 13) % 900) as u16;
     }
-    frame.pixels[0] = if seq % 2 == 0 { 0 } else { u16::MAX };
+    frame.pixels[0] = if seq.is_multiple_of(2) { 0 } else { u16::MAX };
     frame.meta = FrameMeta {
         seq: seq + 100,
         captured: Nanos(5_000_000_000 + seq * 111_111_111),
         received: Nanos(5_000_400_000 + seq * 111_111_111),
         captured_utc_ns: Some(1_767_268_800_000_000_000 + seq as i64 * 111_111_111),
         ffc: [FfcState::Idle, FfcState::Imminent, FfcState::Running, FfcState::Settling][(seq % 4) as usize],
-        sensor_c: (seq % 3 != 0).then_some(30.5),
+        sensor_c: (!seq.is_multiple_of(3)).then_some(30.5),
     };
     frame
 }
 
 fn camera() -> Camera {
-    Camera { name: Some("hall".into()), model: Some("Lepton 3.5".into()), serial: Some("00-7".into()), ..Camera::default() }
+    Camera {
+        name: Some("hall".into()),
+        model: Some("Lepton 3.5".into()),
+        serial: Some("00-7".into()),
+        ..Camera::default()
+    }
 }
 
 /// A recording of `count` frames and its length after the header and after each frame.
@@ -319,7 +324,8 @@ fn counts(dir: &Path) -> Vec<u64> {
     let mut files: Vec<(u64, u64)> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| {
-            let mut pages = Pages::open("file", io::BufReader::new(File::open(entry.unwrap().path()).unwrap()), None, 0.0).unwrap();
+            let mut pages =
+                Pages::open("file", io::BufReader::new(File::open(entry.unwrap().path()).unwrap()), None, 0.0).unwrap();
             let mut into = Frame::new(FORMAT);
             let (mut first, mut count) = (u64::MAX, 0);
             while pages.read(&mut into) {

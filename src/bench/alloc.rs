@@ -1,15 +1,18 @@
-//! An allocator that counts, per thread, so that "allocates nothing" is measured and not promised.
+//! An allocator that counts, so that "allocates nothing" is measured and not promised.
 //!
-//! The counting costs one thread-local addition per allocation; the work is the system allocator's.
+//! The counting costs three additions per allocation; the work is the system allocator's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 thread_local! {
     // Constant and without a destructor: reading it never allocates, and it outlives every other value.
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<u64> = const { Cell::new(0) };
 }
+
+static ALL: AtomicU64 = AtomicU64::new(0);
 
 /// The system allocator, counted. The program installs it; see [`on_this_thread`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +40,11 @@ pub fn on_this_thread() -> Allocations {
     Allocations { count: COUNT.get(), bytes: BYTES.get() }
 }
 
+/// Calls that allocated or grew memory, of every thread so far; always 0 where [`Counting`] is not installed.
+pub fn in_all() -> u64 {
+    ALL.load(Relaxed)
+}
+
 /// True where [`Counting`] is installed, so that a count of 0 means something.
 pub fn is_counting() -> bool {
     let before = on_this_thread();
@@ -45,12 +53,13 @@ pub fn is_counting() -> bool {
 }
 
 fn count(bytes: usize) {
+    ALL.fetch_add(1, Relaxed);
     COUNT.set(COUNT.get().wrapping_add(1));
     BYTES.set(BYTES.get().wrapping_add(bytes as u64));
 }
 
 // SAFETY: every call is passed to `System` unchanged, whose contract is ours; `count` touches only
-// two thread-local integers, neither allocates nor unwinds.
+// three integers and neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());

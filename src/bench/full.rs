@@ -1,65 +1,72 @@
 //! The real pipeline on its own threads, as fast as it goes.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
-use super::{Plan, stages};
+use serde::Serialize;
+
+use super::clip::Clip;
+use super::{Plan, alloc};
 use crate::assembly::{Faces, Overlay};
 use crate::config::Config;
 use crate::error::Result;
-use crate::frame::{Frame, FrameFormat};
 use crate::pipeline::clock::RealClock;
 use crate::pipeline::{Feed, Parts, Policy, Stamps, build, stop};
 use crate::result::FrameResult;
 use crate::sink::{Output, Sink, Wants};
-use crate::source::{Read, Source};
 
-/// Frames per second with picture and JSON.
-pub(super) fn fps(config: &Config, plan: &Plan) -> Result<f64> {
-    let source = Limited { inner: stages::open(config, plan)?, left: plan.frames };
+/// What the whole pipeline took, with picture and JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Full {
+    /// Frames per second.
+    pub fps: f64,
+    /// Allocations of all threads together after warm-up, over all measured frames.
+    pub allocations: u64,
+}
+
+/// Runs the frames of `clip` through the pipeline.
+pub(super) fn measure(config: &Config, plan: &Plan, clip: &Clip) -> Result<Full> {
+    let warm_up = u64::from(clip.warm_up(plan.warm_up));
+    let clip = clip.again(warm_up + u64::from(plan.frames));
     let (overlay, _) = Overlay::new(&config.render, config.surface)?;
+    let marks = Arc::new(Marks::default());
+    let sink = Everything { marks: Arc::clone(&marks), warm_up, started: Instant::now() };
     let parts = Parts {
-        source: Feed::once(source),
+        source: Feed::once(clip),
         stamps: Stamps::Recorded,
         engine: Box::new(Faces::new(&config.face, config.surface)?),
         draw: Some(Box::new(overlay)),
         serialise: Some(FrameResult::write_json),
-        sinks: vec![Box::new(Everything)],
-        settings: config.pipeline.clone(),
+        sinks: vec![Box::new(sink)],
+        settings: config.path(),
     };
     let pipeline = build(parts, Policy::Every, RealClock::shared())?;
     let (_stopper, stop) = stop::pair();
-    let began = Instant::now();
-    let summary = pipeline.run(&stop)?;
-    Ok(summary.snapshot.counts.presented as f64 / began.elapsed().as_secs_f64())
+    pipeline.run(&stop)?;
+    let read = |mark: &AtomicU64| mark.load(Relaxed);
+    let seconds = (read(&marks.last_ns).saturating_sub(read(&marks.warm_ns))) as f64 / 1e9;
+    let frames = read(&marks.frames).saturating_sub(warm_up) as f64;
+    let fps = if seconds > 0.0 { frames / seconds } else { 0.0 };
+    Ok(Full { fps, allocations: read(&marks.last_count).saturating_sub(read(&marks.warm_count)) })
 }
 
-/// Another source, cut off after some frames.
-struct Limited {
-    inner: Box<dyn Source>,
-    left: u32,
+/// Time and allocations of the process when warm-up ended and when the last frame came.
+#[derive(Default)]
+struct Marks {
+    frames: AtomicU64,
+    warm_ns: AtomicU64,
+    warm_count: AtomicU64,
+    last_ns: AtomicU64,
+    last_count: AtomicU64,
 }
 
-impl Source for Limited {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn format(&self) -> FrameFormat {
-        self.inner.format()
-    }
-
-    fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read> {
-        if self.left == 0 {
-            return Ok(Read::End);
-        }
-        let read = self.inner.read(into, wait)?;
-        self.left -= u32::from(read == Read::Frame);
-        Ok(read)
-    }
+/// Wants all there is, and only looks at the clock.
+struct Everything {
+    marks: Arc<Marks>,
+    warm_up: u64,
+    started: Instant,
 }
-
-/// Wants all there is and does nothing with it.
-struct Everything;
 
 impl Sink for Everything {
     fn name(&self) -> &str {
@@ -71,6 +78,14 @@ impl Sink for Everything {
     }
 
     fn put(&mut self, _: &Output<'_>) -> Result<()> {
+        let marks = &self.marks;
+        let ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if marks.frames.fetch_add(1, Relaxed) + 1 == self.warm_up {
+            marks.warm_ns.store(ns, Relaxed);
+            marks.warm_count.store(alloc::in_all(), Relaxed);
+        }
+        marks.last_ns.store(ns, Relaxed);
+        marks.last_count.store(alloc::in_all(), Relaxed);
         Ok(())
     }
 }

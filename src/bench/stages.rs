@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::alloc::{self, Allocations};
+use super::clip::Clip;
 use super::{Plan, ms};
 use crate::assembly::{Faces, Overlay};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameFormat};
+use crate::frame::Frame;
 use crate::pipeline::clock::RealClock;
 use crate::pipeline::{Draw, Infer};
 use crate::render::{self, Canvas};
@@ -28,16 +29,18 @@ pub struct Stage {
     pub p99_ms: f64,
     /// Longest, milliseconds.
     pub max_ms: f64,
-    /// Allocations over all measured frames.
+    /// Frames that were measured.
+    pub frames: u64,
+    /// Allocations over all of them.
     pub allocations: u64,
-    /// Bytes of them.
+    /// Bytes of these.
     pub allocated_bytes: u64,
     /// True where not one is allowed after warm-up.
     pub must_not_allocate: bool,
 }
 
 pub(super) struct Measured {
-    pub format: FrameFormat,
+    pub clip: Clip,
     pub faces: u64,
     pub stages: Vec<Stage>,
     pub first_result: Duration,
@@ -80,6 +83,7 @@ impl Meter {
             p50_ms: at(0.50),
             p99_ms: at(0.99),
             max_ms: at(1.0),
+            frames: self.times.len() as u64,
             allocations: self.allocations.count,
             allocated_bytes: self.allocations.bytes,
             must_not_allocate: self.must_not_allocate,
@@ -92,23 +96,32 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
         return Err(Error::fatal("bench", "allocations are not counted: the counting allocator is not installed"));
     }
     let clock = RealClock::shared();
-    let mut source = open(config, plan)?;
+    let settings = source::Settings { repeat: false, ..config.source.clone() };
+    let mut source = source::open(&plan.source, &settings, &clock)?;
     let mut engine = Faces::new(&config.face, config.surface)?;
     let (mut overlay, _) = Overlay::new(&config.render, config.surface)?;
+    let mut result = FrameResult::new(Arc::from(source.name()), config.path().faces);
 
-    let mut frame = Frame::new(source.format());
-    let mut result = FrameResult::new(Arc::from(source.name()), config.pipeline.faces);
-    let (mut canvas, mut json, mut jpeg) = (Canvas::default(), String::new(), Vec::new());
     let meter = |name, must_not_allocate| Meter::new(name, must_not_allocate, plan.frames);
-    let (mut capture, mut infer, mut draw) = (meter("capture", true), meter("infer", true), meter("render", true));
-    let (mut serialise, mut encode) = (meter("json", true), meter("jpeg", false));
+    let (mut read, mut first_result) = (meter("read", false), None);
+    let mut clip = Clip::of(source.as_mut(), |source, frame| {
+        let said = read.time(true, || source.read(frame, Duration::from_secs(1)))?;
+        if first_result.is_none() && said == Read::Frame {
+            engine.infer(frame, &mut result)?;
+            first_result = Some(plan.started.elapsed());
+        }
+        Ok(said)
+    })?;
 
-    let (mut first_result, mut faces) = (None, 0);
-    for i in 0..plan.warm_up.saturating_add(plan.frames) {
-        let on = i >= plan.warm_up;
-        capture.time(on, || next(source.as_mut(), &mut frame))?;
+    let mut frame = Frame::new(clip.format());
+    let (mut canvas, mut json, mut jpeg) = (Canvas::default(), String::new(), Vec::new());
+    let (mut capture, mut infer, mut draw) = (meter("capture", true), meter("infer", true), meter("render", true));
+    let (mut serialise, mut encode, mut faces) = (meter("json", true), meter("jpeg", false), 0);
+    let warm_up = clip.warm_up(plan.warm_up);
+    for i in 0..warm_up.saturating_add(plan.frames) {
+        let on = i >= warm_up;
+        capture.time(on, || clip.read(&mut frame, Duration::ZERO))?;
         infer.time(on, || engine.infer(&frame, &mut result))?;
-        first_result.get_or_insert_with(|| plan.started.elapsed());
         draw.time(on, || overlay.draw(Some(&frame), &result, clock.now(), &mut canvas));
         serialise.time(on, || {
             json.clear();
@@ -118,22 +131,9 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
         faces += if on { result.faces.len() as u64 } else { 0 };
     }
     Ok(Measured {
-        format: frame.format,
+        clip,
         faces,
-        stages: [capture, infer, draw, serialise, encode].map(Meter::stage).into(),
+        stages: [read, capture, infer, draw, serialise, encode].map(Meter::stage).into(),
         first_result: first_result.unwrap_or_default(),
     })
-}
-
-/// The source of the plan, without an end.
-pub(super) fn open(config: &Config, plan: &Plan) -> Result<Box<dyn Source>> {
-    let settings = source::Settings { repeat: true, ..config.source.clone() };
-    source::open(&plan.source, &settings, &RealClock::shared())
-}
-
-fn next(source: &mut dyn Source, frame: &mut Frame) -> Result<()> {
-    match source.read(frame, Duration::from_secs(1))? {
-        Read::Frame => Ok(()),
-        found => Err(Error::fix(source.name(), format_args!("found {found:?}, wanted a frame"))),
-    }
 }

@@ -17,8 +17,8 @@ pub struct Bench {
     /// Frames to measure.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
-    /// Frames before them that are not measured.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Frames before them that are not measured; at least one round of the recording.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     warm_up: u32,
     /// Print JSON instead of a table.
     #[arg(long)]
@@ -36,7 +36,7 @@ pub(super) fn run(base: &Base, bench: &Bench, started: Instant) -> Done {
         report.to_string()
     };
     print::out(&format!("{text}\n"))?;
-    let broken: Vec<_> = report.broken_promises().map(|s| s.name).collect();
+    let broken = report.broken_promises();
     match broken.is_empty() {
         true => Ok(()),
         false => Err(Error::fatal(broken.join(", "), "allocates after warm-up, wanted no allocation").into()),

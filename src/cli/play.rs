@@ -74,13 +74,7 @@ impl Options {
 }
 
 /// Runs `input` under `config` until it ends, `seconds` have passed or a signal arrives.
-pub(super) fn run(
-    base: &Base,
-    config: &Config,
-    input: Input,
-    seconds: Option<f64>,
-    more: Vec<Box<dyn Sink>>,
-) -> Done {
+pub(super) fn run(base: &Base, config: &Config, input: Input, seconds: Option<f64>, more: Vec<Box<dyn Sink>>) -> Done {
     let interrupt = Interrupt::listen()?;
     let seen = Arc::new(Seen::default());
     let mut sinks = more;

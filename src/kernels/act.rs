@@ -71,7 +71,7 @@ pub enum Join {
     AfterAct,
 }
 
-/// Bias, activation and residual order of a kernel, padded to whole registers.
+/// Bias, activation and place of the residual of a kernel, padded to whole registers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Finish {
     pub bias: Vec<f32>,
@@ -96,39 +96,85 @@ impl Finish {
         Self { bias: pad(bias), slope, act, join }
     }
 
-    /// Bias aside: activation and residual of one register of channels from `c` on.
+    /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels
+    /// from `c + j * step` on, and is joined by what lies at `other[pixel][j]`, if anything joins.
+    ///
+    /// Every pass is a plain loop over the whole array with nothing to decide and nothing to call inside, so that
+    /// the array stays in registers.
     ///
     /// # Safety
-    /// `c + LANES` is at most the padded channel count, and `other`, where not null, is valid for `LANES` floats.
+    /// The channels of all registers are below the padded channel count; `other` holds addresses of `LANES` floats.
     #[inline(always)]
-    pub unsafe fn apply<I: Isa>(&self, isa: I, v: I::V, c: usize, other: *const f32) -> I::V {
-        // SAFETY: `other` is not null, so valid by this function's contract.
-        let join = |v: I::V| if other.is_null() { v } else { isa.add(v, unsafe { isa.load(other) }) };
-        match self.join {
-            // SAFETY: same contract.
-            Join::BeforeAct => unsafe { self.act(isa, join(v), c) },
-            // SAFETY: same contract.
-            Join::AfterAct => join(unsafe { self.act(isa, v, c) }),
+    pub unsafe fn apply<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        v: &mut [[I::V; N]; P],
+        (c, step): (usize, usize),
+        other: Option<&[[*const f32; N]; P]>,
+    ) {
+        // SAFETY: the addresses are valid and the channels padded by this function's contract.
+        unsafe {
+            if let (Join::BeforeAct, Some(other)) = (self.join, other) {
+                join(isa, v, other);
+            }
+            self.act(isa, v, (c, step));
+            if let (Join::AfterAct, Some(other)) = (self.join, other) {
+                join(isa, v, other);
+            }
         }
     }
 
     /// # Safety
-    /// `c + LANES` is at most the padded channel count.
+    /// The channels of all registers are below the padded channel count.
     #[inline(always)]
-    unsafe fn act<I: Isa>(&self, isa: I, v: I::V, c: usize) -> I::V {
+    unsafe fn act<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        v: &mut [[I::V; N]; P],
+        (c, step): (usize, usize),
+    ) {
         match &self.act {
-            Act::None | Act::Sigmoid => v,
-            Act::Clamp { lo, hi } => isa.min(isa.splat(*hi), isa.max(isa.splat(*lo), v)),
+            Act::None | Act::Sigmoid => {}
+            Act::Clamp { lo, hi } => {
+                let (lo, hi) = (isa.splat(*lo), isa.splat(*hi));
+                for i in 0..P {
+                    for j in 0..N {
+                        v[i][j] = isa.min(hi, isa.max(lo, v[i][j]));
+                    }
+                }
+            }
             Act::Slope(_) => {
                 let zero = isa.zero();
-                // SAFETY: `slope` has the padded channel count.
-                let slope = unsafe { isa.load(self.slope.as_ptr().add(c)) };
-                isa.fma(slope, isa.min(zero, v), isa.max(zero, v))
+                for j in 0..N {
+                    // SAFETY: `slope` has the padded channel count.
+                    let slope = unsafe { isa.load(self.slope.as_ptr().add(c + j * step)) };
+                    for i in 0..P {
+                        v[i][j] = isa.fma(slope, isa.min(zero, v[i][j]), isa.max(zero, v[i][j]));
+                    }
+                }
             }
             Act::HardSwish => {
-                let gate = isa.fma(v, isa.splat(1.0 / 6.0), isa.splat(0.5));
-                isa.mul(v, isa.min(isa.splat(1.0), isa.max(isa.zero(), gate)))
+                let (sixth, half) = (isa.splat(1.0 / 6.0), isa.splat(0.5));
+                let (zero, one) = (isa.zero(), isa.splat(1.0));
+                for i in 0..P {
+                    for j in 0..N {
+                        let gate = isa.fma(v[i][j], sixth, half);
+                        v[i][j] = isa.mul(v[i][j], isa.min(one, isa.max(zero, gate)));
+                    }
+                }
             }
+        }
+    }
+}
+
+/// # Safety
+/// `other` holds addresses of `LANES` floats.
+#[inline(always)]
+unsafe fn join<I: Isa, const N: usize, const P: usize>(isa: I, v: &mut [[I::V; N]; P], other: &[[*const f32; N]; P]) {
+    for i in 0..P {
+        for j in 0..N {
+            // SAFETY: by this function's contract.
+            v[i][j] = isa.add(v[i][j], unsafe { isa.load(other[i][j]) });
         }
     }
 }

@@ -78,8 +78,8 @@ macro_rules! stamp {
 stamp! {
     spread(Spread) = winograd::spread;
     gather(Gather) = winograd::gather;
-    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1, 4>;
-    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2, 2>;
+    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1, 6>;
+    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2, 4>;
     pool_(pool::Job) = pool::pool;
     replicate(pool::ReplicateJob) = pool::replicate;
     point_(point::Job) = point::point;

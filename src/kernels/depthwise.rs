@@ -36,24 +36,35 @@ unsafe fn strip<I: Isa, const S: usize, const R: usize>(
     c: usize,
     (y, x): (usize, usize),
 ) {
-    let step = job.from.pixel / S;
-    let mut sum = [bias; R];
+    let (line, step) = (job.from.row / S, job.from.pixel / S);
+    // SAFETY: the corner of the first window.
+    let corner = unsafe { job.input.add(job.from.spot(y, x) + c) };
+    let mut sum = [[bias]; R];
     for ky in 0..3 {
         for column in 0..(R - 1) * S + 3 {
             // SAFETY: `column` is under one of the `R` windows.
-            let v = unsafe { isa.load(job.input.add(job.from.spot(y, x) + ky * (job.from.row / S) + column * step + c)) };
-            for (r, s) in sum.iter_mut().enumerate() {
+            let v = unsafe { isa.load(corner.add(ky * line + column * step)) };
+            for r in 0..R {
                 if column >= r * S && column < r * S + 3 {
-                    *s = isa.fma(v, w[ky * 3 + column - r * S], *s);
+                    sum[r][0] = isa.fma(v, w[ky * 3 + column - r * S], sum[r][0]);
                 }
             }
         }
     }
-    for (r, v) in sum.into_iter().enumerate() {
-        // SAFETY: pixel `x + r` of row `y` exists.
-        unsafe {
-            let other = if job.other.is_null() { job.other } else { job.other.add(job.beside.spot(y, x + r) + c) };
-            isa.store(job.output.add(job.to.spot(y, x + r) + c), job.finish.apply(isa, v, c, other));
+    // SAFETY: pixel `x + r` of row `y` exists in the output and in the residual.
+    unsafe {
+        if job.other.is_null() {
+            job.finish.apply(isa, &mut sum, (c, 0), None);
+        } else {
+            let mut other = [[job.other]; R];
+            for r in 0..R {
+                other[r][0] = job.other.add(job.beside.spot(y, x + r) + c);
+            }
+            job.finish.apply(isa, &mut sum, (c, 0), Some(&other));
+        }
+        let output = job.output.add(job.to.spot(y, x) + c);
+        for r in 0..R {
+            isa.store(output.add(r * job.to.pixel), sum[r][0]);
         }
     }
 }
@@ -69,13 +80,20 @@ pub(super) unsafe fn depthwise<I: Isa, const S: usize, const R: usize>(isa: I, j
         let c = register * I::LANES;
         // SAFETY: weights and bias are padded to whole registers; the windows are the caller's promise.
         unsafe {
-            let w = std::array::from_fn(|t| isa.load(job.weights.add((register * 9 + t) * I::LANES)));
+            let mut w = [isa.zero(); 9];
+            for t in 0..9 {
+                w[t] = isa.load(job.weights.add((register * 9 + t) * I::LANES));
+            }
             let bias = isa.load(job.finish.bias.as_ptr().add(c));
             for y in 0..job.rows {
                 let mut x = 0;
                 while x + R <= job.columns {
                     strip::<I, S, R>(isa, job, &w, bias, c, (y, x));
                     x += R;
+                }
+                while R > 4 && x + 4 <= job.columns {
+                    strip::<I, S, 4>(isa, job, &w, bias, c, (y, x));
+                    x += 4;
                 }
                 while x + 2 <= job.columns {
                     strip::<I, S, 2>(isa, job, &w, bias, c, (y, x));

@@ -40,26 +40,31 @@ impl Map {
     }
 
     /// `count` channels of this map from `first` on, as a map over the same floats.
+    #[inline]
     pub fn slice(&self, first: usize, count: usize) -> Self {
         Self { c: count, origin: self.origin + first, ..*self }
     }
 
     /// Index of the first channel of pixel `(y, x)`.
+    #[inline]
     pub fn at(&self, y: usize, x: usize) -> usize {
         self.origin + y * self.row + x * self.pitch
     }
 
     /// Registers of `lanes` floats that hold the channels of one pixel.
+    #[inline]
     pub fn vectors(&self, lanes: usize) -> usize {
         self.c.div_ceil(lanes)
     }
 
     /// Floats in use, without border and padding.
+    #[inline]
     pub fn values(&self) -> usize {
         self.c * self.h * self.w
     }
 
     /// One past the last float that a kernel with registers of `lanes` floats touches inside the map.
+    #[inline]
     pub fn reach(&self, lanes: usize) -> usize {
         match (self.h, self.w) {
             (0, _) | (_, 0) => 0,

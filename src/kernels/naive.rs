@@ -76,8 +76,8 @@ pub(super) fn convolve(
         for tap in 0..kh * kw {
             let yy = (y * window.stride[0] + tap / kw) as isize - window.before[0] as isize;
             let xx = (x * window.stride[1] + tap % kw) as isize - window.before[1] as isize;
-            let product = f64::from(input.at(c, yy, xx).unwrap_or(0.0))
-                * f64::from(weights[o * per_output + i * kh * kw + tap]);
+            let product =
+                f64::from(input.at(c, yy, xx).unwrap_or(0.0)) * f64::from(weights[o * per_output + i * kh * kw + tap]);
             sum.value += product;
             sum.magnitude += product.abs();
         }

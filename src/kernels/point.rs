@@ -40,14 +40,19 @@ pub(super) unsafe fn point<I: Isa>(isa: I, job: &Job) {
             for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
                 // SAFETY: pixel `(y, x)` exists in all maps; scale and bias are padded to whole registers.
                 unsafe {
-                    let mut v = isa.load(job.input.add(from.spot(y, x) + c));
+                    let v = isa.load(job.input.add(from.spot(y, x) + c));
                     let bias = isa.load(p.finish.bias.as_ptr().add(c));
-                    v = match p.scale.is_empty() {
+                    let mut v = [[match p.scale.is_empty() {
                         true => isa.add(v, bias),
                         false => isa.fma(v, isa.load(p.scale.as_ptr().add(c)), bias),
-                    };
-                    let other = if job.other.is_null() { job.other } else { job.other.add(beside.spot(y, x) + c) };
-                    isa.store(job.output.add(to.spot(y, x) + c), p.finish.apply(isa, v, c, other));
+                    }]];
+                    if job.other.is_null() {
+                        p.finish.apply(isa, &mut v, (c, 0), None);
+                    } else {
+                        let other = [[job.other.add(beside.spot(y, x) + c)]];
+                        p.finish.apply(isa, &mut v, (c, 0), Some(&other));
+                    }
+                    isa.store(job.output.add(to.spot(y, x) + c), v[0][0]);
                 }
             }
         }

@@ -35,6 +35,7 @@ pub struct Pool {
 }
 
 /// Rows or columns of the map under window `i`.
+#[inline]
 fn span(window: &Window, axis: usize, i: usize, size: usize) -> (usize, usize) {
     let start = i * window.stride[axis];
     let end = (start + window.size[axis]).saturating_sub(window.before[axis]).min(size);

@@ -12,7 +12,7 @@ type V = [f32; 4];
 
 #[inline(always)]
 fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
-    std::array::from_fn(|i| f(a[i], b[i]))
+    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
 }
 
 impl Isa for Scalar {
@@ -26,7 +26,7 @@ impl Isa for Scalar {
 
     #[inline(always)]
     fn fma(self, a: V, b: V, c: V) -> V {
-        std::array::from_fn(|i| a[i] * b[i] + c[i])
+        self.add(self.mul(a, b), c)
     }
 
     #[inline(always)]

@@ -108,7 +108,14 @@ impl Case {
         (After { bias: values(self.seed ^ 2, self.co), act: act(self.act, self.co), other }, planes, data)
     }
 
-    fn check(&self, to: &Map, got: &[f32], after: &After, other: &Option<Planes>, sum: impl Fn(usize, usize, usize) -> naive::Exact) {
+    fn check(
+        &self,
+        to: &Map,
+        got: &[f32],
+        after: &After,
+        other: &Option<Planes>,
+        sum: impl Fn(usize, usize, usize) -> naive::Exact,
+    ) {
         for (i, got) in got.iter().enumerate() {
             let (c, y, x) = (i / (to.h * to.w), i / to.w % to.h, i % to.w);
             let other = other.as_ref().map(|o| (o.v[i], self.join.unwrap_or_default()));

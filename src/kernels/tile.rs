@@ -49,17 +49,20 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
         let mut sum = [[isa.zero(); N]; P];
         for j in 0..N {
             let b = isa.load(bias.add(j * I::LANES));
-            for s in &mut sum {
-                s[j] = b;
+            for i in 0..P {
+                sum[i][j] = b;
             }
         }
         let mut w = job.weights;
         for &run in job.runs {
-            let pixel: [*const f32; P] = std::array::from_fn(|i| job.input.add(spots.input[i] + run));
+            let mut pixel = [job.input; P];
+            for i in 0..P {
+                pixel[i] = job.input.add(spots.input[i] + run);
+            }
             for k in 0..job.run {
                 let mut b = [isa.zero(); N];
-                for (j, b) in b.iter_mut().enumerate() {
-                    *b = isa.load(w.add(j * I::LANES));
+                for j in 0..N {
+                    b[j] = isa.load(w.add(j * I::LANES));
                 }
                 for i in 0..P {
                     let a = isa.splat(*pixel[i].add(k));
@@ -70,12 +73,20 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
                 w = w.add(N * I::LANES);
             }
         }
+        if job.other.is_null() {
+            job.finish.apply(isa, &mut sum, (job.c, I::LANES), None);
+        } else {
+            let mut other = [[job.other; N]; P];
+            for i in 0..P {
+                for j in 0..N {
+                    other[i][j] = job.other.add(spots.other[i] + j * I::LANES);
+                }
+            }
+            job.finish.apply(isa, &mut sum, (job.c, I::LANES), Some(&other));
+        }
         for i in 0..P {
             for j in 0..N {
-                let at = j * I::LANES;
-                let other = if job.other.is_null() { job.other } else { job.other.add(spots.other[i] + at) };
-                let v = job.finish.apply(isa, sum[i][j], job.c + at, other);
-                isa.store(job.output.add(spots.output[i] + at), v);
+                isa.store(job.output.add(spots.output[i] + j * I::LANES), sum[i][j]);
             }
         }
     }
@@ -99,10 +110,12 @@ pub(super) struct Grid {
 }
 
 impl Grid {
+    #[inline]
     pub fn of(map: &super::Map) -> Self {
         Self { at: map.origin, row: map.row, pixel: map.pitch }
     }
 
+    #[inline]
     pub fn spot(&self, y: usize, x: usize) -> usize {
         self.at + y * self.row + x * self.pixel
     }
@@ -180,16 +193,17 @@ impl Panels {
                 Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
             };
             let (mut y, mut x, mut left) = (0, 0, pixels);
+            let (mut here, mut there, mut aside) = (from.at, to.at, beside.at);
             let mut spots = Spots::default();
             for rest in (1..=pixels.div_ceil(tiles.len())).rev() {
                 let count = left.div_ceil(rest);
                 for i in 0..count {
-                    spots.input[i] = from.spot(y, x);
-                    spots.output[i] = to.spot(y, x);
-                    spots.other[i] = beside.spot(y, x);
+                    (spots.input[i], spots.output[i], spots.other[i]) = (here, there, aside);
                     x += 1;
+                    (here, there, aside) = (here + from.pixel, there + to.pixel, aside + beside.pixel);
                     if x == columns {
                         (y, x) = (y + 1, 0);
+                        (here, there, aside) = (from.spot(y, 0), to.spot(y, 0), beside.spot(y, 0));
                     }
                 }
                 // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.

@@ -1,6 +1,9 @@
 //! Winograd's minimal filtering F(4x4, 3x3) for stride-1 3x3 convolutions (Lavin and Gray, "Fast
-//! Algorithms for Convolutional Neural Networks", 2015): 36 multiplications for 16 outputs in place of 144,
-//! for a relative error of about 1e-6 of the layer's largest output.
+//! Algorithms for Convolutional Neural Networks", 2015): 36 multiplications for 16 outputs in place of 144.
+//!
+//! The polynomials are interpolated at 0, +-sqrt(1/2), +-sqrt(2) and infinity rather than at the usual whole
+//! numbers: the matrices hold no number above 2 sqrt(2), which keeps the rounding error several times smaller
+//! (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020).
 
 use super::act::Finish;
 use super::conv::{After, Window, mismatch};
@@ -14,13 +17,17 @@ const POINTS: usize = 36;
 /// Most tiles transformed before their products are taken, so that both stay in the second-level cache.
 const BLOCK: usize = 24;
 
+/// The points sqrt(1/2) and sqrt(2), whose squares are 1/2 and 2.
+const NEAR: f64 = std::f64::consts::FRAC_1_SQRT_2;
+const FAR: f64 = std::f64::consts::SQRT_2;
+
 /// Weights to the transformed domain: `G g G'`.
 const G: [[f64; 3]; 6] = [
-    [1.0 / 4.0, 0.0, 0.0],
-    [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-    [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-    [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-    [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+    [1.0, 0.0, 0.0],
+    [-2.0 / 3.0, -2.0 / 3.0 * NEAR, -1.0 / 3.0],
+    [-2.0 / 3.0, 2.0 / 3.0 * NEAR, -1.0 / 3.0],
+    [1.0 / 6.0, FAR / 6.0, 1.0 / 3.0],
+    [1.0 / 6.0, -FAR / 6.0, 1.0 / 3.0],
     [0.0, 0.0, 1.0],
 ];
 
@@ -53,34 +60,37 @@ pub(super) struct Gather<'a> {
     pub size: (usize, usize),
 }
 
+/// The input's side of one line: the products of a polynomial without one of its roots.
 #[inline(always)]
 fn spread_line<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 6] {
-    let (two, four, five) = (isa.splat(2.0), isa.splat(4.0), isa.splat(-5.0));
-    let (minus_two, minus_four) = (isa.splat(-2.0), isa.splat(-4.0));
-    let a = isa.fma(minus_four, d[2], d[4]);
-    let b = isa.fma(minus_four, d[1], d[3]);
-    let c = isa.sub(d[4], d[2]);
-    let e = isa.sub(d[3], d[1]);
+    let (near, far) = (isa.splat(NEAR as f32), isa.splat(FAR as f32));
+    let squares = isa.splat(-2.5);
+    let even_near = isa.fma(isa.splat(-2.0), d[2], d[4]);
+    let even_far = isa.fma(isa.splat(-0.5), d[2], d[4]);
+    let odd_near = isa.sub(isa.mul(near, d[3]), isa.mul(far, d[1]));
+    let odd_far = isa.sub(isa.mul(far, d[3]), isa.mul(near, d[1]));
     [
-        isa.fma(four, d[0], isa.fma(five, d[2], d[4])),
-        isa.add(a, b),
-        isa.sub(a, b),
-        isa.fma(two, e, c),
-        isa.fma(minus_two, e, c),
-        isa.fma(four, d[1], isa.fma(five, d[3], d[5])),
+        isa.fma(squares, d[2], isa.add(d[0], d[4])),
+        isa.add(even_near, odd_near),
+        isa.sub(even_near, odd_near),
+        isa.add(even_far, odd_far),
+        isa.sub(even_far, odd_far),
+        isa.fma(squares, d[3], isa.add(d[1], d[5])),
     ]
 }
 
+/// The output's side of one line: the powers of the points.
 #[inline(always)]
 fn gather_line<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 4] {
-    let (two, four, eight) = (isa.splat(2.0), isa.splat(4.0), isa.splat(8.0));
-    let (near, odd) = (isa.add(d[1], d[2]), isa.sub(d[1], d[2]));
-    let (far, odd_far) = (isa.add(d[3], d[4]), isa.sub(d[3], d[4]));
+    let (near, far) = (isa.splat(NEAR as f32), isa.splat(FAR as f32));
+    let (sum_near, diff_near) = (isa.add(d[1], d[2]), isa.sub(d[1], d[2]));
+    let (sum_far, diff_far) = (isa.add(d[3], d[4]), isa.sub(d[3], d[4]));
+    let cubes = (isa.splat((NEAR * 0.5) as f32), isa.splat((FAR * 2.0) as f32));
     [
-        isa.add(isa.add(d[0], near), far),
-        isa.fma(two, odd_far, odd),
-        isa.fma(four, far, near),
-        isa.add(isa.fma(eight, odd_far, odd), d[5]),
+        isa.add(isa.add(d[0], sum_near), sum_far),
+        isa.fma(far, diff_far, isa.mul(near, diff_near)),
+        isa.fma(isa.splat(2.0), sum_far, isa.mul(isa.splat(0.5), sum_near)),
+        isa.fma(cubes.1, diff_far, isa.fma(cubes.0, diff_near, d[5])),
     ]
 }
 
@@ -88,18 +98,23 @@ fn gather_line<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 4] {
 /// The 6x6 pixels at `input` are readable and 36 points writable, for `registers` registers each.
 #[inline(always)]
 pub(super) unsafe fn spread<I: Isa>(isa: I, t: &Spread) {
-    for c in (0..t.registers).map(|r| r * I::LANES) {
+    for register in 0..t.registers {
+        let c = register * I::LANES;
         let mut lines = [[isa.zero(); 6]; 6];
-        for (y, line) in lines.iter_mut().enumerate() {
-            // SAFETY: six pixels of row `y` of the tile.
-            let d = std::array::from_fn(|x| unsafe { isa.load(t.input.add(y * t.row + x * t.pixel + c)) });
-            *line = spread_line(isa, d);
+        for y in 0..6 {
+            let mut d = [isa.zero(); 6];
+            for x in 0..6 {
+                // SAFETY: pixel `(y, x)` of the tile.
+                d[x] = unsafe { isa.load(t.input.add(y * t.row + x * t.pixel + c)) };
+            }
+            lines[y] = spread_line(isa, d);
         }
         for x in 0..6 {
-            let column = spread_line(isa, std::array::from_fn(|y| lines[y][x]));
-            for (y, v) in column.into_iter().enumerate() {
+            let column = [lines[0][x], lines[1][x], lines[2][x], lines[3][x], lines[4][x], lines[5][x]];
+            let column = spread_line(isa, column);
+            for y in 0..6 {
                 // SAFETY: point `y * 6 + x` of 36.
-                unsafe { isa.store(t.points.add((y * 6 + x) * t.stride + c), v) };
+                unsafe { isa.store(t.points.add((y * 6 + x) * t.stride + c), column[y]) };
             }
         }
     }
@@ -110,25 +125,47 @@ pub(super) unsafe fn spread<I: Isa>(isa: I, t: &Spread) {
 /// `other` (unless null) readable, and `finish` is padded to as many channels.
 #[inline(always)]
 pub(super) unsafe fn gather<I: Isa>(isa: I, t: &Gather) {
-    for c in (0..t.registers).map(|r| r * I::LANES) {
+    for register in 0..t.registers {
+        let c = register * I::LANES;
         let mut lines = [[isa.zero(); 6]; 4];
         for x in 0..6 {
-            // SAFETY: points `x`, `x + 6`, ... of 36.
-            let d = std::array::from_fn(|y| unsafe { isa.load(t.points.add((y * 6 + x) * t.stride + c)) });
+            let mut d = [isa.zero(); 6];
+            for y in 0..6 {
+                // SAFETY: point `y * 6 + x` of 36.
+                d[y] = unsafe { isa.load(t.points.add((y * 6 + x) * t.stride + c)) };
+            }
             let column = gather_line(isa, d);
-            for (line, v) in lines.iter_mut().zip(column) {
-                line[x] = v;
+            for y in 0..4 {
+                lines[y][x] = column[y];
             }
         }
-        // SAFETY: `finish` has a bias for every padded channel.
-        let bias = unsafe { isa.load(t.finish.bias.as_ptr().add(c)) };
-        for (y, line) in lines.into_iter().enumerate().take(t.size.0) {
-            for (x, v) in gather_line(isa, line).into_iter().enumerate().take(t.size.1) {
-                // SAFETY: pixel `(y, x)` is one of the `size` pixels.
-                unsafe {
-                    let other = if t.other.is_null() { t.other } else { t.other.add(t.beside.spot(y, x) + c) };
-                    let v = t.finish.apply(isa, isa.add(v, bias), c, other);
-                    isa.store(t.output.add(t.to.spot(y, x) + c), v);
+        // SAFETY: `finish` has a bias for every padded channel; pixels beyond `size` are neither read nor written.
+        unsafe {
+            let bias = isa.load(t.finish.bias.as_ptr().add(c));
+            let mut tile = [[bias; 4]; 4];
+            for y in 0..4 {
+                let line = gather_line(isa, lines[y]);
+                for x in 0..4 {
+                    tile[y][x] = isa.add(line[x], bias);
+                }
+            }
+            if t.other.is_null() {
+                t.finish.apply(isa, &mut tile, (c, 0), None);
+            } else {
+                let mut other = [[t.other; 4]; 4];
+                for y in 0..4 {
+                    for x in 0..4 {
+                        let inside = (y.min(t.size.0 - 1), x.min(t.size.1 - 1));
+                        other[y][x] = t.other.add(t.beside.spot(inside.0, inside.1) + c);
+                    }
+                }
+                t.finish.apply(isa, &mut tile, (c, 0), Some(&other));
+            }
+            for y in 0..4 {
+                for x in 0..4 {
+                    if y < t.size.0 && x < t.size.1 {
+                        isa.store(t.output.add(t.to.spot(y, x) + c), tile[y][x]);
+                    }
                 }
             }
         }
@@ -155,19 +192,23 @@ impl Winograd {
     pub const WINDOW: Window = Window { size: [3, 3], stride: [1, 1], before: [1, 1] };
 
     /// Whether the method beats the direct kernel for this layer, by a model of both costs in units of one
-    /// register's multiply-add: the transforms move about 90 registers each way per tile and register of
-    /// channels, and transformed weights that outgrow the second-level cache are read once per block.
+    /// register's multiply-add, fitted to measurements: a tile's sums start and end in about 80, and the
+    /// transforms of a 4x4 tile and a register of channels take about 300.
     pub fn wins(lanes: usize, from: &Map, to: &Map) -> bool {
-        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || from.c < lanes || !from.pitch.is_multiple_of(lanes)
-        {
+        if from.border == 0 || (from.h, from.w) != (to.h, to.w) || !from.pitch.is_multiple_of(lanes) {
             return false;
         }
-        let tiles = from.h.div_ceil(4) * from.w.div_ceil(4);
-        let (ci, co) = (from.vectors(lanes) as f64, to.vectors(lanes) as f64);
-        let direct = (9 * to.h * to.w * from.c) as f64 * co;
-        let products = (POINTS * tiles * from.c) as f64 * co * if tiles < 6 { 1.6 } else { 1.15 };
-        let transforms = 90.0 * tiles as f64 * (ci + co);
-        products + transforms < direct
+        const START: usize = 80;
+        const TRANSFORM: usize = 300;
+        let (ci, co) = (from.vectors(lanes), to.vectors(lanes));
+        // Six pixels times two registers are the usual tile.
+        let starts = |pixels: usize| pixels.div_ceil(6) * co.div_ceil(2) * START;
+        let (pixels, tiles) = (to.h * to.w, from.h.div_ceil(4) * from.w.div_ceil(4));
+        let direct = 9 * pixels * from.c * co + starts(pixels);
+        let products = POINTS * (tiles * from.c * co + starts(tiles));
+        let fast = products + TRANSFORM * tiles * (ci + co);
+        // Cold weights, four times as many, and a few outputs computed in vain.
+        fast * 115 < direct * 100
     }
 
     /// A convolution `from` -> `to`; `weights` are `[to.c, from.c, 3, 3]`.

@@ -9,7 +9,9 @@ use tract_onnx::tract_core::internal::TypedSimpleState;
 
 use super::Network;
 use super::card::Card;
+use super::region::{self, Executor, Installed};
 use crate::error::{Error, Result};
+use crate::kernels::{self, Kernels};
 
 /// Most values one tensor of a graph may hold (256 MiB of f32).
 const MAX_VALUES: usize = 1 << 26;
@@ -34,14 +36,88 @@ const REFUSED: [&str; 13] = [
     "RandomUniformLike",
 ];
 
-/// Builds the network of `onnx` for an input of `height` x `width`.
+/// Builds the network of `onnx` for an input of `height` x `width`: on our kernels where they have all its
+/// operators, else in tract with the part that they have as one operator.
 pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Box<dyn Network>> {
+    let kernels = kernels::chosen()?;
     // tract returns errors for what it expects to go wrong; what it does not expect must not take us down.
-    let built = catch_unwind(AssertUnwindSafe(|| Graph::new(onnx, card, height, width)));
+    let built = catch_unwind(AssertUnwindSafe(|| {
+        let (model, order) = typed(onnx, card, [1, card.input.channels, height, width])?;
+        let outputs = outputs(&model, card, &order)?;
+        let left = match region::install(model, kernels)? {
+            Installed::Whole(executor) => return Ok(Box::new(Renamed { executor, outputs, order }) as Box<dyn Network>),
+            Installed::Part { model, ours, left } => {
+                log::info!("{}: {} of {} operators on our kernels, left to tract: {left:?}", card.name, ours.0, ours.1);
+                model
+            }
+        };
+        Ok(Box::new(Graph::new(*left, card, outputs, order)?) as Box<dyn Network>)
+    }));
     built
         .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
-        .map(|g| Box::new(g) as Box<dyn Network>)
         .map_err(|e| Error::fix(&card.file, format!("no model we can run at {width}x{height}: {e:#}")))
+}
+
+/// Who runs each operator of `onnx` at the card's input size: a table for people.
+pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
+    let shape = [1, card.input.channels, card.input.height, card.input.width];
+    let read = catch_unwind(AssertUnwindSafe(|| typed(onnx, card, shape)));
+    let (model, _) = read
+        .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
+        .map_err(|e| Error::fix(&card.file, format!("no model we can run: {e:#}")))?;
+    region::explain(&model, kernels)
+}
+
+/// Parses and checks a model for an input of `shape`; with it the position of each output of the card.
+fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
+    let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+    let proto = framework.proto_model_for_read(&mut &onnx[..])?;
+    let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
+    inspect(graph)?;
+    let order = names(graph, card)?;
+    let infer = framework.parse(&proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
+    let typed = infer.into_typed()?;
+    limit(&typed)?;
+    Ok((typed, order))
+}
+
+/// Names and shapes of the card's outputs.
+fn outputs(model: &TypedModel, card: &Card, order: &[usize]) -> TractResult<Vec<(String, Vec<usize>)>> {
+    let mut outputs = Vec::new();
+    for (spec, &i) in card.outputs.iter().zip(order) {
+        let fact = model.output_fact(i)?;
+        let extents = fact.shape.as_concrete().ok_or_else(|| TractError::msg("an output has no fixed shape"))?;
+        if fact.datum_type != f32::datum_type() {
+            return Err(TractError::msg(format!("output {} is {:?}, wanted f32", spec.name, fact.datum_type)));
+        }
+        outputs.push((spec.name.clone(), extents.to_vec()));
+    }
+    Ok(outputs)
+}
+
+/// A network on our kernels, its outputs in the card's order.
+struct Renamed {
+    executor: Executor,
+    outputs: Vec<(String, Vec<usize>)>,
+    order: Vec<usize>,
+}
+
+impl Network for Renamed {
+    fn input_shape(&self) -> [usize; 4] {
+        self.executor.input_shape()
+    }
+
+    fn outputs(&self) -> &[(String, Vec<usize>)] {
+        &self.outputs
+    }
+
+    fn run(&mut self, input: &[f32]) -> Result<()> {
+        self.executor.run(input)
+    }
+
+    fn output(&self, i: usize) -> &[f32] {
+        self.order.get(i).map_or(&[], |&o| self.executor.output(o))
+    }
 }
 
 /// A planned graph with its state and buffers.
@@ -58,26 +134,10 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(onnx: &[u8], card: &Card, height: usize, width: usize) -> TractResult<Self> {
-        let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        let proto = framework.proto_model_for_read(&mut &onnx[..])?;
-        let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
-        inspect(graph)?;
-        let order = names(graph, card)?;
-        let shape = [1, card.input.channels, height, width];
-        let infer = framework.parse(&proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
-        let typed = infer.into_typed()?;
-        limit(&typed)?;
-        let plan = typed.into_optimized()?.into_runnable()?;
-        let mut outputs = Vec::new();
-        for (spec, &i) in card.outputs.iter().zip(&order) {
-            let fact = plan.model().output_fact(i)?;
-            let extents = fact.shape.as_concrete().ok_or_else(|| TractError::msg("an output has no fixed shape"))?;
-            if fact.datum_type != f32::datum_type() {
-                return Err(TractError::msg(format!("output {} is {:?}, wanted f32", spec.name, fact.datum_type)));
-            }
-            outputs.push((spec.name.clone(), extents.to_vec()));
-        }
+    fn new(model: TypedModel, card: &Card, outputs: Vec<(String, Vec<usize>)>, order: Vec<usize>) -> TractResult<Self> {
+        let shape = model.input_fact(0)?.shape.as_concrete().and_then(|s| s.try_into().ok());
+        let shape: [usize; 4] = shape.ok_or_else(|| TractError::msg("the input is not [n, c, h, w]"))?;
+        let plan = model.into_optimized()?.into_runnable()?;
         let values = outputs.iter().map(|(_, s)| vec![0.0; s.iter().product()]).collect();
         let input = Arc::new(Tensor::zero::<f32>(&shape)?);
         Ok(Self { shape, state: plan.spawn()?, input, outputs, order, values, file: card.file.clone() })
@@ -226,6 +286,28 @@ mod tests {
         let read = |file: &str| std::fs::read(format!("{folder}{file}")).unwrap();
         let card = String::from_utf8(read("tiny-landmarks.toml")).unwrap();
         (read("tiny-landmarks.onnx"), Card::parse(&card, "tiny").unwrap())
+    }
+
+    #[test]
+    fn our_kernels_answer_as_tract_does() {
+        for (file, shape) in [("tiny-landmarks", [1, 1, 96, 96]), ("tiny-detector", [1, 1, 128, 160])] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
+            let onnx = std::fs::read(format!("{folder}{file}.onnx")).unwrap();
+            let card = Card::parse(&std::fs::read_to_string(format!("{folder}{file}.toml")).unwrap(), file).unwrap();
+            let (model, order) = typed(&onnx, &card, shape).unwrap();
+            let named = outputs(&model, &card, &order).unwrap();
+            let mut plain = Graph::new(model, &card, named, order).unwrap();
+            let mut ours = build(&onnx, &card, shape[2], shape[3]).unwrap();
+            let input: Vec<f32> = (0..shape.iter().product()).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+            plain.run(&input).unwrap();
+            ours.run(&input).unwrap();
+            assert_eq!(plain.outputs(), ours.outputs());
+            for i in 0..2 {
+                let (a, b) = (plain.output(i), ours.output(i));
+                let most = a.iter().fold(0f32, |m, v| m.max(v.abs()));
+                assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * most), "{file}, output {i}");
+            }
+        }
     }
 
     #[test]

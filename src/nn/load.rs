@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::card::{Card, Golden};
 use super::{Build, Network, graph};
 use crate::error::{Error, Result};
+use crate::kernels::Kernels;
 use crate::npy::{Array, Values};
 
 /// Every file of `models/`, by name.
@@ -97,6 +98,14 @@ impl Model {
             return Ok(checked);
         }
         graph::build(&self.onnx, &self.card, height, width)
+    }
+
+    /// Who runs each operator at the card's input size, and why: a table for people.
+    ///
+    /// # Errors
+    /// Fix: the file is no model we can run.
+    pub fn explain(&self, kernels: &'static Kernels) -> Result<String> {
+        graph::explain(&self.onnx, &self.card, kernels)
     }
 
     /// This model as a maker of networks.

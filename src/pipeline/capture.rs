@@ -319,7 +319,7 @@ impl Sequence {
     ///
     /// A source that starts again (opened again, looped) is counted on without a gap.
     fn next(&mut self, seq: u64) -> (u64, u64) {
-        let step = self.last.map(|last| (last, seq.checked_sub(last).unwrap_or(0)));
+        let step = self.last.map(|last| (last, seq.saturating_sub(last)));
         let gap = match step {
             None => 0,
             Some((_, step)) if (1..=MAX_GAP).contains(&step) => step - 1,

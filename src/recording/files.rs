@@ -65,7 +65,10 @@ impl Settings {
         let wrong = |key: &str, what: String| Err(Error::fix(format_args!("record.{key}"), what));
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.{}+@".contains(c);
         if !self.name.contains(STAMP) || self.name.starts_with('.') || !self.name.chars().all(plain) {
-            return wrong("name", format!("{:?} must hold {STAMP} and otherwise letters, digits, - _ . + @", self.name));
+            return wrong(
+                "name",
+                format!("{:?} must hold {STAMP} and otherwise letters, digits, - _ . + @", self.name),
+            );
         }
         if self.name.len() > 200 {
             return wrong("name", format!("{} characters; at most 200", self.name.len()));
@@ -113,8 +116,7 @@ impl Files {
         settings.validate()?;
         fs::create_dir_all(&settings.dir)
             .map_err(|e| Error::fix(settings.dir.display(), "the folder cannot be made").because(e))?;
-        let files =
-            Self { settings, camera, current: None, path: PathBuf::new(), started: 0, closed_bytes: 0 };
+        let files = Self { settings, camera, current: None, path: PathBuf::new(), started: 0, closed_bytes: 0 };
         files.check_space()?;
         Ok(files)
     }

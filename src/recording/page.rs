@@ -89,7 +89,8 @@ impl Page {
 
     /// Writes the page as one line of ASCII JSON into `text`, `result` (a JSON object) inside it.
     pub fn write(&self, result: Option<&str>, text: &mut String) -> Result<()> {
-        let json = serde_json::to_string(self).map_err(|e| Error::fatal("recording", "facts not written").because(e))?;
+        let json =
+            serde_json::to_string(self).map_err(|e| Error::fatal("recording", "facts not written").because(e))?;
         text.clear();
         match result {
             Some(result) => {
@@ -156,8 +157,7 @@ mod tests {
     use crate::frame::FrameFormat;
 
     fn frame() -> Frame {
-        let mut frame =
-            Frame::new(FrameFormat { width: 80, height: 60, signal: Signal::CENTIKELVIN, rate_hz: 8.7 });
+        let mut frame = Frame::new(FrameFormat { width: 80, height: 60, signal: Signal::CENTIKELVIN, rate_hz: 8.7 });
         frame.meta = FrameMeta {
             seq: 412,
             captured: Nanos(48_123_456_789),

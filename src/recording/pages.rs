@@ -7,6 +7,7 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, Limits};
 use tiff::tags::Tag;
 
+use super::ifd::First;
 use super::page::Page;
 use super::{Camera, Clip, MAX_SIZE, Unit, check_size};
 use crate::error::{Error, Result};
@@ -25,8 +26,6 @@ pub enum Layout {
     Grey16,
     /// 8-bit grey.
     Grey8,
-    /// 8-bit indices into a table of colours.
-    Palette,
     /// 8-bit colour with this many samples per pixel.
     Colour(usize),
 }
@@ -47,18 +46,16 @@ pub struct Pages<R: Read + Seek> {
     frames: u64,
     skipped: u64,
     bytes: Vec<u8>,
-    grey: Vec<u8>,
     cut: Option<String>,
 }
 
 impl<R: BufRead + Seek + Send> Pages<R> {
     /// Reads the first page's facts. `unit` is what 16-bit counts mean where the file does not
     /// say; `rate_hz` paces a TIFF that holds no times.
-    pub fn open(name: &str, inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
-        let limits = limits();
-        let decoder = Decoder::new(inner)
-            .map_err(|e| Error::fix(name, "has no complete TIFF page").because(e))?
-            .with_limits(limits);
+    pub fn open(name: &str, mut inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
+        // The decoder takes limits only after the first page.
+        First::read(&mut inner).map_err(|e| incomplete(name, e))?;
+        let decoder = Decoder::new(inner).map_err(|e| incomplete(name, e))?.with_limits(limits());
         let mut pages = Self {
             decoder,
             unit,
@@ -72,7 +69,6 @@ impl<R: BufRead + Seek + Send> Pages<R> {
             frames: 0,
             skipped: 0,
             bytes: Vec::new(),
-            grey: Vec::new(),
             cut: None,
         };
         pages.describe().map_err(|what| Error::fix(name, what))?;
@@ -104,16 +100,13 @@ impl<R: BufRead + Seek + Send> Pages<R> {
     fn describe(&mut self) -> Result<(), String> {
         let (width, height) = self.decoder.dimensions().map_err(|e| e.to_string())?;
         let colour = self.decoder.colortype().map_err(|e| e.to_string())?;
-        self.layout = layout(colour).ok_or_else(|| {
-            format!("holds {colour:?} pixels; supported are 16-bit and 8-bit grey, 8-bit palette and 8-bit colour")
-        })?;
+        self.layout = layout(colour)
+            .ok_or_else(|| format!("holds {colour:?} pixels; supported are 16-bit and 8-bit grey and 8-bit colour"))?;
         self.page = self.description().and_then(|text| Page::parse(&text)).transpose()?;
         let (signal, rate_hz) = match &self.page {
             Some(page) if self.layout == Layout::Grey16 => (page.signal, page.rate_hz),
             Some(_) => return Err("claims to be a recording, but its pixels are not 16-bit grey".into()),
-            None if self.layout == Layout::Grey16 => {
-                (self.unit.unwrap_or(Unit::Counts).signal(), self.format.rate_hz)
-            }
+            None if self.layout == Layout::Grey16 => (self.unit.unwrap_or(Unit::Counts).signal(), self.format.rate_hz),
             None => (Signal::Grey8, self.format.rate_hz),
         };
         self.format = FrameFormat { width, height, signal, rate_hz };
@@ -147,7 +140,7 @@ impl<R: BufRead + Seek + Send> Pages<R> {
         let wanted = self.decoder.image_buffer_layout().map_err(|e| e.to_string())?.len;
         let samples = match self.layout {
             Layout::Grey16 => 2,
-            Layout::Grey8 | Layout::Palette => 1,
+            Layout::Grey8 => 1,
             Layout::Colour(samples) => samples,
         };
         if wanted != self.format.pixels() * samples || wanted > MAX_PAGE {
@@ -163,13 +156,6 @@ impl<R: BufRead + Seek + Send> Pages<R> {
                 }
             }
             Layout::Grey8 => copy_grey(&self.bytes, &mut into.pixels),
-            Layout::Palette => {
-                let table = self.decoder.get_tag_u16_vec(Tag::ColorMap).map_err(|e| e.to_string())?;
-                palette_luma(&table, &mut self.grey)?;
-                for (pixel, &index) in into.pixels.iter_mut().zip(&self.bytes) {
-                    *pixel = u16::from(self.grey[usize::from(index)]);
-                }
-            }
             Layout::Colour(samples) => {
                 for (pixel, rgb) in into.pixels.iter_mut().zip(self.bytes.chunks_exact(samples)) {
                     *pixel = u16::from(luma(rgb[0], rgb[1], rgb[2]));
@@ -251,7 +237,6 @@ fn layout(colour: ColorType) -> Option<Layout> {
     match colour {
         ColorType::Gray(16) => Some(Layout::Grey16),
         ColorType::Gray(8) => Some(Layout::Grey8),
-        ColorType::Palette(8) => Some(Layout::Palette),
         ColorType::RGB(8) => Some(Layout::Colour(3)),
         ColorType::RGBA(8) => Some(Layout::Colour(4)),
         _ => None,
@@ -270,16 +255,8 @@ pub fn copy_grey(bytes: &[u8], pixels: &mut [u16]) {
     }
 }
 
-/// A TIFF colour table (16-bit reds, then greens, then blues) as 256 greys.
-fn palette_luma(table: &[u16], grey: &mut Vec<u8>) -> Result<(), String> {
-    let size = table.len() / 3;
-    if size != 256 || table.len() != 768 {
-        return Err(format!("a colour table of {} entries; 768 wanted", table.len()));
-    }
-    let high = |i: usize| (table[i] >> 8) as u8;
-    grey.clear();
-    grey.extend((0..size).map(|i| luma(high(i), high(i + size), high(i + 2 * size))));
-    Ok(())
+fn incomplete(name: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::fix(name, "has no complete TIFF page").because(cause)
 }
 
 /// A unit was stated for a picture that cannot hold it.

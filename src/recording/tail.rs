@@ -151,4 +151,3 @@ impl<M: Medium> Seek for Shared<M> {
         Ok(tail.at)
     }
 }
-

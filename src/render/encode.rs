@@ -1,4 +1,5 @@
-//! Pictures as PNG and JPEG, into a buffer that is kept.
+//! Pictures as PNG and JPEG, into a buffer that is kept. The encoders make a handful of small
+//! allocations of their own for each picture, so they belong to the thread of whoever wants one.
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 

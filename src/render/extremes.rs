@@ -72,15 +72,16 @@ fn scan(frame: &Frame) -> Option<[Found; 2]> {
     let mut cold: Found = ((0, 0), u16::MAX);
     let rows = || frame.pixels.chunks_exact(w);
     for (y, (upper, lower)) in rows().zip(rows().skip(1)).enumerate() {
-        for (x, (u, l)) in upper.windows(2).zip(lower.windows(2)).enumerate() {
-            let least = u[0].min(u[1]).min(l[0]).min(l[1]);
-            let most = u[0].max(u[1]).max(l[0]).max(l[1]);
-            if least > hot.1 {
-                hot = ((x, y), least);
-            }
-            if most < cold.1 {
-                cold = ((x, y), most);
-            }
+        let patches = || upper.iter().zip(&upper[1..]).zip(lower.iter().zip(&lower[1..]));
+        let least = |((a, b), (c, d)): ((&u16, &u16), (&u16, &u16))| (*a).min(*b).min((*c).min(*d));
+        let most = |((a, b), (c, d)): ((&u16, &u16), (&u16, &u16))| (*a).max(*b).max((*c).max(*d));
+        // Where is asked only of the few rows that beat all above: the extremes alone vectorise.
+        let (highest, lowest) = patches().fold((0, u16::MAX), |(h, l), p| (least(p).max(h), most(p).min(l)));
+        if highest > hot.1 {
+            hot = ((patches().position(|p| least(p) == highest).unwrap_or(0), y), highest);
+        }
+        if lowest < cold.1 {
+            cold = ((patches().position(|p| most(p) == lowest).unwrap_or(0), y), lowest);
         }
     }
     Some([hot, cold])

@@ -8,13 +8,13 @@ use embedded_graphics::primitives::Rectangle;
 use super::canvas::Rgba;
 use super::extremes::Extreme;
 use super::marks::Outline;
-use super::scene::{CORAL, SHADE, SKY, Scene, WHITE, pixel};
+use super::scene::{HOT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
 use super::text::Short;
 use crate::landmarks::{REGION_COUNT, Region};
 use crate::result::{Face, TrackState};
 
-/// Indices of the regions, the one to give up last first; and the column their labels prefer.
+/// Indices of the regions, the one to give up last first.
 const PRIORITY: [usize; REGION_COUNT] = [1, 2, 0, 3, 5, 4, 6, 7];
 
 /// Track number with presence, or `lost`; with the age of the landmarks where they are not of this frame.
@@ -24,7 +24,7 @@ pub fn track(scene: &mut Scene<'_>, face: &Face, outline: &Outline, age_ms: u64,
         _ => Short::of(format_args!("#{} {:.0}%", face.track, face.presence.clamp(0.0, 1.0) * 100.0)),
     };
     if age_ms > 0 {
-        text = Short::of(format_args!("{} {age_ms} ms", text.as_str()));
+        text = Short::of(format_args!("{} {age_ms} ms old", text.as_str()));
     }
     let size = scene.face.size(text.as_str());
     let [x0, y0, x1, y1] = outline.area;
@@ -78,6 +78,8 @@ fn region(scene: &mut Scene<'_>, outline: &Outline, i: usize, centre: Spot, radi
         Point::new(at.x - w / 2, at.y - r - h),
         Point::new(at.x - w / 2, at.y + r),
     ];
+    // Beside a disc a label covers the face: only where the face is large against the type.
+    let beside = beside.into_iter().take(if outline.size > 12.0 * h as f32 { 4 } else { 0 });
     let Some(place) = scene.board.settle(size, column.chain(beside)) else { return };
     if place.top_left.x == x {
         leader(scene, &place, left, centre, radius, fade);
@@ -108,34 +110,58 @@ fn leader(scene: &mut Scene<'_>, place: &Rectangle, left: bool, centre: Spot, ra
     scene.stroke(from, to, 0.9 * scene.line, WHITE.fade(fade * 0.55));
 }
 
-/// Hot spot as an upright cross, cold spot as a diagonal one; with degC where `celsius` is given.
-pub fn extremes(scene: &mut Scene<'_>, spots: &[Extreme; 2], celsius: [Option<f32>; 2]) {
+/// Hot spot as an upright cross, cold spot as a diagonal one; with degC where `celsius` is given:
+/// next to the cross, or in the lower left corner where that would cover a face or another label.
+pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], celsius: [Option<f32>; 2]) {
     let straight = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
     let oblique = [[0.7, 0.7], [-0.7, 0.7], [-0.7, -0.7], [0.7, -0.7]];
-    for (i, arms, color) in [(0, straight, CORAL), (1, oblique, SKY)] {
-        let Some(centre) = scene.spot(spots[i].x, spots[i].y) else { continue };
-        cross(scene, centre, &arms, color);
-        let Some(celsius) = celsius[i] else { continue };
+    let unit = scene.line.min(scene.size().height as f32 / 200.0).max(0.6);
+    for (spot, celsius, arms, color) in [(spots[0], celsius[0], straight, HOT), (spots[1], celsius[1], oblique, SKY)] {
+        let Some(centre) = scene.spot(spot.x, spot.y) else { continue };
+        cross(scene, centre, &arms, [2.5 * unit, 7.0 * unit], color);
+        let Some(celsius) = celsius else { continue };
         let text = Short::of(format_args!("{}°C", tenths(celsius)));
         let size = scene.face.size(text.as_str());
         let (w, h) = (size.width as i32, size.height as i32);
-        let (r, at) = ((8.0 * scene.line) as i32 + 2, pixel(centre));
-        let corners = [(r, -h / 2), (-r - w, -h / 2), (-w / 2, -r - h), (-w / 2, r), (r, -r - h), (-r - w, -r - h)];
-        let corners = corners.map(|(x, y)| Point::new(at.x + x, at.y + y));
-        if let Some(place) = scene.board.settle(size, corners) {
+        let (r, at) = ((8.0 * unit) as i32 + 2, pixel(centre));
+        let near = [(r, -h / 2), (-r - w, -h / 2), (-w / 2, -r - h), (-w / 2, r), (r, -r - h), (-r - w, -r - h)];
+        let near = near.into_iter().map(|(x, y)| Point::new(at.x + x, at.y + y)).filter(|&corner| {
+            let place = Rectangle::new(corner, size);
+            let clear = |o: Outline| o.place().intersection(&place).is_zero_sized();
+            faces.iter().filter_map(|face| Outline::of(scene, face)).all(clear)
+        });
+        // Kept apart from the scene, whose board is about to change.
+        let near: [Option<Point>; 6] = keep(near);
+        if let Some(place) = scene.board.settle(size, near.into_iter().flatten()) {
             scene.write(scene.face, text.as_str(), place.top_left, color);
+            continue;
+        }
+        // The corner repeats the cross, half a line high, so that the number keeps its meaning.
+        let row = size + Size::new(size.height, 0);
+        let lowest = scene.size().height as i32 - h - h / 2;
+        let corner = [0, 1].map(|n| Point::new(h / 2, lowest - n * (h + 3)));
+        if let Some(place) = scene.board.settle(row, corner) {
+            let half = h as f32 / 2.0;
+            let mark = [place.top_left.x as f32 + half * 0.8, place.top_left.y as f32 + half];
+            cross(scene, mark, &arms, [half * 0.2, half * 0.75], color);
+            scene.write(scene.face, text.as_str(), place.top_left + Point::new(h, 0), color);
         }
     }
 }
 
-fn cross(scene: &mut Scene<'_>, [x, y]: Spot, arms: &[[f32; 2]; 4], color: Rgba) {
+/// The first `N` of them.
+fn keep<const N: usize>(mut points: impl Iterator<Item = Point>) -> [Option<Point>; N] {
+    std::array::from_fn(|_| points.next())
+}
+
+/// Four arms from `reach[0]` to `reach[1]` pixels around a place.
+fn cross(scene: &mut Scene<'_>, [x, y]: Spot, arms: &[[f32; 2]; 4], reach: [f32; 2], color: Rgba) {
     let line = scene.line;
-    let at = |arm: &[f32; 2], r: f32| [x + arm[0] * r * line, y + arm[1] * r * line];
-    for arm in arms {
-        scene.stroke(at(arm, 2.5), at(arm, 7.0), 3.6 * line, SHADE);
-    }
-    for arm in arms {
-        scene.stroke(at(arm, 2.5), at(arm, 7.0), 1.5 * line, color);
+    for (width, color) in [(3.6 * line, SHADE), (1.5 * line, color)] {
+        for arm in arms {
+            let [from, to] = reach.map(|r| [x + arm[0] * r, y + arm[1] * r]);
+            scene.stroke(from, to, width, color);
+        }
     }
 }
 

@@ -136,7 +136,7 @@ impl std::fmt::Display for Age {
 /// A plate at the top of the picture, or in its middle where there is no picture behind it.
 pub fn banner(scene: &mut Scene<'_>, banner: Banner, middle: bool) {
     let picture = scene.size();
-    let face = Type::suiting(picture + picture / 3);
+    let face = Type::suiting(if middle { picture * 2 } else { picture + picture / 3 });
     let pad = (face.height() / 3).max(2);
     let fits = |text: &Short| face.size(text.as_str()).width + 4 * pad <= picture.width;
     let text = Some(banner.text()).filter(fits).unwrap_or_else(|| banner.brief());

@@ -1,8 +1,10 @@
 //! A face without words: contours, points by confidence, box, regions, where it looks.
 
+use embedded_graphics::primitives::Rectangle;
+
 use super::canvas::Rgba;
 use super::controls::Layers;
-use super::scene::{AMBER, CORAL, MINT, SHADE, SKY, Scene, WHITE};
+use super::scene::{AMBER, CORAL, MINT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
 use crate::landmarks::{CONTOURS, COUNT, REGION_COUNT, REGIONS};
 use crate::result::{Face, TrackState};
@@ -18,8 +20,8 @@ pub struct Look {
     pub layers: Layers,
 }
 
-/// Opacity of what is not sure: coasting tracks, doubtful points.
-const DOUBT: f32 = 0.6;
+/// Opacity of a track that is not measured.
+const COASTING: f32 = 0.7;
 /// Smallest face, in lines, that has room for contours, regions and an arrow.
 const SMALL: f32 = 40.0;
 
@@ -56,10 +58,18 @@ impl Outline {
     }
 }
 
+impl Outline {
+    /// The pixels of the area.
+    pub fn place(&self) -> Rectangle {
+        let [x0, y0, x1, y1] = self.area;
+        Rectangle::with_corners(pixel([x0, y0]), pixel([x1, y1]))
+    }
+}
+
 /// Draws everything of a face that is not text.
 pub fn draw(scene: &mut Scene<'_>, face: &Face, outline: &Outline, look: &Look) {
     let lost = face.track_state == TrackState::Lost;
-    let fade = if lost { look.fade * DOUBT } else { look.fade };
+    let fade = if lost { look.fade * COASTING } else { look.fade };
     let roomy = outline.size >= SMALL * scene.line;
     let on = |layer| look.layers.has(layer);
     if on(Layers::BOX) {
@@ -118,12 +128,17 @@ fn points(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32, low:
     for (point, place) in face.landmarks.iter().zip(&outline.points) {
         let Some(centre) = *place else { continue };
         let color = trust(point.confidence).fade(fade);
-        if outline.size >= SMALL * line {
-            scene.disc(centre, radius + 0.9 * line, SHADE.fade(fade));
-        }
+        let roomy = outline.size >= SMALL * line;
         if point.confidence < low {
-            scene.ring(centre, radius + 0.4 * line, 0.8 * line, color.fade(DOUBT + 0.2));
+            let radius = radius + 0.8 * line;
+            if roomy {
+                scene.ring(centre, radius + 0.9 * line, 1.4 * line, SHADE.fade(fade));
+            }
+            scene.ring(centre, radius, 1.1 * line, color);
         } else {
+            if roomy {
+                scene.disc(centre, radius + 0.9 * line, SHADE.fade(fade));
+            }
             scene.disc(centre, radius, color);
         }
     }

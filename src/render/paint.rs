@@ -203,7 +203,7 @@ mod tests {
     fn a_step_stays_a_step_or_becomes_a_ramp() {
         let f = frame(2, &[1000, 1255]);
         assert_eq!(pattern(&painted(&f, 4, Filter::Nearest)), ["    @@@@"; 4]);
-        assert_eq!(pattern(&painted(&f, 4, Filter::Bilinear)), ["   -*@@@"; 4]);
+        assert_eq!(pattern(&painted(&f, 4, Filter::Bilinear)), ["  .-*%@@"; 4]);
     }
 
     #[test]

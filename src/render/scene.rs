@@ -13,6 +13,7 @@ pub const WHITE: Rgba = Rgba::new(255, 255, 255);
 pub const MINT: Rgba = Rgba::new(104, 255, 208);
 pub const AMBER: Rgba = Rgba::new(255, 200, 64);
 pub const CORAL: Rgba = Rgba::new(255, 96, 84);
+pub const HOT: Rgba = Rgba::new(255, 140, 128);
 pub const SKY: Rgba = Rgba::new(120, 200, 255);
 /// Behind lines and points.
 pub const SHADE: Rgba = Rgba { rgb: [0; 3], alpha: 130 };

@@ -2,7 +2,6 @@
 
 use embedded_graphics::Pixel;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::Rectangle;
 
 use super::canvas::Rgba;
 
@@ -49,12 +48,18 @@ impl Drawable for Stroke {
     fn draw<D: DrawTarget<Color = Rgba>>(&self, target: &mut D) -> Result<(), D::Error> {
         let (a, b, reach) = (self.from, self.to, self.width / 2.0 + 0.5);
         let area = [a[0].min(b[0]) - reach, a[1].min(b[1]) - reach, a[0].max(b[0]) + reach, a[1].max(b[1]) + reach];
-        let along = [b[0] - a[0], b[1] - a[1]];
-        let inv = 1.0 / (along[0] * along[0] + along[1] * along[1]).max(1e-12);
-        cover(target, area, self.color, |x, y| {
+        let [along, down] = [b[0] - a[0], b[1] - a[1]];
+        let square = (along * along + down * down).max(1e-12);
+        // A row meets the band around the line in an interval about `middle`.
+        let (slope, half) = (along / down, reach * square.sqrt() / down.abs());
+        let interval = |y: f32| {
+            let middle = a[0] + (y - a[1]) * slope;
+            if middle.is_finite() && half.is_finite() { [middle - half, middle + half] } else { [area[0], area[2]] }
+        };
+        cover(target, area, self.color, interval, |x, y| {
             let (dx, dy) = (x - a[0], y - a[1]);
-            let t = ((dx * along[0] + dy * along[1]) * inv).clamp(0.0, 1.0);
-            let (ex, ey) = (dx - t * along[0], dy - t * along[1]);
+            let t = ((dx * along + dy * down) / square).clamp(0.0, 1.0);
+            let (ex, ey) = (dx - t * along, dy - t * down);
             reach - (ex * ex + ey * ey).sqrt()
         })
     }
@@ -67,32 +72,48 @@ impl Drawable for Ring {
     fn draw<D: DrawTarget<Color = Rgba>>(&self, target: &mut D) -> Result<(), D::Error> {
         let ([cx, cy], r) = (self.centre, self.radius + 0.5);
         let inner = self.radius - self.width - 0.5;
-        cover(target, [cx - r, cy - r, cx + r, cy + r], self.color, |x, y| {
-            let d = ((x - cx) * (x - cx) + (y - cy) * (y - cy)).sqrt();
-            (r - d).min(d - inner)
-        })
+        cover(
+            target,
+            [cx - r, cy - r, cx + r, cy + r],
+            self.color,
+            |_| [cx - r, cx + r],
+            |x, y| {
+                let d = ((x - cx) * (x - cx) + (y - cy) * (y - cy)).sqrt();
+                (r - d).min(d - inner)
+            },
+        )
     }
 }
 
-/// Draws every pixel of `[x0, y0, x1, y1]` that lies on the target with the opacity that
-/// `share(centre)` gives, 0 to 1. Places that are not finite draw nothing.
+/// Draws the pixels of `[x0, y0, x1, y1]` that lie on the target with the opacity that `share`
+/// gives for their centres, 0 to 1; in each row only those in the interval that `row` gives.
+/// Places that are not finite draw nothing.
 fn cover<D: DrawTarget<Color = Rgba>>(
     target: &mut D,
     area: [f32; 4],
     color: Rgba,
+    row: impl Fn(f32) -> [f32; 2],
     share: impl Fn(f32, f32) -> f32,
 ) -> Result<(), D::Error> {
     if !area.iter().all(|v| v.is_finite()) {
         return Ok(());
     }
-    let corner = |x: f32, y: f32| Point::new(x.clamp(-1e6, 1e6) as i32, y.clamp(-1e6, 1e6) as i32);
-    let area =
-        Rectangle::with_corners(corner(area[0].floor(), area[1].floor()), corner(area[2].ceil(), area[3].ceil()))
-            .intersection(&target.bounding_box());
-    target.draw_iter(area.points().filter_map(|p| {
-        let share = share(p.x as f32 + 0.5, p.y as f32 + 0.5);
-        (share > 0.0).then(|| Pixel(p, color.fade(share.min(1.0))))
-    }))
+    let bounds = target.bounding_box();
+    let (left, top) = (bounds.top_left.x as f32, bounds.top_left.y as f32);
+    let (right, bottom) = (left + bounds.size.width as f32, top + bounds.size.height as f32);
+    let first = |v: f32, least: f32, most: f32| v.floor().clamp(least, most) as i32;
+    let end = |v: f32, least: f32, most: f32| v.ceil().clamp(least, most) as i32;
+    let (row, share) = (&row, &share);
+    let pixels = (first(area[1], top, bottom)..end(area[3], top, bottom)).flat_map(|y| {
+        let middle = y as f32 + 0.5;
+        let [from, to] = row(middle);
+        let columns = first(from.max(area[0]), left, right)..end(to.min(area[2]), left, right);
+        columns.filter_map(move |x| {
+            let share = share(x as f32 + 0.5, middle);
+            (share > 0.0).then(|| Pixel(Point::new(x, y), color.fade(share.min(1.0))))
+        })
+    });
+    target.draw_iter(pixels)
 }
 
 #[cfg(test)]
@@ -116,11 +137,35 @@ mod tests {
         let mut layer = Layer(&mut c);
         Ring { centre: [3.5, 3.5], radius: 3.0, width: 1.0, color: white }.draw(&mut layer).unwrap();
         Ring::disc([11.5, 3.5], 3.0, white).draw(&mut layer).unwrap();
-        let expected = ["  :*:     :*:  ", " *@@@*   *@@@* "];
-        let got = pattern(&c);
-        assert_eq!(got[0], expected[0], "{got:#?}");
-        assert_eq!(&got[3][..7], "*@   @*", "{got:#?}");
-        assert_eq!(&got[3][8..], "*@@@@@*", "{got:#?}");
+        #[rustfmt::skip]
+        let expected = [
+            "  -+-     -+-  ",
+            " *#+#*   *@@@* ",
+            "-#   #- -@@@@@-",
+            "++   ++ +@@@@@+",
+            "-#   #- -@@@@@-",
+            " *#+#*   *@@@* ",
+            "  -+-     -+-  ",
+        ];
+        assert_eq!(pattern(&c), expected);
+    }
+
+    #[test]
+    fn a_slanted_line_has_soft_edges_and_round_ends() {
+        let mut c = Canvas::new(12, 7);
+        let white = Rgba::new(255, 255, 255);
+        Stroke { from: [1.5, 5.5], to: [10.5, 1.5], width: 1.4, color: white }.draw(&mut Layer(&mut c)).unwrap();
+        #[rustfmt::skip]
+        let expected = [
+            "          . ",
+            "        -#@.",
+            "      =%@*: ",
+            "   .+@@+.   ",
+            " :*@%=      ",
+            ".@#-        ",
+            " .          ",
+        ];
+        assert_eq!(pattern(&c), expected);
     }
 
     #[test]

@@ -171,8 +171,19 @@ mod tests {
         c.clear(Rgb888::new(200, 200, 200)).unwrap();
         let ty = Type::suiting(Size::new(80, 60));
         Pen::default().write(&mut Layer(&mut c), ty, "36°", Point::new(2, 1), Rgba::new(255, 255, 255));
-        let got = pattern(&c);
-        assert_eq!(got, ["##################", "#:::::##:::#:::###",], "{got:#?}");
+        #[rustfmt::skip]
+        let expected = [
+            "#::::::::::::#####",
+            "#:@@@::@@::@::####",
+            "#:::@:@:::@:@:####",
+            "##:@::@@:::@::####",
+            "#:::@:@:@::::#####",
+            "#:@@:::@::########",
+            "#::::#:::#########",
+            "##################",
+            "##################",
+        ];
+        assert_eq!(pattern(&c), expected);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{Read, Settings, Source};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
 use crate::recording::cptv::{self, Cptv};
+use crate::recording::ifd::First;
 use crate::recording::pages::Pages;
 use crate::recording::y16::{self, Y16};
 use crate::recording::{Camera, Clip};
@@ -60,7 +61,10 @@ impl Kind {
                 } else if inside.starts_with(y16::MAGIC) {
                     Some(Kind::Y16)
                 } else {
-                    return Err(Error::fix(name, format_args!("is gzip around {}; supported are {SUPPORTED}", show(&inside))));
+                    return Err(Error::fix(
+                        name,
+                        format_args!("is gzip around {}; supported are {SUPPORTED}", show(&inside)),
+                    ));
                 }
             }
             other => other,
@@ -107,7 +111,13 @@ pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
 /// Opens a recording or a single picture as a source.
 pub fn open(path: &Path, settings: &Settings) -> Result<Box<dyn Source>> {
     let (mut file, name) = open_file(path)?;
-    if matches!(Kind::of(&name, &mut file)?, Kind::Png | Kind::Jpeg) {
+    let picture = match Kind::of(&name, &mut file)? {
+        Kind::Png | Kind::Jpeg => true,
+        // A colour table means a picture; errors are told by whoever reads on.
+        Kind::Tiff => First::read(&mut file).is_ok_and(|first| first.is_palette()),
+        Kind::Cptv | Kind::Y16 => false,
+    };
+    if picture {
         return Ok(Box::new(Pictures::single(path, settings)?));
     }
     let short = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();

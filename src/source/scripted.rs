@@ -120,8 +120,7 @@ impl Script {
     /// A script that begins with [`FORMAT`] at the clock's present.
     pub fn new(steps: Vec<Step>, clock: SharedClock) -> Self {
         let due = clock.now() + period(&FORMAT);
-        let state =
-            State { steps, at: 0, done: 0, format: FORMAT, seq: 0, due, shown: 0, failed_at: None };
+        let state = State { steps, at: 0, done: 0, format: FORMAT, seq: 0, due, shown: 0, failed_at: None };
         Self { state: Arc::new(Mutex::new(state)), clock }
     }
 
@@ -252,9 +251,11 @@ fn deliver(state: &mut State, step: Step, into: &mut Frame, now: Nanos) {
         ..FrameMeta::default()
     };
     match step {
-        Step::Ffc(n) => into.meta.ffc = ffc(state.done, n),
         Step::Freeze(_) => {}
         _ => state.shown = state.seq,
+    }
+    if let Step::Ffc(n) = step {
+        into.meta.ffc = ffc(state.done, n);
     }
     paint(into, state.shown);
     let pixels = into.pixels.len();
@@ -323,7 +324,9 @@ mod tests {
         let steps: Vec<Step> = text.split(',').map(|s| s.parse().unwrap()).collect();
         let back: Vec<String> = steps.iter().map(ToString::to_string).collect();
         assert_eq!(back.join(","), text);
-        for wrong in ["", "frames", "frames()", "frames(x)", "short(1)", "format(80)", "format(0x60)", "gap(1", "nap(1)"] {
+        for wrong in
+            ["", "frames", "frames()", "frames(x)", "short(1)", "format(80)", "format(0x60)", "gap(1", "nap(1)"]
+        {
             assert!(wrong.parse::<Step>().is_err(), "{wrong}");
         }
     }

@@ -4,7 +4,7 @@
 //! been through somebody's tone mapping and gives 8-bit grey without temperature; colours (an
 //! ironbow palette, say) become their brightness.
 
-use std::io::{BufReader, Cursor, Read as _};
+use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegDecoder;
@@ -15,6 +15,7 @@ use super::Settings;
 use super::replay::{Kind, SUPPORTED, open_file};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
+use crate::recording::ifd::First;
 use crate::recording::pages::{Layout, Pages, copy_grey, luma, not_sixteen};
 use crate::recording::{Clip, MAX_SIZE, Unit, check_size};
 
@@ -50,28 +51,26 @@ pub fn still(path: &Path, settings: &Settings) -> Result<Frame> {
 pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
     let (file, name) = open_file(path)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::fix(&name, "cannot be read").because(e))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| Error::fix(&name, "cannot be read").because(e))?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(Error::fix(name, format_args!("is larger than {} MB, too large for a picture", MAX_FILE >> 20)));
     }
-    decode(&name, &bytes, settings)
+    decode(&name, bytes, settings)
 }
 
 /// Decodes one picture; errors name it `name`.
-pub fn decode(name: &str, bytes: &[u8], settings: &Settings) -> Result<Picture> {
+pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
     let broken = |e: image::ImageError| Error::fix(name, "is a damaged picture").because(e);
-    match Kind::of(name, &mut Cursor::new(bytes))? {
+    match Kind::of(name, &mut Cursor::new(&bytes))? {
         Kind::Tiff => decode_tiff(name, bytes, settings),
         Kind::Png => {
-            let decoder = PngDecoder::with_limits(BufReader::new(Cursor::new(bytes)), limits()).map_err(broken)?;
+            let decoder = PngDecoder::with_limits(Cursor::new(&bytes), limits()).map_err(broken)?;
             // The colour type in IHDR; the decoder hides it.
             let colour = if bytes.get(25) == Some(&3) { PALETTE } else { COLOUR };
             convert(name, decoder, settings.signal, colour)
         }
         Kind::Jpeg => {
-            let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(broken)?;
+            let decoder = JpegDecoder::new(Cursor::new(&bytes)).map_err(broken)?;
             convert(name, decoder, settings.signal, COLOUR)
         }
         Kind::Cptv | Kind::Y16 => {
@@ -80,18 +79,30 @@ pub fn decode(name: &str, bytes: &[u8], settings: &Settings) -> Result<Picture> 
     }
 }
 
-fn decode_tiff(name: &str, bytes: &[u8], settings: &Settings) -> Result<Picture> {
+fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
+    let damaged = |e| Error::fix(name, "has no complete TIFF page").because(e);
+    let first = First::read(&mut Cursor::new(&mut bytes)).map_err(damaged)?;
+    let colours = first.take_palette(&mut bytes);
     let mut pages = Pages::open(name, Cursor::new(bytes), settings.signal, 0.0)?;
     let mut frame = Frame::new(pages.format());
     check_size(name, frame.format.width, frame.format.height)?;
     if !pages.read(&mut frame) {
-        return Err(Error::fix(name, format_args!("is a damaged picture: {}", pages.cut().unwrap_or("it has no page"))));
+        return Err(Error::fix(
+            name,
+            format_args!("is a damaged picture: {}", pages.cut().unwrap_or("it has no page")),
+        ));
+    }
+    if let Some(colours) = &colours {
+        for pixel in &mut frame.pixels {
+            let [r, g, b] = colours[usize::from(*pixel) % 256];
+            *pixel = u16::from(luma(r, g, b));
+        }
     }
     let note = match pages.layout() {
+        _ if colours.is_some() => Some(PALETTE),
         Layout::Grey16 if pages.page().is_none() && settings.signal.is_none() => Some(UNKNOWN),
         Layout::Grey16 => None,
         Layout::Grey8 => Some(GREY),
-        Layout::Palette => Some(PALETTE),
         Layout::Colour(_) => Some(COLOUR),
     };
     Ok(Picture { frame, note })

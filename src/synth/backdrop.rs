@@ -188,7 +188,9 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         }
         3 => {
             let t = a + r.range(2.0, 14.0);
-            rect(layers, [u, v, u + r.range(0.1, 0.3), v + r.range(0.08, 0.22)], |_, y| (t + 3.0 * (0.5 - y), [0.1; 3]));
+            rect(layers, [u, v, u + r.range(0.1, 0.3), v + r.range(0.08, 0.22)], |_, y| {
+                (t + 3.0 * (0.5 - y), [0.1; 3])
+            });
         }
         4 | 5 => animal(layers, climate, r),
         6 => {
@@ -225,7 +227,7 @@ fn window(layers: &mut Layers, area: [f32; 4], temp: f32, frame: f32) {
     let [u, v, right, bottom] = area;
     rect(layers, area, |x, y| {
         let (p, q) = ((x - u) / (right - u), (y - v) / (bottom - v));
-        let edge = p < 0.06 || p > 0.94 || q < 0.05 || q > 0.95 || (p - 0.5).abs() < 0.03;
+        let edge = !(0.06..=0.94).contains(&p) || !(0.05..=0.95).contains(&q) || (p - 0.5).abs() < 0.03;
         (if edge { frame } else { temp + q }, [0.7, 0.8, 0.9])
     });
 }
@@ -246,7 +248,9 @@ fn animal(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         blob(layers, [head[0] + e * s, head[1] - 0.6 * s - 0.3 * tall], [0.16 * s, tall], |_, _| (t + 1.8, [0.3; 3]));
     }
     for l in [-1.0f32, -0.4, 0.5, 1.1] {
-        rect(layers, [u + (l - 0.12) * s, v, u + (l + 0.12) * s, v + r.range(1.2, 1.9) * s], |_, _| (t - 1.5, [0.3; 3]));
+        rect(layers, [u + (l - 0.12) * s, v, u + (l + 0.12) * s, v + r.range(1.2, 1.9) * s], |_, _| {
+            (t - 1.5, [0.3; 3])
+        });
     }
 }
 

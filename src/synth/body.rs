@@ -1,5 +1,7 @@
 //! Bodies, clothing, hands and things held in front.
 
+use std::f32::consts::TAU;
+
 use super::climate::Climate;
 use super::random::Random;
 use super::raster::{Sheet, material};
@@ -17,7 +19,7 @@ impl Folds {
     fn draw(r: &mut Random, amplitude: f32) -> Self {
         let waves = std::array::from_fn(|_| {
             let d = unit([r.normal(0.0, 1.0), r.normal(0.0, 0.6), r.normal(0.0, 0.6)]);
-            (scale(d, std::f32::consts::TAU / r.log_range(4.0, 30.0)), r.range(0.0, 6.28))
+            (scale(d, TAU / r.log_range(4.0, 30.0)), r.range(0.0, TAU))
         });
         Self { waves, amplitude }
     }
@@ -44,10 +46,11 @@ fn tube(
     };
     let shape = move |u: f32, v: f32| {
         let (p, rad) = centre(v);
-        let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+        let (s, c) = libm::sincosf(u * TAU);
         // A ring across the overall direction; enough for limbs.
         let along = unit(sub(joints[2], joints[0]));
-        let side = if along[2].abs() > 0.8 { [1.0, 0.0, 0.0] } else { unit(super::vector::cross(along, [0.0, 0.0, 1.0])) };
+        let side =
+            if along[2].abs() > 0.8 { [1.0, 0.0, 0.0] } else { unit(super::vector::cross(along, [0.0, 0.0, 1.0])) };
         let up = super::vector::cross(along, side);
         let end = if !(0.04..=0.96).contains(&v) { 0.55 } else { 1.0 };
         add(p, add(scale(side, rad * end * c), scale(up, rad * end * s)))
@@ -55,10 +58,17 @@ fn tube(
     Sheet::new(grid, material, joints[1], shape, paint)
 }
 
-fn ellipsoid(centre: V3, radii: V3, box_like: f32, grid: (usize, usize), material: u8, paint: impl Fn(V3) -> (f32, V3)) -> Sheet {
+fn ellipsoid(
+    centre: V3,
+    radii: V3,
+    box_like: f32,
+    grid: (usize, usize),
+    material: u8,
+    paint: impl Fn(V3) -> (f32, V3),
+) -> Sheet {
     let corner = move |x: f32| x.signum() * libm::powf(x.abs(), box_like);
     let shape = move |u: f32, v: f32| {
-        let (su, cu) = libm::sincosf(u * std::f32::consts::TAU);
+        let (su, cu) = libm::sincosf(u * TAU);
         let (sv, cv) = libm::sincosf(v * std::f32::consts::PI);
         add(centre, [radii[0] * corner(sv) * corner(cu), radii[1] * cv, radii[2] * corner(sv) * su])
     };
@@ -99,7 +109,8 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
         out.push(Sheet::new((6, 8), material::CLOTH, [0.0, shoulder - 30.0, -10.0], front, move |_| (inner, other)));
     }
     // Shoulders slope from the neck.
-    let slope = [[-half, shoulder - 4.5, -3.0], [0.0, shoulder + r.range(1.5, 4.0), -3.5], [half, shoulder - 4.5, -3.0]];
+    let slope =
+        [[-half, shoulder - 4.5, -3.0], [0.0, shoulder + r.range(1.5, 4.0), -3.5], [half, shoulder - 4.5, -3.0]];
     out.push(tube(slope, [5.0, 6.0, 5.0], (12, 12), material::CLOTH, paint));
     let bare = r.chance(0.35);
     for side in [-1.0f32, 1.0] {
@@ -122,29 +133,39 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
     let legs = move |p: V3| (legs_c + folds.at(p), [0.2, 0.22, 0.3]);
     for side in [-1.0f32, 1.0] {
         let hip = [side * 9.0, shoulder - 58.0, -3.0];
-        out.push(tube([hip, add(hip, [side, -45.0, 1.0]), add(hip, [side * 2.0, -88.0, -2.0])], [9.0, 7.5, 6.0], (10, 8), material::CLOTH, legs));
+        out.push(tube(
+            [hip, add(hip, [side, -45.0, 1.0]), add(hip, [side * 2.0, -88.0, -2.0])],
+            [9.0, 7.5, 6.0],
+            (10, 8),
+            material::CLOTH,
+            legs,
+        ));
     }
     match neck {
         Neck::Collar => {
             let (top, rad) = (r.range(-13.5, -9.0), r.range(6.3, 8.5));
             let temp = cloth + r.range(-0.1, 0.15) * contrast;
             let ring = move |u: f32, v: f32| {
-                let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+                let (s, c) = libm::sincosf(u * TAU);
                 let k = rad * (1.0 + 0.35 * v);
                 [k * s, top - 9.0 * v, -2.0 + k * c]
             };
-            out.push(Sheet::new((24, 4), material::CLOTH, [0.0, -14.0, -2.0], ring, move |p| (temp + folds.at(p), colour)));
+            out.push(Sheet::new((24, 4), material::CLOTH, [0.0, -14.0, -2.0], ring, move |p| {
+                (temp + folds.at(p), colour)
+            }));
         }
         Neck::Scarf => {
             let (top, rad) = (r.range(-10.5, -6.5), r.range(8.0, 10.5));
             let temp = climate.ambient_c + contrast * r.range(0.1, 0.6);
             let scarf = [r.unit(), r.unit(), r.unit()];
             let ring = move |u: f32, v: f32| {
-                let (s, c) = libm::sincosf(u * std::f32::consts::TAU);
+                let (s, c) = libm::sincosf(u * TAU);
                 let k = rad + 2.0 * libm::sinf(v * std::f32::consts::PI);
-                [k * s, top - 9.0 * v + 0.6 * libm::sinf(5.0 * u * 6.28), -1.0 + k * c]
+                [k * s, top - 9.0 * v + 0.6 * libm::sinf(5.0 * u * TAU), -1.0 + k * c]
             };
-            out.push(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, move |p| (temp + folds.at(p), scarf)));
+            out.push(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, move |p| {
+                (temp + folds.at(p), scarf)
+            }));
         }
         Neck::Bare => {}
     }
@@ -180,10 +201,18 @@ pub fn in_front(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
             let base = add(at, [c * (f as f32 - 1.5) * 2.0, -s * (f as f32 - 1.5) * 2.0 + 3.5 * c, 0.3]);
             let tip = add(base, scale(dir(spread), r.range(4.5, 7.5)));
             let cool = temp - r.range(0.0, 1.0 + 2.0 * climate.chill);
-            out.push(tube([base, scale(add(base, tip), 0.5), tip], [1.0, 0.95, 0.8], (8, 6), material::HAND, move |_| (cool, tint)));
+            out.push(tube(
+                [base, scale(add(base, tip), 0.5), tip],
+                [1.0, 0.95, 0.8],
+                (8, 6),
+                material::HAND,
+                move |_| (cool, tint),
+            ));
         }
         let wrist = add(at, [-18.0 * s, -18.0 * c, 2.0]);
-        out.push(tube([at, scale(add(at, wrist), 0.5), wrist], [3.2, 3.2, 4.0], (10, 4), material::HAND, move |_| (temp, tint)));
+        out.push(tube([at, scale(add(at, wrist), 0.5), wrist], [3.2, 3.2, 4.0], (10, 4), material::HAND, move |_| {
+            (temp, tint)
+        }));
         return out;
     }
     let temp = match r.below(4) {

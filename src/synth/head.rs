@@ -1,6 +1,6 @@
 //! The morphable head: read from a file the user gives, never embedded.
 //!
-//! The file is a NumPy `.npz` with the arrays that [`super::convert`] writes from the ICT-FaceKit
+//! The file is a NumPy `.npz` with the arrays made from the ICT-FaceKit
 //! OBJ files (MIT licence, USC Institute for Creative Technologies).
 
 use std::path::Path;
@@ -62,8 +62,7 @@ impl HeadModel {
         let triangles: Vec<[u32; 3]> =
             npz.ints("triangles", &[0, 3])?.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
         let identity = npz.floats("identity", &[0, n, 3])?;
-        let identity: Vec<Vec<V3>> =
-            identity.chunks_exact(3 * n).take(MODES).map(|m| triples(m.to_vec())).collect();
+        let identity: Vec<Vec<V3>> = identity.chunks_exact(3 * n).take(MODES).map(|m| triples(m.to_vec())).collect();
         let names = npz.texts("expression_names")?;
         let expression = npz.floats("expression", &[names.len(), n, 3])?;
         let expression =

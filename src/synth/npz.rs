@@ -29,17 +29,14 @@ impl<'p> Npz<'p> {
             let how = "the face model cannot be opened (`heatmark synth convert` makes one)";
             Error::fix(path.display(), how).because(e)
         })?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| {
-            Error::fix(path.display(), "not a face model (a .npz archive), or cut short").because(e)
-        })?;
+        let zip = ZipArchive::new(BufReader::new(file))
+            .map_err(|e| Error::fix(path.display(), "not a face model (a .npz archive), or cut short").because(e))?;
         Ok(Self { path, zip })
     }
 
     fn array(&mut self, name: &str, shape: &[usize], kinds: &[&str]) -> Result<Array> {
-        let mut entry = self
-            .zip
-            .by_name(&format!("{name}.npy"))
-            .map_err(|e| bad(self.path, name, "is missing").because(e))?;
+        let mut entry =
+            self.zip.by_name(&format!("{name}.npy")).map_err(|e| bad(self.path, name, "is missing").because(e))?;
         let mut bytes = Vec::new();
         (&mut entry)
             .take(MOST)

@@ -211,8 +211,12 @@ impl Person {
         let outward = |v: usize| face(&turn, unit(normal[v]));
         let shade = |v: usize| tone(at[v], outward(v), warmth(v), self.albedo[v]);
         layers.draw(cam, &at, triangles, true, shade, |v| material::of(self.material[v], number));
-        let mut points =
-            Points { at: [[0.0; 3]; COUNT], faces_away: [false; COUNT], skin_c: [0.0; COUNT], apparent_c: [0.0; COUNT] };
+        let mut points = Points {
+            at: [[0.0; 3]; COUNT],
+            faces_away: [false; COUNT],
+            skin_c: [0.0; COUNT],
+            apparent_c: [0.0; COUNT],
+        };
         for i in 0..COUNT {
             let v = model.landmarks[i];
             let at = place(&turn, true_points[i]);

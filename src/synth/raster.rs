@@ -315,7 +315,13 @@ mod tests {
                 let (a, b) = (hit(0), hit(1));
                 // Within a rounding of an edge, or of each other, either answer is right.
                 let unsure = [a, b].iter().any(|h| h.1 < 1e-3) || (a.0 - b.0).abs() < 1e-2;
-                let want = if a.0 == b.0 { 0 } else if a.0 < b.0 { 1 } else { 2 };
+                let want = if a.0 == b.0 {
+                    0
+                } else if a.0 < b.0 {
+                    1
+                } else {
+                    2
+                };
                 let got = layers.material[i];
                 assert!(unsure || got == want, "round {round}, pixel {x} {y}: {got}, wanted {want}");
                 filled += usize::from(!unsure && got > 0);
@@ -330,7 +336,8 @@ mod tests {
     /// Depth of a triangle under a picture position, infinite outside; and how near an edge that is.
     fn cover(camera: &Camera, at: &[V3], x: f64, y: f64) -> (f64, f64) {
         let p: Vec<[f64; 2]> = at.iter().map(|p| camera.project(*p).map(f64::from)).collect();
-        let side = |a: [f64; 2], b: [f64; 2], c: [f64; 2]| (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
+        let side =
+            |a: [f64; 2], b: [f64; 2], c: [f64; 2]| (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
         let whole = side(p[0], p[1], p[2]);
         let q = [x, y];
         let w = [side(p[1], p[2], q) / whole, side(p[2], p[0], q) / whole, side(p[0], p[1], q) / whole];

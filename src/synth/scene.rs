@@ -102,9 +102,7 @@ impl Scene {
             .iter()
             .zip(moments)
             .enumerate()
-            .map(|(i, (p, m))| {
-                p.render(&studio.model, &studio.fields, &self.climate, &self.camera, m, i, &mut layers)
-            })
+            .map(|(i, (p, m))| p.render(&studio.model, &studio.fields, &self.climate, &self.camera, m, i, &mut layers))
             .collect();
         sensor::texture(&mut layers, self.texture_k[0], self.texture_k[1], self.backdrop as u32);
         let faces = drawn

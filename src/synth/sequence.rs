@@ -122,11 +122,16 @@ impl Demo {
         };
         // The second walks out to the right, and comes back.
         let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
-        let turned = 35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
+        let turned =
+            35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
         let at: V3 = [15.5 + away + 1.2 * sway(t, 6.0), -2.5 + 0.6 * sway(t, 7.0), 59.0 + 3.0 * sway(0.4 * t, 8.0)];
         let second = Moment {
             at,
-            pose: [turned - 10.0 * ramp(t, 1.0, 2.0) + 12.0 * sway(t, 2.6), -3.0 + 4.0 * sway(t, 4.4), 5.0 * sway(t, 1.1)],
+            pose: [
+                turned - 10.0 * ramp(t, 1.0, 2.0) + 12.0 * sway(t, 2.6),
+                -3.0 + 4.0 * sway(t, 4.4),
+                5.0 * sway(t, 1.1),
+            ],
             body_yaw: turned,
             expression: self.expression(t, 1.7, 2.0, 3.6),
             breath: breath(4.6, 1.0),
@@ -156,9 +161,9 @@ impl Demo {
         let rendering = self.scene.render(studio, &self.moments(t), false, &mut noise);
         let mut frame = Frame::new(self.format());
         let ffc = match t {
-            t if t >= FFC_S[0] - 1.0 && t < FFC_S[0] => FfcState::Imminent,
-            t if t >= FFC_S[0] && t < FFC_S[1] => FfcState::Running,
-            t if t >= FFC_S[1] && t < FFC_S[2] => FfcState::Settling,
+            t if (FFC_S[0] - 1.0..FFC_S[0]).contains(&t) => FfcState::Imminent,
+            t if (FFC_S[0]..FFC_S[1]).contains(&t) => FfcState::Running,
+            t if (FFC_S[1]..FFC_S[2]).contains(&t) => FfcState::Settling,
             _ => FfcState::Idle,
         };
         for (p, c) in frame.pixels.iter_mut().zip(&rendering.thermal_c) {

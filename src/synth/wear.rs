@@ -1,5 +1,7 @@
 //! What covers a head: hair, beards, hats, hoods, masks, spectacles.
 
+use std::f32::consts::TAU;
+
 use super::climate::Climate;
 use super::head::{HeadModel, part};
 use super::random::{Random, step};
@@ -152,7 +154,8 @@ fn beard(look: &mut Look<'_>, fields: &Fields, depth: f32, r: &mut Random) {
 }
 
 fn tone(r: &mut Random) -> V3 {
-    let base = *r.pick(&[[0.03, 0.025, 0.02], [0.09, 0.06, 0.04], [0.3, 0.2, 0.1], [0.5, 0.38, 0.2], [0.55, 0.55, 0.55]]);
+    let base =
+        *r.pick(&[[0.03, 0.025, 0.02], [0.09, 0.06, 0.04], [0.3, 0.2, 0.1], [0.5, 0.38, 0.2], [0.55, 0.55, 0.55]]);
     base.map(|c| c * r.range(0.8, 1.2))
 }
 
@@ -194,7 +197,7 @@ fn hair(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, temp: f32, cont
 fn long_hair(look: &mut Look<'_>, temp: f32, contrast: f32, colour: V3, r: &mut Random) {
     let (length, width) = (r.range(-24.0, -6.0), r.range(7.8, 9.8));
     let (open, flare) = (r.range(0.9, 1.75), r.range(0.0, 0.25));
-    let phase = r.range(0.0, 6.28);
+    let phase = r.range(0.0, TAU);
     let shape = move |u: f32, v: f32| {
         let a = (2.0 * u - 1.0) * open;
         let y = 8.5 + (length - 8.5) * v;
@@ -257,11 +260,11 @@ fn hood(look: &mut Look<'_>, temp: f32, r: &mut Random) {
     let open = if tight { r.range(0.70, 0.86) } else { r.range(0.8, 1.25) };
     let (cy, cz) = (r.range(-0.3, 1.2), r.range(-1.5, -0.3));
     let colour = [r.unit(), r.unit(), r.unit()];
-    let phase = r.range(0.0, 6.28);
+    let phase = r.range(0.0, TAU);
     let shape = move |u: f32, v: f32| {
         let (s, c) = libm::sincosf(open + (std::f32::consts::PI - open) * v);
-        let (sa, ca) = libm::sincosf(u * std::f32::consts::TAU);
-        let fold = 1.0 + 0.02 * libm::sinf(7.0 * u * 6.28 + phase) * (1.0 - v);
+        let (sa, ca) = libm::sincosf(u * TAU);
+        let fold = 1.0 + 0.02 * libm::sinf(7.0 * u * TAU + phase) * (1.0 - v);
         [rx * s * sa * fold, cy + ry * s * ca * fold, cz + rz * c]
     };
     let paint = move |p: V3| (temp + 0.5 * libm::sinf(0.8 * p[0] + 0.6 * p[1] + phase), colour);
@@ -328,9 +331,8 @@ fn spectacles(look: &mut Look<'_>, model: &HeadModel, temp: f32, contrast: f32, 
             let x = e[0] + side * 0.15 + k * half_w * corner(c);
             [x, e[1] + drop + k * half_h * corner(s), plane - bend * x * x]
         };
-        let tau = std::f32::consts::TAU;
         let inner = if rim_only { 0.84 } else { 0.0 };
-        let lens = move |u: f32, v: f32| outline(u * tau, inner + (1.0 - inner) * v);
+        let lens = move |u: f32, v: f32| outline(u * TAU, inner + (1.0 - inner) * v);
         look.sheets.push(Sheet::new((28, 3), material::GLASSES, inside, lens, move |_| (lens_temp, colour)));
         let hinge = e[0] + side * (half_w + 0.2);
         let arm = move |u: f32, v: f32| {

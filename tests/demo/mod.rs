@@ -17,6 +17,9 @@ pub const SIZE: (u32, u32) = (160, 120);
 /// Picture size, pixels.
 pub const PICTURE: (u32, u32) = (640, 480);
 
+/// Different pictures.
+const PICTURES: usize = 8;
+
 /// A scene that moves from frame to frame.
 pub struct Demo {
     pub result: FrameResult,
@@ -29,6 +32,8 @@ pub struct Demo {
     /// False: no frame, no picture of one.
     pub signal: bool,
     tick: u64,
+    /// Pictures drawn once and shown in turn, since drawing takes longer than what is tested.
+    drawn: Vec<Canvas>,
 }
 
 impl Demo {
@@ -43,6 +48,7 @@ impl Demo {
             radiometric: true,
             signal: true,
             tick: 0,
+            drawn: Vec::new(),
         };
         demo.advance();
         demo
@@ -70,7 +76,15 @@ impl Demo {
         for (i, pixel) in frame.pixels.iter_mut().enumerate() {
             *pixel = 29_000 + (i % 160) as u16 + (self.tick % 500) as u16;
         }
-        paint(&mut self.picture, &self.result);
+        let turn = self.tick as usize % PICTURES;
+        if turn < self.drawn.len() {
+            self.picture.rgb.copy_from_slice(&self.drawn[turn].rgb);
+        } else {
+            paint(&mut self.picture, &self.result);
+            if turn == self.drawn.len() {
+                self.drawn.push(self.picture.clone());
+            }
+        }
         self.json.clear();
         self.result.write_json(&mut self.json);
     }
@@ -114,7 +128,10 @@ pub fn face(track: u64, place: usize, t: f32, radiometric: bool) -> Face {
     }
     let lost = place == 1 && (t as u64) % 40 > 34;
     if radiometric && place == 1 {
-        region_c[6] = Err(if lost { NoTemperature::Lost } else { NoTemperature::Occluded });
+        region_c[6] = Err(NoTemperature::Occluded);
+    }
+    if radiometric && lost {
+        region_c = [Err(NoTemperature::Lost); REGION_COUNT];
     }
     Face {
         track,

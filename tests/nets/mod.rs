@@ -47,8 +47,7 @@ fn value(name: &str, dims: &[usize]) -> pb::ValueInfoProto {
         elem_type: DataType::Float as i32,
         shape: Some(pb::TensorShapeProto { dim: dim.collect() }),
     };
-    let r#type =
-        Some(pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() });
+    let r#type = Some(pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() });
     pb::ValueInfoProto { name: name.into(), r#type, ..Default::default() }
 }
 
@@ -101,7 +100,8 @@ impl Net {
     pub fn op(&mut self, op: &str, input: Vec<String>, attribute: Vec<pb::AttributeProto>) -> &mut Self {
         let name = self.name(&op.to_lowercase());
         let output = vec![name.clone()];
-        let node = pb::NodeProto { name: name.clone(), op_type: op.into(), input, output, attribute, ..Default::default() };
+        let node =
+            pb::NodeProto { name: name.clone(), op_type: op.into(), input, output, attribute, ..Default::default() };
         self.graph.node.push(node);
         self.at = name;
         self

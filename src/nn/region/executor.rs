@@ -1,7 +1,6 @@
 //! A network that the kernels run as a whole, without tract.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::plan::Plan;
 use crate::error::{Error, Result};
@@ -43,9 +42,18 @@ impl Executor {
     pub fn arena_bytes(&self) -> usize {
         self.arena.len() * size_of::<f32>()
     }
+}
 
-    /// Runs `input` and adds the time of each step to `times`.
-    pub(super) fn run_timed(&mut self, input: &[f32], times: Option<&mut [Duration]>) -> Result<()> {
+impl Network for Executor {
+    fn input_shape(&self) -> [usize; 4] {
+        self.input
+    }
+
+    fn outputs(&self) -> &[(String, Vec<usize>)] {
+        &self.names
+    }
+
+    fn run(&mut self, input: &[f32]) -> Result<()> {
         let wanted = self.input.iter().product::<usize>();
         if input.len() != wanted {
             let found = input.len();
@@ -59,21 +67,7 @@ impl Executor {
             *slice = values;
         }
         let outputs = slices.get_mut(..count).ok_or_else(|| Error::fix("network", "more than 16 outputs"))?;
-        self.plan.run(&mut self.arena, &[input], outputs, times)
-    }
-}
-
-impl Network for Executor {
-    fn input_shape(&self) -> [usize; 4] {
-        self.input
-    }
-
-    fn outputs(&self) -> &[(String, Vec<usize>)] {
-        &self.names
-    }
-
-    fn run(&mut self, input: &[f32]) -> Result<()> {
-        self.run_timed(input, None)
+        self.plan.run(&mut self.arena, &[input], outputs, None)
     }
 
     fn output(&self, i: usize) -> &[f32] {

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{EvalContext, OpState, TractErrorContext};
 
+use super::graph::Layer;
 use super::plan::Plan;
 use super::read::{Reading, Runs, read};
 use super::{broken, replace};
 use crate::error::Result;
 use crate::kernels::Kernels;
 
-/// Runs that are timed, after as many that are not.
-const RUNS: u32 = 20;
+/// Runs that are timed.
+const RUNS: usize = 20;
 
 /// One line of the table.
 struct Line {
@@ -27,7 +28,7 @@ struct Line {
 }
 
 /// A table of `model`'s operators in the order in which they run: who runs each, what it was fused into or why it
-/// was left to tract, its millions of operations and its mean time over a few runs on zeros. `model` is as for
+/// was left to tract, its millions of operations and its least time over a few runs on zeros. `model` is as for
 /// [`super::install`].
 ///
 /// # Errors
@@ -41,31 +42,27 @@ pub fn explain(model: &TypedModel, kernels: &'static Kernels) -> Result<String> 
     Ok(render(&lines, &reading, model, kernels, (ours.iter().sum(), left.values().sum())))
 }
 
-/// Mean time of each step.
+/// Least time of each step.
 fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
     let mut arena = vec![0.0; plan.arena];
     let inputs: Vec<Vec<f32>> = reading
         .graph
         .nodes
         .iter()
-        .take(reading.sources.len().max(1) * usize::from(!reading.sources.is_empty()))
+        .filter(|n| matches!(n.layer, Layer::Source))
         .map(|n| vec![0.0; n.form.values() * plan.batch])
         .collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(|v| &v[..]).collect();
     let mut values: Vec<Vec<f32>> = plan.shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
     let mut outputs: Vec<&mut [f32]> = values.iter_mut().map(|v| &mut v[..]).collect();
-    let mut times = vec![Duration::ZERO; plan.steps.len()];
-    for _ in 0..RUNS {
-        plan.run(&mut arena, &inputs, &mut outputs, None)?;
-    }
+    let mut times = vec![Duration::MAX; plan.steps.len()];
     for _ in 0..RUNS {
         plan.run(&mut arena, &inputs, &mut outputs, Some(&mut times))?;
     }
-    times.iter_mut().for_each(|t| *t /= RUNS);
     Ok(times)
 }
 
-/// Mean time of each operator that tract runs, by name, region included.
+/// Least time of each operator that tract runs, by name.
 fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<HashMap<String, Duration>> {
     let mut times = HashMap::new();
     if reading.whole(model) {
@@ -75,7 +72,7 @@ fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<
     let run = |times: &mut HashMap<String, Duration>| -> TractResult<()> {
         let plan = rest.clone().into_runnable()?;
         let mut state = plan.spawn()?;
-        for round in 0..2 * RUNS {
+        for _ in 0..RUNS {
             let inputs: TractResult<TVec<TValue>> = (0..rest.inputs.len())
                 .map(|i| {
                     let fact = rest.input_fact(i)?;
@@ -83,17 +80,19 @@ fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<
                     Ok(Tensor::zero_dt(fact.datum_type, shape)?.into_tvalue())
                 })
                 .collect();
-            state.run_plan_with_eval(inputs?, |context: &EvalContext, state: Option<&mut dyn OpState>, node, inputs| {
-                let start = Instant::now();
-                let result = match state {
-                    Some(state) => state.eval(context, node.op.as_op(), inputs),
-                    None => node.op.eval(context, inputs),
-                };
-                if round >= RUNS {
-                    *times.entry(node.name.clone()).or_default() += start.elapsed() / RUNS;
-                }
-                result
-            })?;
+            state.run_plan_with_eval(
+                inputs?,
+                |context: &EvalContext, state: Option<&mut dyn OpState>, node, inputs| {
+                    let start = Instant::now();
+                    let result = match state {
+                        Some(state) => state.eval(context, node.op.as_op(), inputs),
+                        None => node.op.eval(context, inputs),
+                    };
+                    let least = times.entry(node.name.clone()).or_insert(Duration::MAX);
+                    *least = start.elapsed().min(*least);
+                    result
+                },
+            )?;
         }
         Ok(())
     };
@@ -112,7 +111,8 @@ fn lines(
     let mut lines = vec![];
     for id in model.eval_order().map_err(|e| broken("has no order", e))? {
         let node = model.node(id);
-        let mut line = Line { name: node.name.clone(), op: node.op.name().into(), by: String::new(), mflop: None, time: None };
+        let mut line =
+            Line { name: node.name.clone(), op: node.op.name().into(), by: String::new(), mflop: None, time: None };
         match reading.runs.get(&id) {
             None | Some(Runs::Absorbed) => continue,
             Some(Runs::Tract(why)) => {

@@ -27,10 +27,8 @@ impl Unit {
     /// Whether an activation may still be applied before the store.
     fn takes(&self, act: &Act) -> bool {
         let after = self.other.is_some_and(|o| o.1 == Join::AfterAct);
-        let sums = matches!(
-            self.layer,
-            Layer::Conv { .. } | Layer::Connected { .. } | Layer::Affine { .. } | Layer::Add
-        );
+        let sums =
+            matches!(self.layer, Layer::Conv { .. } | Layer::Connected { .. } | Layer::Affine { .. } | Layer::Add);
         sums && !after && act.fuses() && (self.act == Act::None || clamps(&self.act, act).is_some())
     }
 
@@ -76,7 +74,8 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
         };
         let unit = match &node.layer {
             Layer::Source | Layer::View => continue,
-            Layer::Act(act) => match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(act))) {
+            Layer::Act(act) => match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(act)))
+            {
                 Some(mut unit) => {
                     unit.take(act);
                     unit.nodes.push(i);

@@ -54,18 +54,32 @@ pub(super) enum Layer {
     /// An input of the region.
     Source,
     /// Weights `[outputs, inputs, rows, columns]`, or `[channels, rows, columns]` if depthwise.
-    Conv { window: Window, depthwise: bool, weights: Vec<f32>, bias: Vec<f32> },
+    Conv {
+        window: Window,
+        depthwise: bool,
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+    },
     /// Weights `[outputs, values]`.
-    Connected { weights: Vec<f32>, bias: Vec<f32> },
+    Connected {
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+    },
     /// Per channel; one number stands for all channels.
-    Affine { scale: Vec<f32>, shift: Vec<f32> },
+    Affine {
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    },
     Act(Act),
     Add,
     /// Side by side along the channels.
     Concat,
     /// Nearest neighbour, by whole factors.
     Upsample([usize; 2]),
-    Pool { window: Window, pooling: Pooling },
+    Pool {
+        window: Window,
+        pooling: Pooling,
+    },
     /// The same numbers under another shape.
     View,
 }

@@ -53,8 +53,7 @@ impl OpState for State {
         let slices: TractResult<TVec<&[f32]>> =
             inputs.iter().map(|i| i.try_as_plain_ram()?.as_slice::<f32>()).collect();
         let shapes = plan.shapes.iter();
-        let mut tensors: Vec<Tensor> =
-            shapes.map(|s| Tensor::zero::<f32>(s)).collect::<TractResult<_>>()?;
+        let mut tensors: Vec<Tensor> = shapes.map(|s| Tensor::zero::<f32>(s)).collect::<TractResult<_>>()?;
         let mut views = tensors.iter_mut().map(|t| t.try_as_plain_ram_mut()).collect::<TractResult<Vec<_>>>()?;
         let mut outputs: Vec<&mut [f32]> =
             views.iter_mut().map(|v| v.as_slice_mut::<f32>()).collect::<TractResult<_>>()?;
@@ -69,6 +68,6 @@ impl TypedOp for Region {
     as_op!();
 
     fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(self.0.shapes.iter().map(|s| f32::fact(s)).collect())
+        Ok(self.0.shapes.iter().map(f32::fact).collect())
     }
 }

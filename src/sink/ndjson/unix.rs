@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::super::ring::{Next, Ring};
 use super::super::{Output, Sink, Wants};
@@ -44,9 +44,11 @@ impl UnixSink {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (ring, lost) = (Ring::new(LINES), Arc::new(AtomicU64::new(0)));
         let (r, l) = (Arc::clone(&ring), Arc::clone(&lost));
+        // Subscribed before anybody can close the ring, so that the end is never missed.
+        let head = ring.subscribe();
         let thread = std::thread::Builder::new()
             .name("lines-unix".into())
-            .spawn(move || runtime.block_on(serve(listener, r, l, readers)))
+            .spawn(move || runtime.block_on(serve(listener, r, head, l, readers)))
             .map_err(failed)?;
         Ok(Self { ring, lost, thread: Some(thread), path: path.into(), identity })
     }
@@ -131,10 +133,15 @@ fn dead(path: &Path) -> bool {
     StdStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
 }
 
-async fn serve(listener: StdListener, ring: Arc<Ring>, lost: Arc<AtomicU64>, readers: usize) {
+async fn serve(
+    listener: StdListener,
+    ring: Arc<Ring>,
+    mut head: watch::Receiver<u64>,
+    lost: Arc<AtomicU64>,
+    readers: usize,
+) {
     let Ok(listener) = UnixListener::from_std(listener) else { return };
     let seats = Arc::new(Semaphore::new(readers));
-    let mut head = ring.subscribe();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -162,12 +169,29 @@ async fn serve(listener: StdListener, ring: Arc<Ring>, lost: Arc<AtomicU64>, rea
     }
 }
 
+/// A reader's place in the ring; what is still owed to it when it is dropped counts as lost.
+struct Place<'a> {
+    ring: &'a Ring,
+    lost: &'a AtomicU64,
+    at: u64,
+    gone: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // A reader that left wants nothing any more.
+        if !self.gone {
+            self.lost.fetch_add(self.ring.now().saturating_sub(self.at), Ordering::Relaxed);
+        }
+    }
+}
+
 async fn feed(mut stream: UnixStream, ring: &Ring, lost: &AtomicU64) {
     let mut head = ring.subscribe();
-    let (mut at, mut line, mut ignored) = (ring.now(), String::new(), [0; 64]);
-    let mut talks = true;
+    let mut place = Place { ring, lost, at: ring.now(), gone: false };
+    let (mut line, mut ignored, mut talks) = (String::new(), [0; 64], true);
     loop {
-        match ring.read(&mut at, &mut line) {
+        match ring.read(&mut place.at, &mut line) {
             Next::Closed => return,
             Next::Empty => {
                 tokio::select! {
@@ -175,7 +199,7 @@ async fn feed(mut stream: UnixStream, ring: &Ring, lost: &AtomicU64) {
                     // What a reader says is ignored, and it may close its half; an error means that it has gone.
                     heard = stream.read(&mut ignored), if talks => match heard {
                         Ok(n) => talks = n > 0,
-                        Err(_) => return,
+                        Err(_) => return place.gone = true,
                     },
                 }
                 continue;
@@ -188,7 +212,7 @@ async fn feed(mut stream: UnixStream, ring: &Ring, lost: &AtomicU64) {
         line.push('\n');
         match tokio::time::timeout(SILENT, stream.write_all(line.as_bytes())).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
+            Ok(Err(_)) => return place.gone = true,
             Err(_) => {
                 log::info!("unix: a reader took nothing for {} s and was dropped", SILENT.as_secs());
                 return;

@@ -2,7 +2,6 @@
 //! `boards/`, and what the doc comments say about every field that can be configured. Dropping a
 //! file there is enough.
 
-#[path = "build/docs.rs"]
 mod docs;
 
 use std::fmt::Write as _;
@@ -11,8 +10,6 @@ use std::path::{Path, PathBuf};
 fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=src");
     write(&out, "models.rs", &embed(&root.join("models"), &["toml", "onnx", "npy"], "include_bytes"));
     write(&out, "boards.rs", &embed(&root.join("boards"), &["toml"], "include_str"));

@@ -7,7 +7,14 @@ use std::path::Path;
 /// `&[(module path, struct, &[(field, type, doc)])]` of every `Deserialize` struct with named fields.
 pub fn table(src: &Path) -> String {
     let mut found = Vec::new();
-    walk(src, "", &mut found);
+    let mut aliases = Vec::new();
+    walk(src, "", &mut found, &mut aliases);
+    for (module, name, target) in aliases {
+        let struct_there = found.iter().find(|s| s.0 == target && s.1 == name);
+        if let Some((_, name, fields)) = struct_there.cloned() {
+            found.push((module, name, fields));
+        }
+    }
     found.sort();
     let mut out = String::from("&[\n");
     for (module, name, fields) in found {
@@ -23,7 +30,10 @@ pub fn table(src: &Path) -> String {
 
 type Struct = (String, String, Vec<(String, String, String)>);
 
-fn walk(folder: &Path, module: &str, found: &mut Vec<Struct>) {
+/// A struct that a module passes on: module, name, the module it stands in.
+type Alias = (String, String, String);
+
+fn walk(folder: &Path, module: &str, found: &mut Vec<Struct>, aliases: &mut Vec<Alias>) {
     let mut entries: Vec<_> =
         std::fs::read_dir(folder).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default();
     entries.sort();
@@ -31,12 +41,23 @@ fn walk(folder: &Path, module: &str, found: &mut Vec<Struct>) {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let inner = if module.is_empty() { stem } else { format!("{module}::{stem}") };
         if path.is_dir() {
-            walk(&path, &inner, found);
+            walk(&path, &inner, found, aliases);
         } else if path.extension().is_some_and(|e| e == "rs") {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             structs(&inner, &text, found);
+            aliases.extend(text.lines().filter_map(|line| alias(&inner, line)));
         }
     }
+}
+
+/// `pub use path::Name;`
+fn alias(module: &str, line: &str) -> Option<Alias> {
+    let (path, name) = line.strip_prefix("pub use ")?.strip_suffix(';')?.rsplit_once("::")?;
+    let target = match path.strip_prefix("crate::") {
+        Some(path) => path.to_string(),
+        None => format!("{module}::{}", path.trim_start_matches("self::")),
+    };
+    Some((module.to_string(), name.to_string(), target))
 }
 
 fn structs(module: &str, text: &str, found: &mut Vec<Struct>) {

@@ -1,0 +1,285 @@
+//! Where values lie: which share a piece of memory, and which are computed straight into a concatenation.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::fuse::Unit;
+use super::graph::{Graph, Layer};
+use super::plan::{Step, Work};
+use crate::error::{Error, Result};
+use crate::kernels::{After, Conv, Depthwise, Kernels, Map, Point, Pool, Replicate, Winograd};
+
+/// A piece of the arena, live from one step to another.
+#[derive(Clone, Debug)]
+pub(super) struct Buffer {
+    pub map: Map,
+    pub first: usize,
+    pub last: usize,
+    pub range: Range<usize>,
+    /// Whether other maps leave their values on this one's border.
+    pub clear: bool,
+}
+
+/// Where a node's value lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub buffer: usize,
+    pub map: Map,
+}
+
+/// Memory is handed out in cache lines.
+const LINE: usize = 16;
+
+/// Decides where values lie while steps are made.
+pub(super) struct Layout<'g> {
+    graph: &'g Graph,
+    kernels: &'static Kernels,
+    pub places: HashMap<usize, Place>,
+    pub buffers: Vec<Buffer>,
+    /// Values that are computed straight into a concatenation: its unit's node and the first channel.
+    joined: HashMap<usize, (usize, usize)>,
+    /// Whether only dense layers read a value, so that its channels need no padding.
+    dense: Vec<bool>,
+    /// Whether some window of more than one pixel reads a value, so that it needs a border.
+    windowed: Vec<bool>,
+}
+
+impl<'g> Layout<'g> {
+    pub fn new(graph: &'g Graph, kernels: &'static Kernels, units: &[Unit]) -> Self {
+        let mut dense = vec![true; graph.nodes.len()];
+        let mut windowed = vec![false; graph.nodes.len()];
+        for unit in units {
+            if matches!(unit.layer, Layer::Conv { window, .. } if window.size != [1, 1] || window.before != [0, 0]) {
+                windowed[unit.inputs[0]] = true;
+            }
+            let sum = matches!(unit.layer, Layer::Conv { depthwise: false, .. } | Layer::Connected { .. });
+            unit.inputs.iter().filter(|_| !sum).chain(unit.other.iter().map(|o| &o.0)).for_each(|i| dense[*i] = false);
+        }
+        let joined = joinable(graph, units, kernels.lanes());
+        let mut layout = Self { graph, kernels, places: HashMap::new(), buffers: vec![], joined, dense, windowed };
+        for (i, node) in graph.nodes.iter().enumerate() {
+            if matches!(node.layer, Layer::Source) {
+                layout.place(i, 0);
+            }
+        }
+        layout
+    }
+
+    fn buffer(&mut self, map: Map, step: usize) -> usize {
+        self.buffers.push(Buffer { map, first: step, last: step, range: 0..map.len, clear: false });
+        self.buffers.len() - 1
+    }
+
+    /// The place of a value that `step` computes.
+    fn place(&mut self, node: usize, step: usize) -> Place {
+        if let Some(place) = self.places.get(&node) {
+            return *place;
+        }
+        let place = if let Some(&(whole, first)) = self.joined.get(&node) {
+            let around = self.place(whole, step);
+            Place { buffer: around.buffer, map: around.map.slice(first, self.graph.nodes[node].form.c) }
+        } else {
+            let form = &self.graph.nodes[node].form;
+            let source = matches!(self.graph.nodes[node].layer, Layer::Source);
+            let lanes = self.kernels.lanes();
+            // A narrow input is only broadcast from, so it is kept as narrow as it comes.
+            let narrow = source && form.c < lanes && self.dense[node];
+            let pitch = if narrow { form.c } else { form.c.next_multiple_of(lanes) };
+            let map = match (form.h, form.w, self.windowed[node]) {
+                (1, 1, false) => Map::vector(form.c, pitch),
+                _ => Map::bordered(form.c, form.h, form.w, pitch),
+            };
+            Place { buffer: self.buffer(map, step), map }
+        };
+        self.places.insert(node, place);
+        place
+    }
+
+    /// A value that `step` reads.
+    fn read(&mut self, node: usize, step: usize) -> Result<Place> {
+        let place = self.places.get(&node).copied();
+        let place = place.ok_or_else(|| Error::fatal("region", "a value is read before it is computed"))?;
+        self.buffers[place.buffer].last = self.buffers[place.buffer].last.max(step);
+        Ok(place)
+    }
+
+    pub fn steps(&mut self, unit: &Unit, steps: &mut Vec<Step>) -> Result<()> {
+        let output = unit.output();
+        if matches!(unit.layer, Layer::Concat) {
+            return self.concat(unit, steps);
+        }
+        let at = steps.len();
+        let from = self.read(unit.inputs[0], at)?;
+        let added = match (&unit.layer, unit.other) {
+            (Layer::Add, _) => Some((self.read(unit.inputs[1], at)?, Default::default())),
+            (_, Some((node, join))) => Some((self.read(node, at)?, join)),
+            _ => None,
+        };
+        let to = self.place(output, at);
+        self.buffers[to.buffer].last = self.buffers[to.buffer].last.max(at);
+        let other = added.map(|(place, join)| (place.map, join));
+        let after = After { bias: vec![], act: unit.act.clone(), other };
+        let (work, flops, kind) = self.work(&unit.layer, from.map, to.map, after)?;
+        let scratch = match &work {
+            Work::Winograd(k) => Some(self.buffer(Map::vector(k.scratch(), k.scratch()), at)),
+            _ => None,
+        };
+        let mut what = format!("{kind} {}->{}", from.map.c, to.map.c);
+        for word in [unit.act.name(), if unit.other.is_some() { "+ residual" } else { "" }] {
+            if !word.is_empty() {
+                what = format!("{what} {word}");
+            }
+        }
+        let other = added.map(|a| a.0.buffer);
+        let (input, output) = (from.buffer, to.buffer);
+        steps.push(Step { nodes: unit.nodes.clone(), what, flops, work, input, other, output, scratch });
+        Ok(())
+    }
+
+    /// Packs one layer: the kernel, its operations and its kind.
+    fn work(&self, layer: &Layer, from: Map, to: Map, mut after: After) -> Result<(Work, u64, String)> {
+        let kernels = self.kernels;
+        Ok(match layer {
+            Layer::Conv { window, depthwise, weights, bias } => {
+                after.bias = bias.clone();
+                let size = format!("{}x{}/{}", window.size[0], window.size[1], window.stride[0]);
+                if *depthwise {
+                    let k = Depthwise::pack(kernels, from, to, *window, weights, after)?;
+                    let flops = k.flops();
+                    (Work::Depthwise(k), flops, format!("depthwise {size}"))
+                } else if *window == Winograd::WINDOW && Winograd::wins(kernels.lanes(), &from, &to) {
+                    let k = Winograd::pack(kernels, from, to, weights, after)?;
+                    let flops = k.flops();
+                    (Work::Winograd(k), flops, format!("winograd {size}"))
+                } else {
+                    let k = Conv::pack(kernels, from, to, *window, weights, after)?;
+                    let flops = k.flops();
+                    (Work::Conv(k), flops, format!("conv {size}"))
+                }
+            }
+            Layer::Connected { weights, bias } => {
+                after.bias = bias.clone();
+                let k = Conv::fully_connected(kernels, from, to, weights, after)?;
+                let flops = k.flops();
+                (Work::Conv(k), flops, format!("connected {}x{}x", from.h, from.w))
+            }
+            Layer::Affine { scale, shift } => {
+                let each = |v: &[f32]| if v.len() == 1 { vec![v[0]; to.c] } else { v.to_vec() };
+                after.bias = each(shift);
+                let k = Point::pack(kernels, from, to, &each(scale), after)?;
+                let flops = k.flops();
+                (Work::Point(k), flops, "point".into())
+            }
+            Layer::Add => {
+                let k = Point::pack(kernels, from, to, &[], after)?;
+                let flops = k.flops();
+                (Work::Point(k), flops, "add".into())
+            }
+            Layer::Upsample(factor) => {
+                let k = Replicate::pack(kernels, from, to, *factor)?;
+                (Work::Replicate(k), 0, format!("upsample {}x{}", factor[0], factor[1]))
+            }
+            Layer::Pool { window, pooling } => {
+                let k = Pool::pack(kernels, from, to, *window, *pooling)?;
+                let (flops, [h, w]) = (k.flops(), window.size);
+                (Work::Pool(k), flops, format!("pool {h}x{w}/{}", window.stride[0]))
+            }
+            Layer::Source | Layer::View | Layer::Act(_) | Layer::Concat => {
+                return Err(Error::fatal("region", "a layer that is no unit"));
+            }
+        })
+    }
+
+    /// Copies what could not be computed in place.
+    fn concat(&mut self, unit: &Unit, steps: &mut Vec<Step>) -> Result<()> {
+        let output = unit.output();
+        let whole = self.place(output, steps.len());
+        let mut first = 0;
+        for &input in &unit.inputs {
+            let at = steps.len();
+            let from = self.read(input, at)?;
+            let channels = from.map.c;
+            if self.joined.get(&input).is_none_or(|j| *j != (output, first)) {
+                let work = Replicate::pack(self.kernels, from.map, whole.map.slice(first, channels), [1, 1])?;
+                steps.push(Step {
+                    nodes: unit.nodes.clone(),
+                    what: format!("copy {channels}"),
+                    flops: 0,
+                    work: Work::Replicate(work),
+                    input: from.buffer,
+                    other: None,
+                    output: whole.buffer,
+                    scratch: None,
+                });
+            }
+            first += channels;
+            let last = &mut self.buffers[whole.buffer].last;
+            *last = (*last).max(at);
+        }
+        Ok(())
+    }
+}
+
+/// Values that their producers can write straight into the one concatenation that they go to.
+fn joinable(graph: &Graph, units: &[Unit], lanes: usize) -> HashMap<usize, (usize, usize)> {
+    let mut joined: HashMap<usize, (usize, usize)> = HashMap::new();
+    for unit in units.iter().filter(|u| matches!(u.layer, Layer::Concat)) {
+        let whole = unit.output();
+        let mut first = 0usize;
+        for &input in &unit.inputs {
+            let c = graph.nodes[input].form.c;
+            let producer = units.iter().find(|u| u.output() == input && !matches!(u.layer, Layer::Concat));
+            // A kernel reads and writes different buffers.
+            let apart = |u: &Unit| {
+                let read = u.inputs.iter().copied().chain(u.other.map(|o| o.0));
+                read.into_iter().all(|i| joined.get(&i).is_none_or(|j| j.0 != whole))
+            };
+            let reads_it = joined.iter().any(|(placed, j)| {
+                let placed = units.iter().find(|u| u.output() == *placed);
+                let reads = |u: &Unit| u.inputs.contains(&input) || u.other.is_some_and(|o| o.0 == input);
+                j.0 == whole && placed.is_some_and(reads)
+            });
+            let once = unit.inputs.iter().filter(|i| **i == input).count() == 1;
+            let aligned = once && c.is_multiple_of(lanes) && first.is_multiple_of(lanes);
+            if aligned && producer.is_some_and(apart) && !reads_it && !joined.contains_key(&input) {
+                joined.insert(input, (whole, first));
+            }
+            first += c;
+        }
+    }
+    joined
+}
+
+/// Gives every buffer its range, the largest first, each at the lowest address that is free while it lives.
+pub(super) fn arrange(buffers: &mut [Buffer]) -> usize {
+    let mut order: Vec<usize> = (0..buffers.len()).collect();
+    order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].map.len));
+    let mut end = 0;
+    for (done, &b) in order.iter().enumerate() {
+        let mut taken: Vec<Range<usize>> = order[..done]
+            .iter()
+            .map(|o| &buffers[*o])
+            .filter(|o| o.first <= buffers[b].last && buffers[b].first <= o.last)
+            .map(|o| o.range.clone())
+            .collect();
+        taken.sort_by_key(|r| r.start);
+        let (mut start, size) = (0, buffers[b].map.len);
+        for range in taken {
+            if start + size <= range.start {
+                break;
+            }
+            start = start.max(range.end.next_multiple_of(LINE));
+        }
+        buffers[b].range = start..start + size;
+        end = end.max(start + size);
+    }
+    for b in 0..buffers.len() {
+        let (this, others) = (&buffers[b], &buffers);
+        let shared = others.iter().enumerate().any(|(o, other)| {
+            let overlaps = other.range.start < this.range.end && this.range.start < other.range.end;
+            o != b && overlaps && (&other.range, &other.map) != (&this.range, &this.map)
+        });
+        buffers[b].clear = shared && buffers[b].map.border > 0;
+    }
+    end
+}
