@@ -280,8 +280,9 @@ fn the_shipped_clip_is_what_its_recipe_makes() {
     }
 }
 
-/// Arrays of a face model: name, type, shape, bytes.
-type Arrays = Vec<(&'static str, String, Vec<usize>, Vec<u8>)>;
+/// An array of a face model: name, type, shape, bytes.
+type Array = (&'static str, String, Vec<usize>, Vec<u8>);
+type Arrays = Vec<Array>;
 
 /// The smallest model that opens: a tetrahedron with every part and one mode and expression.
 fn tiny() -> Arrays {
@@ -337,7 +338,7 @@ fn broken_face_models_are_errors_that_say_why() {
         a[0].2 = shape.to_vec();
         a
     };
-    let with = |i: usize, change: &dyn Fn(&mut (&'static str, String, Vec<usize>, Vec<u8>))| -> Arrays {
+    let with = |i: usize, change: &dyn Fn(&mut Array)| -> Arrays {
         let mut a = tiny();
         change(&mut a[i]);
         a
