@@ -1,4 +1,4 @@
-//! The arithmetic of networks, once per instruction set.
+//! The arithmetic of networks and of their input, once per instruction set.
 //!
 //! A [`Kernels`] is a table of functions for one instruction set; layers are packed for one table and keep it.
 //! [`chosen`] picks the best table of this CPU once and logs its name; [`available`] lists all that it can run.
@@ -25,11 +25,13 @@ mod avx2;
 mod conv;
 mod depthwise;
 mod isa;
+mod level;
 mod map;
 #[cfg(test)]
 mod naive;
 mod point;
 mod pool;
+mod sample;
 mod scalar;
 #[cfg(test)]
 mod suite;
@@ -44,6 +46,7 @@ pub use depthwise::Depthwise;
 pub use map::Map;
 pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
+pub use sample::{Lattice, Picture};
 pub use winograd::Winograd;
 
 use crate::error::{Error, Result};
@@ -66,6 +69,12 @@ pub struct Kernels {
     pool: unsafe fn(&pool::Job),
     replicate: unsafe fn(&pool::ReplicateJob),
     point: unsafe fn(&point::Job),
+    sample: unsafe fn(&sample::Job),
+    reduce: unsafe fn(&sample::Reduction),
+    thin: unsafe fn(&level::Thinning),
+    bounds: unsafe fn(&level::Bounding),
+    classes: unsafe fn(&level::Classing),
+    stretch: unsafe fn(&level::Stretching),
 }
 
 impl Kernels {
