@@ -16,7 +16,9 @@ os.environ.update(OMP_NUM_THREADS="1", RTEN_NUM_THREADS="1", OPENCV_LOG_LEVEL="E
 import numpy as np
 import onnx
 
-HERE = pathlib.Path(__file__).parent
+# Some engines write to standard output; it is kept for the tables.
+TABLES = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 
 def numbers(shape):
@@ -179,7 +181,7 @@ def engines(arguments, folder, name, x):
     """Every engine that loads the model."""
     file = str(folder / f"{name}.onnx")
     makers = {
-        "heatmark": lambda: Program([arguments.serve, "heatmark", file], ""),
+        "heatmark": lambda: Program([arguments.serve, "heatmark", file], "this tree"),
         "onnxruntime": lambda: OnnxRuntime(folder, name, x),
         "LiteRT (XNNPACK)": lambda: LiteRt(folder, name, x),
         "ncnn": lambda: Ncnn(folder, name, x),
@@ -198,7 +200,7 @@ def engines(arguments, folder, name, x):
             ready[engine].flat = np.concatenate([np.ravel(v) for v in ready[engine].outputs()])
         except Exception as e:
             ready.pop(engine, None)
-            print(f"{engine} does not run {name}: {e}", flush=True)
+            print(f"{engine} does not run {name}: {e}", file=TABLES, flush=True)
     return ready
 
 
@@ -207,12 +209,13 @@ def compare(arguments, folder, name):
     ready = engines(arguments, folder, name, numbers(shape))
     reference = ready["onnxruntime"].flat
     scale = np.abs(reference).max()
-    print(f"\n### {name}, {shape[3]}x{shape[2]}\n")
+    print(f"\n### {name}, {shape[3]}x{shape[2]}\n", file=TABLES)
     for engine in list(ready):
         flat = ready[engine].flat
         ready[engine].error = np.abs(flat - reference).max() / scale if flat.shape == reference.shape else np.inf
         if not ready[engine].error < 1e-4:
-            print(f"{engine} disagrees with onnxruntime by {ready[engine].error:.1e} of the largest output; left out\n")
+            print(f"{engine} disagrees with onnxruntime by {ready[engine].error:.1e} of the largest output; left out\n",
+                  file=TABLES)
             ready.pop(engine)
     times = {engine: [] for engine in ready}
     count = {engine: max(3, int(arguments.turn_ms * 1e3 / e.times(10)[0])) for engine, e in ready.items()}
@@ -225,11 +228,11 @@ def compare(arguments, folder, name):
         middle, spread = statistics.median(medians), medians[int(0.9 * len(medians))] / medians[int(0.1 * len(medians))]
         rows.append((min(least for _, least in times[engine]), middle, spread, e.error, engine, e.version))
     ours = next(r for r in rows if r[4] == "heatmark")
-    print("| engine | version | least us | median us | spread | least, of ours | median, of ours | error |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    print("| engine | version | least us | median us | spread | least, of ours | median, of ours | error |", file=TABLES)
+    print("|---|---|---:|---:|---:|---:|---:|---:|", file=TABLES)
     for least, middle, spread, error, engine, version in sorted(rows):
         print(f"| {engine} | {version} | {least:.0f} | {middle:.0f} | {spread:.2f} | {least / ours[0]:.2f} | "
-              f"{middle / ours[1]:.2f} | {error:.0e} |", flush=True)
+              f"{middle / ours[1]:.2f} | {error:.0e} |", file=TABLES, flush=True)
 
 
 def main():
