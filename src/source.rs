@@ -69,13 +69,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            from: "auto".into(),
-            repeat: false,
-            signal: None,
-            rate_hz: 9.0,
-            camera: v4l::Settings::default(),
-        }
+        Self { from: "auto".into(), repeat: false, signal: None, rate_hz: 9.0, camera: v4l::Settings::default() }
     }
 }
 

@@ -206,12 +206,7 @@ pub const CAMERAS: [Profile; 8] = [
         name: "tc002c",
         about: "Topdon TC002C Duo",
         usb: &[usb(0x2bdf, 0x0102)],
-        modes: &[mode(
-            Wire::Yuyv,
-            (512, 484),
-            Layout::Paired { rows: 96 },
-            Meaning::HighGain(kelvin(1.0 / 16.0)),
-        )],
+        modes: &[mode(Wire::Yuyv, (512, 484), Layout::Paired { rows: 96 }, Meaning::HighGain(kelvin(1.0 / 16.0)))],
         control: Control::None,
         auto: true,
         facts: "leswright1977/PyThermalCamera pull request 29 (512x484: counts in rows 0 to 95, 1/16 K)",

@@ -10,6 +10,7 @@ pub mod bus;
 pub mod camera;
 pub mod control;
 pub mod failure;
+pub mod found;
 pub mod keeper;
 pub mod ladder;
 pub mod linux;

@@ -166,10 +166,7 @@ mod tests {
     fn counts_are_temperatures_only_where_the_camera_says_so() {
         assert_eq!(read(&[]).signal(), Signal::Counts);
         assert_eq!(read(&[(208, 1), (209, 1)]).signal(), Signal::CENTIKELVIN);
-        assert_eq!(
-            read(&[(208, 1)]).signal(),
-            Signal::Radiometric { kelvin_per_count: 0.1, kelvin_at_zero: 0.0 }
-        );
+        assert_eq!(read(&[(208, 1)]).signal(), Signal::Radiometric { kelvin_per_count: 0.1, kelvin_at_zero: 0.0 });
         assert_eq!(read(&[(208, 1), (209, 1), (3, 1 << 12)]).signal(), Signal::Grey8, "with AGC there is no unit");
     }
 

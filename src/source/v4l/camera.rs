@@ -80,8 +80,8 @@ impl Camera {
         clock: &SharedClock,
         record: &Shared,
     ) -> Result<Self> {
-        let subject = node.path.display();
-        let at = |doing: Doing| move |e| failure(subject.to_string(), doing, e);
+        let path = &node.path;
+        let at = |doing: Doing| move |e| failure(path.display().to_string(), doing, e);
         let offers = device.offers().map_err(at(Doing::Ask))?;
         let id = node.usb.as_ref().map(|usb| usb.id);
         let choice = cameras::choose(id, &offers, wish.settings.wanted_size());
@@ -93,7 +93,7 @@ impl Camera {
             let (w, h) = choice.size;
             let found = format!("{} {}x{}", wire::shown(granted.code), granted.size.0, granted.size.1);
             let wanted = format!("{} {w}x{h}", choice.mode.wire);
-            return Err(Error::retry(subject, format_args!("set {found} where {wanted} was asked for")));
+            return Err(Error::retry(path.display(), format_args!("set {found} where {wanted} was asked for")));
         }
         let transfer = Transfer { stride: granted.stride, rate_hz: granted.rate_hz };
         let mut decoder = Decoder::new(choice, transfer, wish.unit, wish.settings.low_gain);

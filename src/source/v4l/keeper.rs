@@ -43,7 +43,7 @@ impl Keeper {
         let picked = self.pick(&nodes);
         let mut first = None;
         for node in picked {
-            match self.start(node) {
+            match self.start(&node) {
                 Ok(camera) => {
                     self.port = node.usb.as_ref().map(|usb| usb.port.clone());
                     return Ok(Box::new(camera));
