@@ -1,6 +1,7 @@
 //! Cameras: the table against its rules and recordings, nodes in a made-up sysfs, every fault a camera
 //! shows against a scripted machine with a simulated clock, and a week of frames.
 
+mod doctor;
 mod nodes;
 mod program;
 mod recordings;

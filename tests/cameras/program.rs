@@ -56,3 +56,15 @@ fn run_refuses_what_names_no_camera() {
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out.stderr).contains("v4l2:serial=SERIAL"), "{}", text(&out.stderr));
 }
+
+#[test]
+fn the_doctor_speaks_json_and_to_people() {
+    let out = heatmark(&["doctor", "--json", "--set", "http.listen=127.0.0.1:0"]);
+    let all: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let topics: Vec<_> = all.as_array().unwrap().iter().map(|f| f["topic"].as_str().unwrap().to_string()).collect();
+    for wanted in ["camera", "udev rules", "memory", "kernels", "disk", "port"] {
+        assert!(topics.iter().any(|t| t == wanted), "{wanted} in {topics:?}");
+    }
+    let said = text(&heatmark(&["doctor", "--set", "http.listen=127.0.0.1:0"]).stdout);
+    assert!(said.lines().any(|l| l.contains("udev rules")), "{said}");
+}
