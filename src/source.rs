@@ -94,8 +94,11 @@ pub struct Driver {
     /// Opens it.
     pub open: fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Source>>,
     /// Makes what opens it again and again; `None` where frames are recorded.
-    pub live: Option<fn(&str, &Settings, &SharedClock) -> Result<Reopen>>,
+    pub live: Option<Live>,
 }
+
+/// Makes a [`Reopen`] for a spec.
+pub type Live = fn(&str, &Settings, &SharedClock) -> Result<Reopen>;
 
 /// Opens a live source, and again after an error. The error says whether another try may succeed.
 pub type Reopen = Box<dyn FnMut() -> Result<Box<dyn Source>> + Send>;

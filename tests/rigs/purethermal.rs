@@ -79,8 +79,8 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Plugs it into a port of vhci-hcd.
-    pub fn plug(port: u32, serial: &str) -> std::io::Result<Self> {
+    /// Plugs it into a port of vhci-hcd. With `telemetry` it offers 160x122 as well.
+    pub fn plug(port: u32, serial: &str, telemetry: bool) -> std::io::Result<Self> {
         let (kernel, ours) = UnixStream::pair()?;
         let line = format!("{port} {} {} 2\n", kernel.as_raw_fd(), 0x1_0000 + port + 2);
         std::fs::write("/sys/devices/platform/vhci_hcd.0/attach", line)?;
@@ -101,7 +101,7 @@ impl Camera {
         let (a, b, serial, socket) = (shared.clone(), shared.clone(), serial.to_string(), ours.try_clone()?);
         thread::spawn(move || stream(&a));
         thread::spawn(move || {
-            let _ = serve(&b, ours, &serial);
+            let _ = serve(&b, ours, &serial, telemetry);
             let mut state = b.state.lock().unwrap();
             state.over = true;
             b.more.notify_all();
@@ -176,13 +176,14 @@ fn format(index: u8, code: &[u8; 4], bits: u8, frames: &[(u16, u16)]) -> Vec<u8>
     v
 }
 
-fn configuration() -> Vec<u8> {
+fn configuration(telemetry: bool) -> Vec<u8> {
     let units = units();
     let mut control = vec![13, 0x24, 1, 0x00, 0x01];
     control.extend((13 + units.len() as u16).to_le_bytes());
     control.extend(6_000_000u32.to_le_bytes());
     control.extend([1, 1]);
-    let formats = [format(1, b"Y16 ", 16, &[(160, 120), (160, 122)]), format(2, b"Y8  ", 8, &[(160, 120)])].concat();
+    let sizes = if telemetry { &[(160, 120), (160, 122)][..] } else { &[(160, 120)] };
+    let formats = [format(1, b"Y16 ", 16, sizes), format(2, b"Y8  ", 8, &[(160, 120)])].concat();
     let mut streaming = vec![15, 0x24, 1, 2];
     streaming.extend((15 + formats.len() as u16).to_le_bytes());
     streaming.extend([0x81, 0, 0xff, 1, 0, 0, 1, 0, 0]);
@@ -362,7 +363,7 @@ fn registers() -> HashMap<(u8, u8), Vec<u8>> {
 }
 
 /// Answers requests until the host is gone.
-fn serve(shared: &Shared, mut socket: UnixStream, serial: &str) -> std::io::Result<()> {
+fn serve(shared: &Shared, mut socket: UnixStream, serial: &str, telemetry: bool) -> std::io::Result<()> {
     let mut registers = registers();
     let mut probe = vec![0u8; 26];
     settle(&mut probe);
@@ -390,7 +391,7 @@ fn serve(shared: &Shared, mut socket: UnixStream, serial: &str) -> std::io::Resu
             2 => shared.state.lock().unwrap().interrupts.push(seq),
             _ => {
                 let setup: [u8; 8] = head[40..48].try_into().unwrap();
-                match request(shared, &mut registers, &mut probe, setup, &data, serial) {
+                match request(shared, &mut registers, &mut probe, setup, &data, (serial, telemetry)) {
                     Some(mut v) if is_in => {
                         v.truncate(length as usize);
                         answer(shared, seq, 0, &v, 0, &[]);
@@ -423,7 +424,7 @@ fn request(
     probe: &mut Vec<u8>,
     setup: [u8; 8],
     data: &[u8],
-    serial: &str,
+    (serial, telemetry): (&str, bool),
 ) -> Option<Vec<u8>> {
     let word = |i: usize| u16::from_le_bytes([setup[i], setup[i + 1]]);
     let (value, index, length) = (word(2), word(4), usize::from(word(6)));
@@ -432,7 +433,7 @@ fn request(
     match (setup[0], setup[1]) {
         (0x80, 6) => match value >> 8 {
             1 => Some(DEVICE.to_vec()),
-            2 => Some(configuration()),
+            2 => Some(configuration(telemetry)),
             3 => string(value as u8, serial),
             _ => None,
         }
