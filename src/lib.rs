@@ -6,7 +6,8 @@
 //! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
 //! [`assembly`] makes its parts from a [`config`]; [`cli`] is the program.
 //!
-//! `unsafe` stands in [`kernels`] and in [`bench::alloc`] (an allocator that counts), nowhere else.
+//! `unsafe` stands in [`kernels`], in [`source::v4l::linux`] and in [`bench::alloc`] (an allocator that
+//! counts), nowhere else.
 
 pub mod assembly;
 pub mod bench;
