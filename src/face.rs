@@ -18,7 +18,6 @@ pub mod track;
 
 pub use settings::Settings;
 
-use self::decode::overlap;
 use self::detector::Detector;
 use self::follow::Follower;
 use self::landmarker::{Landmarker, Shape, around, size};
@@ -90,7 +89,7 @@ impl Engine {
         header(frame, result);
         self.follower.step(frame, &mut self.detector, &mut self.landmarker)?;
         let now = frame.meta.captured;
-        for t in &self.follower.tracks {
+        for t in self.follower.tracks.iter().filter(|t| t.confirmed()) {
             let (points, confidence) = t.shown(now);
             let mut face = self.describe(frame, &points, &confidence, t.fit.as_ref());
             (face.track, face.track_state, face.score, face.presence) = (t.id, t.state, t.score, t.shape.presence);
@@ -104,7 +103,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Faces of a single picture: several scales, refined, unsmoothed; numbered from 1, strongest first.
+    /// Faces of a single picture, however many: several scales, refined, unsmoothed; numbered from 1,
+    /// strongest first.
     pub fn infer_still(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         header(frame, result);
         self.stills.clear();
@@ -112,15 +112,14 @@ impl Engine {
             let face = self.detector.found()[i];
             let crop = self.landmarker.crop_of(&face);
             let Some(shape) = self.landmarker.refine(frame, &crop, STILL_PASSES)? else { continue };
-            if shape.presence.ge(&follow::entry(self.presence)) && follow::agrees(&shape, &face) {
+            if follow::enters(&shape, &face, self.presence) {
                 self.stills.push((shape, face.score));
             }
         }
         self.stills.sort_by(|a, b| (b.0.presence * b.1).total_cmp(&(a.0.presence * a.1)));
         for i in 0..self.stills.len() {
             let (shape, score) = self.stills[i];
-            let known = result.faces.iter().any(|f| overlap(f.bbox, shape.bbox) > 0.5);
-            if !known && result.faces.len() < self.settings.max_faces {
+            if !result.faces.iter().any(|f| follow::same(f.bbox, shape.bbox)) {
                 result.faces.push(self.still(frame, &shape, score, result.faces.len() as u64 + 1));
             }
         }

@@ -19,7 +19,6 @@ use heatmark::source::scripted::{FORMAT, Script};
 use heatmark::source::supervise::{self, supervise};
 use heatmark::source::{Read, Settings, Source, open, replay, still};
 use heatmark::units::Nanos;
-use image::{ExtendedColorType, ImageEncoder as _};
 use proptest::prelude::*;
 
 const NOW: Duration = Duration::ZERO;
@@ -255,16 +254,23 @@ fn y16_without_a_unit_holds_counts() {
 // Pictures.
 
 fn png16(width: u32, height: u32) -> Vec<u8> {
-    let bytes: Vec<u8> = (0..width * height).flat_map(|i| (29_000 + (i % 2000) as u16).to_ne_bytes()).collect();
-    let mut out = Vec::new();
-    let encoder = image::codecs::png::PngEncoder::new(&mut out);
-    encoder.write_image(&bytes, width, height, ExtendedColorType::L16).unwrap();
-    out
+    let bytes: Vec<u8> = (0..width * height).flat_map(|i| (29_000 + (i % 2000) as u16).to_be_bytes()).collect();
+    png(width, height, (png::ColorType::Grayscale, png::BitDepth::Sixteen), &bytes)
 }
 
-fn png(width: u32, height: u32, colour: ExtendedColorType, bytes: &[u8]) -> Vec<u8> {
+const L8: (png::ColorType, png::BitDepth) = (png::ColorType::Grayscale, png::BitDepth::Eight);
+const DEEP: (png::ColorType, png::BitDepth) = (png::ColorType::Rgb, png::BitDepth::Sixteen);
+const ALPHA: (png::ColorType, png::BitDepth) = (png::ColorType::GrayscaleAlpha, png::BitDepth::Eight);
+const RGB8: (png::ColorType, png::BitDepth) = (png::ColorType::Rgb, png::BitDepth::Eight);
+
+fn png(width: u32, height: u32, (colour, depth): (png::ColorType, png::BitDepth), bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut out).write_image(bytes, width, height, colour).unwrap();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(colour);
+    encoder.set_depth(depth);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(bytes).unwrap();
+    writer.finish().unwrap();
     out
 }
 
@@ -328,8 +334,10 @@ fn pictures_keep_counts_or_become_grey_and_say_so() {
     let cases = [
         ("16-bit PNG", png16(80, 60), Signal::Counts, 29_000, "unknown unit"),
         ("16-bit TIFF", tiff16(1), Signal::Counts, 0, "unknown unit"),
-        ("8-bit PNG", png(80, 60, ExtendedColorType::L8, &[9; 4800]), Signal::Grey8, 9, "8-bit"),
-        ("colour PNG", png(80, 60, ExtendedColorType::Rgb8, &rgb), Signal::Grey8, red, "colour"),
+        ("8-bit PNG", png(80, 60, L8, &[9; 4800]), Signal::Grey8, 9, "8-bit"),
+        ("colour PNG", png(80, 60, RGB8, &rgb), Signal::Grey8, red, "colour"),
+        ("deep colour PNG", png(80, 60, DEEP, &[255u8, 255, 0, 0, 0, 0].repeat(4800)), Signal::Grey8, red, "colour"),
+        ("grey and alpha PNG", png(80, 60, ALPHA, &[9, 255].repeat(4800)), Signal::Grey8, 9, "8-bit"),
         ("palette PNG", png_palette(), Signal::Grey8, palette, "palette"),
         ("palette TIFF", tiff_palette(), Signal::Grey8, palette, "palette"),
         ("JPEG", jpeg(80, 60), Signal::Grey8, 120, "8-bit"),
@@ -417,7 +425,7 @@ fn a_folder_plays_in_order_and_passes_over_what_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     for n in [1u8, 2, 10] {
         let name = dir.path().join(format!("frame{n}.PNG"));
-        fs::write(name, png(80, 60, ExtendedColorType::L8, &[n; 4800])).unwrap();
+        fs::write(name, png(80, 60, L8, &[n; 4800])).unwrap();
     }
     fs::write(dir.path().join("frame3.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
     fs::write(dir.path().join("notes.txt"), "not a picture").unwrap();

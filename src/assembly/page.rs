@@ -1,5 +1,6 @@
 //! What the page is told about the pipeline, and what it may change in the picture.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
@@ -48,6 +49,8 @@ impl sink::Status for Late {
             source: now.source.to_string(),
             format: now.format,
             state: now.state,
+            ffc: now.ffc,
+            sensor_c: now.sensor_c,
             uptime_s: now.uptime_s,
             fps: now.fps.into(),
             captured: now.counts.captured,
@@ -57,10 +60,19 @@ impl sink::Status for Late {
             reopened: now.reopened,
             age: times(&status.distribution(Stage::Total)),
             infer: times(&status.distribution(Stage::Infer)),
+            sink_lost: lost_by_sink(now.sink_lost),
             model,
-            ..Default::default()
         }
     }
+}
+
+/// Sinks of one name together.
+fn lost_by_sink(seats: Vec<(String, u64)>) -> BTreeMap<String, u64> {
+    let mut lost = BTreeMap::new();
+    for (name, n) in seats {
+        *lost.entry(name).or_default() += n;
+    }
+    lost
 }
 
 fn times(d: &Distribution) -> Times {

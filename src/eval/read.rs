@@ -15,6 +15,7 @@ use crate::face::landmarker::around;
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::landmarks::COUNT;
 use crate::npy::{Array, Pictures, Values};
+use crate::source::still;
 
 /// What is known of one face.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,13 +75,11 @@ fn extension(path: &Path) -> String {
 
 /// A picture as a frame: 16-bit grey as `signal`, anything else as 8-bit grey.
 pub fn picture(path: &Path, signal: Signal) -> Result<Frame> {
-    let image = image::open(path).map_err(|e| Error::fix(path.display(), "no readable picture").because(e))?;
-    let (width, height) = (image.width(), image.height());
-    let (signal, pixels) = match image {
-        image::DynamicImage::ImageLuma16(p) => (signal, p.into_raw()),
-        other => (Signal::Grey8, other.into_luma8().into_raw().into_iter().map(u16::from).collect()),
-    };
-    Ok(Frame { format: FrameFormat { width, height, signal, rate_hz: 0.0 }, meta: Default::default(), pixels })
+    let mut frame = still::read(path, &Default::default())?.frame;
+    if frame.format.signal == Signal::Counts {
+        frame.format.signal = signal;
+    }
+    Ok(frame)
 }
 
 /// A picture with the annotation that belongs to it.
@@ -277,13 +276,21 @@ mod tests {
         assert!(parse_yolo("face.png", (160.0, 120.0)).is_err());
     }
 
+    /// A grey 80x60 picture, brighter by one from column to column: from 0 in 8 bits, from 30000 in 16.
+    fn ramp(path: &Path, depth: png::BitDepth) {
+        let sixteen = depth == png::BitDepth::Sixteen;
+        let pixel = |i: u16| if sixteen { (30_000 + i % 80).to_be_bytes().to_vec() } else { vec![(i % 80) as u8] };
+        let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 80, 60);
+        encoder.set_depth(depth);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&(0..80 * 60).flat_map(pixel).collect::<Vec<u8>>()).unwrap();
+    }
+
     #[test]
     fn a_csv_groups_the_faces_of_a_picture() {
         let dir = tempfile::tempdir().unwrap();
-        image::GrayImage::from_fn(8, 6, |x, _| image::Luma([x as u8])).save(dir.path().join("a.png")).unwrap();
-        let deep: image::ImageBuffer<image::Luma<u16>, _> =
-            image::ImageBuffer::from_fn(8, 6, |x, _| image::Luma([30000 + x as u16]));
-        deep.save(dir.path().join("b.png")).unwrap();
+        ramp(&dir.path().join("a.png"), png::BitDepth::Eight);
+        ramp(&dir.path().join("b.png"), png::BitDepth::Sixteen);
         let row = |name: &str, n: usize| {
             let cells: Vec<String> = (0..2 * n).map(|i| i.to_string()).collect();
             format!("{name},{}\n", cells.join(","))
@@ -307,7 +314,7 @@ mod tests {
     fn a_picture_without_annotation_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let png = dir.path().join("a.png");
-        image::GrayImage::new(8, 6).save(&png).unwrap();
+        ramp(&png, png::BitDepth::Eight);
         assert!(each(dir.path(), Signal::Counts, |_| Ok(())).unwrap_err().to_string().contains("annotation"));
         std::fs::write(dir.path().join("a.txt"), "").unwrap();
         let mut seen = 0;

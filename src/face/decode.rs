@@ -165,10 +165,24 @@ pub(crate) fn suppress(faces: &mut Vec<Detection>, limit: f32) {
 
 /// Intersection over union of two boxes; 0 where either is empty.
 pub fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let area = |r: [f32; 4]| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
-    let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    let both = area(common(a, b));
     let union = area(a) + area(b) - both;
     if union > 0.0 { both / union } else { 0.0 }
+}
+
+/// Intersection over the area of the smaller of two boxes, 1 where one lies within the other; 0 where
+/// either is empty.
+pub fn cover(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let smaller = area(a).min(area(b));
+    if smaller > 0.0 { area(common(a, b)) / smaller } else { 0.0 }
+}
+
+fn common(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+    [a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]
+}
+
+fn area(r: [f32; 4]) -> f32 {
+    (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0)
 }
 
 /// 70 points with a Laplace error scale each, and a presence logit.

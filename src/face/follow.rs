@@ -3,10 +3,14 @@
 //! In every frame each track measures the crop that its last shape and motion predict. The detector
 //! runs when nothing is followed, on a schedule, and when a track is lost or doubted: its crop shows no
 //! face, or its shape jumped. A doubted shape counts only if the detector sees a face there.
+//!
+//! A new face that is not certain at first sight is followed unseen for a few frames and shown when
+//! every one of them found it. A followed face that the detector keeps missing lives on only while the
+//! landmark network is as sure of it as of a new one.
 
 use std::time::Duration;
 
-use super::decode::{CANDIDATES, Detection, overlap};
+use super::decode::{CANDIDATES, Detection, cover, overlap};
 use super::detector::Detector;
 use super::landmarker::{Landmarker, Shape, centre, size};
 use super::settings::Settings;
@@ -22,11 +26,27 @@ const JUMP: f32 = 0.35;
 /// Boxes that overlap by more are the same face.
 const SAME: f32 = 0.5;
 
+/// A box that lies within another by more is a part of the same face.
+const WITHIN: f32 = 0.7;
+
 /// A detection belongs to the track it overlaps by at least this much.
 const BELONGS: f32 = 0.2;
 
 /// What a new face must have in presence above what a followed one needs.
 const ENTRY: f32 = 0.2;
+
+/// Least mean confidence of a new face's points: a network that is sure of a face but of none of its
+/// points has seen something else.
+const SETTLED: f32 = 0.2;
+
+/// Presence and score from which a new face is shown at once.
+const CERTAIN: f32 = 0.9;
+
+/// Frames that a less certain face must be measured in, without a miss, before it is shown.
+const PROBATION: u8 = 3;
+
+/// Scheduled detections that may miss a followed face whose presence has sunk below that of a new one.
+const UNSEEN: u8 = 4;
 
 /// Gaps in the stream longer than this end every track.
 const GAP: Duration = Duration::from_secs(2);
@@ -50,11 +70,6 @@ impl Follower {
         let tracks = Vec::with_capacity(settings.max_faces);
         let detections = Vec::with_capacity(CANDIDATES);
         Self { settings, presence, tracks, detections, next_id: 1, last: None, detected: None }
-    }
-
-    /// Presence that a new face needs.
-    pub fn entry(&self) -> f32 {
-        entry(self.presence)
     }
 
     /// Brings the tracks up to `frame`.
@@ -81,7 +96,11 @@ impl Follower {
         self.part(now);
         let lost = Duration::from_millis(self.settings.lost_ms.into());
         self.tracks.iter_mut().for_each(|t| t.settle(now));
-        self.tracks.retain(|t| t.state != TrackState::Lost || now.since(t.seen) <= lost);
+        self.tracks.retain(|t| t.state != TrackState::Lost || (t.confirmed() && now.since(t.seen) <= lost));
+        for t in self.tracks.iter_mut().filter(|t| t.confirmed() && t.id == 0) {
+            t.id = self.next_id;
+            self.next_id += 1;
+        }
         Ok(())
     }
 
@@ -135,16 +154,25 @@ impl Follower {
 
     /// Takes from the detections those that belong to measured tracks.
     fn claim(&mut self, now: Nanos) {
+        let entry = entry(self.presence);
+        for t in &mut self.tracks {
+            t.unseen = t.unseen.saturating_add(1);
+        }
         let tracks = &mut self.tracks;
         self.detections.retain(|d| {
             let affinity = |t: &Track| t.fresh.map_or(0.0, |s| overlap(s.bbox, d.bbox));
             let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
             let Some(t) = best.filter(|t| affinity(t) >= BELONGS) else { return true };
-            t.score = d.score;
+            (t.score, t.unseen) = (d.score, 0);
             // A doubted shape is accepted only where the detector puts the face too.
             t.doubted &= affinity(t) < SAME && t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             false
         });
+        for t in &mut self.tracks {
+            if t.unseen >= UNSEEN && t.fresh.is_some_and(|s| !s.presence.ge(&entry)) {
+                t.fresh = None;
+            }
+        }
     }
 
     /// Measures the detections that nobody claimed: lost faces that are back, and new ones.
@@ -162,10 +190,10 @@ impl Follower {
             tries -= 1;
             let crop = landmarker.crop_of(&face);
             let Some(shape) = landmarker.refine(frame, &crop, 1)? else { continue };
-            if !shape.presence.ge(&self.entry()) || !agrees(&shape, &face) {
+            if !enters(&shape, &face, self.presence) {
                 continue;
             }
-            let taken = |t: &Track| !t.doubted && t.fresh.is_some_and(|s| overlap(s.bbox, shape.bbox) > SAME);
+            let taken = |t: &Track| !t.doubted && t.fresh.is_some_and(|s| same(s.bbox, shape.bbox));
             if !self.tracks.iter().any(taken) {
                 self.admit(shape, face.score, now);
             }
@@ -194,8 +222,8 @@ impl Follower {
             };
             self.tracks.remove(i);
         }
-        self.tracks.push(Track::new(self.next_id, shape, score, now, self.settings.smooth));
-        self.next_id += 1;
+        let probation = if shape.presence.min(score) >= CERTAIN { 0 } else { PROBATION };
+        self.tracks.push(Track::new(shape, score, now, self.settings.smooth).on(probation));
     }
 
     /// Where two tracks measured the same face, the one that had to jump further lets go.
@@ -207,7 +235,7 @@ impl Follower {
                     let (p, q) = (a.centre(), b.centre());
                     (p[0] - q[0]).hypot(p[1] - q[1]) > 0.3 * a.size().min(b.size())
                 };
-                if overlap(a.bbox, b.bbox) <= SAME && apart {
+                if !same(a.bbox, b.bbox) && apart {
                     continue;
                 }
                 let older = self.tracks[j].surprise(&a, now);
@@ -221,12 +249,23 @@ impl Follower {
 }
 
 /// Presence that a new face needs, given what a followed one needs.
-pub fn entry(presence: f32) -> f32 {
+fn entry(presence: f32) -> f32 {
     (presence + ENTRY).min((1.0 + presence) / 2.0)
 }
 
+/// True where two boxes are of one face.
+pub fn same(a: [f32; 4], b: [f32; 4]) -> bool {
+    overlap(a, b) > SAME || cover(a, b) > WITHIN
+}
+
+/// True where a detection's shape is good enough for a new face. `presence`: what a followed one needs.
+pub fn enters(shape: &Shape, face: &Detection, presence: f32) -> bool {
+    let mean = shape.confidence.iter().sum::<f32>() / shape.confidence.len() as f32;
+    shape.presence.ge(&entry(presence)) && mean.ge(&SETTLED) && agrees(shape, face)
+}
+
 /// True where the shape is at the place the detector meant.
-pub fn agrees(shape: &Shape, face: &Detection) -> bool {
+fn agrees(shape: &Shape, face: &Detection) -> bool {
     let (a, b) = (shape.centre(), centre(face.bbox));
     let (small, large) = (shape.size().min(size(face.bbox)), shape.size().max(size(face.bbox)));
     (a[0] - b[0]).hypot(a[1] - b[1]) < 0.6 * large && small > 0.4 * large

@@ -20,7 +20,7 @@ const FADE: f32 = 0.2;
 
 /// A followed face.
 pub struct Track {
-    /// Its number; never used again in a run.
+    /// Its number, given when it is first shown and never used again in a run; 0 before.
     pub id: u64,
     /// As published.
     pub state: TrackState,
@@ -34,6 +34,10 @@ pub struct Track {
     pub fresh: Option<Shape>,
     /// True where `fresh` counts only if the detector agrees.
     pub doubted: bool,
+    /// Detections in a row that did not show this face.
+    pub unseen: u8,
+    /// Measurements it still needs before it is shown.
+    probation: u8,
     /// The head fitted to the smoothed points.
     pub fit: Option<Fit>,
     /// Smoothed points, frame pixels.
@@ -45,20 +49,33 @@ pub struct Track {
 
 impl Track {
     /// A track from its first measurement, which is accepted by [`Track::settle`].
-    pub fn new(id: u64, shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings) -> Self {
+    pub fn new(shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings) -> Self {
         Self {
-            id,
+            id: 0,
             state: TrackState::Tracked,
             score,
             shape,
             seen: now,
             fresh: Some(shape),
             doubted: false,
+            unseen: 0,
+            probation: 0,
             fit: None,
             points: shape.points,
             velocity: [0.0; 2],
             filter: OneEuro::new(smooth),
         }
+    }
+
+    /// The same track, shown only after so many measurements.
+    #[must_use]
+    pub fn on(self, probation: u8) -> Self {
+        Self { probation, ..self }
+    }
+
+    /// True once the track has proved itself.
+    pub fn confirmed(&self) -> bool {
+        self.probation == 0
     }
 
     /// How far the face is expected to have moved since it was seen, pixels.
@@ -113,6 +130,7 @@ impl Track {
             self.state = TrackState::Lost;
             return;
         };
+        self.probation = self.probation.saturating_sub(1);
         let dt = now.since(self.seen).as_secs_f32();
         if self.state == TrackState::Lost {
             // What happened meanwhile is unknown: neither speed nor smoothing may bridge it.

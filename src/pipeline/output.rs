@@ -1,7 +1,7 @@
 //! The output thread: draws and serialises what a sink wants, and serves every sink.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::handoff::{Taken, Taker};
@@ -39,13 +39,28 @@ pub(super) struct Out {
 /// The sinks and what is made for them.
 struct Desk {
     board: Arc<Board>,
-    sinks: Vec<Box<dyn Sink>>,
+    sinks: Vec<Seat>,
     errors: Vec<Error>,
     draw: Option<Box<dyn Draw>>,
     serialise: Option<Serialise>,
     canvas: Canvas,
     json: String,
     slow: Duration,
+}
+
+/// A sink and its place among those there were at the start.
+struct Seat {
+    sink: Box<dyn Sink>,
+    place: usize,
+}
+
+impl Seat {
+    /// Writes down what this sink has lost so far.
+    fn account(&self, board: &Board) {
+        if let Some((_, lost)) = board.lost.get().and_then(|seats| seats.get(self.place)) {
+            lost.store(self.sink.lost(), Relaxed);
+        }
+    }
 }
 
 impl Out {
@@ -58,9 +73,12 @@ impl Out {
         from: Taker<Done>,
         stop: &Stop,
     ) -> Self {
+        // A board serves one pipeline.
+        let _ = board.lost.set(sinks.iter().map(|s| (s.name().to_string(), AtomicU64::new(0))).collect());
+        let seat = |(place, sink)| Seat { sink, place };
         let desk = Desk {
             board: Arc::clone(board),
-            sinks,
+            sinks: sinks.into_iter().enumerate().map(seat).collect(),
             errors: Vec::new(),
             draw,
             json: String::with_capacity(if serialise.is_some() { settings.faces * FACE_JSON } else { 0 }),
@@ -105,6 +123,7 @@ impl Out {
         self.board.set_state(result.state);
         self.board.faces.store(result.faces.len() as u64, Relaxed);
         self.board.last_seq.store(result.seq, Relaxed);
+        self.board.set_camera(&shot.frame.meta);
         if !every {
             result.dropped = self.board.stats.dropped();
         }
@@ -185,7 +204,7 @@ impl Desk {
     /// Makes what is wanted of one frame and puts it to every sink. A sink that fails is left out
     /// from then on; an error only where the last one failed.
     fn serve(&mut self, frame: Option<&Arc<Frame>>, result: &mut FrameResult) -> Result<()> {
-        let wants = self.sinks.iter().fold(Wants::default(), |all, sink| all.or(sink.wants()));
+        let wants = self.sinks.iter().fold(Wants::default(), |all, seat| all.or(seat.sink.wants()));
         let ages = self.board.policy != Policy::Every && matches!(result.state, State::Live | State::Ffc);
         let age = |now: Nanos, result: &FrameResult| if ages { now.micros_since(result.captured) } else { 0 };
         let picture = wants.picture && self.draw.is_some();
@@ -206,7 +225,7 @@ impl Desk {
         let Self { sinks, errors, json: text, canvas, board, slow, .. } = self;
         let output = Output { frame, result, json: json.then_some(&**text), picture: picture.then_some(&*canvas) };
         let before = sinks.len();
-        sinks.retain_mut(|sink| put(sink.as_mut(), &output, *slow, board, errors));
+        sinks.retain_mut(|seat| put(seat, &output, *slow, board, errors));
         if sinks.len() == before { Ok(()) } else { self.after_failure() }
     }
 
@@ -229,20 +248,23 @@ impl Desk {
     }
 
     fn finish(mut self) -> Vec<Error> {
-        for sink in &mut self.sinks {
-            if let Err(error) = sink.finish() {
+        for seat in &mut self.sinks {
+            if let Err(error) = seat.sink.finish() {
                 log::error!("{error}");
                 self.errors.push(error);
             }
+            seat.account(&self.board);
         }
         self.errors
     }
 }
 
 /// One sink's share; false where it failed.
-fn put(sink: &mut dyn Sink, output: &Output<'_>, slow: Duration, board: &Board, errors: &mut Vec<Error>) -> bool {
+fn put(seat: &mut Seat, output: &Output<'_>, slow: Duration, board: &Board, errors: &mut Vec<Error>) -> bool {
     let began = Instant::now();
-    let done = sink.put(output);
+    let done = seat.sink.put(output);
+    seat.account(board);
+    let sink = &seat.sink;
     let took = began.elapsed();
     if took > slow {
         // Once a power of two, so that a sink that is always slow does not fill the log.

@@ -1,8 +1,8 @@
 //! What a running pipeline says about itself.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::clock::SharedClock;
 use super::latency::{Distribution, Figures, Histogram, Rate};
 use super::stats::{Counts, DropCounts, Stats};
 use crate::error::Error;
-use crate::frame::FrameFormat;
+use crate::frame::{FfcState, FrameFormat, FrameMeta};
 use crate::result::State;
 use crate::units::Nanos;
 
@@ -63,7 +63,12 @@ pub(super) struct Board {
     pub last_seq: AtomicU64,
     /// When a frame last arrived; 0 where none has.
     pub last_arrival: AtomicU64,
+    /// Outputs that each sink lost, by its name.
+    pub lost: OnceLock<Box<[(String, AtomicU64)]>>,
     state: AtomicU8,
+    ffc: AtomicU8,
+    /// Bits of an f32, NaN where unknown.
+    sensor_c: AtomicU32,
     origin: Mutex<Origin>,
 }
 
@@ -94,7 +99,10 @@ impl Board {
             faces: AtomicU64::new(0),
             last_seq: AtomicU64::new(0),
             last_arrival: AtomicU64::new(0),
+            lost: OnceLock::new(),
             state: AtomicU8::new(State::NoSignal as u8),
+            ffc: AtomicU8::new(FfcState::Idle as u8),
+            sensor_c: AtomicU32::new(f32::NAN.to_bits()),
             origin: Mutex::new(Origin { source: Arc::from(""), format: None, trouble: None }),
         })
     }
@@ -110,6 +118,27 @@ impl Board {
     pub fn state(&self) -> State {
         let code = self.state.load(Relaxed);
         [State::Live, State::Ffc, State::Stale].into_iter().find(|&s| s as u8 == code).unwrap_or(State::NoSignal)
+    }
+
+    /// What the camera said about itself in the frame presented last.
+    pub fn set_camera(&self, meta: &FrameMeta) {
+        self.ffc.store(meta.ffc as u8, Relaxed);
+        self.sensor_c.store(meta.sensor_c.unwrap_or(f32::NAN).to_bits(), Relaxed);
+    }
+
+    fn ffc(&self) -> FfcState {
+        let code = self.ffc.load(Relaxed);
+        let known = [FfcState::Imminent, FfcState::Running, FfcState::Settling];
+        known.into_iter().find(|&s| s as u8 == code).unwrap_or_default()
+    }
+
+    fn sensor_c(&self) -> Option<f32> {
+        Some(f32::from_bits(self.sensor_c.load(Relaxed))).filter(|c| c.is_finite())
+    }
+
+    fn lost(&self) -> Vec<(String, u64)> {
+        let seats = self.lost.get().map_or(&[][..], |seats| seats);
+        seats.iter().map(|(name, lost)| (name.clone(), lost.load(Relaxed))).collect()
     }
 
     pub fn origin(&self) -> MutexGuard<'_, Origin> {
@@ -129,6 +158,10 @@ pub struct Snapshot {
     pub policy: Policy,
     /// State of the picture.
     pub state: State,
+    /// Shutter calibration, as of the frame presented last.
+    pub ffc: FfcState,
+    /// Sensor temperature as of that frame, degC; `None` where the camera does not tell.
+    pub sensor_c: Option<f32>,
     /// Where the frames went: `captured == presented + sum(dropped) + in_flight`.
     #[serde(flatten)]
     pub counts: Counts,
@@ -160,6 +193,8 @@ pub struct Snapshot {
     pub sinks: u64,
     /// Sinks that failed and were left out from then on.
     pub sinks_failed: u64,
+    /// Outputs each sink lost because its reader was behind or away, in the order of the sinks.
+    pub sink_lost: Vec<(String, u64)>,
     /// Calls of a sink that took longer than `slow_sink_ms`.
     pub slow_puts: u64,
     /// Why the source is away; `None` while it is there.
@@ -209,6 +244,8 @@ impl Status {
             trouble,
             policy: board.policy,
             state: board.state(),
+            ffc: board.ffc(),
+            sensor_c: board.sensor_c(),
             counts: board.stats.counts(),
             fps: board.presents.per_second(now),
             captured_fps: board.captures.per_second(now),
@@ -224,6 +261,7 @@ impl Status {
             infer_errors: board.infer_errors.load(Relaxed),
             sinks: board.sinks.load(Relaxed),
             sinks_failed: board.sinks_failed.load(Relaxed),
+            sink_lost: board.lost(),
             slow_puts: board.slow_puts.load(Relaxed),
             uptime_s: now.since(board.started).as_secs_f64(),
         }

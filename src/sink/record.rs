@@ -165,6 +165,10 @@ impl Sink for Record {
         Wants { raw: !self.over, json: self.results && !self.over, picture: false }
     }
 
+    fn lost(&self) -> u64 {
+        self.counts.lost()
+    }
+
     fn put(&mut self, out: &Output<'_>) -> Result<()> {
         if self.over {
             return Ok(());

@@ -7,22 +7,25 @@
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
-use image::codecs::jpeg::JpegDecoder;
-use image::codecs::png::PngDecoder;
-use image::{ColorType, ImageDecoder, Limits};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Settings;
 use super::replay::{Kind, SUPPORTED, open_file};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::recording::ifd::First;
-use crate::recording::pages::{Layout, Pages, copy_grey, luma, not_sixteen};
+use crate::recording::pages::{Layout, Pages, luma, not_sixteen};
 use crate::recording::{Clip, MAX_SIZE, Unit, check_size};
 
 /// Largest file read as a picture, bytes.
 const MAX_FILE: u64 = 32 << 20;
-/// Most a decoder may hold, bytes.
-const MAX_ALLOC: u64 = 48 << 20;
+/// Most a decoder may hold beside the pixels, bytes.
+const MAX_ALLOC: usize = 48 << 20;
+/// Most scans of a progressive JPEG: each costs a pass over the picture.
+const MAX_SCANS: usize = 64;
 
 /// A picture and what had to be done to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,19 +63,10 @@ pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
 
 /// Decodes one picture; errors name it `name`.
 pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
-    let broken = |e: image::ImageError| Error::fix(name, "is a damaged picture").because(e);
     match Kind::of(name, &mut Cursor::new(&bytes))? {
         Kind::Tiff => decode_tiff(name, bytes, settings),
-        Kind::Png => {
-            let decoder = PngDecoder::with_limits(Cursor::new(&bytes), limits()).map_err(broken)?;
-            // The colour type in IHDR; the decoder hides it.
-            let colour = if bytes.get(25) == Some(&3) { PALETTE } else { COLOUR };
-            convert(name, decoder, settings.signal, colour)
-        }
-        Kind::Jpeg => {
-            let decoder = JpegDecoder::new(Cursor::new(&bytes)).map_err(broken)?;
-            convert(name, decoder, settings.signal, COLOUR)
-        }
+        Kind::Png => decode_png(name, &bytes, settings.signal),
+        Kind::Jpeg => decode_jpeg(name, &bytes, settings.signal),
         Kind::Cptv | Kind::Y16 => {
             Err(Error::fix(name, format_args!("is a recording, not a picture; supported are {SUPPORTED}")))
         }
@@ -80,8 +74,8 @@ pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture
 }
 
 fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
-    let damaged = |e| Error::fix(name, "has no complete TIFF page").because(e);
-    let first = First::read(&mut Cursor::new(&mut bytes)).map_err(damaged)?;
+    let incomplete = |e| Error::fix(name, "has no complete TIFF page").because(e);
+    let first = First::read(&mut Cursor::new(&mut bytes)).map_err(incomplete)?;
     let colours = first.take_palette(&mut bytes);
     let mut pages = Pages::open(name, Cursor::new(bytes), settings.signal, 0.0)?;
     let mut frame = Frame::new(pages.format());
@@ -108,69 +102,93 @@ fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Pi
     Ok(Picture { frame, note })
 }
 
-fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(1 << 16);
-    limits.max_image_height = Some(1 << 16);
-    limits.max_alloc = Some(MAX_ALLOC);
-    limits
+fn damaged(name: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::fix(name, "is a damaged picture").because(cause)
 }
 
-fn convert(name: &str, mut decoder: impl ImageDecoder, unit: Option<Unit>, tinted: &'static str) -> Result<Picture> {
-    let broken = |e: image::ImageError| Error::fix(name, "is a damaged picture").because(e);
-    let (width, height) = decoder.dimensions();
+fn decode_png(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> {
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: MAX_ALLOC });
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let info = decoder.read_header_info().map_err(|e| damaged(name, e))?;
+    let tinted = if info.color_type == png::ColorType::Indexed { PALETTE } else { COLOUR };
+    let (width, height) = (info.width, info.height);
     check_size(name, width, height)?;
-    let sixteen = matches!(decoder.color_type(), ColorType::L16 | ColorType::La16);
-    if !sixteen && !matches!(unit, None | Some(Unit::Counts)) {
+    let mut reader = decoder.read_info().map_err(|e| damaged(name, e))?;
+    let (colour, depth) = reader.output_color_type();
+    let samples = Samples { per_pixel: colour.samples(), sixteen: depth == png::BitDepth::Sixteen };
+    let size = reader.output_buffer_size().filter(|n| *n <= samples.bytes(MAX_SIZE.0, MAX_SIZE.1));
+    let size = size.ok_or_else(|| damaged(name, format!("its header and its pixels differ at {width}x{height}")))?;
+    let mut pixels = vec![0; size];
+    reader.next_frame(&mut pixels).map_err(|e| damaged(name, e))?;
+    convert(name, (width, height), &pixels, samples, unit, tinted)
+}
+
+fn decode_jpeg(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> {
+    // A camera's JPEG may end early or carry wrong tables beside a good picture.
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_max_scans(MAX_SCANS);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|e| damaged(name, e))?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let (width, height) = (width as u32, height as u32);
+    check_size(name, width, height)?;
+    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
+    let wanted = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
+    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
+    let samples = Samples { per_pixel: if grey { 1 } else { 3 }, sixteen: false };
+    let pixels = decoder.decode().map_err(|e| damaged(name, e))?;
+    convert(name, (width, height), &pixels, samples, unit, COLOUR)
+}
+
+/// What a decoder wrote: 1 grey, 2 grey and alpha, 3 colours, 4 colours and alpha; 16-bit ones big-endian.
+#[derive(Debug, Clone, Copy)]
+struct Samples {
+    per_pixel: usize,
+    sixteen: bool,
+}
+
+impl Samples {
+    fn pixel(self) -> usize {
+        self.per_pixel * if self.sixteen { 2 } else { 1 }
+    }
+
+    fn bytes(self, width: u32, height: u32) -> usize {
+        width as usize * height as usize * self.pixel()
+    }
+}
+
+fn convert(
+    name: &str,
+    (width, height): (u32, u32),
+    bytes: &[u8],
+    samples: Samples,
+    unit: Option<Unit>,
+    tinted: &'static str,
+) -> Result<Picture> {
+    if bytes.len() != samples.bytes(width, height) {
+        return Err(damaged(name, format!("{} bytes of pixels for {width}x{height}", bytes.len())));
+    }
+    let grey = samples.per_pixel < 3;
+    let counts = grey && samples.sixteen;
+    if !counts && !matches!(unit, None | Some(Unit::Counts)) {
         return Err(not_sixteen(name));
     }
-    decoder.set_limits(limits()).map_err(broken)?;
-    let colour = decoder.color_type();
-    let size = decoder.total_bytes();
-    // 16-bit RGBA at the largest size.
-    if size > u64::from(MAX_SIZE.0) * u64::from(MAX_SIZE.1) * 8 {
-        return Err(Error::fix(name, format_args!("needs {size} bytes for {width}x{height} pixels")));
-    }
-    let mut bytes = vec![0; size as usize];
-    decoder.read_image(&mut bytes).map_err(broken)?;
-    let signal = if sixteen { unit.unwrap_or(Unit::Counts).signal() } else { Signal::Grey8 };
+    let signal = if counts { unit.unwrap_or(Unit::Counts).signal() } else { Signal::Grey8 };
     let mut frame = Frame::new(FrameFormat { width, height, signal, rate_hz: 0.0 });
-    to_grey(&bytes, colour, &mut frame.pixels).ok_or_else(|| {
-        Error::fix(name, format_args!("holds {colour:?} pixels; supported are 8-bit and 16-bit grey and colour"))
-    })?;
-    let note = match colour {
-        _ if sixteen => unit.is_none().then_some(UNKNOWN),
-        ColorType::L8 | ColorType::La8 => Some(GREY),
-        _ => Some(tinted),
+    let pixels = frame.pixels.iter_mut().zip(bytes.chunks_exact(samples.pixel()));
+    match (grey, samples.sixteen) {
+        (true, true) => pixels.for_each(|(pixel, s)| *pixel = u16::from_be_bytes([s[0], s[1]])),
+        (true, false) => pixels.for_each(|(pixel, s)| *pixel = u16::from(s[0])),
+        (false, true) => pixels.for_each(|(pixel, s)| *pixel = u16::from(luma(s[0], s[2], s[4]))),
+        (false, false) => pixels.for_each(|(pixel, s)| *pixel = u16::from(luma(s[0], s[1], s[2]))),
+    }
+    let note = match grey {
+        true if counts => unit.is_none().then_some(UNKNOWN),
+        true => Some(GREY),
+        false => Some(tinted),
     };
     Ok(Picture { frame, note })
-}
-
-/// Turns decoded samples (16-bit ones in native order) into counts; `None` for unknown layouts.
-fn to_grey(bytes: &[u8], colour: ColorType, pixels: &mut [u16]) -> Option<()> {
-    let samples = usize::from(colour.channel_count());
-    match colour {
-        ColorType::L8 => copy_grey(bytes, pixels),
-        ColorType::La8 => {
-            pixels.iter_mut().zip(bytes.chunks_exact(2)).for_each(|(pixel, s)| *pixel = u16::from(s[0]));
-        }
-        ColorType::L16 | ColorType::La16 => {
-            for (pixel, s) in pixels.iter_mut().zip(bytes.chunks_exact(2 * samples)) {
-                *pixel = u16::from_ne_bytes([s[0], s[1]]);
-            }
-        }
-        ColorType::Rgb8 | ColorType::Rgba8 => {
-            for (pixel, s) in pixels.iter_mut().zip(bytes.chunks_exact(samples)) {
-                *pixel = u16::from(luma(s[0], s[1], s[2]));
-            }
-        }
-        ColorType::Rgb16 | ColorType::Rgba16 => {
-            let high = |s: &[u8], i: usize| (u16::from_ne_bytes([s[2 * i], s[2 * i + 1]]) >> 8) as u8;
-            for (pixel, s) in pixels.iter_mut().zip(bytes.chunks_exact(2 * samples)) {
-                *pixel = u16::from(luma(high(s, 0), high(s, 1), high(s, 2)));
-            }
-        }
-        _ => return None,
-    }
-    Some(())
 }
