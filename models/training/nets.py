@@ -108,12 +108,12 @@ def tally(votes):
     the mean of what all cells say, by the softmax of their weights.
     """
     n, _, rows, columns = votes.shape
-    votes = votes.float().reshape(n, 4, COUNT, rows * columns)
+    logits, said = votes.float().reshape(n, 4, COUNT, rows * columns).split([1, 3], 1)
+    weight = torch.softmax(logits, -1)
     u = (torch.arange(columns, device=votes.device) + 0.5) / columns * 2 - 1
     v = (torch.arange(rows, device=votes.device) + 0.5) / rows * 2 - 1
-    centres = torch.stack([u.repeat(rows), v.repeat_interleave(columns), torch.zeros_like(u).repeat(rows)])
-    weight = torch.softmax(votes[:, 0], -1)
-    return ((votes[:, 1:] + centres[:, None]) * weight[:, None]).sum(-1).transpose(1, 2)
+    centres = torch.stack([u.repeat(rows), v.repeat_interleave(columns), torch.zeros_like(u).repeat(rows)], 1)
+    return (said * weight).sum(-1).transpose(1, 2) + weight[:, 0] @ centres
 
 
 class Head(nn.Module):
