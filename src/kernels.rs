@@ -29,6 +29,8 @@ mod level;
 mod map;
 #[cfg(test)]
 mod naive;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod point;
 mod pool;
 mod sample;
@@ -62,6 +64,8 @@ pub struct Kernels {
     /// Floats in a register.
     lanes: usize,
     tiles: tile::Tiles,
+    /// Registers of output channels that a tile of several pixels takes while this many remain.
+    panel: fn(usize) -> usize,
     spread: unsafe fn(&winograd::Spread),
     gather: unsafe fn(&winograd::Gather),
     depthwise: unsafe fn(&depthwise::Job),
@@ -78,7 +82,7 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// The name of the instruction set: `scalar` or `avx2`.
+    /// The name of the instruction set: `scalar`, `avx2` or `neon`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -101,12 +105,21 @@ struct Row {
     table: Option<&'static Kernels>,
 }
 
-fn rows() -> [Row; 2] {
+fn rows() -> [Row; 3] {
     #[cfg(target_arch = "x86_64")]
     let avx2 = avx2::available().then_some(&avx2::KERNELS);
     #[cfg(not(target_arch = "x86_64"))]
     let avx2 = None;
-    [Row { name: "scalar", table: Some(&scalar::KERNELS) }, Row { name: "avx2", table: avx2 }]
+    // Every CPU of this architecture has NEON.
+    #[cfg(target_arch = "aarch64")]
+    let neon = Some(&neon::KERNELS);
+    #[cfg(not(target_arch = "aarch64"))]
+    let neon = None;
+    [
+        Row { name: "scalar", table: Some(&scalar::KERNELS) },
+        Row { name: "avx2", table: avx2 },
+        Row { name: "neon", table: neon },
+    ]
 }
 
 /// The plain Rust kernels, which every CPU runs.
@@ -172,8 +185,8 @@ mod tests {
         assert_eq!(detect(Some("scalar"), None).unwrap().name(), "scalar");
         let best = available().last().unwrap().name();
         assert_eq!(detect(None, None).unwrap().name(), best);
-        assert_eq!(detect(Some("avx2"), None).unwrap().name(), best);
-        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2"));
+        assert_eq!(detect(Some(best), None).unwrap().name(), best);
+        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, neon"));
         assert!(detect(None, Some("mmx")).is_err());
         assert!(detect(Some("scalar"), Some("avx2")).is_err());
         assert!(detect(Some("scalar"), Some("scalar")).is_ok());

@@ -2,7 +2,7 @@
 //! whatever vectors the target always has; products and sums are rounded one by one.
 
 use super::isa::{Counts, Isa};
-use super::tile::{Job, Spots, tile, tiles};
+use super::tile::{Job, Spots, tile, tiles, two};
 use super::{Kernels, depthwise, level, point, pool, sample, winograd};
 
 #[derive(Clone, Copy)]
@@ -132,6 +132,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
     lanes: Scalar::LANES,
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
+    panel: two,
     // SAFETY: the closures' contracts are those of the functions they call.
     spread: |t| unsafe { winograd::spread(Scalar, t) },
     // SAFETY: as above.

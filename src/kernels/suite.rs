@@ -381,4 +381,4 @@ macro_rules! suite {
     )+};
 }
 
-suite!(scalar avx2);
+suite!(scalar avx2 neon);
