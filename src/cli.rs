@@ -8,6 +8,7 @@ mod camera;
 mod check;
 mod demo;
 mod devices;
+mod doctor;
 mod eval;
 mod exit;
 mod infer;
@@ -101,6 +102,8 @@ enum Command {
     Devices(devices::Devices),
     /// Command a camera: shutter, gain, temperatures.
     Camera(camera::Camera),
+    /// Look for what keeps this machine from its work, and say what to do.
+    Doctor(doctor::Doctor),
     /// Play the built-in clip through the real pipeline; opens no camera.
     Demo(demo::Demo),
     /// Play a recording, a picture or a folder of pictures.
@@ -156,6 +159,7 @@ fn dispatch(cli: &Cli, started: Instant) -> Done {
         Command::Run(run) => run::run(&cli.base, run),
         Command::Devices(devices) => devices::run(&cli.base, devices),
         Command::Camera(camera) => camera::run(&cli.base, camera),
+        Command::Doctor(doctor) => doctor::run(&cli.base, doctor),
         Command::Demo(demo) => demo::run(&cli.base, demo),
         Command::Replay(replay) => replay::run(&cli.base, replay),
         Command::Infer(infer) => infer::run(&cli.base, infer),

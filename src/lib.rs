@@ -13,6 +13,7 @@ pub mod assembly;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod eval;
 pub mod face;

@@ -24,7 +24,7 @@ use crate::units::Nanos;
 pub struct Record {
     /// The node that was open; `None` where nothing was ever.
     pub node: Option<Node>,
-    /// Whole frames it brought.
+    /// Whole frames it brought that were not the one before.
     pub frames: u64,
     /// When the last of them came.
     pub last: Nanos,

@@ -51,8 +51,8 @@ impl Watch {
     /// A whole frame came. `counter` is the camera's own; `rests` where a still picture is no illness.
     pub fn whole(&mut self, now: Nanos, frame: &Frame, counter: Option<u32>, rests: bool) {
         (self.heard, self.whole) = (now, now);
-        self.frames += 1;
         if self.limits.frozen.is_zero() {
+            self.frames += 1;
             return;
         }
         let print = (print(&frame.pixels), counter);
@@ -61,11 +61,12 @@ impl Watch {
         });
         if !still || rests {
             self.new = now;
+            self.frames += 1;
         }
         self.print = Some(print);
     }
 
-    /// Whole frames so far.
+    /// Whole frames so far, without those of a camera that stood still.
     pub fn frames(&self) -> u64 {
         self.frames
     }
