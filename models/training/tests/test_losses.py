@@ -99,7 +99,7 @@ def test_each_part_of_the_transfer_reaches_what_it_should():
         net = Landmarker("nano")
         loss, _ = distil.transfer_step(teacher, parts)(net, batch, 0.0)
         loss.backward()
-        return net.backbone.layers[0].conv.weight.grad, net.head.hidden.weight.grad
+        return net.backbone.shallow[0].conv.weight.grad, net.head.votes.weight.grad
 
     backbone, head = gradients()
     forward_backbone, forward_head = gradients("forward")
