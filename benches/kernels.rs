@@ -183,7 +183,7 @@ fn networks(_: &mut Criterion<ProcessorTime>) {
         ("repvgg 96x96", nets::repvgg(96, 96, [16, 32, 64, 96])),
         ("half repvgg 96x96", nets::repvgg(96, 96, [8, 16, 32, 48])),
         ("mobilenet 96x96", nets::mobilenet(96, 96)),
-        ("landmarks 96x96", nets::landmarks()),
+        ("landmarks 96x96", nets::landmarks(1)),
         ("detector 120x160", nets::detector(120, 160)),
     ];
     for (name, net) in nets {

@@ -121,7 +121,7 @@ fn repvgg_agrees_with_tract() {
 
 #[test]
 fn landmark_student_agrees_with_tract() {
-    let net = nets::landmarks();
+    let net = nets::landmarks(1);
     check_whole("landmarks", &net);
     let executor = executor(&net, kernels::scalar());
     assert_eq!(executor.input_shape(), [1, 1, 96, 96]);
@@ -159,6 +159,22 @@ fn several_images_run_one_after_the_other() {
     let mut n = Net::new(12, 3, [1, 24, 20]);
     n.conv(16, 3, 2).relu().conv(16, 3, 1).relu().output().gemm(9).output();
     check_whole("batch", &n);
+}
+
+#[test]
+fn a_batch_of_faces_is_as_each_face_alone() {
+    let (single, several) = (nets::landmarks(1), nets::landmarks(5));
+    let (_, faces) = input(&several.typed().unwrap(), 3);
+    for kernels in kernels::available() {
+        let (mut one, mut all) = (executor(&single, kernels), executor(&several, kernels));
+        assert_eq!(all.input_shape(), [5, 1, 96, 96]);
+        let together = run(&mut all, &faces);
+        for (i, face) in faces.chunks_exact(96 * 96).enumerate() {
+            for (alone, together) in run(&mut one, face).iter().zip(&together) {
+                assert_eq!(together[i * alone.len()..][..alone.len()], *alone, "face {i} on {}", kernels.name());
+            }
+        }
+    }
 }
 
 #[test]

@@ -208,6 +208,7 @@ impl Panels {
         (output, to): (*mut f32, Grid),
     ) {
         let pixels = rows * columns;
+        let mut spots = Spots::default();
         for panel in &self.panels {
             let Some((_, tiles)) = tiles.iter().find(|t| t.0 == panel.width) else { continue };
             let c = panel.c;
@@ -217,23 +218,29 @@ impl Panels {
                 let other = if other.is_null() { other } else { other.add(c) };
                 Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
             };
-            let (mut y, mut x, mut left) = (0, 0, pixels);
-            let (mut here, mut there, mut aside) = (from.at, to.at, beside.at);
-            let mut spots = Spots::default();
-            for rest in (1..=pixels.div_ceil(tiles.len())).rev() {
-                let count = left.div_ceil(rest);
-                for i in 0..count {
-                    (spots.input[i], spots.output[i], spots.other[i]) = (here, there, aside);
-                    x += 1;
-                    (here, there, aside) = (here + from.pixel, there + to.pixel, aside + beside.pixel);
+            // The pixels left are shared out evenly among as few tiles as can hold them.
+            let (mut left, mut tiles_left) = (pixels, pixels.div_ceil(tiles.len()));
+            let (mut y, mut x) = (0, 0);
+            while tiles_left > 0 {
+                let count = left.div_ceil(tiles_left);
+                let mut done = 0;
+                while done < count {
+                    // Those in one row.
+                    let some = (count - done).min(columns - x);
+                    let (here, there, aside) = (from.spot(y, x), to.spot(y, x), beside.spot(y, x));
+                    for i in 0..some {
+                        spots.input[done + i] = here + i * from.pixel;
+                        spots.output[done + i] = there + i * to.pixel;
+                        spots.other[done + i] = aside + i * beside.pixel;
+                    }
+                    (done, x) = (done + some, x + some);
                     if x == columns {
                         (y, x) = (y + 1, 0);
-                        (here, there, aside) = (from.spot(y, 0), to.spot(y, 0), beside.spot(y, 0));
                     }
                 }
                 // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
                 unsafe { tiles[count - 1](&job, &spots) };
-                left -= count;
+                (left, tiles_left) = (left - count, tiles_left - 1);
             }
         }
     }

@@ -42,20 +42,29 @@ pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Bo
     let kernels = kernels::chosen()?;
     // tract returns errors for what it expects to go wrong; what it does not expect must not take us down.
     let built = catch_unwind(AssertUnwindSafe(|| {
-        let (model, order) = typed(onnx, card, [1, card.input.channels, height, width])?;
-        let outputs = outputs(&model, card, &order)?;
-        let left = match region::install(model, kernels)? {
-            Installed::Whole(executor) => return Ok(Box::new(Renamed { executor, outputs, order }) as Box<dyn Network>),
-            Installed::Part { model, ours, left } => {
-                log::info!("{}: {} of {} operators on our kernels, left to tract: {left:?}", card.name, ours.0, ours.1);
-                model
-            }
-        };
-        Ok(Box::new(Graph::new(*left, card, outputs, order)?) as Box<dyn Network>)
+        let parsed = typed(onnx, card, [1, card.input.channels, height, width])?;
+        network(parsed, card, kernels)
     }));
     built
         .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
         .map_err(|e| Error::fix(&card.file, format!("no model we can run at {width}x{height}: {e:#}")))
+}
+
+/// The network of a parsed model.
+fn network(
+    (model, order): (TypedModel, Vec<usize>),
+    card: &Card,
+    kernels: &'static Kernels,
+) -> TractResult<Box<dyn Network>> {
+    let outputs = outputs(&model, card, &order)?;
+    let left = match region::install(model, kernels)? {
+        Installed::Whole(executor) => return Ok(Box::new(Renamed { executor, outputs, order })),
+        Installed::Part { model, ours, left } => {
+            log::info!("{}: {} of {} operators on our kernels, left to tract: {left:?}", card.name, ours.0, ours.1);
+            model
+        }
+    };
+    Ok(Box::new(Graph::new(*left, card, outputs, order)?))
 }
 
 /// Who runs each operator of `onnx` at the card's input size: a table for people.
@@ -70,12 +79,16 @@ pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<St
 
 /// Parses and checks a model for an input of `shape`; with it the position of each output of the card.
 fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
+    read(&tract_onnx::onnx().proto_model_for_read(&mut &onnx[..])?, card, shape)
+}
+
+/// As [`typed`], from the parsed file.
+fn read(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
     let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-    let proto = framework.proto_model_for_read(&mut &onnx[..])?;
     let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
     inspect(graph)?;
     let order = names(graph, card)?;
-    let infer = framework.parse(&proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
+    let infer = framework.parse(proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
     let typed = infer.into_typed()?;
     limit(&typed)?;
     Ok((typed, order))
@@ -178,7 +191,10 @@ impl Network for Graph {
         if input.len() != wanted {
             return Err(Error::fatal(&self.file, format!("{} input values, wanted {wanted}", input.len())));
         }
-        self.step(input).map_err(|e| Error::fatal(&self.file, format!("inference failed: {e:#}")))
+        // What tract did not expect of a graph may show only now.
+        catch_unwind(AssertUnwindSafe(|| self.step(input)))
+            .unwrap_or_else(|_| Err(TractError::msg("the graph cannot be computed")))
+            .map_err(|e| Error::fatal(&self.file, format!("inference failed: {e:#}")))
     }
 
     fn output(&self, i: usize) -> &[f32] {
@@ -275,6 +291,9 @@ fn limit(model: &TypedModel) -> TractResult<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod hostile;
 
 #[cfg(test)]
 mod tests {

@@ -304,14 +304,14 @@ pub fn repvgg(h: usize, w: usize, [a, b, c, d]: [usize; 4]) -> Net {
 }
 
 /// A landmark student: plain convolutions, a 1x1 neck, 70 points of three numbers and a presence score.
-pub fn landmarks() -> Net {
-    let mut n = Net::new(3, 1, [1, 96, 96]);
+pub fn landmarks(batch: usize) -> Net {
+    let mut n = Net::new(3, batch, [1, 96, 96]);
     for (width, stride) in [(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (96, 1)] {
         n.conv(width, 3, stride).relu();
     }
     n.conv(32, 1, 1).relu();
     let (neck, shape) = (n.at.clone(), n.shape);
-    n.gemm(210).reshape(&[1, 70, 3]).output();
+    n.gemm(210).reshape(&[batch as i64, 70, 3]).output();
     n.from(&neck, shape).global("GlobalAveragePool").gemm(1).unary("Sigmoid").output();
     n
 }
