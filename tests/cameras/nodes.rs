@@ -48,6 +48,7 @@ fn machine(root: &Path) -> Vec<Node> {
     video(root, "pci0/usb1/1-1.2/1-1.2:1.0", 11, 1, "PureThermal (fw:v1.3.0)");
     video(root, "pci0/usb1/1-2/1-2:1.0", 4, 0, "Boson: FLIR Video");
     video(root, "virtual", 5, 0, "Loopback");
+    video(root, "platform/soc/fe801000.csi", 6, 0, "unicam-image");
     node::list(root)
 }
 
@@ -56,8 +57,9 @@ fn nodes_are_listed_in_order_with_what_is_behind_them() {
     let root = tempfile::tempdir().unwrap();
     let nodes = machine(root.path());
     let numbers: Vec<u32> = nodes.iter().map(|n| n.number).collect();
-    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 10, 11]);
-    let lepton = &nodes[6];
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 10, 11]);
+    let lepton = &nodes[7];
+    assert!(nodes[6].built_in && !nodes[5].built_in && !lepton.built_in);
     let usb = lepton.usb.as_ref().unwrap();
     assert_eq!((usb.id.to_string().as_str(), usb.port.as_str()), ("1e4e:0100", "1-1.2"));
     assert_eq!((usb.serial.as_deref(), usb.power_ma, usb.speed_mbps), (Some("8003000b-51"), Some(100), Some(12.0)));
@@ -85,13 +87,13 @@ fn specs_pick_the_camera_that_is_meant_wherever_it_is() {
     let nodes = machine(root.path());
     let picked =
         |spec: &str| -> Vec<u32> { Wanted::parse(spec).unwrap().pick(&nodes).iter().map(|node| node.number).collect() };
-    // Known cameras come first; metadata nodes never do.
+    // Known cameras come first; metadata nodes and what is part of the board never do.
     assert_eq!(picked("auto"), [2, 4, 10, 0, 5]);
     assert_eq!(picked("v4l2:serial=8003000b-51"), [10]);
     assert_eq!(picked("v4l2:usb=1-1.3"), [2]);
     assert_eq!(picked("v4l2:profile=boson"), [4]);
     assert_eq!(picked("v4l2:profile=purethermal"), [2, 10]);
-    assert_eq!(picked("v4l2:profile=y16"), [0, 5], "shapes are told when opened");
+    assert_eq!(picked("v4l2:profile=y16"), [0, 5, 6], "shapes are told when opened");
     assert!(picked("v4l2:serial=none").is_empty());
     // A file, and udev's link to it.
     let file = root.path().join("dev/video4");

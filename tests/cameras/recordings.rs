@@ -15,7 +15,7 @@ use heatmark::source::cameras::lepton::Gain;
 use heatmark::source::cameras::{Offer, Sizes, UsbId, Wire, choose};
 
 /// Every recording and the row of the table it is of.
-pub const NAMES: [(&str, &str); 11] = [
+pub const NAMES: [(&str, &str); 12] = [
     ("lepton3", "purethermal"),
     ("lepton2", "purethermal"),
     ("boson640", "boson"),
@@ -27,6 +27,7 @@ pub const NAMES: [(&str, &str); 11] = [
     ("y16be", "y16"),
     ("grey", "picture"),
     ("yuyv", "picture"),
+    ("mjpg", "picture"),
 ];
 
 /// Transfers of one camera in one format.
@@ -240,6 +241,13 @@ fn plain(wire: Wire, size: (u32, u32), stride: usize) -> Recording {
             grey.chunks(w as usize).flat_map(|row| [row, &vec![0xee; stride - w as usize]].concat()).collect()
         }
         Wire::Yuyv => counts(w, h, n, |k| k - 200.0).iter().flat_map(|c| [*c as u8, 0x80]).collect(),
+        Wire::Mjpg => {
+            let grey: Vec<u8> = counts(w, h, n, |k| k - 200.0).iter().map(|c| *c as u8).collect();
+            let mut jpeg = Vec::new();
+            let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 95);
+            encoder.encode(&grey, w as u16, h as u16, jpeg_encoder::ColorType::Luma).unwrap();
+            jpeg
+        }
         Wire::Y16Be => counts(w, h, n, |k| k * 40.0).iter().flat_map(|c| c.to_be_bytes()).collect(),
         _ => rows(&counts(w, h, n, |k| k * 40.0), w as usize, stride),
     };
@@ -262,6 +270,7 @@ fn made(name: &str) -> Recording {
         "y16be" => plain(Wire::Y16Be, (64, 48), 128),
         "grey" => plain(Wire::Grey, (96, 64), 100),
         "yuyv" => plain(Wire::Yuyv, (96, 64), 192),
+        "mjpg" => plain(Wire::Mjpg, (96, 64), 0),
         _ => panic!("{name}"),
     }
 }

@@ -175,7 +175,7 @@ impl Bus for World {
         let number = state.number;
         let path = PathBuf::from(format!("/dev/video{number}"));
         let permitted = fault != Some(Fault::Forbidden);
-        vec![Node { path, number, name: "PureThermal".into(), index: 0, permitted, usb: Some(usb) }]
+        vec![Node { path, number, name: "PureThermal".into(), index: 0, permitted, usb: Some(usb), built_in: false }]
     }
 
     fn open(&mut self, _node: &Node) -> io::Result<Box<dyn Device>> {

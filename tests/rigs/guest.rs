@@ -209,22 +209,27 @@ fn identity(rig: &mut Rig) {
 
 fn capture(rig: &mut Rig) {
     for (telemetry, name) in [(true, "capture 160x122"), (false, "capture 160x120")] {
-        let camera = plug(0, SERIAL, telemetry);
-        nodes(1);
-        let run = Run::start(&[&format!("v4l2:serial={SERIAL}")], &[]);
-        run.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(t) if t.contains("\"state\":\"live\"")));
-        let seen = run.frames(Duration::from_secs(20));
-        let fps = (seen.frames + seen.lost) as f64 / seen.seconds.max(0.1);
-        let ok = seen.driver == 0 && seen.lost * 20 <= seen.frames && (8.6..9.4).contains(&fps) && seen.radiometric;
-        let said = format!(
-            "{} frames, {fps:.2} fps, {} lost by the driver, {} superseded, degC: {}",
-            seen.frames, seen.driver, seen.lost, seen.radiometric
-        );
+        // A busy host can starve the guest for longer than the driver has buffers: one more try.
+        let (said, ok) = Some(capture_once(telemetry)).filter(|(_, ok)| *ok).unwrap_or_else(|| capture_once(telemetry));
         rig.check(name, said, ok);
-        drop((run, camera));
-        nodes(0);
     }
+}
+
+fn capture_once(telemetry: bool) -> (String, bool) {
+    let camera = plug(0, SERIAL, telemetry);
+    nodes(1);
+    let run = Run::start(&[&format!("v4l2:serial={SERIAL}")], &[]);
+    run.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(t) if t.contains("\"state\":\"live\"")));
+    let seen = run.frames(Duration::from_secs(20));
+    let fps = (seen.frames + seen.lost) as f64 / seen.seconds.max(0.1);
+    let ok = seen.driver == 0 && seen.lost * 20 <= seen.frames && (8.6..9.4).contains(&fps) && seen.radiometric;
+    let said = format!(
+        "{} frames, {fps:.2} fps, {} lost by the driver, {} superseded, degC: {}",
+        seen.frames, seen.driver, seen.lost, seen.radiometric
+    );
+    drop((run, camera));
     nodes(0);
+    (said, ok)
 }
 
 fn controls(rig: &mut Rig) {
@@ -241,11 +246,18 @@ fn controls(rig: &mut Rig) {
     rig.check("camera manual, gain, tlinear, agc", "as set", ok && kept.iter().all(|k| said.contains(k)));
     let said = text(&program(&["camera", "auto"])) + &text(&program(&["camera", "show"]));
     rig.check("camera auto", "as set", said.contains("corrections  auto"));
-    let busy = text(&program(&["record", "auto", "--dir", "/tmp", "--no-http", "--seconds", "3"]));
-    rig.check("open while busy", "told", busy.contains("in use by another program"));
+    let second = Run::start(&["auto"], &[]);
+    let told = |line: &Line| matches!(line, Line::Log(text) if text.contains("in use by another program"));
+    let busy = second.wait(Duration::from_secs(30), told);
+    rig.check("open while busy", "told", busy.is_some());
+    // What the first has said meanwhile; then what it says now.
+    run.wait(Duration::from_millis(100), |_| false);
     let seen = run.frames(Duration::from_secs(5));
-    rig.check("streams meanwhile", format!("{} frames in 5 s", seen.frames), seen.frames > 35);
+    rig.check("streams meanwhile", format!("{} frames in 5 s", seen.frames), (38..=60).contains(&seen.frames));
     drop(run);
+    let healed = second.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(t) if t.contains("live")));
+    rig.check("free again", "the second program has it", healed.is_some());
+    drop(second);
     drop(camera);
     nodes(0);
 }
@@ -315,7 +327,7 @@ fn two_cameras(rig: &mut Rig) {
     nodes(2);
     let run = Run::start(&[&format!("v4l2:serial={OTHER}"), &format!("v4l2:serial={SERIAL}")], &[]);
     let (mut first, mut second) = (0, 0);
-    run.wait(Duration::from_secs(20), |line| {
+    run.wait(Duration::from_secs(60), |line| {
         if let Line::Result(text) = line {
             first += u32::from(text.contains(&format!("purethermal:{OTHER}")));
             second += u32::from(text.contains(&format!("purethermal:{SERIAL}")));
@@ -352,10 +364,49 @@ fn vivid(rig: &mut Rig) {
     let node = (0..8).map(|i| format!("/dev/video{i}")).find(|path| std::path::Path::new(path).exists());
     let Some(node) = node else { return rig.check("vivid", "no node", false) };
     let run = Run::start(&[&node], &["source.camera.size=322x120", "source.camera.frozen_ms=0"]);
-    run.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(_)));
-    let seen = run.frames(Duration::from_secs(5));
-    let said = format!("{} frames of 322x120 Y16, degC: {}", seen.frames, seen.radiometric);
-    rig.check("vivid", said, seen.frames > 20 && !seen.radiometric);
+    run.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(t) if t.contains("\"state\":\"live\"")));
+    // Faces are looked for in every frame of such a picture, which takes seconds on an emulated CPU:
+    // what counts is that frames arrive whole, with their odd width and padded rows.
+    let (mut arrived, mut corrupt, mut counts) = (0, u64::MAX, true);
+    run.wait(Duration::from_secs(20), |line| {
+        if let Line::Result(text) = line {
+            arrived = number(text, "\"superseded\":").unwrap_or(0);
+            corrupt = number(text, "\"corrupt\":").unwrap_or(u64::MAX);
+            counts &= text.contains("\"width\":322,\"height\":120,\"radiometric\":false");
+        }
+        arrived > 100
+    });
+    let said = format!("more than {arrived} frames of 322x120 Y16, {corrupt} corrupt");
+    rig.check("vivid", said, arrived > 100 && corrupt == 0 && counts);
+}
+
+/// With systemd's udev and the rules as shipped.
+fn udev(rig: &mut Rig) {
+    let settle = || {
+        let _ = Command::new("/bin/udevadm").args(["settle", "--timeout=20"]).status();
+    };
+    let link = format!("/dev/heatmark/purethermal-{SERIAL}");
+    let there = || std::fs::canonicalize(&link).ok();
+    let camera = plug(0, SERIAL, true);
+    nodes(1);
+    settle();
+    let (by_serial, by_port) = (there(), std::fs::canonicalize("/dev/heatmark/purethermal-usb-1-1").ok());
+    let said = by_serial.as_ref().map_or("no link".into(), |to| format!("{link} -> {}", to.display()));
+    rig.check("udev links by serial number and port", said, by_serial.is_some() && by_serial == by_port);
+    let list = Command::new("/bin/ls").args(["-l", "/dev/video0", "/dev/video1"]).output().map(|o| text(&o));
+    let list = list.unwrap_or_default();
+    let ours = list.lines().any(|l| l.starts_with("crw-rw----") && l.contains(" video ") && l.ends_with("/dev/video0"));
+    rig.check("udev group and mode", list.lines().next().unwrap_or_default(), ours);
+    let doctor = text(&program(&["doctor"]));
+    let ok = doctor.lines().any(|l| l.starts_with("ok") && l.contains("/etc/udev/rules.d/60-heatmark.rules"));
+    rig.check("doctor", "sees the rules", ok && !doctor.contains("may be suspended"));
+    let run = Run::start(&[&link], &[]);
+    let live = run.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(t) if t.contains("live")));
+    rig.check("run by link", "live", live.is_some());
+    drop((run, camera));
+    nodes(0);
+    settle();
+    rig.check("udev after unplugging", "no link", there().is_none());
 }
 
 fn main() {
@@ -364,6 +415,7 @@ fn main() {
     let part = std::env::args().nth(1).unwrap_or_default();
     match part.as_str() {
         "vivid" => vivid(&mut rig),
+        "udev" => udev(&mut rig),
         _ => {
             identity(&mut rig);
             capture(&mut rig);

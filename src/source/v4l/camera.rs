@@ -11,11 +11,11 @@ use super::ladder::Step;
 use super::node::Node;
 use super::watch::{Illness, Limits, Watch};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameFormat};
+use crate::frame::{Frame, FrameFormat, Signal};
 use crate::pipeline::clock::SharedClock;
 use crate::recording::Unit;
 use crate::source::cameras::decode::{Decoder, Said, Transfer, may_rest};
-use crate::source::cameras::{self, Choice, Layout, Told, wire};
+use crate::source::cameras::{self, Choice, Meaning, Told, wire};
 use crate::source::{Read, Source};
 use crate::units::Nanos;
 
@@ -97,7 +97,7 @@ impl Camera {
         }
         let transfer = Transfer { stride: granted.stride, rate_hz: granted.rate_hz };
         let mut decoder = Decoder::new(choice, transfer, wish.unit, wish.settings.low_gain);
-        if choice.mode.layout == Layout::Whole
+        if choice.mode.meaning == Meaning::Told
             && let Some(signal) = control::signal(choice.profile, device.as_mut())
         {
             decoder.assume(signal);
@@ -140,7 +140,8 @@ impl Camera {
             into.pixels.clear();
         }
         if into.pixels.len() == into.format.pixels() {
-            let rests = may_rest(into.meta.ffc);
+            // Pictures without noise are no illness: a covered lens, a drawn scene.
+            let rests = may_rest(into.meta.ffc) || into.format.signal == Signal::Grey8;
             self.watch.whole(now, into, said.counter, rests);
             let mut record = lock(&self.record);
             (record.frames, record.last) = (self.watch.frames(), now);

@@ -23,6 +23,9 @@ pub struct Node {
     pub permitted: bool,
     /// The USB device; `None` for other buses and for virtual devices.
     pub usb: Option<Usb>,
+    /// True for what is part of the board: camera interfaces, codecs, image processors. They list
+    /// formats of cameras that are not there, so that `auto` passes them over.
+    pub built_in: bool,
 }
 
 /// A USB device.
@@ -85,12 +88,15 @@ fn node(root: &Path, sys: &Path) -> Option<Node> {
     let file = sys.file_name()?.to_str()?;
     let number = file.strip_prefix("video")?.parse().ok()?;
     let path = root.join("dev").join(file);
+    let usb = usb(root, &sys.join("device"));
+    let is_virtual = fs::canonicalize(sys).is_ok_and(|path| path.components().any(|c| c.as_os_str() == "virtual"));
     Some(Node {
         number,
+        built_in: usb.is_none() && !is_virtual,
         name: text(sys, "name").unwrap_or_default(),
         index: parsed(sys, "index").unwrap_or(0),
         permitted: may_use(&path),
-        usb: usb(root, &sys.join("device")),
+        usb,
         path,
     })
 }

@@ -68,7 +68,7 @@ impl Wanted {
     fn fits(&self, node: &Node) -> bool {
         let usb = node.usb.as_ref();
         match self {
-            Self::Auto => true,
+            Self::Auto => !node.built_in,
             Self::Node(path) => same(path, &node.path),
             Self::Serial(serial) => usb.is_some_and(|usb| usb.serial.as_deref() == Some(serial)),
             Self::Port(port) => usb.is_some_and(|usb| usb.port == *port),
