@@ -106,13 +106,6 @@ pub type Reopen = Box<dyn FnMut() -> Result<Box<dyn Source>> + Send>;
 /// Every driver; the first that claims a spec opens it.
 pub const DRIVERS: [Driver; 4] = [
     Driver {
-        name: "v4l2",
-        about: "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT, v4l2:profile=NAME: a camera",
-        claims: v4l::wanted::Wanted::claims,
-        open: |spec, settings, clock| v4l::reopen(spec, settings, clock)?(),
-        live: Some(v4l::reopen),
-    },
-    Driver {
         name: "demo",
         about: "demo: the built-in clip, rendered, no person",
         claims: |spec| spec == "demo",
@@ -128,6 +121,13 @@ pub const DRIVERS: [Driver; 4] = [
             let script = script(spec, clock)?;
             Ok(Box::new(move || Ok(Box::new(script.open()?))))
         }),
+    },
+    Driver {
+        name: "v4l2",
+        about: "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT, v4l2:profile=NAME: a camera",
+        claims: v4l::wanted::Wanted::claims,
+        open: |spec, settings, clock| v4l::reopen(spec, settings, clock)?(),
+        live: Some(v4l::reopen),
     },
     Driver {
         name: "replay",
