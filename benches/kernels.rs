@@ -1,4 +1,4 @@
-//! Layers on each table of kernels, and whole networks against plain tract.
+//! Network inputs and layers on each table of kernels, and whole networks against plain tract.
 //!
 //! The networks print their own ratio: all sides take turns in one loop, so that a busy machine slows them alike,
 //! processor time is counted instead of the clock on the wall, and the fastest of many rounds stands for each.
@@ -11,10 +11,54 @@ use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use heatmark::frame::{Frame, FrameFormat, Signal};
 use heatmark::kernels::{self, After, Conv, Depthwise, Map, Window, Winograd};
 use heatmark::nn::Network;
+use heatmark::nn::card::Input;
 use heatmark::nn::region::{self, Installed};
+use heatmark::preprocess::{Crop, Preprocessor};
 use tract_onnx::prelude::*;
+
+/// A frame of noise around 22 degC.
+fn noise(width: u32, height: u32) -> Frame {
+    let mut frame = Frame::new(FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: 9.0 });
+    let mut state = 1u64;
+    for p in &mut frame.pixels {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        *p = 29_000 + ((state >> 40) % 1000) as u16;
+    }
+    frame
+}
+
+fn input(width: usize, height: usize, percentiles: [f32; 2]) -> Input {
+    Input { name: "image".into(), channels: 1, height, width, percentiles, crop_factor: None }
+}
+
+/// From a frame to what a network sees.
+fn preprocess(c: &mut Criterion<ProcessorTime>) {
+    let mut group = c.benchmark_group("preprocess");
+    group.sample_size(40).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
+    for kernels in kernels::available() {
+        let mut preprocess = Preprocessor::on(kernels);
+        // Half sides: below one, two and three pixels of the frame per pixel of the input.
+        for (width, height, half) in [(160, 120, 40.0), (160, 120, 60.0), (640, 512, 90.0), (640, 512, 140.0)] {
+            let (frame, spec) = (noise(width, height), input(96, 96, [1.0, 99.0]));
+            let crop = Crop { centre: [width as f32 / 2.0, height as f32 / 2.0], half, roll: 0.1 };
+            let mut out = vec![0.0; 96 * 96];
+            let name = format!("{}/crop {width}x{height} of {}", kernels.name(), 2.0 * half);
+            group.bench_function(name, |b| b.iter(|| preprocess.crop(black_box(&frame), &crop, &spec, &mut out)));
+        }
+        for (from, to) in [((160, 120), (160, 128)), ((640, 512), (320, 256)), ((384, 288), (320, 256))] {
+            let (frame, spec) = (noise(from.0, from.1), input(to.0, to.1, [0.5, 99.5]));
+            let mut out = vec![0.0; to.0 * to.1];
+            let name = format!("{}/letterbox {}x{} to {}x{}", kernels.name(), from.0, from.1, to.0, to.1);
+            group.bench_function(name, |b| {
+                b.iter(|| preprocess.letterbox(black_box(&frame), &spec, to.0, &mut out));
+            });
+        }
+    }
+    group.finish();
+}
 
 /// Inputs, outputs, output rows and columns, window size and stride of the layers that are timed.
 const LAYERS: [[usize; 6]; 10] = [
@@ -181,6 +225,6 @@ fn networks(_: &mut Criterion<ProcessorTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ProcessorTime);
-    targets = networks, layers
+    targets = preprocess, networks, layers
 }
 criterion_main!(benches);

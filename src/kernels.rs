@@ -1,4 +1,4 @@
-//! The arithmetic of networks, once per instruction set.
+//! The arithmetic of networks and of their input, once per instruction set.
 //!
 //! A [`Kernels`] is a table of functions for one instruction set; layers are packed for one table and keep it.
 //! [`chosen`] picks the best table of this CPU once and logs its name; [`available`] lists all that it can run.
@@ -25,11 +25,15 @@ mod avx2;
 mod conv;
 mod depthwise;
 mod isa;
+mod level;
 mod map;
 #[cfg(test)]
 mod naive;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod point;
 mod pool;
+mod sample;
 mod scalar;
 #[cfg(test)]
 mod suite;
@@ -44,6 +48,7 @@ pub use depthwise::Depthwise;
 pub use map::Map;
 pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
+pub use sample::{Lattice, Picture};
 pub use winograd::Winograd;
 
 use crate::error::{Error, Result};
@@ -59,6 +64,8 @@ pub struct Kernels {
     /// Floats in a register.
     lanes: usize,
     tiles: tile::Tiles,
+    /// Registers of output channels that a tile of several pixels takes while this many remain.
+    panel: fn(usize) -> usize,
     spread: unsafe fn(&winograd::Spread),
     gather: unsafe fn(&winograd::Gather),
     depthwise: unsafe fn(&depthwise::Job),
@@ -66,10 +73,16 @@ pub struct Kernels {
     pool: unsafe fn(&pool::Job),
     replicate: unsafe fn(&pool::ReplicateJob),
     point: unsafe fn(&point::Job),
+    sample: unsafe fn(&sample::Job),
+    reduce: unsafe fn(&sample::Reduction),
+    thin: unsafe fn(&level::Thinning),
+    bounds: unsafe fn(&level::Bounding),
+    classes: unsafe fn(&level::Classing),
+    stretch: unsafe fn(&level::Stretching),
 }
 
 impl Kernels {
-    /// The name of the instruction set: `scalar` or `avx2`.
+    /// The name of the instruction set: `scalar`, `avx2` or `neon`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -92,12 +105,21 @@ struct Row {
     table: Option<&'static Kernels>,
 }
 
-fn rows() -> [Row; 2] {
+fn rows() -> [Row; 3] {
     #[cfg(target_arch = "x86_64")]
     let avx2 = avx2::available().then_some(&avx2::KERNELS);
     #[cfg(not(target_arch = "x86_64"))]
     let avx2 = None;
-    [Row { name: "scalar", table: Some(&scalar::KERNELS) }, Row { name: "avx2", table: avx2 }]
+    // Every CPU of this architecture has NEON.
+    #[cfg(target_arch = "aarch64")]
+    let neon = Some(&neon::KERNELS);
+    #[cfg(not(target_arch = "aarch64"))]
+    let neon = None;
+    [
+        Row { name: "scalar", table: Some(&scalar::KERNELS) },
+        Row { name: "avx2", table: avx2 },
+        Row { name: "neon", table: neon },
+    ]
 }
 
 /// The plain Rust kernels, which every CPU runs.
@@ -163,8 +185,8 @@ mod tests {
         assert_eq!(detect(Some("scalar"), None).unwrap().name(), "scalar");
         let best = available().last().unwrap().name();
         assert_eq!(detect(None, None).unwrap().name(), best);
-        assert_eq!(detect(Some("avx2"), None).unwrap().name(), best);
-        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2"));
+        assert_eq!(detect(Some(best), None).unwrap().name(), best);
+        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, neon"));
         assert!(detect(None, Some("mmx")).is_err());
         assert!(detect(Some("scalar"), Some("avx2")).is_err());
         assert!(detect(Some("scalar"), Some("scalar")).is_ok());

@@ -11,7 +11,11 @@
 //!
 //! Finite whatever the frame or crop: a constant picture becomes -1, a NaN coordinate reads pixel 0.
 
+mod ranks;
+
+use self::ranks::Ranks;
 use crate::frame::{Frame, Signal};
+use crate::kernels::{self, Kernels, Lattice, Picture};
 use crate::nn::card::Input;
 
 /// A rotated square of the frame.
@@ -75,43 +79,52 @@ impl Letterbox {
     }
 }
 
-/// Makes network inputs; holds the scratch of the percentiles.
-#[derive(Debug, Default)]
+/// Makes network inputs; holds the scratch of the percentiles. Allocates nothing once the largest input was made.
+#[derive(Debug)]
 pub struct Preprocessor {
-    scratch: Vec<f32>,
+    kernels: &'static Kernels,
+    ranks: Ranks,
+}
+
+impl Default for Preprocessor {
+    /// On the kernels that the process uses. A wrong choice of kernels is reported by whoever builds networks.
+    fn default() -> Self {
+        Self::on(kernels::chosen().unwrap_or_else(|_| kernels::scalar()))
+    }
 }
 
 impl Preprocessor {
+    /// A preprocessor on given kernels.
+    pub fn on(kernels: &'static Kernels) -> Self {
+        Self { kernels, ranks: Ranks::default() }
+    }
+
     /// Landmark input: `crop` of `frame` into `out` (`spec.width * spec.height` values, row-major).
     pub fn crop(&mut self, frame: &Frame, crop: &Crop, spec: &Input, out: &mut [f32]) {
         let (sin, cos) = crop.roll.sin_cos();
         let scale = 2.0 * crop.half / spec.width.max(1) as f32;
-        let grid = Grid { centre: crop.centre, across: [cos * scale, sin * scale], scale };
-        resample(frame, &grid, spec.width, out);
-        self.stretch(out, spec.width, spec.percentiles, contrast_floor(frame.format.signal));
+        let lattice = Lattice { centre: crop.centre, across: [cos * scale, sin * scale], fine: subsamples(scale) };
+        self.fill(frame, &lattice, spec, spec.width, out);
     }
 
     /// Detector input: the whole of `frame` into `out` of `width` columns; returns where it lies.
     pub fn letterbox(&mut self, frame: &Frame, spec: &Input, width: usize, out: &mut [f32]) -> Letterbox {
         let place = Letterbox::new((frame.width(), frame.height()), (width, out.len() / width.max(1)));
         let centre = [frame.width() as f32 / 2.0, frame.height() as f32 / 2.0];
-        resample(frame, &Grid { centre, across: [place.scale, 0.0], scale: place.scale }, width, out);
-        self.stretch(out, width, spec.percentiles, contrast_floor(frame.format.signal));
+        let lattice = Lattice { centre, across: [place.scale, 0.0], fine: subsamples(place.scale) };
+        self.fill(frame, &lattice, spec, width, out);
         place
     }
 
-    /// Stretches `values` (rows of `width`) in place so that the percentiles (0 to 100) become -1 and 1.
-    fn stretch(&mut self, values: &mut [f32], width: usize, percentiles: [f32; 2], floor: f32) {
-        self.scratch.clear();
-        for row in values.chunks(width.max(1)).step_by(2) {
-            self.scratch.extend(row.iter().step_by(2));
+    /// Resamples, then stretches so that the percentiles become -1 and 1.
+    fn fill(&mut self, frame: &Frame, lattice: &Lattice, spec: &Input, width: usize, out: &mut [f32]) {
+        match Picture::new(&frame.pixels, frame.width(), frame.height()) {
+            Some(picture) => self.kernels.resample(&picture, lattice, width, out),
+            None => out.fill(0.0),
         }
-        let low = percentile(&mut self.scratch, percentiles[0]);
-        let high = percentile(&mut self.scratch, percentiles[1]);
-        let gain = 2.0 / (high - low + floor);
-        for v in values {
-            *v = ((*v - low) * gain).clamp(0.0, 2.0) - 1.0;
-        }
+        let [low, high] = self.ranks.percentiles(self.kernels, out, width, spec.percentiles);
+        let gain = 2.0 / (high - low + contrast_floor(frame.format.signal));
+        self.kernels.stretch(out, low, gain);
     }
 }
 
@@ -125,72 +138,14 @@ pub fn contrast_floor(signal: Signal) -> f32 {
     }
 }
 
-/// The sample number `floor(p (n - 1) + 0.5)` in sorted order; 0 for no samples. Reorders `samples`.
-fn percentile(samples: &mut [f32], percent: f32) -> f32 {
-    let Some(last) = samples.len().checked_sub(1) else { return 0.0 };
-    let index = (f64::from(percent) / 100.0 * last as f64 + 0.5) as usize;
-    *samples.select_nth_unstable_by(index.min(last), f32::total_cmp).1
-}
-
-/// An output grid laid over the frame.
-struct Grid {
-    /// Frame position of the output's centre.
-    centre: [f32; 2],
-    /// Step in the frame per output column; a row's step is this turned by a right angle.
-    across: [f32; 2],
-    /// Length of the step.
-    scale: f32,
-}
-
 /// Samples per side of an output pixel that spans `scale` frame pixels.
 fn subsamples(scale: f32) -> usize {
     ((scale - 0.01).ceil() as usize).clamp(1, 6)
 }
 
-/// Fills `out` (rows of `width`) from the frame.
-fn resample(frame: &Frame, grid: &Grid, width: usize, out: &mut [f32]) {
-    let (w, h) = (frame.width(), frame.height());
-    if width == 0 || w == 0 || h == 0 || frame.pixels.len() < w * h {
-        out.fill(0.0);
-        return;
-    }
-    let height = out.len() / width;
-    let k = subsamples(grid.scale);
-    let fine = 1.0 / k as f32;
-    let share = 1.0 / (k * k) as f32;
-    let [ax, ay] = grid.across;
-    for (i, row) in out.chunks_exact_mut(width).enumerate() {
-        for (j, value) in row.iter_mut().enumerate() {
-            let mut sum = 0.0;
-            for a in 0..k {
-                let v = i as f32 + (a as f32 + 0.5) * fine - height as f32 / 2.0;
-                for b in 0..k {
-                    let u = j as f32 + (b as f32 + 0.5) * fine - width as f32 / 2.0;
-                    sum += bilinear(
-                        &frame.pixels,
-                        w,
-                        h,
-                        [grid.centre[0] + ax * u - ay * v, grid.centre[1] + ay * u + ax * v],
-                    );
-                }
-            }
-            *value = sum * share;
-        }
-    }
-}
-
-/// Bilinear sample of `pixels` (`w` x `h`, neither zero) at frame position `(x, y)`, clamped to the frame.
-pub fn bilinear(pixels: &[u16], w: usize, h: usize, [x, y]: [f32; 2]) -> f32 {
-    // `max` before `min`: NaN becomes 0.
-    let x = (x - 0.5).max(0.0).min((w - 1) as f32);
-    let y = (y - 0.5).max(0.0).min((h - 1) as f32);
-    let (x0, y0) = (x as usize, y as usize);
-    let (x1, y1) = ((x0 + 1).min(w - 1), (y0 + 1).min(h - 1));
-    let (fx, fy) = (x - x0 as f32, y - y0 as f32);
-    let at = |x: usize, y: usize| f32::from(pixels[y * w + x]);
-    let top = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
-    let bottom = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
-    top + (bottom - top) * fy
+/// Bilinear sample of `pixels` (`w` x `h`) at frame position `(x, y)`, clamped to the frame; 0 where there is none.
+pub fn bilinear(pixels: &[u16], w: usize, h: usize, at: [f32; 2]) -> f32 {
+    Picture::new(pixels, w, h).map_or(0.0, |p| p.bilinear(at))
 }
 
 #[cfg(test)]
@@ -250,14 +205,15 @@ mod tests {
         let f = frame(160, 120, Signal::CENTIKELVIN, |x, y| {
             29500 + (x * 7 + y * 3) as u16 + (x as u16 ^ y as u16) * 5 + ((x * 31 + y * 17) % 97) as u16
         });
-        let mut p = Preprocessor::default();
         for (half, roll) in [(6.0, 0.0), (20.0, 0.3), (48.0, -0.7), (49.0, 3.0), (100.0, 1.2), (700.0, 0.1)] {
             let crop = Crop { centre: [71.3, 55.8], half, roll };
-            let mut out = vec![0.0; 96 * 96];
-            p.crop(&f, &crop, &spec(96, 96, [1.0, 99.0]), &mut out);
             let want = reference(&f, &crop, 96, 0.01, 20.0);
-            let worst = out.iter().zip(&want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
-            assert!(worst < 1e-3, "half {half} roll {roll}: {worst}");
+            for kernels in kernels::available() {
+                let mut out = vec![0.0; 96 * 96];
+                Preprocessor::on(kernels).crop(&f, &crop, &spec(96, 96, [1.0, 99.0]), &mut out);
+                let worst = out.iter().zip(&want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+                assert!(worst < 1e-3, "{}, half {half} roll {roll}: {worst}", kernels.name());
+            }
         }
     }
 
@@ -278,26 +234,32 @@ mod tests {
     fn reduction_averages_instead_of_skipping() {
         // One-pixel stripes vanish into their mean when reduced by two, wherever they fall.
         let f = frame(320, 240, Signal::Counts, |x, _| if x % 2 == 0 { 1000 } else { 3000 });
-        let mut out = vec![0.0; 160 * 120];
-        let grid = Grid { centre: [160.0, 120.0], across: [2.0, 0.0], scale: 2.0 };
-        resample(&f, &grid, 160, &mut out);
-        assert!(out.iter().all(|v| (v - 2000.0).abs() < 1e-2));
+        let picture = Picture::new(&f.pixels, 320, 240).unwrap();
+        for centre in [[160.0, 120.0], [160.3, 119.9]] {
+            let mut out = vec![0.0; 160 * 120];
+            let lattice = Lattice { centre, across: [2.0, 0.0], fine: 2 };
+            kernels::scalar().resample(&picture, &lattice, 160, &mut out);
+            // The last column looks half a pixel beyond the frame.
+            let inner = out.chunks_exact(160).flat_map(|row| &row[1..159]);
+            assert!(inner.into_iter().all(|v| (v - 2000.0).abs() < 0.05));
+        }
     }
 
     #[test]
     fn the_range_follows_percentiles_and_signal() {
-        let mut p = Preprocessor::default();
-        // 0..=99 on the subgrid of a 20 x 20 picture: percentiles 10 and 90 are samples 10 and 89.
-        let mut v: Vec<f32> = (0..400).map(|i| if i / 20 % 2 == 0 && i % 2 == 0 { 0.0 } else { 1e6 }).collect();
-        for (n, i) in (0..400).filter(|i| i / 20 % 2 == 0 && i % 2 == 0).enumerate() {
-            v[i] = n as f32;
-        }
-        p.stretch(&mut v, 20, [10.0, 90.0], 1.0);
-        assert_eq!(v[0], -1.0);
-        assert!((v[2 * 20] - -1.0).abs() < 1e-6, "sample 10 is the low end");
-        let top = v[16 * 20 + 18]; // sample 89
-        assert!((top - (79.0 / 80.0 * 2.0 - 1.0)).abs() < 1e-6, "{top}");
-        assert_eq!(v[1], 1.0, "what the subgrid misses is clamped");
+        // A ramp of 0 to 99 counts, seen pixel by pixel: percentiles 10 and 90 of every second are 10 and 90.
+        let at = |signal| {
+            let f = frame(101, 2, signal, |x, _| x as u16);
+            let mut out = vec![0.0; 202];
+            Preprocessor::default().letterbox(&f, &spec(101, 2, [10.0, 90.0]), 101, &mut out);
+            out
+        };
+        let out = at(Signal::Counts);
+        let gain = 2.0 / (80.0 + contrast_floor(Signal::Counts));
+        assert_eq!((out[10], out[9], out[0]), (-1.0, -1.0, -1.0));
+        assert!((out[60] - (50.0 * gain - 1.0)).abs() < 1e-6 && (out[100] - 1.0).abs() < 0.05, "{out:?}");
+        let grey = at(Signal::Grey8);
+        assert!((grey[60] - (50.0 * 2.0 / 82.0 - 1.0)).abs() < 1e-6 && grey[100] == 1.0);
         assert_eq!(contrast_floor(Signal::CENTIKELVIN), 20.0);
         assert_eq!(contrast_floor(Signal::Counts), 8.0);
         assert_eq!(contrast_floor(Signal::Grey8), 2.0);

@@ -2,10 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::Isa;
-use super::tile::{Job, Spots, tile, tiles};
+use super::isa::{Counts, Isa};
+use super::tile::{Job, Spots, tile, tiles, two};
 use super::winograd::{Gather, Spread};
-use super::{Kernels, depthwise, point, pool, winograd};
+use super::{Kernels, depthwise, level, point, pool, sample, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, so a value proves that the CPU has both.
 #[derive(Clone, Copy)]
@@ -54,6 +54,89 @@ impl Isa for Avx2 {
     }
 }
 
+/// Counts number `i` and `i + 1` for each of the eight numbers at `at`. Single loads rather than the gather
+/// instruction, which is slower on many CPUs.
+///
+/// # Safety
+/// `p` is valid for reading them, on a CPU with AVX2.
+#[inline(always)]
+unsafe fn pairs(p: *const u16, at: *const u32) -> [__m256; 2] {
+    // SAFETY: by contract.
+    unsafe {
+        let mut both = [0i32; 8];
+        for i in 0..8 {
+            both[i] = p.add(at.add(i).read() as usize).cast::<i32>().read_unaligned();
+        }
+        let v = _mm256_setr_epi32(both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7]);
+        let even = _mm256_and_si256(v, _mm256_set1_epi32(0xffff));
+        [_mm256_cvtepi32_ps(even), _mm256_cvtepi32_ps(_mm256_srli_epi32::<16>(v))]
+    }
+}
+
+impl Counts for Avx2 {
+    #[inline(always)]
+    fn limit(self, x: __m256, limit: __m256) -> __m256 {
+        // `max` gives its second operand for a NaN.
+        self.min(self.max(x, self.zero()), limit)
+    }
+
+    #[inline(always)]
+    fn whole(self, x: __m256) -> __m256 {
+        // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn evens(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
+        unsafe {
+            let mixed = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(mixed))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn counts(self, p: *const u16) -> __m256 {
+        // SAFETY: eight counts are readable by contract.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, p: *const u16) -> __m256 {
+        // SAFETY: sixteen counts are readable by contract.
+        unsafe {
+            let both = _mm256_loadu_si256(p.cast());
+            let even = _mm256_and_si256(both, _mm256_set1_epi32(0xffff));
+            _mm256_cvtepi32_ps(_mm256_add_epi32(even, _mm256_srli_epi32::<16>(both)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn numbers(self, p: *mut u32, v: __m256) {
+        // SAFETY: eight numbers are writable by contract.
+        unsafe { _mm256_storeu_si256(p.cast(), _mm256_cvttps_epi32(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [__m256; 4] {
+        // SAFETY: the counts are readable by contract.
+        unsafe {
+            let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
+            [a, b, c, d]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(self, p: *mut u8, v: __m256) {
+        // SAFETY: eight bytes are writable by contract.
+        unsafe {
+            let v = _mm256_cvttps_epi32(v);
+            let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
+        }
+    }
+}
+
 /// # Safety
 /// As [`tile`], on a CPU with AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
@@ -83,6 +166,12 @@ stamp! {
     pool_(pool::Job) = pool::pool;
     replicate(pool::ReplicateJob) = pool::replicate;
     point_(point::Job) = point::point;
+    sample_(sample::Job) = sample::sample;
+    reduce(sample::Reduction) = sample::reduce;
+    thin(level::Thinning) = level::thin;
+    bounds(level::Bounding) = level::bounds;
+    classes(level::Classing) = level::classes;
+    stretch(level::Stretching) = level::stretch;
 }
 
 /// Whether this CPU has AVX2 and FMA.
@@ -94,7 +183,10 @@ pub(super) fn available() -> bool {
 pub(super) static KERNELS: Kernels = Kernels {
     name: "avx2",
     lanes: Avx2::LANES,
-    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
+    // As many pixels as keep all sums, the weights and one input in sixteen registers: with four pixels by three
+    // registers the compiler spills, and the tile runs at half the speed.
+    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1),
+    panel: two,
     spread,
     gather,
     depthwise: depthwise_full,
@@ -102,4 +194,10 @@ pub(super) static KERNELS: Kernels = Kernels {
     pool: pool_,
     replicate,
     point: point_,
+    sample: sample_,
+    reduce,
+    thin,
+    bounds,
+    classes,
+    stretch,
 };

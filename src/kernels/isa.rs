@@ -2,7 +2,8 @@
 
 /// An instruction set. A value of it is proof that this CPU has the instructions.
 ///
-/// Comparisons keep a NaN of their *second* operand, so clamping never turns a NaN into a number.
+/// Comparisons keep a NaN of their *second* operand, so clamping never turns a NaN into a number; of a NaN in the
+/// first they make either a NaN or the second.
 pub(super) trait Isa: Copy + 'static {
     /// Floats in a register.
     const LANES: usize;
@@ -15,9 +16,9 @@ pub(super) trait Isa: Copy + 'static {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The larger; `b` if either is NaN.
+    /// The larger; NaN if `b` is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller; `b` if either is NaN.
+    /// The smaller; NaN if `b` is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
 
     /// Reads `LANES` floats.
@@ -37,4 +38,46 @@ pub(super) trait Isa: Copy + 'static {
     fn zero(self) -> Self::V {
         self.splat(0.0)
     }
+}
+
+/// What reading pictures of 16-bit counts needs besides.
+pub(super) trait Counts: Isa {
+    /// `x` limited to `0..=limit`; 0 where it is NaN.
+    fn limit(self, x: Self::V, limit: Self::V) -> Self::V;
+
+    /// The largest whole number not above `x`; only for 0 to 2^24.
+    fn whole(self, x: Self::V) -> Self::V;
+
+    /// The values at even places of `a`, then those of `b`.
+    fn evens(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// Reads `LANES` counts.
+    ///
+    /// # Safety
+    /// `p` is valid for reading `LANES` counts.
+    unsafe fn counts(self, p: *const u16) -> Self::V;
+
+    /// Reads `2 * LANES` counts and adds each to its neighbour.
+    ///
+    /// # Safety
+    /// `p` is valid for reading `2 * LANES` counts.
+    unsafe fn sums(self, p: *const u16) -> Self::V;
+
+    /// Writes whole numbers from 0 to 2^24.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `LANES` numbers.
+    unsafe fn numbers(self, p: *mut u32, v: Self::V);
+
+    /// Counts number `i`, `i + 1`, `i + below` and `i + below + 1` for each of the `LANES` numbers `i` at `at`.
+    ///
+    /// # Safety
+    /// `p` is valid for reading all of these.
+    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [Self::V; 4];
+
+    /// Writes the whole parts of `v` as bytes: exact from 0 to 255, else some byte.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `LANES` bytes.
+    unsafe fn bytes(self, p: *mut u8, v: Self::V);
 }

@@ -106,3 +106,29 @@ pub(super) fn pool(input: &Planes, window: &Window, pooling: Pooling, (c, y, x):
     };
     Exact { value: sum * factor, magnitude: size * factor.abs(), terms: values.len() + 2 }
 }
+
+/// Mean of `fine * fine` bilinear samples of a picture of `w` x `h` counts under the output pixel at column and row
+/// `j`, `i` of `width` x `height`; `across` is the step per column, a row's step that turned by a right angle.
+pub(super) fn resample(
+    (pixels, w, h): (&[u16], usize, usize),
+    (centre, across, fine): ([f32; 2], [f32; 2], usize),
+    (width, height): (usize, usize),
+    (j, i): (usize, usize),
+) -> f64 {
+    let sample = |n: usize| {
+        let u = j as f64 + ((n % fine) as f64 + 0.5) / fine as f64 - width as f64 / 2.0;
+        let v = i as f64 + ((n / fine) as f64 + 0.5) / fine as f64 - height as f64 / 2.0;
+        let [ax, ay] = across.map(f64::from);
+        let x = f64::from(centre[0]) + ax * u - ay * v - 0.5;
+        let y = f64::from(centre[1]) + ay * u + ax * v - 0.5;
+        let pick = |dx: f64, dy: f64| {
+            let x = (x.floor() + dx).clamp(0.0, w as f64 - 1.0) as usize;
+            let y = (y.floor() + dy).clamp(0.0, h as f64 - 1.0) as usize;
+            f64::from(pixels[y * w + x])
+        };
+        let (fx, fy) = (x - x.floor(), y - y.floor());
+        (pick(0.0, 0.0) * (1.0 - fx) + pick(1.0, 0.0) * fx) * (1.0 - fy)
+            + (pick(0.0, 1.0) * (1.0 - fx) + pick(1.0, 1.0) * fx) * fy
+    };
+    (0..fine * fine).map(sample).sum::<f64>() / (fine * fine) as f64
+}

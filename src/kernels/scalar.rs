@@ -1,9 +1,9 @@
 //! Kernels in plain Rust, for any CPU. Registers are arrays of four floats, which compilers turn into
 //! whatever vectors the target always has; products and sums are rounded one by one.
 
-use super::isa::Isa;
-use super::tile::{Job, Spots, tile, tiles};
-use super::{Kernels, depthwise, point, pool, winograd};
+use super::isa::{Counts, Isa};
+use super::tile::{Job, Spots, tile, tiles, two};
+use super::{Kernels, depthwise, level, point, pool, sample, winograd};
 
 #[derive(Clone, Copy)]
 struct Scalar;
@@ -67,6 +67,59 @@ impl Isa for Scalar {
     }
 }
 
+impl Counts for Scalar {
+    #[inline(always)]
+    fn limit(self, x: V, limit: V) -> V {
+        // `max` first: it makes a NaN a zero.
+        zip(x, limit, |x, limit| x.max(0.0).min(limit))
+    }
+
+    #[inline(always)]
+    fn whole(self, x: V) -> V {
+        x.map(|x| x as u32 as f32)
+    }
+
+    #[inline(always)]
+    fn evens(self, a: V, b: V) -> V {
+        [a[0], a[2], b[0], b[2]]
+    }
+
+    #[inline(always)]
+    unsafe fn counts(self, p: *const u16) -> V {
+        // SAFETY: four counts are readable by contract.
+        unsafe { p.cast::<[u16; 4]>().read() }.map(f32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, p: *const u16) -> V {
+        // SAFETY: eight counts are readable by contract.
+        let c = unsafe { p.cast::<[[u16; 2]; 4]>().read() };
+        c.map(|[a, b]| (u32::from(a) + u32::from(b)) as f32)
+    }
+
+    #[inline(always)]
+    unsafe fn numbers(self, p: *mut u32, v: V) {
+        // SAFETY: four numbers are writable by contract.
+        unsafe { p.cast::<[u32; 4]>().write(v.map(|v| v as u32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [V; 4] {
+        // SAFETY: the numbers and these counts are readable by contract.
+        unsafe {
+            let at = at.cast::<[u32; 4]>().read();
+            let pick = |offset: usize| at.map(|i| f32::from(p.add(i as usize + offset).read()));
+            [pick(0), pick(1), pick(below), pick(below + 1)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(self, p: *mut u8, v: V) {
+        // SAFETY: four bytes are writable by contract.
+        unsafe { p.cast::<[u8; 4]>().write(v.map(|v| v as u8)) }
+    }
+}
+
 /// # Safety
 /// As [`tile`].
 unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
@@ -79,6 +132,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
     lanes: Scalar::LANES,
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
+    panel: two,
     // SAFETY: the closures' contracts are those of the functions they call.
     spread: |t| unsafe { winograd::spread(Scalar, t) },
     // SAFETY: as above.
@@ -93,4 +147,16 @@ pub(super) static KERNELS: Kernels = Kernels {
     replicate: |j| unsafe { pool::replicate(Scalar, j) },
     // SAFETY: as above.
     point: |j| unsafe { point::point(Scalar, j) },
+    // SAFETY: as above.
+    sample: |j| unsafe { sample::sample(Scalar, j) },
+    // SAFETY: as above.
+    reduce: |j| unsafe { sample::reduce(Scalar, j) },
+    // SAFETY: as above.
+    thin: |j| unsafe { level::thin(Scalar, j) },
+    // SAFETY: as above.
+    bounds: |j| unsafe { level::bounds(Scalar, j) },
+    // SAFETY: as above.
+    classes: |j| unsafe { level::classes(Scalar, j) },
+    // SAFETY: as above.
+    stretch: |j| unsafe { level::stretch(Scalar, j) },
 };

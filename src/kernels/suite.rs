@@ -1,6 +1,8 @@
 //! One suite of properties for every table of kernels. A table that this CPU cannot run is named on standard
 //! output, and fails the suite where [`REQUIRED`] names it.
 
+mod picture;
+
 use proptest::prelude::*;
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -346,9 +348,24 @@ macro_rules! suite {
                 }
 
                 #[test]
+                fn resampling_follows_its_definition(view in picture::view()) {
+                    this().into_iter().for_each(|k| picture::resampling(k, &view));
+                }
+
+                #[test]
+                fn levels_follow_their_definitions(size in (1..70usize, 0..40usize), seed in any::<u64>()) {
+                    this().into_iter().for_each(|k| picture::levels(k, size, seed));
+                }
+
+                #[test]
                 fn replication_is_exact(case in case(Just(1usize), Just(1usize))) {
                     this().into_iter().for_each(|k| replication(k, &case));
                 }
+            }
+
+            #[test]
+            fn pictures_that_are_not_there_and_positions_that_are_no_numbers_are_harmless() {
+                this().into_iter().for_each(picture::extremes);
             }
 
             #[test]
@@ -364,4 +381,4 @@ macro_rules! suite {
     )+};
 }
 
-suite!(scalar avx2);
+suite!(scalar avx2 neon);

@@ -73,8 +73,25 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
                 w = w.add(N * I::LANES);
             }
         }
+        finish(isa, job, spots, &mut sum);
+    }
+}
+
+/// Activation, residual and store of the sums of a tile.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn finish<I: Isa, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    spots: &Spots,
+    sum: &mut [[I::V; N]; P],
+) {
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
         if job.other.is_null() {
-            job.finish.apply(isa, &mut sum, (job.c, I::LANES), None);
+            job.finish.apply(isa, sum, (job.c, I::LANES), None);
         } else {
             let mut other = [[job.other; N]; P];
             for i in 0..P {
@@ -82,7 +99,7 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
                     other[i][j] = job.other.add(spots.other[i] + j * I::LANES);
                 }
             }
-            job.finish.apply(isa, &mut sum, (job.c, I::LANES), Some(&other));
+            job.finish.apply(isa, sum, (job.c, I::LANES), Some(&other));
         }
         for i in 0..P {
             for j in 0..N {
@@ -100,6 +117,14 @@ macro_rules! tiles {
     ($tile:ident: $($n:literal => $($p:literal)+);+ $(;)?) => { &[$(($n, &[$($tile::<$p, $n>),+])),+] };
 }
 pub(super) use tiles;
+
+/// Two registers, and three rather than two and one: for sixteen vector registers.
+pub(super) fn two(left: usize) -> usize {
+    match left {
+        3 => 3,
+        _ => left.min(2),
+    }
+}
 
 /// Positions of pixels in memory: `at + y * row + x * pixel`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -154,7 +179,7 @@ impl Panels {
         let mut packed = Self::default();
         let mut first = 0;
         while first < registers {
-            let width = panel_width(registers - first, pixels);
+            let width = panel_width(kernels, registers - first, pixels);
             packed.panels.push(Panel { width, c: first * lanes, weights: packed.weights.len() });
             for k in 0..depth {
                 for c in first * lanes..(first + width) * lanes {
@@ -214,13 +239,13 @@ impl Panels {
     }
 }
 
-/// Registers of the next panel when `left` remain.
-fn panel_width(left: usize, pixels: usize) -> usize {
+/// Registers of the next panel when `left` remain: a single pixel gets wide ones, as its sums would otherwise wait
+/// for one another; else what an instruction set prefers.
+fn panel_width(kernels: &super::Kernels, left: usize, pixels: usize) -> usize {
     match (left, pixels) {
         (8.., 1) => 8,
         (4.., 1) => 4,
-        (3, 2..) => 3,
-        (2.., _) => 2,
-        _ => 1,
+        (_, 1) => left.min(2),
+        _ => (kernels.panel)(left),
     }
 }

@@ -1,0 +1,264 @@
+//! Kernels for 64-bit Arm CPUs, all of which have NEON.
+
+use std::arch::aarch64::*;
+
+use super::isa::{Counts, Isa};
+use super::tile::{Job, Spots, tile, tiles};
+use super::{Kernels, depthwise, level, point, pool, sample, winograd};
+
+/// Every CPU of this architecture has the instructions.
+#[derive(Clone, Copy)]
+struct Neon;
+
+/// Methods that only name an intrinsic.
+macro_rules! intrinsics {
+    ($($name:ident($($arg:ident),+) = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: float32x4_t),+) -> float32x4_t {
+            // SAFETY: every CPU of this architecture has the instruction.
+            unsafe { $intrinsic($($arg),+) }
+        }
+    )+};
+}
+
+impl Isa for Neon {
+    const LANES: usize = 4;
+    type V = float32x4_t;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> float32x4_t {
+        // SAFETY: every CPU of this architecture has the instruction.
+        unsafe { vdupq_n_f32(x) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        // SAFETY: every CPU of this architecture has the instruction.
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    intrinsics! {
+        add(a, b) = vaddq_f32;
+        sub(a, b) = vsubq_f32;
+        mul(a, b) = vmulq_f32;
+        // These give NaN if either operand is NaN.
+        max(a, b) = vmaxq_f32;
+        min(a, b) = vminq_f32;
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> float32x4_t {
+        // SAFETY: four floats are readable by contract.
+        unsafe { vld1q_f32(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: float32x4_t) {
+        // SAFETY: four floats are writable by contract.
+        unsafe { vst1q_f32(p, v) }
+    }
+}
+
+/// Counts number `i` and `i + 1` for each of the four numbers at `at`.
+///
+/// # Safety
+/// `p` is valid for reading them.
+#[inline(always)]
+unsafe fn pairs(p: *const u16, at: *const u32) -> [float32x4_t; 2] {
+    // SAFETY: by contract.
+    unsafe {
+        let mut both = [0u32; 4];
+        for i in 0..4 {
+            both[i] = p.add(at.add(i).read() as usize).cast::<u32>().read_unaligned();
+        }
+        let both = vld1q_u32(both.as_ptr());
+        let left = vandq_u32(both, vdupq_n_u32(0xffff));
+        [vcvtq_f32_u32(left), vcvtq_f32_u32(vshrq_n_u32::<16>(both))]
+    }
+}
+
+impl Counts for Neon {
+    #[inline(always)]
+    fn limit(self, x: float32x4_t, limit: float32x4_t) -> float32x4_t {
+        // SAFETY: every CPU of this architecture has the instructions. Of a NaN and a number they give the number.
+        unsafe { vminnmq_f32(vmaxnmq_f32(x, vdupq_n_f32(0.0)), limit) }
+    }
+
+    #[inline(always)]
+    fn whole(self, x: float32x4_t) -> float32x4_t {
+        // SAFETY: every CPU of this architecture has the instruction.
+        unsafe { vrndq_f32(x) }
+    }
+
+    #[inline(always)]
+    fn evens(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: every CPU of this architecture has the instruction.
+        unsafe { vuzp1q_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn counts(self, p: *const u16) -> float32x4_t {
+        // SAFETY: four counts are readable by contract.
+        unsafe { vcvtq_f32_u32(vmovl_u16(vld1_u16(p))) }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, p: *const u16) -> float32x4_t {
+        // SAFETY: eight counts are readable by contract.
+        unsafe { vcvtq_f32_u32(vpaddlq_u16(vld1q_u16(p))) }
+    }
+
+    #[inline(always)]
+    unsafe fn numbers(self, p: *mut u32, v: float32x4_t) {
+        // SAFETY: four numbers are writable by contract.
+        unsafe { vst1q_u32(p, vcvtq_u32_f32(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [float32x4_t; 4] {
+        // SAFETY: the counts are readable by contract.
+        unsafe {
+            let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
+            [a, b, c, d]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(self, p: *mut u8, v: float32x4_t) {
+        // SAFETY: four bytes are writable by contract.
+        unsafe {
+            let halves = vmovn_u32(vcvtq_u32_f32(v));
+            let bytes = vreinterpret_u32_u8(vmovn_u16(vcombine_u16(halves, halves)));
+            p.cast::<u32>().write_unaligned(vget_lane_u32::<0>(bytes));
+        }
+    }
+}
+
+/// Four summands of `P` pixels times `N` registers: the products take single lanes of the pixels, so that a pixel
+/// costs one load in four summands.
+///
+/// # Safety
+/// Four floats are readable at each pixel and `4 * N` registers at `w`.
+#[inline(always)]
+unsafe fn four<const P: usize, const N: usize>(
+    sum: &mut [[float32x4_t; N]; P],
+    pixel: &[*const f32; P],
+    w: *const f32,
+) {
+    /// The products of one lane.
+    macro_rules! lane {
+        ($a:ident, $lane:literal) => {
+            let mut b = [vdupq_n_f32(0.0); N];
+            for j in 0..N {
+                b[j] = vld1q_f32(w.add(($lane * N + j) * 4));
+            }
+            for i in 0..P {
+                for j in 0..N {
+                    sum[i][j] = vfmaq_laneq_f32::<$lane>(sum[i][j], b[j], $a[i]);
+                }
+            }
+        };
+    }
+    // SAFETY: by contract.
+    unsafe {
+        let mut a = [vdupq_n_f32(0.0); P];
+        for i in 0..P {
+            a[i] = vld1q_f32(pixel[i]);
+        }
+        lane!(a, 0);
+        lane!(a, 1);
+        lane!(a, 2);
+        lane!(a, 3);
+    }
+}
+
+/// As [`tile`], with four summands at a time.
+///
+/// # Safety
+/// As [`tile`].
+unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+    if job.run < 4 {
+        // SAFETY: same contract.
+        return unsafe { tile::<_, P, N>(Neon, job, spots) };
+    }
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let bias = job.finish.bias.as_ptr().add(job.c);
+        let mut sum = [[Neon.zero(); N]; P];
+        for j in 0..N {
+            let b = Neon.load(bias.add(j * 4));
+            for i in 0..P {
+                sum[i][j] = b;
+            }
+        }
+        let mut w = job.weights;
+        for &run in job.runs {
+            let mut pixel = [job.input; P];
+            for i in 0..P {
+                pixel[i] = job.input.add(spots.input[i] + run);
+            }
+            let mut left = job.run;
+            while left >= 4 {
+                four(&mut sum, &pixel, w);
+                for i in 0..P {
+                    pixel[i] = pixel[i].add(4);
+                }
+                w = w.add(16 * N);
+                left -= 4;
+            }
+            for k in 0..left {
+                for i in 0..P {
+                    let a = Neon.splat(*pixel[i].add(k));
+                    for j in 0..N {
+                        sum[i][j] = Neon.fma(a, Neon.load(w.add(j * 4)), sum[i][j]);
+                    }
+                }
+                w = w.add(4 * N);
+            }
+        }
+        super::tile::finish(Neon, job, spots, &mut sum);
+    }
+}
+
+/// Four registers, and two threes rather than a four and a two: for thirty-two vector registers.
+fn four_or_three(left: usize) -> usize {
+    match left {
+        5 | 6 | 9 => 3,
+        _ => left.min(4),
+    }
+}
+
+/// The NEON kernels.
+pub(super) static KERNELS: Kernels = Kernels {
+    name: "neon",
+    lanes: Neon::LANES,
+    // Sums, one pixel register each and the weights stay within thirty-two registers.
+    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1),
+    panel: four_or_three,
+    // SAFETY: the closures' contracts are those of the functions they call.
+    spread: |t| unsafe { winograd::spread(Neon, t) },
+    // SAFETY: as above.
+    gather: |t| unsafe { winograd::gather(Neon, t) },
+    // SAFETY: as above.
+    depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 6>(Neon, j) },
+    // SAFETY: as above.
+    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2, 4>(Neon, j) },
+    // SAFETY: as above.
+    pool: |j| unsafe { pool::pool(Neon, j) },
+    // SAFETY: as above.
+    replicate: |j| unsafe { pool::replicate(Neon, j) },
+    // SAFETY: as above.
+    point: |j| unsafe { point::point(Neon, j) },
+    // SAFETY: as above.
+    sample: |j| unsafe { sample::sample(Neon, j) },
+    // SAFETY: as above.
+    reduce: |j| unsafe { sample::reduce(Neon, j) },
+    // SAFETY: as above.
+    thin: |j| unsafe { level::thin(Neon, j) },
+    // SAFETY: as above.
+    bounds: |j| unsafe { level::bounds(Neon, j) },
+    // SAFETY: as above.
+    classes: |j| unsafe { level::classes(Neon, j) },
+    // SAFETY: as above.
+    stretch: |j| unsafe { level::stretch(Neon, j) },
+};

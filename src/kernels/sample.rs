@@ -1,0 +1,298 @@
+//! Resampling of 16-bit pictures: bilinear on a rotated lattice, exact reduction by whole factors.
+
+use super::Kernels;
+use super::isa::Counts;
+
+/// Counts in rows without gaps.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a> {
+    pixels: &'a [u16],
+    width: usize,
+    height: usize,
+}
+
+/// Most pixels of a picture: positions in it are counted in single precision.
+const MOST_PIXELS: usize = 1 << 24;
+
+impl<'a> Picture<'a> {
+    /// A picture of `width` x `height` counts; `None` where there is none, `pixels` are too few, or more than
+    /// 2^24 are asked for.
+    pub fn new(pixels: &'a [u16], width: usize, height: usize) -> Option<Self> {
+        let size = width.checked_mul(height).filter(|s| (1..=MOST_PIXELS).contains(s))?;
+        Some(Self { pixels: pixels.get(..size)?, width, height })
+    }
+
+    /// Bilinear sample at `(x, y)`, clamped to the picture; NaN reads as 0. The first pixel's centre is at
+    /// (0.5, 0.5).
+    pub fn bilinear(&self, [x, y]: [f32; 2]) -> f32 {
+        let (w, h) = (self.width, self.height);
+        // `max` before `min`: NaN becomes 0.
+        let x = (x - 0.5).max(0.0).min((w - 1) as f32);
+        let y = (y - 0.5).max(0.0).min((h - 1) as f32);
+        let (x0, y0) = (x as usize, y as usize);
+        let (x1, y1) = ((x0 + 1).min(w - 1), (y0 + 1).min(h - 1));
+        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+        let at = |x: usize, y: usize| f32::from(self.pixels[y * w + x]);
+        let top = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
+        let bottom = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
+        top + (bottom - top) * fy
+    }
+}
+
+/// Output pixels laid over a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lattice {
+    /// Position of the output's centre in the picture, pixels.
+    pub centre: [f32; 2],
+    /// Step in the picture per output column; a row's step is this turned by a right angle.
+    pub across: [f32; 2],
+    /// Samples per side of an output pixel, at least 1.
+    pub fine: usize,
+}
+
+impl Lattice {
+    /// Position of `(u, v)` output pixels from the output's centre.
+    fn at(&self, u: f32, v: f32) -> [f32; 2] {
+        let [ax, ay] = self.across;
+        [self.centre[0] + ax * u - ay * v, self.centre[1] + ay * u + ax * v]
+    }
+
+    /// Where the samples fall on pixel centres: the pixel of the first, and the factor of the reduction.
+    fn whole(&self, width: usize, height: usize) -> Option<([isize; 2], usize)> {
+        let factor = self.fine as f32;
+        if self.across != [factor, 0.0] || self.fine > 2 {
+            return None;
+        }
+        let corner = self.at(-(width as f32) / 2.0, -(height as f32) / 2.0);
+        let whole = |v: &f32| v.fract() == 0.0 && v.abs() < MOST_PIXELS as f32;
+        corner.iter().all(whole).then(|| (corner.map(|v| v as isize), self.fine))
+    }
+}
+
+/// What the bilinear kernel needs.
+pub(super) struct Job<'a> {
+    picture: &'a Picture<'a>,
+    lattice: &'a Lattice,
+    out: *mut f32,
+    width: usize,
+    height: usize,
+}
+
+/// What the reducing kernel needs.
+pub(super) struct Reduction<'a> {
+    picture: &'a Picture<'a>,
+    /// Column and row of the first sample, maybe outside.
+    corner: [isize; 2],
+    /// 1 or 2.
+    factor: usize,
+    out: *mut f32,
+    width: usize,
+    height: usize,
+}
+
+impl Kernels {
+    /// Fills `out` (rows of `width`): each output pixel is the mean of `fine * fine` bilinear samples on a regular
+    /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0.
+    pub fn resample(&self, picture: &Picture, lattice: &Lattice, width: usize, out: &mut [f32]) {
+        let height = out.len().checked_div(width).unwrap_or(0);
+        if picture.width < 2 || picture.height < 2 {
+            narrow(picture, lattice, width, out);
+        } else if let Some((corner, factor)) = lattice.whole(width, height) {
+            let job = Reduction { picture, corner, factor, out: out.as_mut_ptr(), width, height };
+            // SAFETY: `out` holds the rows; a `Kernels` is only handed out on a CPU that has its instructions.
+            unsafe { (self.reduce)(&job) };
+        } else {
+            let job = Job { picture, lattice, out: out.as_mut_ptr(), width, height };
+            // SAFETY: as above, and the picture has two rows and columns.
+            unsafe { (self.sample)(&job) };
+        }
+    }
+}
+
+/// A picture of a single row or column.
+fn narrow(picture: &Picture, lattice: &Lattice, width: usize, out: &mut [f32]) {
+    let height = out.len().checked_div(width).unwrap_or(0) as f32;
+    let (k, step) = (lattice.fine, 1.0 / lattice.fine as f32);
+    for (i, row) in out.chunks_exact_mut(width.max(1)).enumerate() {
+        for (j, value) in row.iter_mut().enumerate() {
+            let sample = |n: usize| {
+                let u = j as f32 + ((n % k) as f32 + 0.5) * step - width as f32 / 2.0;
+                let v = i as f32 + ((n / k) as f32 + 0.5) * step - height / 2.0;
+                picture.bilinear(lattice.at(u, v))
+            };
+            *value = (0..k * k).map(sample).sum::<f32>() * step * step;
+        }
+    }
+}
+
+/// Most lanes of any register.
+const MOST_LANES: usize = 16;
+
+/// 0, 1, 2, ...
+const NUMBERS: [f32; MOST_LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+
+/// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
+const STRIP: usize = 64;
+
+/// Where the samples of a strip lie.
+struct Places {
+    /// Number of the count to the upper left.
+    at: [u32; STRIP],
+    /// How far to the right and below of it.
+    across: [f32; STRIP],
+    down: [f32; STRIP],
+}
+
+/// Bilinear samples on a rotated lattice.
+///
+/// # Safety
+/// The picture has two rows and columns at least; `out` is writable for `width` x `height` values.
+#[inline(always)]
+pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
+    let Job { picture, lattice, out, width, height } = *job;
+    let k = lattice.fine;
+    let step = 1.0 / k as i32 as f32;
+    let share = isa.splat(step * step);
+    let middle = [width as i32 as f32 / 2.0, height as i32 as f32 / 2.0];
+    let mut places = Places { at: [0; STRIP], across: [0.0; STRIP], down: [0.0; STRIP] };
+    for i in 0..height {
+        for j in (0..width).step_by(STRIP) {
+            let count = STRIP.min(width - j);
+            let mut sums = [0.0; STRIP];
+            for a in 0..k * k {
+                let u = j as i32 as f32 + ((a % k) as i32 as f32 + 0.5) * step - middle[0];
+                let v = i as i32 as f32 + ((a / k) as i32 as f32 + 0.5) * step - middle[1];
+                place(isa, picture, lattice, (u, v), count, &mut places);
+                for x in (0..count).step_by(I::LANES) {
+                    // SAFETY: all places are inside the picture.
+                    unsafe {
+                        let v = bilinear(isa, picture, &places, x);
+                        let sum = sums.as_mut_ptr().add(x);
+                        isa.store(sum, isa.add(isa.load(sum), v));
+                    }
+                }
+            }
+            for x in (0..count).step_by(I::LANES) {
+                // SAFETY: no more than the row holds is written.
+                unsafe {
+                    let mean = isa.mul(isa.load(sums.as_ptr().add(x)), share);
+                    store_some(isa, out.add(i * width + j + x), mean, count - x);
+                }
+            }
+        }
+    }
+}
+
+/// Places `count` samples, rounded up to whole registers, from `(u, v)` output pixels from the centre on.
+#[inline(always)]
+fn place<I: Counts>(
+    isa: I,
+    picture: &Picture,
+    lattice: &Lattice,
+    (u, v): (f32, f32),
+    count: usize,
+    places: &mut Places,
+) {
+    let [w, h] = [picture.width as i32 as f32, picture.height as i32 as f32];
+    // Coordinates from the centre of the first pixel on.
+    let [x, y] = lattice.at(0.0, v);
+    let (x, y) = (isa.splat(x - 0.5), isa.splat(y - 0.5));
+    let (ax, ay) = (isa.splat(lattice.across[0]), isa.splat(lattice.across[1]));
+    let last = [isa.splat(w - 1.0), isa.splat(h - 1.0)];
+    let inner = [isa.splat(w - 2.0), isa.splat(h - 2.0)];
+    let width = isa.splat(w);
+    // SAFETY: there are at least as many numbers as lanes.
+    let mut u = isa.add(isa.splat(u), unsafe { isa.load(NUMBERS.as_ptr()) });
+    let lanes = isa.splat(I::LANES as i32 as f32);
+    for i in (0..count.min(STRIP)).step_by(I::LANES) {
+        let (x, y) = (isa.limit(isa.fma(ax, u, x), last[0]), isa.limit(isa.fma(ay, u, y), last[1]));
+        let (left, top) = (isa.min(isa.whole(x), inner[0]), isa.min(isa.whole(y), inner[1]));
+        // SAFETY: a strip is a whole number of registers long. Numbers below 2^24 are exact.
+        unsafe {
+            isa.numbers(places.at.as_mut_ptr().add(i), isa.fma(top, width, left));
+            isa.store(places.across.as_mut_ptr().add(i), isa.sub(x, left));
+            isa.store(places.down.as_mut_ptr().add(i), isa.sub(y, top));
+        }
+        u = isa.add(u, lanes);
+    }
+}
+
+/// The samples from place `i` on.
+///
+/// # Safety
+/// `i` plus the lanes is at most [`STRIP`]; the places are those of this picture, which has two rows and columns.
+#[inline(always)]
+unsafe fn bilinear<I: Counts>(isa: I, picture: &Picture, places: &Places, i: usize) -> I::V {
+    // SAFETY: the column of a place is at most the last but one, the row too.
+    unsafe {
+        let [a, b, c, d] = isa.square(picture.pixels.as_ptr(), places.at.as_ptr().add(i), picture.width);
+        let (fx, fy) = (isa.load(places.across.as_ptr().add(i)), isa.load(places.down.as_ptr().add(i)));
+        let above = isa.fma(isa.sub(b, a), fx, a);
+        let below = isa.fma(isa.sub(d, c), fx, c);
+        isa.fma(isa.sub(below, above), fy, above)
+    }
+}
+
+/// Writes the first `count` lanes, all if it is more.
+///
+/// # Safety
+/// `p` is valid for writing as many floats.
+#[inline(always)]
+pub(super) unsafe fn store_some<I: Counts>(isa: I, p: *mut f32, v: I::V, count: usize) {
+    // SAFETY: by contract; the buffer holds the lanes of any register.
+    unsafe {
+        if count >= I::LANES {
+            isa.store(p, v);
+        } else {
+            let mut part = [0.0; MOST_LANES];
+            isa.store(part.as_mut_ptr(), v);
+            p.copy_from_nonoverlapping(part.as_ptr(), count);
+        }
+    }
+}
+
+/// Means of 1x1 or 2x2 pixels, coordinates clamped to the picture.
+///
+/// # Safety
+/// `out` is writable for `width` x `height` values.
+#[inline(always)]
+pub(super) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
+    let Reduction { picture, corner: [left, top], factor, out, width, height } = *job;
+    let (w, h) = (picture.width as isize, picture.height as isize);
+    let share = 1.0 / (factor * factor) as f32;
+    // Outputs all of whose columns exist.
+    let first = (-left).max(0).unsigned_abs().div_ceil(factor).min(width);
+    let last = ((w - left).max(0).unsigned_abs() / factor).clamp(first, width);
+    for i in 0..height {
+        let row = |a: usize| {
+            let y = (top + (i * factor + a) as isize).clamp(0, h - 1) as usize;
+            &picture.pixels[y * picture.width..][..picture.width]
+        };
+        let (upper, lower) = (row(0), row(factor - 1));
+        let single = |j: usize| {
+            let column = |b: usize| (left + (j * factor + b) as isize).clamp(0, w - 1) as usize;
+            let pair = |row: &[u16]| f32::from(row[column(0)]) + f32::from(row[column(factor - 1)]);
+            // With a factor of one, all four are the same.
+            (pair(upper) + pair(lower)) * 0.25
+        };
+        // SAFETY: row `i` of `out` has `width` values; the columns from `first` to `last` are inside the picture.
+        unsafe {
+            let line = out.add(i * width);
+            let mut j = 0;
+            while j < width {
+                if j < first || j + I::LANES > last {
+                    line.add(j).write(single(j));
+                    j += 1;
+                    continue;
+                }
+                let column = (left + (j * factor) as isize).unsigned_abs();
+                let v = match factor {
+                    1 => isa.counts(upper.as_ptr().add(column)),
+                    _ => isa.add(isa.sums(upper.as_ptr().add(column)), isa.sums(lower.as_ptr().add(column))),
+                };
+                isa.store(line.add(j), isa.mul(v, isa.splat(share)));
+                j += I::LANES;
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Properties of the kernels that read pictures.
+
+use super::*;
+
+/// A picture, a lattice over it and an output's size.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    picture: (usize, usize),
+    lattice: Lattice,
+    output: (usize, usize),
+    seed: u64,
+}
+
+/// Rotated views, and upright ones whose samples fall on pixel centres or not.
+pub(super) fn view() -> impl Strategy<Value = View> {
+    let free = (-4f32..4.0, -4f32..4.0);
+    let upright = prop_oneof![Just((1.0, 0.0)), Just((2.0, 0.0)), Just((3.0, 0.0)), Just((0.5, 0.0))];
+    let across = prop_oneof![free, upright];
+    let centre =
+        prop_oneof![(-10f32..60.0, -10f32..60.0), (-9..60i32, -9..60i32).prop_map(|(x, y)| (x as f32, y as f32))];
+    let size = (1..50usize, 1..50usize);
+    (size.clone(), size, centre, across, 1..=6usize, any::<u64>()).prop_map(
+        |(picture, output, centre, (ax, ay), fine, seed)| {
+            // The exact reduction needs as many samples as it steps over pixels.
+            let fine = if ay == 0.0 && ax <= 2.0 { ax.ceil() as usize } else { fine };
+            View { picture, lattice: Lattice { centre: centre.into(), across: [ax, ay], fine }, output, seed }
+        },
+    )
+}
+
+fn counts(seed: u64, count: usize) -> Vec<u16> {
+    let mut random = Pcg64::seed_from_u64(seed);
+    (0..count).map(|_| random.next_u32() as u16).collect()
+}
+
+pub(super) fn resampling(kernels: &'static Kernels, view: &View) {
+    let View { picture: (w, h), lattice, output: (width, height), seed } = view.clone();
+    let pixels = counts(seed, w * h);
+    let picture = Picture::new(&pixels, w, h).unwrap();
+    let mut out = vec![f32::NAN; width * height];
+    kernels.resample(&picture, &lattice, width, &mut out);
+    let exact = lattice.across[1] == 0.0 && lattice.across[0] == lattice.fine as f32 && lattice.fine <= 2;
+    for (n, got) in out.iter().enumerate() {
+        let at = (n % width, n / width);
+        let how = (lattice.centre, lattice.across, lattice.fine);
+        let want = naive::resample((&pixels, w, h), how, (width, height), at);
+        // Positions reach some hundreds of pixels: they are known to 1e-4, between neighbours up to 65535 apart.
+        let bound = if exact && lattice.centre.iter().all(|c| c.fract() == 0.0) { 0.1 } else { 16.0 };
+        assert!((f64::from(*got) - want).abs() < bound, "column and row {at:?}: {got}, not {want}");
+    }
+}
+
+pub(super) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), seed: u64) {
+    let values: Vec<f32> = counts(seed, width * rows).into_iter().map(f32::from).collect();
+    let kept: Vec<f32> = values.chunks(width).step_by(2).flat_map(|row| row.iter().step_by(2).copied()).collect();
+    let mut thin = vec![-1.0; kept.len() + 3];
+    assert_eq!(kernels.thin(&values, width, &mut thin), kept.len());
+    assert_eq!(thin[..kept.len()], kept);
+    assert_eq!(thin[kept.len()..], [-1.0; 3], "beyond the end");
+
+    let ends = [f32::INFINITY, f32::NEG_INFINITY];
+    let [low, high] = values.iter().fold(ends, |[l, h], v| [l.min(*v), h.max(*v)]);
+    assert_eq!(kernels.bounds(&values), [low, high]);
+
+    let scale = 255.0 / (high - low).max(1.0);
+    let mut classes = vec![7; values.len() + 3];
+    kernels.classes(&values, low, scale, &mut classes);
+    for (v, class) in values.iter().zip(&classes) {
+        assert_eq!(*class, ((v - low) * scale) as u8);
+    }
+    assert_eq!(classes[values.len()..], [7; 3], "beyond the end");
+
+    let mut stretched = values.clone();
+    kernels.stretch(&mut stretched, 20_000.0, 2.0 / 30_000.0);
+    for (v, got) in values.iter().zip(&stretched) {
+        assert_eq!(*got, ((v - 20_000.0) * (2.0 / 30_000.0)).clamp(0.0, 2.0) - 1.0);
+    }
+}
+
+pub(super) fn extremes(kernels: &'static Kernels) {
+    assert!(Picture::new(&[], 0, 0).is_none() && Picture::new(&[1], 1, 2).is_none());
+    assert!(Picture::new(&[1], usize::MAX, 2).is_none());
+    let pixels = counts(5, 30);
+    for size in [(6, 5), (5, 6), (1, 30), (30, 1), (2, 2), (1, 1)] {
+        let picture = Picture::new(&pixels, size.0, size.1).unwrap();
+        let wild = [0.0, 1.0, 1e30, -1e30, f32::INFINITY, f32::NAN, f32::MIN_POSITIVE];
+        for a in wild {
+            for b in wild {
+                for lattice in [
+                    Lattice { centre: [a, b], across: [1.0, 0.0], fine: 1 },
+                    Lattice { centre: [a, 3.0], across: [2.0, b], fine: 2 },
+                    Lattice { centre: [3.0, 3.0], across: [a, b], fine: 6 },
+                ] {
+                    let mut out = [f32::NAN; 35];
+                    kernels.resample(&picture, &lattice, 7, &mut out);
+                    assert!(out.iter().all(|v| (0.0..=65_535.5).contains(v)), "{size:?} {lattice:?}: {out:?}");
+                }
+            }
+        }
+        kernels.resample(&picture, &Lattice { centre: [0.0; 2], across: [1.0; 2], fine: 1 }, 0, &mut []);
+    }
+}
