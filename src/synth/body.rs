@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 
 use super::climate::Climate;
-use super::random::Random;
+use super::random::{Random, step};
 use super::raster::{Sheet, material};
 use super::vector::{V3, add, scale, sub, unit};
 use super::wear::Neck;
@@ -195,7 +195,11 @@ fn yoke([half, shoulder, deep]: V3, skin: f32, cloth: impl Fn(V3) -> (f32, V3), 
     let paint = move |p: V3| {
         let down = (top - p[1]) / (top - bottom);
         let front = (p[2] / deep).max(0.0) * (1.0 - (p[0] / 9.0).abs()).max(0.0);
-        if down < line + low * front { (bare_c, [0.7, 0.5, 0.4]) } else { cloth(p) }
+        let (temp, colour) = cloth(p);
+        // As wide as a cell of the sheet, or the edge would be jagged.
+        let bare = step((line + low * front - down) * 9.0);
+        let mix = |a: f32, b: f32| a + bare * (b - a);
+        (mix(temp, bare_c), [mix(colour[0], 0.7), mix(colour[1], 0.5), mix(colour[2], 0.4)])
     };
     Sheet::new((32, 10), material::CLOTH, [0.0, bottom - 4.0, -2.0], shape, paint)
 }
