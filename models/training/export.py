@@ -106,8 +106,8 @@ def card(name, state, shape, digest, cost, recipe):
     if face:
         picture["crop_factor"] = crop.FACTOR
         outputs = [{"name": "votes", "shape": [1, 280, CELLS, CELLS]}, {"name": "presence", "shape": [1, 1]}]
-        # Expected errors are scaled so that their mean is the mean error of held-out faces.
-        spread = float(np.clip(1 / max(metrics.get("calibration", 1.0), 1e-3), 0.5, 2))
+        # Predicted errors are scaled so that 90 % of held-out points lie within their 90 % radius.
+        spread = float(np.clip(metrics.get("spread", 1.0), 0.5, 2))
         decoding = {"threshold": 0.5, "spread": spread}
     else:
         rows, columns = shape[1] // 4, shape[2] // 4
