@@ -235,8 +235,8 @@ fn replication(kernels: &'static Kernels, case: &Case) {
     let parts = [(0, case.ci, 5), (case.ci, case.co, 6)];
     for (first, count, salt) in parts.into_iter().rev() {
         let from = padded(kernels, count, case.h, case.w);
-        let layer = Replicate::pack(kernels, from, wide.slice(first, count), [2, 3]).unwrap();
-        layer.run(&load(&from, &planes(case.seed ^ salt, count, case.h, case.w)), &mut output);
+        let layer = Replicate::pack(kernels, from, wide.slice(first, count), [2, 3], After::default()).unwrap();
+        layer.run(&load(&from, &planes(case.seed ^ salt, count, case.h, case.w)), None, &mut output);
     }
     let got = store(&wide, &output);
     for (first, count, salt) in parts {
@@ -246,6 +246,23 @@ fn replication(kernels: &'static Kernels, case: &Case) {
             assert_eq!(Some(*v), input.at(c, (y / 2) as isize, (x / 3) as isize));
         }
     }
+}
+
+/// Enlarged, with what follows: bias, activation, a second map.
+fn enlargement(kernels: &'static Kernels, case: &Case) {
+    let factor = [[2, 2], [1, 3], [3, 2]][case.ci % 3];
+    let (h, w) = (case.h * factor[0], case.w * factor[1]);
+    let input = planes(case.seed, case.co, case.h, case.w);
+    let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
+    let (after, other, beside) = case.after(kernels, h, w);
+    let layer = Replicate::pack(kernels, from, to, factor, after.clone()).unwrap();
+    let mut output = empty(&to);
+    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
+    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
+        let v = f64::from(input.at(c, (y / factor[0]) as isize, (x / factor[1]) as isize).unwrap_or(0.0));
+        let shift = f64::from(after.bias[c]);
+        naive::Exact { value: v + shift, magnitude: v.abs() + shift.abs(), terms: 2 }
+    });
 }
 
 /// What the module's documentation says about values that are not finite.
@@ -300,7 +317,7 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Depthwise::pack(kernels, a, b, Window::square(3, 2), &w[..72], none()).is_err());
     assert!(Pool::pack(kernels, a, b, Window::square(2, 2), Pooling::Max).is_err());
     assert!(Point::pack(kernels, a, b, &[], none()).is_err());
-    assert!(Replicate::pack(kernels, a, b, [2, 2]).is_err());
+    assert!(Replicate::pack(kernels, a, b, [2, 2], none()).is_err());
     let empty = padded(kernels, 0, 3, 3);
     assert!(Conv::pack(kernels, empty, b, Window::square(3, 1), &[], none()).is_err());
 }
@@ -355,6 +372,11 @@ macro_rules! suite {
                 #[test]
                 fn levels_follow_their_definitions(size in (1..70usize, 0..40usize), seed in any::<u64>()) {
                     this().into_iter().for_each(|k| picture::levels(k, size, seed));
+                }
+
+                #[test]
+                fn enlargement_and_what_follows_are_as_defined(case in case(Just(1usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| enlargement(k, &case));
                 }
 
                 #[test]

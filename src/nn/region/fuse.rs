@@ -27,9 +27,10 @@ impl Unit {
     /// Whether an activation may still be applied before the store.
     fn takes(&self, act: &Act) -> bool {
         let after = self.other.is_some_and(|o| o.1 == Join::AfterAct);
-        let sums =
-            matches!(self.layer, Layer::Conv { .. } | Layer::Connected { .. } | Layer::Affine { .. } | Layer::Add);
-        sums && !after && act.fuses() && (self.act == Act::None || clamps(&self.act, act).is_some())
+        (self.sums() || matches!(self.layer, Layer::Add))
+            && !after
+            && act.fuses()
+            && (self.act == Act::None || clamps(&self.act, act).is_some())
     }
 
     fn take(&mut self, act: &Act) {
@@ -38,8 +39,13 @@ impl Unit {
 
     /// Whether another map may still be added before the store.
     fn joins(&self) -> bool {
-        let one = matches!(self.layer, Layer::Conv { .. } | Layer::Connected { .. } | Layer::Affine { .. });
-        one && self.other.is_none()
+        self.sums() && self.other.is_none()
+    }
+
+    /// Whether it can do more to a value before the store.
+    fn sums(&self) -> bool {
+        use Layer::{Affine, Connected, Conv, Upsample};
+        matches!(self.layer, Conv { .. } | Connected { .. } | Affine { .. } | Upsample(_))
     }
 }
 

@@ -176,8 +176,9 @@ impl<'g> Layout<'g> {
                 (Work::Point(k), flops, "add".into())
             }
             Layer::Upsample(factor) => {
-                let k = Replicate::pack(kernels, from, to, *factor)?;
-                (Work::Replicate(k), 0, format!("upsample {}x{}", factor[0], factor[1]))
+                let k = Replicate::pack(kernels, from, to, *factor, after)?;
+                let flops = k.flops();
+                (Work::Replicate(k), flops, format!("upsample {}x{}", factor[0], factor[1]))
             }
             Layer::Pool { window, pooling } => {
                 let k = Pool::pack(kernels, from, to, *window, *pooling)?;
@@ -200,7 +201,13 @@ impl<'g> Layout<'g> {
             let from = self.read(input, at)?;
             let channels = from.map.c;
             if self.joined.get(&input).is_none_or(|j| *j != (output, first)) {
-                let work = Replicate::pack(self.kernels, from.map, whole.map.slice(first, channels), [1, 1])?;
+                let work = Replicate::pack(
+                    self.kernels,
+                    from.map,
+                    whole.map.slice(first, channels),
+                    [1, 1],
+                    After::default(),
+                )?;
                 steps.push(Step {
                     nodes: unit.nodes.clone(),
                     what: format!("copy {channels}"),

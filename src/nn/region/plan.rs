@@ -148,7 +148,7 @@ impl Plan {
             Work::Depthwise(k) => k.run(input, other, output),
             Work::Pool(k) => k.run(input, output),
             Work::Point(k) => k.run(input, other, output),
-            Work::Replicate(k) => k.run(input, output),
+            Work::Replicate(k) => k.run(input, other, output),
         }
         Ok(())
     }

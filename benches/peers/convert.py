@@ -1,0 +1,181 @@
+"""Brings an ONNX model to the formats of the peers: `convert.py CARD FOLDER`.
+
+Writes FOLDER/NAME.onnx (fixed input size), NAME.tflite, NAME.mnn, NAME.ncnn.param and NAME.ncnn.bin.
+"""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+import flatbuffers
+import numpy as np
+import onnx
+from ai_edge_litert import schema_py_generated as tfl
+
+
+def fixed(card_path):
+    """The model of a card with the card's input size written into it."""
+    card = tomllib.loads(card_path.read_text())
+    model = onnx.load(card_path.parent / card["file"])
+    shape = [1, card["input"]["channels"], card["input"]["height"], card["input"]["width"]]
+    for d, n in zip(model.graph.input[0].type.tensor_type.shape.dim, shape):
+        d.dim_value = n
+    for o in model.graph.output:
+        o.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True)
+
+
+class Lite:
+    """Writes the operators of our models as TensorFlow Lite: rows, columns, channels."""
+
+    def __init__(self, model):
+        self.graph = model.graph
+        self.weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+        self.shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+                       for v in [*model.graph.input, *model.graph.output, *model.graph.value_info]}
+        self.buffers, self.tensors, self.operators, self.codes = [tfl.BufferT()], [], [], []
+        self.at = {}
+
+    def tensor(self, name, shape, data=None):
+        t = tfl.TensorT()
+        t.name, t.shape, t.buffer = name, [int(n) for n in shape], 0
+        t.type = tfl.TensorType.FLOAT32
+        if data is not None:
+            t.type = tfl.TensorType.INT32 if data.dtype == np.int32 else tfl.TensorType.FLOAT32
+            b = tfl.BufferT()
+            b.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+            t.buffer = len(self.buffers)
+            self.buffers.append(b)
+        self.tensors.append(t)
+        return len(self.tensors) - 1
+
+    def constant(self, name, data):
+        return self.tensor(name, data.shape, data)
+
+    def value(self, name):
+        """The tensor of a value, in the order of TensorFlow."""
+        if name not in self.at:
+            s = self.shapes[name]
+            self.at[name] = self.tensor(name, [s[0], s[2], s[3], s[1]] if len(s) == 4 else s)
+        return self.at[name]
+
+    def operator(self, code, inputs, output, options=None, kind=0):
+        if code not in self.codes:
+            self.codes.append(code)
+        o = tfl.OperatorT()
+        o.opcodeIndex, o.inputs, o.outputs = self.codes.index(code), inputs, [output]
+        o.builtinOptions, o.builtinOptionsType = options, kind
+        self.operators.append(o)
+
+    def build(self):
+        nodes = list(self.graph.node)
+        users = {}
+        for n in nodes:
+            for i in n.input:
+                users.setdefault(i, []).append(n)
+        outputs = [o.name for o in self.graph.output]
+        inputs = [self.value(self.graph.input[0].name)]
+        fused = {}
+        for n in nodes:
+            out = n.output[0]
+            after = users.get(out, [])
+            relu = len(after) == 1 and after[0].op_type == "Relu" and out not in outputs
+            if n.op_type in ("Conv", "Gemm", "Add") and relu:
+                fused[after[0].output[0]] = True
+                out = after[0].output[0]
+            elif n.op_type == "Relu" and n.output[0] in fused:
+                continue
+            act = tfl.ActivationFunctionType.RELU if out != n.output[0] else tfl.ActivationFunctionType.NONE
+            getattr(self, n.op_type.lower())(n, out, act)
+        g = tfl.SubGraphT()
+        g.tensors, g.operators, g.inputs = self.tensors, self.operators, inputs
+        g.outputs, g.name = [self.value(o) for o in outputs], "main"
+        m = tfl.ModelT()
+        m.version, m.subgraphs, m.buffers, m.description = 3, [g], self.buffers, "converted"
+        m.operatorCodes = []
+        for code in self.codes:
+            c = tfl.OperatorCodeT()
+            c.builtinCode, c.deprecatedBuiltinCode, c.version = code, code, 1
+            m.operatorCodes.append(c)
+        b = flatbuffers.Builder(1 << 20)
+        b.Finish(m.Pack(b), b"TFL3")
+        return bytes(b.Output())
+
+    def conv(self, n, out, act):
+        a = {x.name: onnx.helper.get_attribute_value(x) for x in n.attribute}
+        if a.get("group", 1) != 1:
+            raise SystemExit(f"{n.name}: grouped convolutions are not converted")
+        w, s = self.weights[n.input[1]], self.shapes[n.input[0]]
+        x, pads, stride = self.value(n.input[0]), a["pads"], a["strides"][0]
+        padding = tfl.Padding.VALID
+        if any(pads) and stride == 1:
+            padding = tfl.Padding.SAME
+        elif any(pads):
+            # With a stride of two, SAME would pad after the map only.
+            amounts = np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32)
+            padded = self.tensor(n.name + "/padded", [1, s[2] + pads[0] + pads[2], s[3] + pads[1] + pads[3], s[1]])
+            self.operator(tfl.BuiltinOperator.PAD, [x, self.constant(n.name + "/pads", amounts)], padded,
+                          tfl.PadOptionsT(), tfl.BuiltinOptions.PadOptions)
+            x = padded
+        o = tfl.Conv2DOptionsT()
+        o.padding, o.strideH, o.strideW, o.fusedActivationFunction = padding, stride, stride, act
+        o.dilationHFactor = o.dilationWFactor = 1
+        inputs = [x, self.constant(n.input[1], w.transpose(0, 2, 3, 1)),
+                  self.constant(n.input[2], self.weights[n.input[2]])]
+        self.operator(tfl.BuiltinOperator.CONV_2D, inputs, self.value(out), o, tfl.BuiltinOptions.Conv2DOptions)
+
+    def gemm(self, n, out, act):
+        w = self.weights[n.input[1]]
+        before = [f for f in self.graph.node if n.input[0] in f.output and f.op_type == "Flatten"]
+        if before:
+            # Flatten here runs over rows, columns, channels: the weights follow.
+            c, h, k = self.shapes[before[0].input[0]][1:]
+            w = w.reshape(-1, c, h, k).transpose(0, 2, 3, 1).reshape(len(w), -1)
+        o = tfl.FullyConnectedOptionsT()
+        o.fusedActivationFunction = act
+        inputs = [self.value(n.input[0]), self.constant(n.input[1], w),
+                  self.constant(n.input[2], self.weights[n.input[2]])]
+        self.operator(tfl.BuiltinOperator.FULLY_CONNECTED, inputs, self.value(out), o,
+                      tfl.BuiltinOptions.FullyConnectedOptions)
+
+    def reshape(self, n, out, act):
+        shape = np.array(self.shapes[out], np.int32)
+        o = tfl.ReshapeOptionsT()
+        o.newShape = list(shape)
+        self.operator(tfl.BuiltinOperator.RESHAPE, [self.value(n.input[0]), self.constant(n.name + "/to", shape)],
+                      self.value(out), o, tfl.BuiltinOptions.ReshapeOptions)
+
+    flatten = reshape
+
+    def add(self, n, out, act):
+        o = tfl.AddOptionsT()
+        o.fusedActivationFunction = act
+        self.operator(tfl.BuiltinOperator.ADD, [self.value(i) for i in n.input], self.value(out), o,
+                      tfl.BuiltinOptions.AddOptions)
+
+    def resize(self, n, out, act):
+        size = np.array(self.shapes[out][2:], np.int32)
+        self.operator(tfl.BuiltinOperator.RESIZE_NEAREST_NEIGHBOR,
+                      [self.value(n.input[0]), self.constant(n.name + "/size", size)], self.value(out),
+                      tfl.ResizeNearestNeighborOptionsT(), tfl.BuiltinOptions.ResizeNearestNeighborOptions)
+
+
+def main():
+    card, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
+    folder.mkdir(exist_ok=True)
+    model, name = fixed(card), card.stem
+    onnx.save(model, folder / f"{name}.onnx")
+    (folder / f"{name}.tflite").write_bytes(Lite(model).build())
+    quiet = dict(check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    tool = os.path.join(os.path.dirname(sys.executable), "mnnconvert")
+    subprocess.run([tool, "-f", "ONNX", "--modelFile", f"{name}.onnx", "--MNNModel", f"{name}.mnn", "--bizCode", "x"], **quiet)
+    # The package itself would ask for PyTorch; its converter does not.
+    converter = pathlib.Path(importlib.util.find_spec("pnnx").submodule_search_locations[0]) / "pnnx"
+    subprocess.run([converter, f"{name}.onnx", "fp16=0"], **quiet)
+
+
+main()
