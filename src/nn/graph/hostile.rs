@@ -160,7 +160,8 @@ fn a_damaged_structure_is_a_network_or_an_error_in_time() {
 
 #[test]
 fn errors_name_the_node_or_weight_and_the_reason() {
-    let cases: [(fn(&mut pb::GraphProto), &[&str]); 4] = [
+    type Change = fn(&mut pb::GraphProto);
+    let cases: [(Change, &[&str]); 4] = [
         (|g| g.initializer[0].dims = vec![1 << 40, 1 << 22], &["claims shape"]),
         (|g| g.initializer[0].raw_data.clear(), &["brings 0 values"]),
         (|g| g.node[0].op_type = "Loop".into(), &["Loop", "not accepted"]),
