@@ -51,6 +51,19 @@ impl Input {
         let source = source::open(spec, settings, &clock)?;
         Ok(Self { feed: Feed::Once(Some(source)), stamps: Stamps::Recorded, policy, clock })
     }
+
+    /// Whatever `spec` names: a live source is opened by the pipeline, and again whenever it fails; a
+    /// recording is opened now.
+    ///
+    /// # Errors
+    /// Those of [`source::live`] and [`source::open`].
+    pub fn of(spec: &str, settings: &source::Settings) -> Result<Self> {
+        let clock = RealClock::shared();
+        match source::live(spec, settings, &clock)? {
+            Some(open) => Ok(Self { feed: Feed::opener(open), stamps: Stamps::Live, policy: Policy::Live, clock }),
+            None => Self::recording(spec, settings, Policy::Live),
+        }
+    }
 }
 
 /// Builds what `config` says around `input`; `more` sinks are served after the configured ones.

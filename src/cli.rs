@@ -4,8 +4,11 @@
 //! the library.
 
 mod bench;
+mod camera;
 mod check;
 mod demo;
+mod devices;
+mod doctor;
 mod eval;
 mod exit;
 mod infer;
@@ -14,6 +17,7 @@ mod play;
 mod print;
 mod record;
 mod replay;
+mod run;
 mod schema;
 mod screen;
 mod signals;
@@ -92,6 +96,14 @@ impl Base {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run cameras until told to stop, through every failure of theirs.
+    Run(run::Run),
+    /// List cameras: what they are, how they are named, whether they may be used.
+    Devices(devices::Devices),
+    /// Command a camera: shutter, gain, temperatures.
+    Camera(camera::Camera),
+    /// Look for what keeps this machine from its work, and say what to do.
+    Doctor(doctor::Doctor),
     /// Play the built-in clip through the real pipeline; opens no camera.
     Demo(demo::Demo),
     /// Play a recording, a picture or a folder of pictures.
@@ -144,6 +156,10 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit 
 
 fn dispatch(cli: &Cli, started: Instant) -> Done {
     match &cli.command {
+        Command::Run(run) => run::run(&cli.base, run),
+        Command::Devices(devices) => devices::run(&cli.base, devices),
+        Command::Camera(camera) => camera::run(&cli.base, camera),
+        Command::Doctor(doctor) => doctor::run(&cli.base, doctor),
         Command::Demo(demo) => demo::run(&cli.base, demo),
         Command::Replay(replay) => replay::run(&cli.base, replay),
         Command::Infer(infer) => infer::run(&cli.base, infer),

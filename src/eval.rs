@@ -21,7 +21,7 @@ use self::read::{Sample, Truth};
 use crate::error::{Error, Result};
 use crate::face::Engine;
 use crate::face::decode::overlap;
-use crate::frame::Signal;
+use crate::frame::{Frame, Signal};
 use crate::landmarks::COUNT;
 use crate::preprocess::bilinear;
 use crate::result::{Face, FrameResult};
@@ -58,12 +58,34 @@ pub struct Report {
     pub found: Option<LandmarkScores>,
     /// The detector by itself, against the boxes of the truth.
     pub detector: DetectionScores,
+    /// The same, where only faces of [`LARGE`] px and more count.
+    pub detector_large: DetectionScores,
+    /// Pictures without any face, and the faces that were found in them, after the landmark network's veto.
+    pub empty: Empty,
     /// Predicted against real errors, given the box.
     pub calibration: Option<CalibrationScores>,
     /// Reading under each visible point against the true skin temperature, where the truth knows it.
     pub temperature: Option<TemperatureScores>,
     /// Picture at the found points against the picture at the true points: what misplaced points cost.
     pub displacement: Option<TemperatureScores>,
+}
+
+/// Smallest face that counts, square root of the box area in pixels.
+pub const SMALL: f32 = 12.0;
+
+/// Faces from here on must not be missed, square root of the box area in pixels.
+pub const LARGE: f32 = 16.0;
+
+/// A face with a larger share of its points behind objects or outside the picture does not count.
+pub const HIDDEN: f32 = 0.7;
+
+/// What happens where nobody is.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Empty {
+    /// Pictures without faces.
+    pub pictures: usize,
+    /// Faces found in them.
+    pub faces: usize,
 }
 
 /// Runs `engine` over every annotated picture under `paths` ([`read`] says what may be given).
@@ -97,6 +119,8 @@ struct Tally {
     found: Landmarks,
     annotated: usize,
     detections: Detections,
+    large: Detections,
+    empty: Empty,
     calibration: Calibration,
     temperature: Temperatures,
     displacement: Temperatures,
@@ -105,12 +129,21 @@ struct Tally {
 impl Tally {
     fn add(&mut self, sample: &Sample, engine: &mut Engine, result: &mut FrameResult) -> Result<()> {
         self.pictures += 1;
-        let boxes: Vec<[f32; 4]> = sample.faces.iter().map(|f| f.bbox).collect();
+        let size = |truth: &Truth| crate::face::landmarker::size(truth.bbox);
+        let above = |least: f32| -> Vec<([f32; 4], bool)> {
+            let counts = |f: &Truth| size(f) >= least && hidden(f, &sample.frame) <= HIDDEN;
+            sample.faces.iter().map(|f| (f.bbox, counts(f))).collect()
+        };
         let seen: Vec<_> = engine.detect(&sample.frame)?.iter().map(|d| (d.bbox, d.score)).collect();
-        self.detections.add(&boxes, &seen);
+        self.detections.add(&above(SMALL), &seen);
+        self.large.add(&above(LARGE), &seen);
         engine.infer_still(&sample.frame, result)?;
+        if sample.faces.is_empty() {
+            self.empty.pictures += 1;
+            self.empty.faces += result.faces.len();
+        }
         let mut taken = vec![false; result.faces.len()];
-        for truth in &sample.faces {
+        for truth in sample.faces.iter().filter(|f| size(f) >= SMALL && hidden(f, &sample.frame) <= HIDDEN) {
             let Some(points) = &truth.points else { continue };
             self.annotated += 1;
             let best = (0..taken.len())
@@ -166,11 +199,22 @@ impl Tally {
             given_box: landmarks(&self.given),
             found: landmarks(&self.found),
             detector: self.detections.scores(),
+            detector_large: self.large.scores(),
+            empty: self.empty,
             calibration: (self.annotated > 0).then(|| self.calibration.scores()),
             temperature: self.temperature.scores(),
             displacement: self.displacement.scores(),
         }
     }
+}
+
+/// Share of a face's points that are behind objects or outside the picture; 0 where only its box is known.
+fn hidden(truth: &Truth, frame: &Frame) -> f32 {
+    let Some(points) = &truth.points else { return 0.0 };
+    let (w, h) = (frame.width() as f32, frame.height() as f32);
+    let outside = |p: &[f32; 2]| p[0] < 0.0 || p[1] < 0.0 || p[0] > w || p[1] > h;
+    let gone = points.iter().zip(&truth.visibility).filter(|&(p, &v)| v == 2 || outside(p)).count();
+    gone as f32 / COUNT as f32
 }
 
 fn positions(face: &Face) -> [[f32; 2]; COUNT] {
@@ -188,7 +232,12 @@ impl fmt::Display for Report {
                 "  {:<14}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}",
                 "norm", "NME %", "median", "FR 8", "FR 10", "AUC 8", "AUC 10"
             )?;
-            for (name, c) in [("inter-ocular", s.inter_ocular), ("box", s.box_size), ("diagonal", s.diagonal)] {
+            for (name, c) in [
+                ("visible, box", s.visible_box),
+                ("inter-ocular", s.inter_ocular),
+                ("box", s.box_size),
+                ("diagonal", s.diagonal),
+            ] {
                 let Curve { nme, median, failure_8, failure_10, auc_8, auc_10 } = c;
                 write!(f, "  {name:<14}")?;
                 for v in [nme, median, failure_8, failure_10, auc_8, auc_10] {
@@ -242,6 +291,18 @@ impl Report {
             100.0 * d.precision,
             d.false_per_picture
         )?;
+        writeln!(
+            f,
+            "  {} faces of {SMALL} px and more; {} smaller or hidden ones do not count; AP50 from {LARGE} px {:.2} %",
+            d.faces,
+            d.ignored,
+            100.0 * self.detector_large.ap_50
+        )?;
+        if self.empty.pictures > 0 {
+            let Empty { pictures, faces } = self.empty;
+            let rate = faces as f64 / pictures as f64;
+            writeln!(f, "  {pictures} pictures without faces: {faces} found in them, {rate:.3} per picture")?;
+        }
         write!(f, "  recall by face size (px):")?;
         for (low, high, m) in d.recall_by_size.iter().filter(|b| b.2.count > 0) {
             match high {

@@ -112,6 +112,11 @@ impl Engine {
             let face = self.detector.found()[i];
             let crop = self.landmarker.crop_of(&face);
             let Some(shape) = self.landmarker.refine(frame, &crop, STILL_PASSES)? else { continue };
+            if !follow::enters(&shape, &face, self.presence) {
+                continue;
+            }
+            // What only one view of the face supports is none.
+            let shape = self.landmarker.consensus(frame, &shape)?;
             if follow::enters(&shape, &face, self.presence) {
                 self.stills.push((shape, face.score));
             }

@@ -6,12 +6,14 @@
 //! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
 //! [`assembly`] makes its parts from a [`config`]; [`cli`] is the program.
 //!
-//! `unsafe` stands in [`kernels`] and in [`bench::alloc`] (an allocator that counts), nowhere else.
+//! `unsafe` stands in [`kernels`], in [`source::v4l::linux`] and in [`bench::alloc`] (an allocator that
+//! counts), nowhere else.
 
 pub mod assembly;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod eval;
 pub mod face;

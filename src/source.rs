@@ -1,11 +1,13 @@
 //! Where frames come from.
 
+pub mod cameras;
 pub mod demo;
 pub mod folder;
 pub mod replay;
 pub mod scripted;
 pub mod still;
 pub mod supervise;
+pub mod v4l;
 
 use std::path::Path;
 use std::time::Duration;
@@ -47,22 +49,27 @@ pub trait Source: Send {
     fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read>;
 }
 
-/// How files are read.
+/// Where frames come from, and how cameras and files are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// What `heatmark run` opens: `auto` for the first thermal camera, `/dev/videoN`,
+    /// `v4l2:serial=SERIAL`, `v4l2:usb=PORT`, `v4l2:profile=NAME`, or a file.
+    pub from: String,
     /// True begins a recording again at its end, with times and numbers going on.
     pub repeat: bool,
-    /// What the counts of 16-bit files mean that do not say it: `centikelvin`, `decikelvin` or
-    /// `counts`. Without it they are counts, and no temperature is given.
+    /// What 16-bit counts mean of a file or a camera that does not say it: `centikelvin`, `decikelvin`
+    /// or `counts`. Without it they are counts, and no temperature is given.
     pub signal: Option<Unit>,
     /// Frames per second of folders and TIFFs that hold no times, 0.1 to 1000.
     pub rate_hz: f32,
+    /// Cameras.
+    pub camera: v4l::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { repeat: false, signal: None, rate_hz: 9.0 }
+        Self { from: "auto".into(), repeat: false, signal: None, rate_hz: 9.0, camera: v4l::Settings::default() }
     }
 }
 
@@ -70,7 +77,7 @@ impl Settings {
     /// Refuses what lies outside the documented ranges.
     pub fn validate(&self) -> Result<()> {
         if (0.1..=1000.0).contains(&self.rate_hz) {
-            return Ok(());
+            return self.camera.validate();
         }
         Err(Error::fix("source.rate_hz", format_args!("{}; wanted 0.1 to 1000", self.rate_hz)))
     }
@@ -86,24 +93,41 @@ pub struct Driver {
     pub claims: fn(&str) -> bool,
     /// Opens it.
     pub open: fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Source>>,
+    /// Makes what opens it again and again; `None` where frames are recorded.
+    pub live: Option<Live>,
 }
 
+/// Makes a [`Reopen`] for a spec.
+pub type Live = fn(&str, &Settings, &SharedClock) -> Result<Reopen>;
+
+/// Opens a live source, and again after an error. The error says whether another try may succeed.
+pub type Reopen = Box<dyn FnMut() -> Result<Box<dyn Source>> + Send>;
+
 /// Every driver; the first that claims a spec opens it.
-pub const DRIVERS: [Driver; 3] = [
+pub const DRIVERS: [Driver; 4] = [
     Driver {
         name: "demo",
         about: "demo: the built-in clip, rendered, no person",
         claims: |spec| spec == "demo",
         open: |_, settings, _| Ok(Box::new(demo::open(settings)?)),
+        live: None,
     },
     Driver {
         name: "script",
         about: "script:STEPS: synthetic frames and faults, as in script:frames(30),stall(2000),gap(3)",
         claims: |spec| spec.starts_with("script:"),
-        open: |spec, _, clock| {
-            let steps = spec.strip_prefix("script:").unwrap_or(spec);
-            Ok(Box::new(scripted::Script::parse(steps, clock.clone())?.open()?))
-        },
+        open: |spec, _, clock| Ok(Box::new(script(spec, clock)?.open()?)),
+        live: Some(|spec, _, clock| {
+            let script = script(spec, clock)?;
+            Ok(Box::new(move || Ok(Box::new(script.open()?))))
+        }),
+    },
+    Driver {
+        name: "v4l2",
+        about: "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT, v4l2:profile=NAME: a camera",
+        claims: v4l::wanted::Wanted::claims,
+        open: |spec, settings, clock| v4l::reopen(spec, settings, clock)?(),
+        live: Some(v4l::reopen),
     },
     Driver {
         name: "replay",
@@ -117,18 +141,30 @@ pub const DRIVERS: [Driver; 3] = [
                 replay::open(path, settings)
             }
         },
+        live: None,
     },
 ];
 
-/// Opens the source named by `spec`: `demo`, `script:STEPS`, or the path of a recording, a picture
-/// or a folder. Files are recognised by their content.
+fn script(spec: &str, clock: &SharedClock) -> Result<scripted::Script> {
+    scripted::Script::parse(spec.strip_prefix("script:").unwrap_or(spec), clock.clone())
+}
+
+/// Opens the source named by `spec`: a camera, `demo`, `script:STEPS`, or the path of a recording, a
+/// picture or a folder. Files are recognised by their content.
 pub fn open(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Box<dyn Source>> {
     settings.validate()?;
-    match DRIVERS.iter().find(|driver| (driver.claims)(spec)) {
-        Some(driver) => (driver.open)(spec, settings, clock),
-        None => {
-            let known: Vec<&str> = DRIVERS.iter().map(|driver| driver.about).collect();
-            Err(Error::fix(spec, format_args!("is no known source; known are {}", known.join("; "))))
-        }
-    }
+    (driver(spec)?.open)(spec, settings, clock)
+}
+
+/// What opens the live source named by `spec`; `None` where its frames are recorded.
+pub fn live(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Option<Reopen>> {
+    settings.validate()?;
+    driver(spec)?.live.map(|live| live(spec, settings, clock)).transpose()
+}
+
+fn driver(spec: &str) -> Result<&'static Driver> {
+    DRIVERS.iter().find(|driver| (driver.claims)(spec)).ok_or_else(|| {
+        let known: Vec<&str> = DRIVERS.iter().map(|driver| driver.about).collect();
+        Error::fix(spec, format_args!("is no known source; known are {}", known.join("; ")))
+    })
 }

@@ -18,6 +18,7 @@ pub mod npz;
 pub mod person;
 pub mod random;
 pub mod raster;
+pub mod readout;
 pub mod scene;
 pub mod sensor;
 pub mod sequence;

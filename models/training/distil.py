@@ -21,7 +21,7 @@ import sample
 from data import Shards
 from loop import Budget, Run, train
 from metrics import landmark_errors
-from nets import SIZES, Landmarker, weights
+from nets import Backbone, Landmarker, weights
 from student import Judge, predict, task, tensors
 
 PARTS = ("feature", "logit", "forward", "reverse")
@@ -140,8 +140,8 @@ class Adapted(nn.Module):
     def __init__(self, size, teacher_size):
         super().__init__()
         self.student = Landmarker(size)
-        mine, theirs = SIZES[size][0][-2][0], SIZES[teacher_size][0][-2][0]
-        self.wide, self.last = nn.Conv2d(mine, theirs, 1), nn.Conv2d(32, 32, 1)
+        mine, theirs = self.student.backbone, Backbone(teacher_size)
+        self.deep, self.last = nn.Conv2d(mine.depth, theirs.depth, 1), nn.Conv2d(mine.width, theirs.width, 1)
 
     def forward(self, x):
         return self.student(x)
@@ -160,13 +160,13 @@ def compress(args):
     def step(net, batch, progress):
         data = tensors(batch)
         image, _, _, present, _ = data
-        wide, last = net.student.backbone.stages(image)
+        deep, last = net.student.backbone.stages(image)
         out = net.student.head(last)
         loss, values = task(out, data, progress)
         with torch.no_grad():
-            their_wide, their_last = teacher.backbone.stages(image)
+            their_deep, their_last = teacher.backbone.stages(image)
             wanted = teacher.head(their_last)[0]
-        feature = losses.features(net.wide(wide), their_wide, present) + losses.features(net.last(last), their_last, present)
+        feature = losses.features(net.deep(deep), their_deep, present) + losses.features(net.last(last), their_last, present)
         logit = losses.outputs(out[0], wanted, present)
         loss = loss + 0.5 * fade(progress) * feature + 0.5 * logit
         return loss, {**values, "feature": float(feature.detach()), "logit": float(logit.detach())}

@@ -16,7 +16,7 @@ import torch
 
 import crop
 import graph
-from nets import Detector, Landmarker, fold, mflop, weights
+from nets import CELLS, Detector, Landmarker, fold, mflop, weights
 
 LICENCE = "MIT OR Apache-2.0"
 
@@ -64,7 +64,7 @@ def parity(net, model, shape, seed=0):
     """Largest difference between the trained network and the exported one, relative to the output."""
     image = np.random.default_rng(seed).uniform(-1, 1, (1, *shape)).astype(np.float32)
     with torch.inference_mode():
-        want = [v.numpy() for v in net(torch.from_numpy(image))]
+        want = [v.numpy() for v in net.maps(torch.from_numpy(image))]
     return max(float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) for a, b in zip(want, run(model, image)))
 
 
@@ -98,16 +98,16 @@ def card(name, state, shape, digest, cost, recipe):
            "description": "70 face landmarks with an expected error each, and presence, from a thermal crop."
            if face else "Faces in a thermal frame: boxes around the 70 landmarks and five points.",
            "file": f"{name}.onnx", "sha256": digest, "licence": LICENCE,
-           "decode": "laplace70" if face else "center-stride4"}
+           "decode": "votes70" if face else "center-stride4"}
     tails = 100 * (crop.LANDMARK_TAILS if face else crop.DETECTOR_TAILS)
     picture = {"name": "image", "channels": shape[0], "height": shape[1], "width": shape[2],
                "percentiles": [tails, 100 - tails]}
     metrics = state["metrics"]
     if face:
         picture["crop_factor"] = crop.FACTOR
-        outputs = [{"name": "landmarks", "shape": [1, 70, 3]}, {"name": "presence", "shape": [1, 1]}]
-        # Expected errors are scaled so that their mean is the mean error of held-out faces.
-        spread = float(np.clip(1 / max(metrics.get("calibration", 1.0), 1e-3), 0.5, 2))
+        outputs = [{"name": "votes", "shape": [1, 280, CELLS, CELLS]}, {"name": "presence", "shape": [1, 1]}]
+        # Predicted errors are scaled so that 90 % of held-out points lie within their 90 % radius.
+        spread = float(np.clip(metrics.get("spread", 1.0), 0.5, 2))
         decoding = {"threshold": 0.5, "spread": spread}
     else:
         rows, columns = shape[1] // 4, shape[2] // 4

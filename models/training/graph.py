@@ -49,6 +49,12 @@ class Writer:
         b = self.weight(f"{tag}.bias", layer.bias.detach().numpy().astype(np.float32))
         return self.node("Gemm", [x, w, b], tag, transB=1)
 
+    def up(self, x):
+        """Every pixel twice as wide and high."""
+        scales = self.weight(f"scales{self.count}", np.array([1, 1, 2, 2], np.float32))
+        return self.node("Resize", [x, "", scales], mode="nearest",
+                         coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
     def chain(self, module, x):
         """Folded blocks: Sequential of Conv2d and ReLU at any depth."""
         if isinstance(module, nn.Conv2d):
@@ -73,34 +79,29 @@ class Writer:
 
 
 def landmarker(net, size, channels=1):
-    """A folded `Landmarker`: `image` [1, c, size, size] to `landmarks` [1, 70, 3], `presence` [1, 1]."""
+    """A folded `Landmarker`: `image` [1, c, size, size] to `votes` [1, 280, 12, 12], `presence` [1, 1]."""
     w = Writer()
-    x = w.chain(net.backbone, "image")
-    x = w.node("Flatten", [x], axis=1)
-    x = w.node("Relu", [w.linear(net.head.hidden, x)])
-    points = w.linear(net.head.points, x)
-    shape = w.weight("shape", np.array([1, COUNT, 3], np.int64))
-    w.node("Reshape", [points, shape], "landmarks")
-    w.linear(net.head.presence, x, "presence")
+    body, head = net.backbone, net.head
+    near = w.chain(body.shallow, "image")
+    deep = w.chain(body.down, w.chain(body.deep, near))
+    x = w.chain(body.join, w.node("Add", [near, w.up(deep)]))
+    w.conv(head.votes, x, "votes")
+    seen = w.node("Relu", [w.conv(head.look, x)])
+    w.linear(head.presence, w.node("Flatten", [seen], axis=1), "presence")
+    cells = size // 8
     return w.model("landmarks", [("image", [1, channels, size, size])],
-                   [("landmarks", [1, COUNT, 3]), ("presence", [1, 1])])
+                   [("votes", [1, 4 * COUNT, cells, cells]), ("presence", [1, 1])])
 
 
 def detector(net):
     """A folded `Detector` of free height and width (multiples of 32)."""
     w = Writer()
-
-    def up(x):
-        scales = w.weight(f"scales{w.count}", np.array([1, 1, 2, 2], np.float32))
-        return w.node("Resize", [x, "", scales], mode="nearest",
-                      coordinate_transformation_mode="asymmetric", nearest_mode="floor")
-
     s4 = w.chain(net.stride4, "image")
     s8 = w.chain(net.stride8, s4)
     s16 = w.chain(net.stride16, s8)
-    y = w.chain(net.join16, w.node("Add", [s16, up(w.chain(net.stride32, s16))]))
-    y = w.chain(net.join8, w.node("Add", [s8, up(w.chain(net.down8, y))]))
-    y = w.chain(net.join4, w.node("Add", [s4, up(w.chain(net.down4, y))]))
+    y = w.chain(net.join16, w.node("Add", [s16, w.up(w.chain(net.stride32, s16))]))
+    y = w.chain(net.join8, w.node("Add", [s8, w.up(w.chain(net.down8, y))]))
+    y = w.chain(net.join4, w.node("Add", [s4, w.up(w.chain(net.down4, y))]))
     w.conv(net.heat, y, "heat")
     w.conv(net.geom, y, "geom")
     return w.model("detector", [("image", [1, 1, "height", "width"])],

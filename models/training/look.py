@@ -10,9 +10,11 @@ import math
 import cv2
 import numpy as np
 import onnxruntime as ort
+import torch
 
 import crop
 from detect import decode
+from nets import tally
 from points import COUNT, RIGHT_EYE, LEFT_EYE, box
 
 LINES = [(0, 16, 0), (17, 21, 0), (22, 26, 0), (27, 30, 0), (31, 35, 0), (36, 41, 1), (42, 47, 1), (48, 59, 1), (60, 67, 1)]
@@ -31,7 +33,8 @@ def landmarks(net, frame, face, rounds, floor):
     turn = 0.0
     for _ in range(rounds):
         x = crop.landmark_input(frame, centre, half, turn, floor)
-        out, presence = net.run(None, {"image": x[None, None]})
+        votes, presence = net.run(None, {"image": x[None, None]})
+        out = tally(torch.from_numpy(votes)).numpy()
         points = crop.to_frame(out[0, :, :2].astype(np.float64), centre, half, turn)
         error = np.exp(out[0, :, 2]) * half
         eyes = points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)

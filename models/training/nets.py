@@ -5,6 +5,8 @@ norm folds into the weights and the identity into the centre tap. This costs not
 unlike the 1x1 branches of RepVGG (a third slower on a CPU).
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -50,58 +52,95 @@ def fold(module):
     return module
 
 
-#: Sizes of landmark networks: layers as (channels, stride), hidden units of the head.
+class Size(NamedTuple):
+    """Layers as (channels, stride): `shallow` ends at stride 8, `deep` at stride 16."""
+
+    shallow: list
+    deep: list
+
+
+#: Sizes of landmark networks.
 SIZES = {
-    "nano": ([(8, 2), (16, 2), (16, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (32, 1)], 128),
-    "small": ([(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (64, 1), (96, 2), (96, 1), (32, 1)], 192),
-    "base": ([(16, 2), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (64, 1), (64, 1),
-              (128, 2), (128, 1), (128, 1), (128, 1), (32, 1)], 256),
-    "teacher": ([(24, 2), (48, 2), (48, 1), (80, 2), (80, 1), (80, 1), (80, 1),
-                 (128, 2), (128, 1), (128, 1), (32, 1)], 256),
+    "nano": Size([(8, 2), (16, 2), (16, 1), (32, 2)], [(64, 2), (64, 1), (64, 1)]),
+    "small": Size([(16, 2), (32, 2), (32, 1), (64, 2)], [(96, 2), (96, 1), (96, 1)]),
+    "base": Size([(16, 2), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)],
+                 [(128, 2), (128, 1), (128, 1), (128, 1)]),
+    "teacher": Size([(24, 2), (48, 2), (48, 1), (80, 2), (80, 1), (80, 1)], [(128, 2), (128, 1), (128, 1)]),
 }
+
+#: Voting cells: 12 x 12, stride 8.
+CELLS = 12
+
+
+def chain(inputs, layers):
+    """Blocks in a row."""
+    blocks = []
+    for outputs, stride in layers:
+        blocks.append(Block(inputs, outputs, stride))
+        inputs = outputs
+    return nn.Sequential(*blocks)
 
 
 class Backbone(nn.Module):
-    """`[n, c, 96, 96]` to features `[n, 32, 6, 6]`."""
+    """`[n, c, 96, 96]` to features `[n, width, 12, 12]`."""
 
     def __init__(self, size="small", channels=1):
         super().__init__()
-        layers, inputs = [], channels
-        for outputs, stride in SIZES[size][0]:
-            layers.append(Block(inputs, outputs, stride))
-            inputs = outputs
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return self.layers(x)
+        shallow, deep = SIZES[size]
+        self.width, self.depth = shallow[-1][0], deep[-1][0]
+        self.shallow, self.deep = chain(channels, shallow), chain(self.width, deep)
+        self.down, self.join = Block(self.depth, self.width, kernel=1), Block(self.width, self.width)
 
     def stages(self, x):
-        """The last wide map `[n, c, 6, 6]` and the features: what compression distils."""
-        wide = self.layers[:-1](x)
-        return wide, self.layers[-1](wide)
+        """The deep map `[n, depth, 6, 6]` and the features: what compression distils."""
+        near = self.shallow(x)
+        deep = self.deep(near)
+        return deep, self.join(near + F.interpolate(self.down(deep), scale_factor=2.0, mode="nearest"))
+
+    def forward(self, x):
+        return self.stages(x)[1]
+
+
+def tally(votes):
+    """Votes `[n, 4 * 70, 12, 12]` to points `[n, 70, 3]`: u, v and the log of the expected error.
+
+    The channels are, 70 each: weight logits, u and v from the cell's centre, log-scales. Each point is
+    the mean of what all cells say, by the softmax of their weights.
+    """
+    n, _, rows, columns = votes.shape
+    logits, said = votes.float().reshape(n, 4, COUNT, rows * columns).split([1, 3], 1)
+    weight = torch.softmax(logits, -1)
+    u = (torch.arange(columns, device=votes.device) + 0.5) / columns * 2 - 1
+    v = (torch.arange(rows, device=votes.device) + 0.5) / rows * 2 - 1
+    centres = torch.stack([u.repeat(rows), v.repeat_interleave(columns), torch.zeros_like(u).repeat(rows)], 1)
+    return (said * weight).sum(-1).transpose(1, 2) + weight[:, 0] @ centres
 
 
 class Head(nn.Module):
-    """Features to `[n, 70, 3]` (u, v, log-scale) and a presence logit `[n, 1]`."""
+    """Features to votes `[n, 280, 12, 12]` and a presence logit `[n, 1]`. Without batch norm, so that it
+    reads a teacher's features as well as its own."""
 
     def __init__(self, size="small"):
         super().__init__()
-        hidden = SIZES[size][1]
-        self.hidden = nn.Linear(32 * 36, hidden)
-        self.points = nn.Linear(hidden, COUNT * 3)
-        self.presence = nn.Linear(hidden, 1)
-        nn.init.normal_(self.points.weight, 0, 0.01)
+        width = SIZES[size].shallow[-1][0]
+        self.votes = nn.Conv2d(width, 4 * COUNT, 1)
+        self.look, self.presence = nn.Conv2d(width, 16, 3, 2, 1), nn.Linear(16 * (CELLS // 2) ** 2, 1)
+        nn.init.normal_(self.votes.weight, 0, 0.01)
         with torch.no_grad():
-            self.points.bias.zero_()
-            self.points.bias[2::3] = -2.0
+            self.votes.bias.zero_()
+            self.votes.bias[3 * COUNT:] = -2.0
+
+    def maps(self, features):
+        """What the exported network answers: votes and presence."""
+        return self.votes(features), self.presence(F.relu(self.look(features)).flatten(1))
 
     def forward(self, features):
-        x = F.relu(self.hidden(features.flatten(1)))
-        return self.points(x).view(-1, COUNT, 3), self.presence(x)
+        votes, presence = self.maps(features)
+        return tally(votes), presence
 
 
 class Landmarker(nn.Module):
-    """Backbone and head."""
+    """Backbone and head: points `[n, 70, 3]` (`tally`) and presence `[n, 1]`."""
 
     def __init__(self, size="small", channels=1):
         super().__init__()
@@ -109,6 +148,10 @@ class Landmarker(nn.Module):
 
     def forward(self, x):
         return self.head(self.backbone(x))
+
+    def maps(self, x):
+        """What the exported network answers."""
+        return self.head.maps(self.backbone(x))
 
 
 class Detector(nn.Module):
@@ -137,6 +180,8 @@ class Detector(nn.Module):
         y = self.join8(s8 + up(self.down8(y)))
         y = self.join4(s4 + up(self.down4(y)))
         return self.heat(y), self.geom(y)
+
+    maps = forward
 
 
 def weights(state):

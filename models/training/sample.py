@@ -111,9 +111,13 @@ def nothing(rng, side=64):
 def away(scene, boxes, rng):
     """A crop of a scene that holds no face: centre, half-size; None if luck fails."""
     h, w = scene.shape
+    usual = np.median(scene[::8, ::8])
     for _ in range(8):
         half = math.exp(rng.uniform(math.log(6), math.log(0.5 * h)))
-        centre = np.array([rng.uniform(0, w), rng.uniform(0, h)])
+        # Mostly at what stands out: bodies, hands, backs of heads, animals, warm boxes.
+        spots = rng.uniform(0, 1, (6 if rng.random() < 0.7 else 1, 2)) * (w - 1, h - 1)
+        stands_out = np.abs(scene[spots[:, 1].astype(int), spots[:, 0].astype(int)] - usual)
+        centre = spots[int(np.argmax(stands_out))] + 0.5
         free = True
         for b in boxes:
             if not np.isfinite(b).all():

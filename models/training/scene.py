@@ -115,14 +115,18 @@ def paint(maps, n, points, inside):
         return
     size = math.sqrt(w * h)
     sigma = min(max(0.11 * size / STRIDE, 0.5), 4.0)
-    x = (np.arange(columns) + 0.5)[None] - centre[0] / STRIDE
-    y = (np.arange(rows) + 0.5)[:, None] - centre[1] / STRIDE
-    bump = np.exp(-(x * x + y * y) / (2 * sigma * sigma)).astype(np.float32)
-    bump[cell[1], cell[0]] = 1
-    near = (bump > 0.35) & (bump >= maps.heat[n, 0])
-    np.maximum(maps.heat[n, 0], bump, out=maps.heat[n, 0])
-    maps.weight[n, 0][near] = bump[near] / bump[near].sum()
+    reach = int(3.5 * sigma) + 1  # cells; beyond, the bump is below 0.003
+    top, left = max(cell[1] - reach, 0), max(cell[0] - reach, 0)
+    x = np.arange(left, min(cell[0] + reach + 1, columns)) + (0.5 - centre[0] / STRIDE)
+    y = np.arange(top, min(cell[1] + reach + 1, rows)) + (0.5 - centre[1] / STRIDE)
+    bump = np.exp(-(x * x + (y * y)[:, None]) / (2 * sigma * sigma)).astype(np.float32)
+    bump[cell[1] - top, cell[0] - left] = 1
+    heat = maps.heat[n, 0, top:top + len(y), left:left + len(x)]
+    near = (bump > 0.35) & (bump >= heat)
+    np.maximum(heat, bump, out=heat)
+    maps.weight[n, 0, top:top + len(y), left:left + len(x)][near] = bump[near] / bump[near].sum()
     i, j = np.nonzero(near)
+    i, j = i + top, j + left
     at = np.stack([(j + 0.5) * STRIDE, (i + 0.5) * STRIDE], 1)
     geom = maps.geom[n]
     geom[:2, i, j] = ((centre - at) / STRIDE).T

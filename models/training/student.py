@@ -23,6 +23,15 @@ def predict(net, images, chunk=128):
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
+#: Radius within which 90 % of errors lie where p(d) ~ exp(-d / b) / b^2, in units of b.
+REACH90 = 3.8897
+
+
+def spread(error, log_scale):
+    """Factor on the predicted scales b = exp(s) / 2 that puts 90 % of the errors within their radius."""
+    return float(np.quantile(error / (0.5 * np.exp(log_scale)), 0.9) / REACH90)
+
+
 class Judge:
     """Held-out faces, clean and hard, plus negatives for the presence score."""
 
@@ -48,6 +57,7 @@ class Judge:
         out["presence_false"] = float(100 * (no > 0).mean()) if len(no) else 0.0
         # Calibration: 1 where the mean expected error equals the mean error.
         out["calibration"] = float(np.exp(points[..., 2]).mean() / off.mean())
+        out["spread"] = spread(off, points[..., 2])
         return out
 
 

@@ -8,14 +8,13 @@ use super::play::{self, Options};
 use super::{Base, Done, Failure};
 use crate::assembly::Input;
 use crate::error::Error;
-use crate::pipeline::Policy;
 use crate::recording::Camera;
 use crate::sink::record;
 
 /// Arguments of `heatmark record`.
 #[derive(Debug, Args)]
 pub struct Record {
-    /// What to record: `demo`, a recording, a picture or a folder of pictures.
+    /// What to record: a camera (as for `heatmark run`), `demo`, a recording, a picture or a folder of pictures.
     source: String,
     /// Folder of the recordings; made where it does not exist.
     #[arg(long, value_name = "DIR")]
@@ -39,7 +38,7 @@ pub(super) fn run(base: &Base, record: &Record) -> Done {
     }
     let settled = record.options.settle(base, flags)?;
     let config = &settled.values;
-    let input = Input::recording(&record.source, &config.source, Policy::Live)?;
+    let input = Input::of(&record.source, &config.source)?;
     let sink = record::Record::new(config.record.clone(), Camera::default())?;
     let counts = sink.counts();
     let done = play::run(base, config, input, record.options.seconds, vec![Box::new(sink)]);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Done;
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::synth::clip;
 use crate::synth::convert;
 use crate::synth::dataset::{self, Kind};
 use crate::synth::head::HeadModel;
+use crate::synth::readout::{self, Readout};
 use crate::synth::scene::Studio;
 use crate::synth::sequence;
 use crate::synth::sheet;
@@ -52,6 +53,24 @@ struct Set {
     threads: Option<u16>,
 }
 
+/// What counts mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Signal {
+    /// Radiometric: absolute temperature, 0.01 K a count in high gain, 0.1 K in low gain.
+    Tlinear,
+    /// Raw 14-bit counts, of which nobody knows the temperature.
+    Counts,
+}
+
+/// Range of the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Gain {
+    /// Fine steps, little noise.
+    High,
+    /// For hot scenes: coarse steps, four times the noise.
+    Low,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Crops of 128 x 128 around one face each.
@@ -77,6 +96,16 @@ enum Command {
         /// Frames to render, at 8.8 per second.
         #[arg(long, default_value_t = sequence::FRAMES, value_parser = clap::value_parser!(u64).range(1..=100_000))]
         frames: u64,
+        /// What counts mean.
+        #[arg(long, value_enum, default_value_t = Signal::Tlinear)]
+        signal: Signal,
+        /// Range of the camera.
+        #[arg(long, value_enum, default_value_t = Gain::High)]
+        gain: Gain,
+        /// Also what a colour camera beside it sees, into `.rgb.tiff` and `.rgb.truth.ndjson`: 320 x 240 at
+        /// 15 Hz from 3 cm to the side, out of step, its times 48 ms late.
+        #[arg(long)]
+        rgb: bool,
     },
     /// The face model from the OBJ files of ICT-FaceKit, once.
     Convert {
@@ -113,7 +142,15 @@ pub(super) fn run(synth: &Synth) -> Done {
         Command::Frames { set, width, height } => {
             data(set, Kind::Frames { width: usize::from(*width), height: usize::from(*height) })?;
         }
-        Command::Demo { common, out, frames } => clip::write_demo(&studio(common)?, common.seed, *frames, out)?,
+        Command::Demo { common, out, frames, signal, gain, rgb } => {
+            let gain = if *gain == Gain::Low { readout::Gain::Low } else { readout::Gain::High };
+            let readout = Readout { raw: *signal == Signal::Counts, gain };
+            let studio = studio(common)?;
+            clip::write_demo(&studio, common.seed, *frames, readout, out)?;
+            if *rgb {
+                clip::write_colour(&studio, common.seed, *frames, out)?;
+            }
+        }
         Command::Convert { ict, out } => convert::convert(ict, out)?,
         Command::Sheet { common, out, frames, rgb, points } => {
             let kind = if *frames { Kind::Frames { width: 160, height: 120 } } else { Kind::Crops };

@@ -88,6 +88,8 @@ impl Mean {
 #[derive(Debug, Default)]
 pub struct Landmarks {
     errors: [Vec<f64>; Norm::ALL.len()],
+    /// Mean over the visible points of each face, over the square root of the box area.
+    seen: Vec<f64>,
     groups: [Mean; GROUPS.len()],
     visibility: [Mean; 3],
     missed: usize,
@@ -106,6 +108,8 @@ pub struct LandmarkScores {
     pub box_size: Curve,
     /// Errors over the box diagonal.
     pub diagonal: Curve,
+    /// Errors of the visible points alone over the square root of the box area, of faces that have some.
+    pub visible_box: Curve,
     /// Mean error of each group of points over the square root of the box area.
     pub groups: Vec<(&'static str, f64)>,
     /// The same for visible points.
@@ -129,6 +133,7 @@ impl Landmarks {
         let Some(found) = found else {
             self.missed += 1;
             self.errors.iter_mut().for_each(|e| e.push(f64::INFINITY));
+            self.seen.push(f64::INFINITY);
             return;
         };
         let distance: [f64; COUNT] =
@@ -152,8 +157,15 @@ impl Landmarks {
                 group.add(distance[i] / size);
             }
         }
+        let mut seen = Mean::default();
         for i in (0..COUNT).filter(|&i| distance[i].is_finite()) {
             self.visibility[usize::from(visibility[i].min(2))].add(distance[i] / size);
+            if visibility[i] == 0 {
+                seen.add(distance[i] / size);
+            }
+        }
+        if seen.count > 0 {
+            self.seen.push(seen.mean);
         }
     }
 
@@ -167,6 +179,7 @@ impl Landmarks {
             inter_ocular,
             box_size,
             diagonal,
+            visible_box: Curve::new(&self.seen),
             groups: GROUPS.iter().zip(&self.groups).map(|(g, m)| (g.0, m.mean)).collect(),
             visible,
             self_occluded,
@@ -176,7 +189,7 @@ impl Landmarks {
 }
 
 /// Upper limits of the face sizes (square root of the box area, pixels) whose recall is reported apart.
-pub const SIZES: [f32; 6] = [16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
+pub const SIZES: [f32; 7] = [12.0, 16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
 
 /// Collects detections.
 #[derive(Debug, Default)]
@@ -185,13 +198,16 @@ pub struct Detections {
     hits: Vec<(f32, bool)>,
     sizes: [Mean; SIZES.len()],
     pictures: usize,
+    ignored: usize,
 }
 
 /// Numbers of a detector.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct DetectionScores {
-    /// Faces of the truth.
+    /// Faces of the truth that count.
     pub faces: usize,
+    /// Faces that are neither asked for nor punished.
+    pub ignored: usize,
     /// Average precision at an overlap of 0.5: area under the precision envelope over recall.
     pub ap_50: f64,
     /// Share of faces found at the detector's threshold.
@@ -205,21 +221,28 @@ pub struct DetectionScores {
 }
 
 impl Detections {
-    /// Adds a picture: boxes of the truth, and boxes with scores, strongest first.
-    pub fn add(&mut self, truth: &[[f32; 4]], found: &[([f32; 4], f32)]) {
+    /// Adds a picture: boxes of the truth and whether each counts, and boxes with scores, strongest first.
+    /// What overlaps a face that does not count is neither right nor wrong.
+    pub fn add(&mut self, truth: &[([f32; 4], bool)], found: &[([f32; 4], f32)]) {
         self.pictures += 1;
         let mut taken = vec![false; truth.len()];
         for &(bbox, score) in found {
             let best = (0..truth.len())
-                .filter(|&i| !taken[i])
-                .max_by(|&a, &b| overlap(truth[a], bbox).total_cmp(&overlap(truth[b], bbox)))
-                .filter(|&i| overlap(truth[i], bbox) >= 0.5);
+                .filter(|&i| truth[i].1 && !taken[i])
+                .max_by(|&a, &b| overlap(truth[a].0, bbox).total_cmp(&overlap(truth[b].0, bbox)))
+                .filter(|&i| overlap(truth[i].0, bbox) >= 0.5);
             if let Some(i) = best {
                 taken[i] = true;
+            } else if truth.iter().any(|t| !t.1 && overlap(t.0, bbox) >= 0.3) {
+                continue;
             }
             self.hits.push((score, best.is_some()));
         }
-        for (t, hit) in truth.iter().zip(taken) {
+        for (&(t, counts), hit) in truth.iter().zip(taken) {
+            if !counts {
+                self.ignored += 1;
+                continue;
+            }
             let size = ((t[2] - t[0]) * (t[3] - t[1])).max(0.0).sqrt();
             let bin = SIZES.iter().position(|&limit| size < limit).unwrap_or(SIZES.len() - 1);
             self.sizes[bin].add(if hit { 1.0 } else { 0.0 });
@@ -234,6 +257,7 @@ impl Detections {
         let bins = (0..SIZES.len()).map(|i| (lower(i), Some(SIZES[i]).filter(|s| s.is_finite()), self.sizes[i]));
         DetectionScores {
             faces,
+            ignored: self.ignored,
             ap_50: average_precision(&self.hits, faces),
             recall: right as f64 / faces.max(1) as f64,
             precision: right as f64 / self.hits.len().max(1) as f64,
@@ -421,13 +445,16 @@ mod tests {
         let mut d = Detections::default();
         let face = |x: f32, side: f32| [x, 0.0, x + side, side];
         // A double detection of one face is wrong; a small face is missed.
-        d.add(&[face(0.0, 40.0), face(100.0, 12.0)], &[(face(1.0, 40.0), 0.9), (face(0.0, 40.0), 0.8)]);
+        // A third is ignored, and so is what was found there.
+        let truth = [(face(0.0, 40.0), true), (face(100.0, 14.0), true), (face(200.0, 30.0), false)];
+        d.add(&truth, &[(face(201.0, 30.0), 0.95), (face(1.0, 40.0), 0.9), (face(0.0, 40.0), 0.8)]);
         let s = d.scores();
+        assert_eq!((s.faces, s.ignored), (2, 1));
         close(s.ap_50, 0.5);
         close(s.recall, 0.5);
         close(s.precision, 0.5);
         assert_eq!(
-            (s.recall_by_size[0].2, s.recall_by_size[3].2),
+            (s.recall_by_size[1].2, s.recall_by_size[4].2),
             (Mean { mean: 0.0, count: 1 }, Mean { mean: 1.0, count: 1 })
         );
     }

@@ -48,7 +48,8 @@ const DETECTORS: [(&str, Shapes, DecodeFaces); 1] =
     [("center-stride4", &[&[1, 1, 0, 0], &[1, 14, 0, 0]], center_stride4)];
 
 /// Landmark layouts.
-const LANDMARKERS: [(&str, Shapes, DecodePoints); 1] = [("laplace70", &[&[1, COUNT, 3], &[1, 1]], laplace70)];
+const LANDMARKERS: [(&str, Shapes, DecodePoints); 2] =
+    [("laplace70", &[&[1, COUNT, 3], &[1, 1]], laplace70), ("votes70", &[&[1, 4 * COUNT, 0, 0], &[1, 1]], votes70)];
 
 /// Most detections kept before overlaps are removed.
 pub const CANDIDATES: usize = 128;
@@ -202,6 +203,50 @@ fn laplace70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints)
     true
 }
 
+/// Logits this far below the largest are not worth an exponential: together they weigh less than 1e-4.
+const NEGLIGIBLE: f32 = 14.0;
+
+/// Votes of every cell of a coarse grid for all 70 points, and a presence logit.
+///
+/// Output 0 `[1, 280, rows, columns]`, 70 channels each: weight logits, x and y from the cell's centre in
+/// crop units, log of the expected radial error. A point is the mean of what all cells say by the softmax
+/// of their weights; error scale and presence as in [`laplace70`].
+fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -> bool {
+    let Some(&[_, _, rows, columns]) = network.outputs().first().map(|o| o.1.as_slice()) else { return false };
+    let (votes, presence) = (network.output(0), network.output(1));
+    let cells = rows * columns;
+    if cells == 0 || votes.len() != 4 * COUNT * cells || presence.len() != 1 || !presence[0].is_finite() {
+        return false;
+    }
+    for point in 0..COUNT {
+        let channel = |k: usize| &votes[(k * COUNT + point) * cells..][..cells];
+        let Some([x, y, s]) = tally(channel(0), [channel(1), channel(2), channel(3)], columns) else { return false };
+        into.points[point] = [x.clamp(-4.0, 4.0), y.clamp(-4.0, 4.0)];
+        into.spread[point] = constants.spread * s.clamp(-8.0, 4.0).exp() / 2.0;
+    }
+    into.presence = sigmoid(presence[0]);
+    true
+}
+
+/// The mean vote for one point: x, y in crop units and the log-scale. `None` unless finite.
+fn tally(logits: &[f32], [x, y, s]: [&[f32]; 3], columns: usize) -> Option<[f32; 3]> {
+    let most = logits.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
+    let step = [2.0 / columns as f32, 2.0 / (logits.len() / columns) as f32];
+    let (mut sum, mut total) = ([0.0; 3], 0.0);
+    for (i, logit) in logits.iter().enumerate() {
+        if *logit < most - NEGLIGIBLE {
+            continue;
+        }
+        let weight = (logit - most).exp();
+        total += weight;
+        sum[0] += weight * (x[i] + ((i % columns) as f32 + 0.5) * step[0] - 1.0);
+        sum[1] += weight * (y[i] + ((i / columns) as f32 + 0.5) * step[1] - 1.0);
+        sum[2] += weight * s[i];
+    }
+    let mean = sum.map(|v| v / total);
+    mean.iter().all(|v| v.is_finite()).then_some(mean)
+}
+
 /// Probability that a point lies within `radius` of where it was put, for an error scale `spread` (both
 /// in the same unit): the distribution function of the radial Laplace density, `1 - (1 + r/b) exp(-r/b)`.
 pub fn within(radius: f32, spread: f32) -> f32 {
@@ -311,6 +356,39 @@ mod tests {
         assert_eq!(out.presence, 0.5);
         t.values[0][100] = f32::NAN;
         assert!(!laplace70(&t, &Decoding::default(), &mut out));
+    }
+
+    #[test]
+    fn votes_are_weighed() {
+        let cells = 4 * 6;
+        let mut votes = vec![0.0; 4 * COUNT * cells];
+        let mut set = |k: usize, cell: usize, v: f32| votes[(k * COUNT + 7) * cells + cell] = v;
+        // Row 1, column 2 of 4 x 6 has its centre at (-1/6, -1/4); row 2, column 4 at (1/2, 1/4).
+        for (cell, logit, x, y, s) in [(8, 30.0 + 3f32.ln(), 0.1, 0.2, -2.0), (16, 30.0, -0.3, 0.0, -4.0)] {
+            for (k, v) in [logit, x, y, s].into_iter().enumerate() {
+                set(k, cell, v);
+            }
+        }
+        let shapes = |votes| {
+            Tensors::new(
+                [1, 1, 32, 48],
+                vec![("votes", vec![1, 280, 4, 6], votes), ("presence", vec![1, 1], vec![0.0])],
+            )
+        };
+        let mut t = shapes(votes);
+        let mut out = CropPoints::default();
+        assert!(votes70(&t, &Decoding { spread: 1.0, ..Decoding::default() }, &mut out));
+        let want = [0.75 * (0.1 - 1.0 / 6.0) + 0.25 * (0.5 - 0.3), 0.75 * (0.2 - 0.25) + 0.25 * 0.25];
+        for (a, b) in out.points[7].iter().zip(want) {
+            assert!((a - b).abs() < 1e-5, "{:?} {want:?}", out.points[7]);
+        }
+        assert!((out.spread[7] - (-2.5f32).exp() / 2.0).abs() < 1e-5);
+        assert!(out.points[0].iter().all(|v| v.abs() < 1e-5), "equal votes meet in the middle");
+        assert_eq!(out.presence, 0.5);
+        for broken in [f32::NAN, f32::INFINITY] {
+            t.values[0][7 * cells] = broken;
+            assert!(!votes70(&t, &Decoding::default(), &mut out));
+        }
     }
 
     #[test]

@@ -173,7 +173,10 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let a = climate.ambient_c;
     let (u, v) = (r.range(-0.1, 1.0), r.range(-0.1, 1.0));
     let colour = [r.unit(), r.unit(), r.unit()];
-    match r.below(12) {
+    match r.below(16) {
+        12 => hand(layers, [u, v], climate, r),
+        13 => bundle(layers, [u, v], climate, r),
+        14 => spotted(layers, [u, v], climate, r),
         0 => {
             let (t, ribs) = (a + r.range(3.0, 22.0), r.range(20.0, 60.0));
             radiator(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.3)], t, ribs);
@@ -251,6 +254,66 @@ fn animal(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         rect(layers, [u + (l - 0.12) * s, v, u + (l + 0.12) * s, v + r.range(1.2, 1.9) * s], |_, _| {
             (t - 1.5, [0.3; 3])
         });
+    }
+}
+
+/// Somebody's hand held into the picture: a palm, fingers, a wrist.
+fn hand(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random) {
+    let t = 33.0 - r.range(0.0, 3.0 + 6.0 * climate.chill);
+    let (s, lean) = (r.log_range(0.03, 0.2), r.range(-1.0, 1.0));
+    let tint = [0.7, 0.5, 0.4];
+    let paint = |t: f32| move |_: f32, _: f32| (t, tint);
+    let aspect = layers.width as f32 / layers.height as f32;
+    let along = |k: f32, f: f32| [u + (lean * k + f) * s, v - k * s * aspect];
+    for finger in 0..r.below(3) + 3 {
+        let f = (finger as f32 - 1.8) * 0.42;
+        for step in 0..6 {
+            let k = 0.8 + 0.26 * step as f32;
+            blob(layers, along(k, f * (1.0 + 0.25 * k)), [0.2 * s, 0.26 * s], paint(t - 0.12 * step as f32));
+        }
+    }
+    blob(layers, [u, v], [0.9 * s, s], paint(t + 0.5));
+    for step in 1..6 {
+        blob(layers, along(-0.5 * step as f32, 0.0), [0.6 * s, 0.6 * s], paint(t));
+    }
+}
+
+/// Clothes on a chair, a bag, a torso in folds: large, patchy, lukewarm, with a warm opening now and then.
+fn bundle(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random) {
+    let contrast = 33.0 - climate.ambient_c;
+    let t = climate.ambient_c + contrast * r.range(0.1, 0.7);
+    let (wide, tall) = (r.range(0.08, 0.3), r.range(0.1, 0.4));
+    let (broad, fine) = (Smooth::draw(r, 4), Smooth::draw(r, 18));
+    let (a, b) = (contrast * r.range(0.03, 0.15), contrast * r.range(0.0, 0.06));
+    let colour = [r.unit(), r.unit(), r.unit()];
+    blob(layers, [u, v], [wide, tall], |x, y| (t + a * broad.at(x, y) + b * fine.at(x, y), colour));
+    if r.chance(0.5) {
+        let warm = climate.ambient_c + contrast * r.range(0.8, 1.05);
+        let s = r.range(0.2, 0.5) * wide;
+        blob(layers, [u + r.normal(0.0, 0.3) * wide, v - 0.7 * tall], [s, s * r.range(0.7, 1.4)], |_, _| {
+            (warm, colour)
+        });
+    }
+}
+
+/// Warm, head-sized, with spots where no face has them: pots, lamps, wheels, teddy bears.
+fn spotted(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random) {
+    let t = climate.ambient_c + r.range(3.0, 16.0);
+    let s = r.log_range(0.025, 0.2);
+    let rough = Smooth::draw(r, 12);
+    let k = r.range(0.0, 0.6);
+    let high = s * r.range(0.7, 1.5);
+    if r.chance(0.6) {
+        blob(layers, [u, v], [s, high], |x, y| (t + k * rough.at(x, y), [0.5; 3]));
+    } else {
+        rect(layers, [u - s, v - high, u + s, v + high], |x, y| (t + k * rough.at(x, y), [0.5; 3]));
+    }
+    for _ in 0..r.below(6) {
+        let (angle, reach, size) = (r.range(0.0, std::f32::consts::TAU), r.range(0.0, 0.9), s * r.range(0.08, 0.35));
+        let (sin, cos) = libm::sincosf(angle);
+        let spot = t + r.normal(0.0, 4.0);
+        let flat = r.range(0.4, 2.0);
+        blob(layers, [u + s * reach * cos, v + high * reach * sin], [size, size * flat], |_, _| (spot, [0.3; 3]));
     }
 }
 

@@ -3,16 +3,18 @@
 use std::f32::consts::TAU;
 
 use super::climate::Climate;
-use super::random::Random;
+use super::random::{Random, step};
 use super::raster::{Sheet, material};
 use super::vector::{V3, add, scale, sub, unit};
 use super::wear::Neck;
 
-/// Folds and patches of cloth: a few plane waves.
+/// Folds and patches of cloth: a few plane waves, and bands of another yarn.
 #[derive(Clone, Copy)]
 struct Folds {
     waves: [(V3, f32); 5],
     amplitude: f32,
+    /// Height of a pair of bands, cm, and how much warmer one is, K.
+    bands: Option<(f32, f32)>,
 }
 
 impl Folds {
@@ -21,12 +23,14 @@ impl Folds {
             let d = unit([r.normal(0.0, 1.0), r.normal(0.0, 0.6), r.normal(0.0, 0.6)]);
             (scale(d, TAU / r.log_range(4.0, 30.0)), r.range(0.0, TAU))
         });
-        Self { waves, amplitude }
+        let bands = r.chance(0.15).then(|| (r.range(5.0, 30.0), r.normal(0.0, 1.5) * amplitude));
+        Self { waves, amplitude, bands }
     }
 
     fn at(&self, p: V3) -> f32 {
         let sum: f32 = self.waves.iter().map(|(k, ph)| libm::sinf(super::vector::dot(*k, p) + ph)).sum();
-        self.amplitude * 0.6 * sum
+        let band = self.bands.map_or(0.0, |(high, k)| if libm::sinf(p[1] * TAU / high) > 0.55 { k } else { 0.0 });
+        self.amplitude * 0.6 * sum + band
     }
 }
 
@@ -80,7 +84,9 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
     let contrast = skin - climate.ambient_c;
     let sun = climate.sun_k * r.range(0.2, 1.0);
     let cloth = climate.ambient_c + contrast * r.range(0.08, 0.78) + sun;
-    let folds = Folds::draw(r, (0.10 * contrast.abs()).clamp(0.2, 1.4));
+    // Warm where cloth touches the body, cool where it stands off.
+    let patchy = (r.range(0.05, 0.2) * contrast.abs()).clamp(0.2, 2.5);
+    let folds = Folds::draw(r, patchy);
     let colour = [r.unit(), r.unit(), r.unit()];
     let paint = move |p: V3| {
         let fold = folds.at(p);
@@ -112,6 +118,7 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
     let slope =
         [[-half, shoulder - 4.5, -3.0], [0.0, shoulder + r.range(1.5, 4.0), -3.5], [half, shoulder - 4.5, -3.0]];
     out.push(tube(slope, [5.0, 6.0, 5.0], (12, 12), material::CLOTH, paint));
+    out.push(yoke([half, shoulder, deep], skin, paint, r));
     let bare = r.chance(0.35);
     for side in [-1.0f32, 1.0] {
         let top = [side * (half - 1.5), shoulder - 5.0, -3.0];
@@ -170,6 +177,31 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
         Neck::Bare => {}
     }
     out
+}
+
+/// From the neck to the shoulders: skin down to a neckline, lower in front, then cloth. `size`: half width,
+/// height of the shoulders, depth of the chest, cm.
+fn yoke([half, shoulder, deep]: V3, skin: f32, cloth: impl Fn(V3) -> (f32, V3), r: &mut Random) -> Sheet {
+    let top = r.range(-12.2, -11.0);
+    let bottom = (shoulder - 5.0).min(top - 4.0);
+    let line = if r.chance(0.3) { r.range(0.2, 0.7) } else { r.range(-0.1, 0.2) };
+    let low = if r.chance(0.4) { r.range(0.1, 0.7) } else { 0.0 };
+    let bare_c = skin - r.range(-0.8, 1.2);
+    let shape = move |u: f32, v: f32| {
+        let (s, c) = libm::sincosf(u * TAU);
+        let (rx, rz) = (7.1 + (half - 8.1) * v, 6.5 + (deep - 6.5) * v);
+        [rx * s, top + (bottom - top) * v * (0.45 + 0.55 * v), -1.4 - 1.6 * v + rz * c]
+    };
+    let paint = move |p: V3| {
+        let down = (top - p[1]) / (top - bottom);
+        let front = (p[2] / deep).max(0.0) * (1.0 - (p[0] / 9.0).abs()).max(0.0);
+        let (temp, colour) = cloth(p);
+        // As wide as a cell of the sheet, or the edge would be jagged.
+        let bare = step((line + low * front - down) * 9.0);
+        let mix = |a: f32, b: f32| a + bare * (b - a);
+        (mix(temp, bare_c), [mix(colour[0], 0.7), mix(colour[1], 0.5), mix(colour[2], 0.4)])
+    };
+    Sheet::new((32, 10), material::CLOTH, [0.0, bottom - 4.0, -2.0], shape, paint)
 }
 
 fn arm(side: f32, top: V3, r: &mut Random) -> (V3, V3) {

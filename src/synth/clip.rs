@@ -4,25 +4,32 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use tiff::encoder::colortype::RGB8;
+use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder};
+use tiff::tags::Tag;
+
+use super::readout::Readout;
 use super::scene::{FaceTruth, Studio, Visibility};
-use super::sequence::Demo;
+use super::sequence::{COLOUR_HZ, COLOUR_SIZE, Demo, RATE_HZ};
 use crate::error::{Error, Result};
 use crate::recording::Camera;
 use crate::recording::write::Writer;
 
+/// What an I/O error at `path` becomes.
+fn io<E: std::error::Error + Send + Sync + 'static>(path: &Path) -> impl FnOnce(E) -> Error {
+    let name = path.display().to_string();
+    move |e| Error::fix(name, "cannot be written").because(e)
+}
+
 /// Renders the first `frames` frames of the built-in clip into `path` and their truth into the same name
 /// with `.truth.ndjson`.
-pub fn write_demo(studio: &Studio, seed: u64, frames: u64, path: &Path) -> Result<()> {
-    let io = |p: &Path| {
-        let name = p.display().to_string();
-        move |e: std::io::Error| Error::fix(name, "cannot be written").because(e)
-    };
+pub fn write_demo(studio: &Studio, seed: u64, frames: u64, readout: Readout, path: &Path) -> Result<()> {
     let truth_path = path.with_extension("truth.ndjson");
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path).map_err(io(path))?;
     let mut truth = BufWriter::new(File::create(&truth_path).map_err(io(&truth_path))?);
     let camera = Camera { name: Some("demo".into()), model: Some("rendered Lepton 3".into()), ..Camera::default() };
     let mut writer = Writer::new(&path.display().to_string(), file, camera, 9)?;
-    let mut demo = Demo::new(studio, seed);
+    let mut demo = Demo::with(studio, seed, readout);
     for i in 0..frames {
         let (frame, faces) = demo.frame(studio, i);
         writer.put(&frame, None, 0)?;
@@ -30,6 +37,34 @@ pub fn write_demo(studio: &Studio, seed: u64, frames: u64, path: &Path) -> Resul
         writeln!(truth, "{}", serde_json::json!({ "seq": i, "faces": faces })).map_err(io(&truth_path))?;
     }
     writer.finish()?;
+    truth.flush().map_err(io(&truth_path))
+}
+
+/// Renders what a colour camera beside the thermal one sees during `frames` thermal frames, into `path`
+/// with `.rgb.tiff`: a TIFF of 8-bit pages, Deflate; and the truth in its pixels into `.rgb.truth.ndjson`.
+/// Both give, per frame, when its driver stamped it; the truth also when it was exposed.
+pub fn write_colour(studio: &Studio, seed: u64, frames: u64, path: &Path) -> Result<()> {
+    let (path, truth_path) = (path.with_extension("rgb.tiff"), path.with_extension("rgb.truth.ndjson"));
+    let mut truth = BufWriter::new(File::create(&truth_path).map_err(io(&truth_path))?);
+    let file = BufWriter::new(File::create(&path).map_err(io(&path))?);
+    let mut tiff = TiffEncoder::new(file)
+        .map_err(io(&path))?
+        .with_compression(Compression::Deflate(DeflateLevel::Balanced))
+        .with_predictor(Predictor::Horizontal);
+    let mut demo = Demo::new(studio, seed);
+    let count = (frames as f32 / RATE_HZ * COLOUR_HZ) as u64;
+    for i in 0..count {
+        let frame = demo.colour(studio, i);
+        let about = serde_json::json!({ "seq": i, "captured_ns": frame.stamped.0, "rate_hz": COLOUR_HZ });
+        let mut page = tiff.new_image::<RGB8>(COLOUR_SIZE.0 as u32, COLOUR_SIZE.1 as u32).map_err(io(&path))?;
+        page.encoder().write_tag(Tag::ImageDescription, about.to_string().as_str()).map_err(io(&path))?;
+        page.write_data(frame.rgb.as_flattened()).map_err(io(&path))?;
+        let faces: Vec<_> = frame.faces.iter().map(face).collect();
+        let line = serde_json::json!({
+            "seq": i, "captured_ns": frame.stamped.0, "exposed_ns": frame.exposed.0, "faces": faces,
+        });
+        writeln!(truth, "{line}").map_err(io(&truth_path))?;
+    }
     truth.flush().map_err(io(&truth_path))
 }
 

@@ -57,9 +57,9 @@ impl Kind {
         let (scene, moments) = match self {
             Kind::Crops => {
                 let shape = person::identity(&studio.model, &mut Random::new(seed ^ 0x1d, index / VIEWS));
-                scene::crop(studio, &shape, CROP, &mut r)
+                scene::crop(studio, &shape, CROP, colour, &mut r)
             }
-            Kind::Frames { width, height } => scene::frame(studio, (width, height), FACES, &mut r),
+            Kind::Frames { width, height } => scene::frame(studio, (width, height), FACES, colour, &mut r),
         };
         scene.render(studio, &moments, colour, &mut r)
     }

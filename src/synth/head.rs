@@ -28,6 +28,9 @@ pub mod part {
     pub const EYE: u8 = 6;
 }
 
+/// Below this height, cm, the model's bust is left out: clothed bodies are drawn in its place.
+const BUST: f32 = -12.5;
+
 /// Identity modes used; the rest only add detail below a thermal pixel.
 const MODES: usize = 60;
 
@@ -76,12 +79,14 @@ impl HeadModel {
         if triangles.iter().flatten().chain(&indices).any(|&i| i as usize >= n) {
             return Err(bad(format!("the face model names a vertex beyond its {n}")));
         }
-        let inner = |t: &[u32; 3]| t.iter().all(|&i| matches!(parts[i as usize], part::TONGUE | part::TEETH));
-        let (inside, mut triangles): (Vec<_>, Vec<_>) = triangles.into_iter().partition(inner);
-        let outside = triangles.len();
-        triangles.extend(inside);
         let mut normals = normals(&neutral, &triangles);
         normals.iter_mut().for_each(|n| *n = unit(*n));
+        let bust = |t: &[u32; 3]| t.iter().all(|&i| neutral[i as usize][1] < BUST);
+        let inner = |t: &[u32; 3]| t.iter().all(|&i| matches!(parts[i as usize], part::TONGUE | part::TEETH));
+        let drawn = triangles.into_iter().filter(|t| !bust(t));
+        let (inside, mut triangles): (Vec<_>, Vec<_>) = drawn.partition(inner);
+        let outside = triangles.len();
+        triangles.extend(inside);
         let landmarks = std::array::from_fn(|i| indices[i] as usize);
         Ok(Self { neutral, triangles, outside, normals, part: parts, landmarks, identity, expression })
     }

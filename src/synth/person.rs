@@ -82,23 +82,30 @@ pub fn expression(model: &HeadModel, r: &mut Random) -> Vec<(usize, f32)> {
 
 /// Head poses: mostly towards the camera, many turned, up to full profile and beyond.
 pub fn pose(r: &mut Random) -> [f32; 3] {
-    let (yaw, pitch) = match r.below(10) {
-        0..=4 => (r.normal(0.0, 18.0), r.normal(0.0, 9.0)),
-        5..=7 => (r.range(-75.0, 75.0), r.normal(0.0, 13.0)),
-        8 => (if r.chance(0.5) { 1.0 } else { -1.0 } * r.range(60.0, 98.0), r.normal(0.0, 11.0)),
+    let (yaw, pitch) = match r.below(20) {
+        0..=8 => (r.normal(0.0, 18.0), r.normal(0.0, 9.0)),
+        9..=14 => (r.range(-75.0, 75.0), r.normal(0.0, 13.0)),
+        15..=17 => (if r.chance(0.5) { 1.0 } else { -1.0 } * r.range(60.0, 98.0), r.normal(0.0, 11.0)),
         _ => (r.normal(0.0, 30.0), r.normal(0.0, 24.0)),
     };
     [yaw.clamp(-98.0, 98.0), pitch.clamp(-48.0, 48.0), r.normal(0.0, 10.0).clamp(-45.0, 45.0)]
 }
 
 impl Person {
-    /// Draws the look of a person of this shape in this climate.
-    pub fn draw(model: &HeadModel, fields: &Fields, identity: Vec<V3>, climate: &Climate, r: &mut Random) -> Self {
+    /// Draws the look of a person of this shape in this climate, its colours too if asked.
+    pub fn draw(
+        model: &HeadModel,
+        fields: &Fields,
+        identity: Vec<V3>,
+        climate: &Climate,
+        colour: bool,
+        r: &mut Random,
+    ) -> Self {
         let outfit = wear::Outfit::draw(climate, r);
         // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
         let mean = 33.8 + 0.12 * (climate.ambient_c - 24.0) + climate.sun_k * 0.12;
         let forehead = if r.chance(0.93) { r.normal(mean, 1.2) } else { r.normal(mean, 3.0) };
-        let mut person = Self::wearing(outfit, forehead, model, fields, identity, climate, r);
+        let mut person = Self::wearing(outfit, forehead, model, fields, identity, climate, colour, r);
         if r.chance(0.13) {
             person.front_sheets = body::in_front(climate, person.forehead, r);
         }
@@ -106,6 +113,7 @@ impl Person {
     }
 
     /// The same with a given outfit and forehead temperature (degC), and nothing held in front.
+    #[allow(clippy::too_many_arguments, reason = "a person's parts, each used once")]
     pub fn wearing(
         outfit: wear::Outfit,
         forehead: f32,
@@ -113,11 +121,14 @@ impl Person {
         fields: &Fields,
         identity: Vec<V3>,
         climate: &Climate,
+        colour: bool,
         r: &mut Random,
     ) -> Self {
         let n = model.neutral.len();
         let temps = fields.temperatures(model, r, forehead, climate.chill);
-        let albedo = colours(model, fields, r);
+        // Of its own stream: the thermal picture is the same with and without.
+        let mut own = Random::new(r.bits(), 0);
+        let albedo = if colour { colours(model, fields, &mut own) } else { Vec::new() };
         let mut person = Self {
             forehead,
             identity,
@@ -209,7 +220,8 @@ impl Person {
         };
         let at: Vec<V3> = shape.iter().map(|p| place(&turn, *p)).collect();
         let outward = |v: usize| face(&turn, unit(normal[v]));
-        let shade = |v: usize| tone(at[v], outward(v), warmth(v), self.albedo[v]);
+        let albedo = |v: usize| self.albedo.get(v).copied().unwrap_or_default();
+        let shade = |v: usize| tone(at[v], outward(v), warmth(v), albedo(v));
         layers.draw(cam, &at, triangles, true, shade, |v| material::of(self.material[v], number));
         let mut points = Points {
             at: [[0.0; 3]; COUNT],

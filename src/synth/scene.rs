@@ -191,26 +191,26 @@ fn set(r: &mut Random, climate: &Climate, size: (usize, usize), focal_px: f32, p
 const FACE_CM: f32 = 14.5;
 
 /// One face filling about 36 to 92 pixels of a `size` x `size` crop, others sometimes behind.
-pub fn crop(studio: &Studio, shape: &[V3], size: usize, r: &mut Random) -> (Scene, Vec<Moment>) {
+pub fn crop(studio: &Studio, shape: &[V3], size: usize, colour: bool, r: &mut Random) -> (Scene, Vec<Moment>) {
     let climate = Climate::draw(r);
     let distance = r.log_range(35.0, 400.0);
     let tall = r.range(34.0, 86.0) * size as f32 / 128.0;
     let focal = tall / FACE_CM * distance;
-    let mut people = vec![Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, r)];
+    let mut people = vec![Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, colour, r)];
     let centre = |r: &mut Random| r.normal(0.0, 0.05) * size as f32 / focal * distance;
     let mut moments = vec![moment(studio, [centre(r), centre(r), distance], r)];
     if r.chance(0.15) {
         let away = distance * r.range(1.15, 2.5);
         let side = if r.chance(0.5) { 1.0 } else { -1.0 };
         let at = [side * r.range(16.0, 45.0), r.normal(0.0, 12.0), away];
-        people.push(Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, r));
+        people.push(Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, colour, r));
         moments.push(moment(studio, at, r));
     }
     (set(r, &climate, (size, size), focal, people), moments)
 }
 
 /// Up to `most` people anywhere in a frame, some partly outside, some turned away; often nobody.
-pub fn frame(studio: &Studio, size: (usize, usize), most: usize, r: &mut Random) -> (Scene, Vec<Moment>) {
+pub fn frame(studio: &Studio, size: (usize, usize), most: usize, colour: bool, r: &mut Random) -> (Scene, Vec<Moment>) {
     let climate = Climate::draw(r);
     let count = match r.below(10) {
         0 | 1 => 0,
@@ -232,7 +232,11 @@ pub fn frame(studio: &Studio, size: (usize, usize), most: usize, r: &mut Random)
         let (half_w, half_h) = (size.0 as f32 * 0.5, size.1 as f32 * 0.5);
         let margin = if r.chance(0.12) { -0.3 * tall } else { 0.4 * tall };
         let (rx, ry) = ((half_w - margin).max(1.0), (half_h - margin).max(1.0));
-        let (x, y) = (r.range(-rx, rx), r.range(-ry, ry * 0.9));
+        let (x, mut y) = (r.range(-rx, rx), r.range(-ry, ry * 0.9));
+        if r.chance(0.08) {
+            // Only a body: the face is above the picture.
+            y = half_h + tall * r.range(0.75, 2.0);
+        }
         let at = [x * distance / focal, y * distance / focal, distance];
         let overlaps = moments.iter().any(|m| {
             let (ox, oy) = (m.at[0] * focal / m.at[2], m.at[1] * focal / m.at[2]);
@@ -243,7 +247,7 @@ pub fn frame(studio: &Studio, size: (usize, usize), most: usize, r: &mut Random)
             continue;
         }
         let shape = person::identity(&studio.model, r);
-        people.push(Person::draw(&studio.model, &studio.fields, shape, &climate, r));
+        people.push(Person::draw(&studio.model, &studio.fields, shape, &climate, colour, r));
         let mut m = moment(studio, at, r);
         if r.chance(0.12) {
             // Seen from behind: a head without a face.

@@ -86,17 +86,19 @@ impl Sensor {
             return;
         }
         let sharp = plane.to_vec();
-        for y in 0..h as i32 {
-            for x in 0..w as i32 {
-                let sum: f32 = (0..=steps)
-                    .map(|k| {
-                        let f = k as f32 / steps as f32 - 0.5;
-                        let sx = (x + (f * dx).round() as i32).clamp(0, w as i32 - 1) as usize;
-                        let sy = (y + (f * dy).round() as i32).clamp(0, h as i32 - 1) as usize;
-                        sharp[sy * w + sx]
-                    })
-                    .sum();
-                plane[y as usize * w + x as usize] = sum / (steps + 1) as f32;
+        let offsets: Vec<[i32; 2]> = (0..=steps)
+            .map(|k| k as f32 / steps as f32 - 0.5)
+            .map(|f| [(f * dx).round() as i32, (f * dy).round() as i32])
+            .collect();
+        let share = 1.0 / offsets.len() as f32;
+        for (y, row) in plane.chunks_exact_mut(w).enumerate() {
+            for (x, out) in row.iter_mut().enumerate() {
+                let from = |&[i, j]: &[i32; 2]| {
+                    let sx = (x as i32 + i).clamp(0, w as i32 - 1) as usize;
+                    let sy = (y as i32 + j).clamp(0, h as i32 - 1) as usize;
+                    sharp[sy * w + sx]
+                };
+                *out = share * offsets.iter().map(from).sum::<f32>();
             }
         }
     }

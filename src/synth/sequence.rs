@@ -8,11 +8,12 @@ use super::head::HeadModel;
 use super::person::{self, Moment, Person};
 use super::random::Random;
 use super::raster::{Camera, Light};
+use super::readout::Readout;
 use super::scene::{FaceTruth, Scene, Studio};
-use super::sensor::{SUPERSAMPLING, Sensor, centikelvin};
-use super::vector::{V3, unit};
+use super::sensor::{SUPERSAMPLING, Sensor};
+use super::vector::{V3, sub, unit};
 use super::wear::{Cover, Neck, Outfit};
-use crate::frame::{FfcState, Frame, FrameFormat, Signal};
+use crate::frame::{FfcState, Frame, FrameFormat};
 use crate::units::Nanos;
 
 /// Frames per second of a Lepton.
@@ -20,6 +21,27 @@ pub const RATE_HZ: f32 = 8.8;
 
 /// Length of the demo, frames: a little over 24 s.
 pub const FRAMES: u64 = 214;
+
+/// The colour camera beside it: columns and rows.
+pub const COLOUR_SIZE: (usize, usize) = (320, 240);
+
+/// Its frames per second.
+pub const COLOUR_HZ: f32 = 15.0;
+
+/// It exposes this long after the thermal camera started, s: the two are never in step.
+const COLOUR_LATE_S: f32 = 0.021;
+
+/// Its driver stamps a frame this long after the exposure, s.
+const COLOUR_STAMP_S: f32 = 0.048;
+
+/// Where it sits beside the thermal camera, cm: right, up, forward.
+const COLOUR_AT: V3 = [3.2, 1.1, 0.0];
+
+/// Half its field of view across, degrees.
+const COLOUR_HALF_DEG: f32 = 33.0;
+
+/// The camera's own temperature, degC.
+const SENSOR_C: f32 = 29.3;
 
 /// Seconds at which the shutter closes, opens, and has settled.
 const FFC_S: [f32; 3] = [11.6, 12.3, 13.4];
@@ -32,6 +54,24 @@ pub struct Demo {
     smile: Vec<usize>,
     jaw: Option<usize>,
     seed: u64,
+    readout: Readout,
+}
+
+/// One frame of the colour camera.
+pub struct ColourFrame {
+    /// sRGB, row-major, [`COLOUR_SIZE`].
+    pub rgb: Vec<[u8; 3]>,
+    /// The faces in its pixels.
+    pub faces: Vec<FaceTruth>,
+    /// When it was exposed.
+    pub exposed: Nanos,
+    /// What its driver says.
+    pub stamped: Nanos,
+}
+
+/// The clip's clock at `t` seconds.
+fn clock(t: f64) -> Nanos {
+    Nanos(1_000_000_000 + (t * 1e9).round() as u64)
 }
 
 fn named(model: &HeadModel, names: &[&str]) -> Vec<usize> {
@@ -49,9 +89,21 @@ fn sway(t: f32, phase: f32) -> f32 {
     0.6 * libm::sinf(0.31 * TAU * t + phase) + 0.4 * libm::sinf(0.173 * TAU * t + 2.1 * phase)
 }
 
+/// Those faces that are at least partly in a picture of `size`.
+fn inside(faces: Vec<FaceTruth>, size: (usize, usize)) -> Vec<FaceTruth> {
+    let (w, h) = (size.0 as f32, size.1 as f32);
+    let seen = |f: &FaceTruth| f.bbox[2] > 0.0 && f.bbox[0] < w && f.bbox[3] > 0.0 && f.bbox[1] < h;
+    faces.into_iter().filter(seen).collect()
+}
+
 impl Demo {
-    /// Prepares the demo of a seed.
+    /// Prepares the demo of a seed: TLinear in high gain.
     pub fn new(studio: &Studio, seed: u64) -> Self {
+        Self::with(studio, seed, Readout::default())
+    }
+
+    /// The same scene with other counts.
+    pub fn with(studio: &Studio, seed: u64, readout: Readout) -> Self {
         let mut r = Random::new(seed, 0);
         let light = Light {
             emissivity: 0.98,
@@ -68,7 +120,7 @@ impl Demo {
             .into_iter()
             .map(|(outfit, forehead)| {
                 let shape = person::identity(&studio.model, &mut r);
-                Person::wearing(outfit, forehead, &studio.model, &studio.fields, shape, &climate, &mut r)
+                Person::wearing(outfit, forehead, &studio.model, &studio.fields, shape, &climate, true, &mut r)
             })
             .collect();
         let size = (160, 120);
@@ -79,7 +131,7 @@ impl Demo {
             camera: Camera { focal: focal * ss, centre: [80.0 * ss, 60.0 * ss] },
             sensor: Sensor {
                 blur_px: 0.55,
-                netd_k: 0.04,
+                netd_k: 0.04 * readout.noise(),
                 stripes_k: 0.02,
                 vignette_k: 0.1,
                 motion_px: [0.0; 2],
@@ -99,13 +151,14 @@ impl Demo {
             smile: named(&studio.model, &["mouthSmile_L", "mouthSmile_R"]),
             jaw: studio.model.expression("jawOpen"),
             seed,
+            readout,
         }
     }
 
     /// The format of every frame.
     pub fn format(&self) -> FrameFormat {
         let (width, height) = (self.scene.size.0 as u32, self.scene.size.1 as u32);
-        FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: RATE_HZ }
+        FrameFormat { width, height, signal: self.readout.signal(), rate_hz: RATE_HZ }
     }
 
     fn moments(&self, t: f32) -> Vec<Moment> {
@@ -168,19 +221,39 @@ impl Demo {
         };
         for (p, c) in frame.pixels.iter_mut().zip(&rendering.thermal_c) {
             // The closed shutter is a uniform plate at the camera's own temperature.
-            let c = if ffc == FfcState::Running { 29.3 + noise.normal(0.0, 0.04) } else { *c };
-            *p = centikelvin(c);
+            let c = if ffc == FfcState::Running { SENSOR_C + noise.normal(0.0, 0.04) } else { *c };
+            *p = self.readout.count(c, SENSOR_C);
         }
-        let ns = (f64::from(i as u32) * 1e9 / f64::from(RATE_HZ)).round() as u64;
+        let s = f64::from(i as u32) / f64::from(RATE_HZ);
+        let ns = (s * 1e9).round() as u64;
         frame.meta.seq = i;
-        frame.meta.captured = Nanos(1_000_000_000 + ns);
+        frame.meta.captured = clock(s);
         frame.meta.received = frame.meta.captured;
         // A fixed date keeps every byte of the clip reproducible.
         frame.meta.captured_utc_ns = i64::try_from(ns).ok().map(|ns| 1_767_225_600_000_000_000 + ns);
         frame.meta.ffc = ffc;
-        frame.meta.sensor_c = Some(29.3);
-        let (w, h) = (self.scene.size.0 as f32, self.scene.size.1 as f32);
-        let inside = |f: &FaceTruth| f.bbox[2] > 0.0 && f.bbox[0] < w && f.bbox[3] > 0.0 && f.bbox[1] < h;
-        (frame, rendering.faces.into_iter().filter(inside).collect())
+        frame.meta.sensor_c = Some(SENSOR_C);
+        (frame, inside(rendering.faces, self.scene.size))
+    }
+
+    /// Frame `i` of the colour camera: another place (parallax), lens, size, rate and clock.
+    pub fn colour(&mut self, studio: &Studio, i: u64) -> ColourFrame {
+        let t = f64::from(i as u32) / f64::from(COLOUR_HZ) + f64::from(COLOUR_LATE_S);
+        let mut moments = self.moments(t as f32);
+        moments.iter_mut().for_each(|m| m.at = sub(m.at, COLOUR_AT));
+        let ss = SUPERSAMPLING as f32;
+        let (w, h) = (COLOUR_SIZE.0 as f32, COLOUR_SIZE.1 as f32);
+        let focal = 0.5 * w / libm::tanf(COLOUR_HALF_DEG.to_radians());
+        let thermal = (self.scene.camera, self.scene.size);
+        self.scene.camera = Camera { focal: focal * ss, centre: [0.5 * w * ss, 0.5 * h * ss] };
+        self.scene.size = COLOUR_SIZE;
+        let rendering = self.scene.render(studio, &moments, true, &mut Random::new(self.seed, (1 << 40) + i));
+        (self.scene.camera, self.scene.size) = thermal;
+        ColourFrame {
+            rgb: rendering.rgb,
+            faces: inside(rendering.faces, COLOUR_SIZE),
+            exposed: clock(t),
+            stamped: clock(t + f64::from(COLOUR_STAMP_S)),
+        }
     }
 }

@@ -17,7 +17,7 @@ pub struct Look<'a> {
     pub displacement: &'a mut [f32],
     /// See [`material`].
     pub material: &'a mut [u8],
-    /// Colour.
+    /// Colour; empty where only thermal is wanted.
     pub albedo: &'a mut [V3],
     /// Extra surfaces fixed to the head.
     pub sheets: &'a mut Vec<Sheet>,
@@ -29,12 +29,16 @@ impl Look<'_> {
     /// Blends a covering of weight `w` over vertex `v`.
     fn cover(&mut self, v: usize, w: f32, temp: f32, colour: V3, kind: u8) {
         self.temps[v] += w * (temp - self.temps[v]);
-        let c = &mut self.albedo[v];
-        for k in 0..3 {
-            c[k] += w * (colour[k] - c[k]);
-        }
+        self.tint(v, w, colour);
         if w > 0.5 {
             self.material[v] = kind;
+        }
+    }
+
+    /// Blends a colour of weight `w` over vertex `v`.
+    fn tint(&mut self, v: usize, w: f32, colour: V3) {
+        if let Some(c) = self.albedo.get_mut(v) {
+            (0..3).for_each(|k| c[k] += w * (colour[k] - c[k]));
         }
     }
 }
@@ -87,9 +91,9 @@ impl Outfit {
         let hair = !r.chance(0.12);
         let style = r.unit() + if climate.chill > 0.4 { -0.08 } else { 0.0 };
         let cover = match style {
-            s if s < 0.055 => Cover::Knit,
-            s if s < 0.10 => Cover::Cap,
-            s if s < 0.17 => Cover::Hood,
+            s if s < 0.09 => Cover::Knit,
+            s if s < 0.14 => Cover::Cap,
+            s if s < 0.23 => Cover::Hood,
             _ => Cover::None,
         };
         let neck = match r.below(10) {
@@ -97,7 +101,8 @@ impl Outfit {
             3 => Neck::Scarf,
             _ => Neck::Bare,
         };
-        Self { hair, beard, cover, mask: r.chance(0.12), spectacles: r.chance(0.3), neck }
+        let mask = r.chance(0.15);
+        Self { hair, beard, cover, mask, spectacles: r.chance(if mask { 0.5 } else { 0.28 }), neck }
     }
 }
 
@@ -121,7 +126,7 @@ pub fn dress(
     if outfit.hair {
         hair(look, model, fields, between(0.25, 0.85, r) + 0.7 * sunny, contrast, r);
     }
-    let line = model.point(19)[1] + r.range(0.4, 3.0);
+    let line = model.point(19)[1] + if r.chance(0.3) { r.range(-0.1, 0.9) } else { r.range(0.6, 3.0) };
     match outfit.cover {
         Cover::None => {}
         Cover::Knit | Cover::Cap => {
@@ -148,8 +153,7 @@ fn beard(look: &mut Look<'_>, fields: &Fields, depth: f32, r: &mut Random) {
     for v in 0..look.temps.len() {
         let w = fields.beard[v] * (0.85 + 0.25 * patches[v]).clamp(0.0, 1.2);
         look.temps[v] -= depth * w;
-        let c = &mut look.albedo[v];
-        (0..3).for_each(|k| c[k] += w.min(0.9) * (colour[k] - c[k]));
+        look.tint(v, w.min(0.9), colour);
     }
 }
 

@@ -1,8 +1,10 @@
 """Losses: gradients, optima, invariances."""
 
+import numpy as np
 import torch
 
 import losses
+import student
 
 
 def test_gradients_of_the_landmark_loss():
@@ -99,7 +101,7 @@ def test_each_part_of_the_transfer_reaches_what_it_should():
         net = Landmarker("nano")
         loss, _ = distil.transfer_step(teacher, parts)(net, batch, 0.0)
         loss.backward()
-        return net.backbone.layers[0].conv.weight.grad, net.head.hidden.weight.grad
+        return net.backbone.shallow[0].conv.weight.grad, net.head.votes.weight.grad
 
     backbone, head = gradients()
     forward_backbone, forward_head = gradients("forward")
@@ -109,3 +111,11 @@ def test_each_part_of_the_transfer_reaches_what_it_should():
     assert not torch.allclose(backbone, gradients("feature")[0])
     assert all(p.grad is None for p in teacher.parameters())
     assert distil.fade(0) == 1 and abs(distil.fade(1)) < 1e-9
+
+
+def test_the_spread_puts_nine_of_ten_errors_within_their_radius():
+    rng = np.random.default_rng(4)
+    b = np.exp(rng.normal(-3, 0.5, 50_000))
+    error = b * rng.gamma(2, 1, 50_000)  # the radial Laplace density
+    assert abs(student.spread(error, np.log(2 * b)) - 1) < 0.02
+    assert abs(student.spread(1.5 * error, np.log(2 * b)) - 1.5) < 0.03

@@ -1,0 +1,118 @@
+//! `heatmark camera`.
+
+use clap::{Args, Subcommand};
+
+use super::{Base, Done, Failure, print};
+use crate::error::Error;
+use crate::source::cameras::{self, Profile};
+use crate::source::v4l::bus::{Bus, Device};
+use crate::source::v4l::control::{self, Gain, Shutter};
+use crate::source::v4l::failure::{Doing, PERMISSION, failure};
+use crate::source::v4l::linux::Machine;
+use crate::source::v4l::wanted::Wanted;
+
+/// Arguments of `heatmark camera`.
+#[derive(Debug, Args)]
+pub struct Camera {
+    /// Which camera: as for `heatmark run`.
+    #[arg(long, value_name = "SPEC", global = true)]
+    source: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Close the shutter and correct the picture now.
+    Ffc,
+    /// Let the camera start corrections.
+    Auto,
+    /// Start corrections only on command.
+    Manual,
+    /// Choose the range of temperatures.
+    Gain {
+        /// `high` (fine, narrow), `low` (coarse, wide) or `auto`.
+        range: Gain,
+    },
+    /// Make counts temperatures of 0.01 K, or not.
+    Tlinear {
+        /// `on` or `off`.
+        #[arg(value_parser = switch, action = clap::ArgAction::Set)]
+        on: bool,
+    },
+    /// Switch contrast and palette inside the camera on or off; off for measuring.
+    Agc {
+        /// `on` or `off`.
+        #[arg(value_parser = switch, action = clap::ArgAction::Set)]
+        on: bool,
+    },
+    /// Show what the camera is set to.
+    Show {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("wanted on or off".into()),
+    }
+}
+
+/// Commands a camera; one that streams goes on streaming.
+pub(super) fn run(base: &Base, camera: &Camera) -> Done {
+    let settled = base.settle(Vec::new())?;
+    let spec = camera.source.as_ref().unwrap_or(&settled.values.source.from);
+    let (profile, mut device) = open(&Wanted::parse(spec)?)?;
+    let device = device.as_mut();
+    let command = match &camera.command {
+        Command::Ffc => control::Command::Ffc,
+        Command::Auto => control::Command::Shutter(Shutter::Auto),
+        Command::Manual => control::Command::Shutter(Shutter::Manual),
+        Command::Gain { range } => control::Command::Gain(*range),
+        Command::Tlinear { on } => control::Command::TLinear(*on),
+        Command::Agc { on } => control::Command::Agc(*on),
+        Command::Show { json } => return show(profile, device, *json),
+    };
+    control::command(profile, device, command)?;
+    print::out(&format!("{}: done\n", profile.about))
+}
+
+fn open(wanted: &Wanted) -> Result<(&'static Profile, Box<dyn Device>), Failure> {
+    let mut machine = Machine::new("/");
+    let nodes = machine.nodes();
+    let Some(node) = wanted.pick(&nodes).into_iter().next() else { return Err(wanted.absent(&nodes).into()) };
+    let subject = node.path.display();
+    if !node.permitted {
+        return Err(Error::fix(subject, PERMISSION).into());
+    }
+    let mut device = machine.open(node).map_err(|e| failure(subject.to_string(), Doing::Open, e))?;
+    let offers = device.offers().map_err(|e| failure(subject.to_string(), Doing::Ask, e))?;
+    let id = node.usb.as_ref().map(|usb| usb.id);
+    let choice = cameras::choose(id, &offers, None).ok_or_else(|| Error::fix(subject, "is no camera that is known"))?;
+    Ok((choice.profile, device))
+}
+
+fn show(profile: &'static Profile, device: &mut dyn Device, json: bool) -> Done {
+    let state = control::state(profile, device);
+    if json {
+        let text = serde_json::to_string_pretty(&state).map_err(|e| Error::fatal("state", "is no JSON").because(e))?;
+        return print::out(&(text + "\n"));
+    }
+    let known = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
+    let switch = |value: Option<bool>| known(value.map(|on| if on { "on" } else { "off" }.into()));
+    let tlinear = match state.millikelvin {
+        Some(mk) => format!("on, {} K per count", f64::from(mk) / 1000.0),
+        None => switch(state.tlinear),
+    };
+    print::out(&print::columns(&[
+        ["camera".into(), profile.about.into()],
+        ["corrections".into(), known(state.shutter.map(|s| s.to_string()))],
+        ["gain".into(), known(state.gain.map(|g| g.to_string()))],
+        ["tlinear".into(), tlinear],
+        ["agc".into(), switch(state.agc)],
+    ]))
+}

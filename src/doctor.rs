@@ -1,0 +1,88 @@
+//! What keeps a machine from doing its work, and what to do about it.
+//!
+//! Each check looks at one thing and says what it found. Everything that is read of the system is read
+//! below one folder, `/` on a real machine, so that tests can make one up.
+
+mod cameras;
+mod machine;
+mod program;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::source::v4l::bus::Bus;
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Not known on this machine; nothing is said against it.
+    Unknown,
+    /// It works, worse than it could, or may stop to.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub topic: &'static str,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do; absent where there is nothing to do.
+    pub todo: Option<String>,
+}
+
+impl Finding {
+    fn new(topic: &'static str, verdict: Verdict, found: impl Into<String>) -> Self {
+        Self { topic, verdict, found: found.into(), todo: None }
+    }
+
+    fn ok(topic: &'static str, found: impl Into<String>) -> Self {
+        Self::new(topic, Verdict::Ok, found)
+    }
+
+    fn todo(mut self, todo: impl Into<String>) -> Self {
+        self.todo = Some(todo.into());
+        self
+    }
+}
+
+/// Where to look.
+pub struct Doctor<'a> {
+    /// Folder of the system: `/`.
+    pub root: PathBuf,
+    /// The cameras.
+    pub bus: &'a mut dyn Bus,
+    /// The configuration in force.
+    pub config: &'a Config,
+}
+
+impl Doctor<'_> {
+    /// Makes every check; cameras first, then the machine, then the program.
+    pub fn examine(&mut self) -> Vec<Finding> {
+        let mut all = cameras::check(&self.root, self.bus);
+        all.extend(machine::check(&self.root));
+        all.extend(program::check(self.config));
+        all
+    }
+
+    /// Text of a file below the root, without the line's end; `None` where it is absent or empty.
+    fn read(root: &std::path::Path, path: &str) -> Option<String> {
+        let text = std::fs::read_to_string(root.join(path)).ok()?;
+        Some(text.trim_matches(['\n', '\0', ' ']).to_string()).filter(|text| !text.is_empty())
+    }
+}
+
+/// The worst verdict.
+pub fn worst(findings: &[Finding]) -> Verdict {
+    findings.iter().map(|f| f.verdict).max().unwrap_or(Verdict::Ok)
+}

@@ -1,0 +1,75 @@
+//! Kernels, models, disk, ports.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use super::{Finding, Verdict};
+use crate::config::Config;
+use crate::error::Act;
+use crate::kernels;
+use crate::nn::Model;
+
+/// Recording stops being of use below this, MiB.
+const ENOUGH_MB: u64 = 500;
+
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![arithmetic()];
+    findings.extend([&config.face.detector, &config.face.landmarks].map(|name| model(name)));
+    findings.push(disk(&config.record.dir));
+    if config.http.enabled {
+        findings.push(port(&config.http.listen));
+    }
+    findings
+}
+
+fn arithmetic() -> Finding {
+    match kernels::chosen() {
+        Ok(kernels) => {
+            let all: Vec<_> = kernels::available().iter().map(|k| k.name()).collect();
+            let (name, all) = (kernels.name(), all.join(", "));
+            if Some(name) == kernels::available().first().map(|k| k.name()) && kernels::available().len() == 1 {
+                let text = format!("{name} only: this CPU has no instructions that the program is quick with");
+                return Finding::new("kernels", Verdict::Warn, text);
+            }
+            Finding::ok("kernels", format!("{name} (of {all})"))
+        }
+        Err(e) => Finding::new("kernels", Verdict::Fail, e.to_string()),
+    }
+}
+
+/// Loads it, which runs its golden input.
+fn model(name: &str) -> Finding {
+    match Model::find(name).and_then(|model| model.network().map(|_| ())) {
+        Ok(()) => Finding::ok("model", format!("{name}: answers as when it was trained")),
+        Err(e) => {
+            let finding = Finding::new("model", Verdict::Fail, e.to_string());
+            if e.act() == Act::Fix { finding.todo("name a model that `heatmark model list` shows") } else { finding }
+        }
+    }
+}
+
+fn disk(dir: &Path) -> Finding {
+    // The folder is made when it is first needed; until then the one that it will be in counts.
+    let there = dir.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+    let shown = there.display();
+    match rustix::fs::statvfs(there) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
+            let text = format!("{free} MiB free for recordings in {shown}");
+            if free < ENOUGH_MB {
+                return Finding::new("disk", Verdict::Warn, text).todo("make room, or set record.dir to another disk");
+            }
+            Finding::ok("disk", text)
+        }
+        Err(e) => Finding::new("disk", Verdict::Warn, format!("{shown}: {e}"))
+            .todo("set record.dir to a folder that is there"),
+    }
+}
+
+fn port(listen: &str) -> Finding {
+    match TcpListener::bind(listen) {
+        Ok(_) => Finding::ok("port", format!("{listen} is free for the page")),
+        Err(e) => Finding::new("port", Verdict::Warn, format!("{listen}: {e}"))
+            .todo("stop what listens there (another heatmark?), or set http.listen"),
+    }
+}

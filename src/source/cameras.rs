@@ -1,0 +1,459 @@
+//! Cameras as data: one row each.
+//!
+//! A camera is supported when it has a row in [`CAMERAS`], a line in `udev/60-heatmark.rules` and a
+//! recording with its expected text in `tests/data/cameras/`; a test joins the three. Rows say what
+//! public sources say, and name them. What no source tells is not guessed: such counts stay counts,
+//! and no temperature is given.
+
+pub mod boson;
+pub mod decode;
+pub mod lepton;
+pub mod wire;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use self::wire::Wire;
+use crate::frame::Signal;
+
+/// Vendor and product of a USB device, as in `1e4e:0100`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UsbId {
+    /// Vendor (`idVendor`).
+    pub vendor: u16,
+    /// Product (`idProduct`).
+    pub product: u16,
+}
+
+impl fmt::Display for UsbId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x}:{:04x}", self.vendor, self.product)
+    }
+}
+
+impl FromStr for UsbId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (vendor, product) = text.split_once(':').ok_or(())?;
+        let hex = |s: &str| u16::from_str_radix(s, 16).map_err(drop);
+        Ok(Self { vendor: hex(vendor)?, product: hex(product)? })
+    }
+}
+
+/// Where the picture lies in what the driver hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Everything is picture.
+    Whole,
+    /// Lepton telemetry in the last rows: two of 160 words, or three of 80.
+    Lepton,
+    /// Boson telemetry in so many rows before or after the picture.
+    Boson(u32),
+    /// The picture is `rows` rows of 16-bit counts from row `first` on; the rest is a rendering of it.
+    Rows {
+        /// First row of counts.
+        first: u32,
+        /// Rows of counts.
+        rows: u32,
+    },
+    /// The first `rows` rows hold two rows of 16-bit counts each; the rest is a rendering of them.
+    Paired {
+        /// Rows of the transfer, half as many as the picture has.
+        rows: u32,
+    },
+}
+
+/// Who says what a count means.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Meaning {
+    /// The camera does, in its telemetry or when asked; until it does, nobody.
+    Told,
+    /// The camera cannot be switched to anything else that we could not see.
+    Always(Signal),
+    /// Only while the camera is in high gain, its state after power-on. The frames do not tell.
+    HighGain(Signal),
+}
+
+/// One transfer format of a camera.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mode {
+    /// How pixels are coded.
+    pub wire: Wire,
+    /// Columns and rows of the transfer; `None` takes any size.
+    pub size: Option<(u32, u32)>,
+    /// Where the picture is.
+    pub layout: Layout,
+    /// What its counts mean.
+    pub meaning: Meaning,
+}
+
+impl Mode {
+    /// Columns and rows of the picture in a transfer of this size.
+    pub fn picture(&self, (width, height): (u32, u32)) -> (u32, u32) {
+        match self.layout {
+            Layout::Whole => (width, height),
+            Layout::Lepton => (width, height.saturating_sub(lepton::rows(width))),
+            Layout::Boson(rows) => (width, height.saturating_sub(rows)),
+            Layout::Rows { rows, .. } => (width, rows),
+            Layout::Paired { rows } => (width / 2, rows * 2),
+        }
+    }
+}
+
+/// How a camera is controlled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Not at all, as far as is public, or only over another interface.
+    None,
+    /// By the UVC extension units of the PureThermal firmware.
+    PureThermal,
+}
+
+/// One camera, or one family that answers alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// Name in specs, symlinks and results.
+    pub name: &'static str,
+    /// Name for people.
+    pub about: &'static str,
+    /// The USB devices meant; with none, it is recognised by its shape.
+    pub usb: &'static [UsbId],
+    /// Transfer formats, the best first.
+    pub modes: &'static [Mode],
+    /// How it is controlled.
+    pub control: Control,
+    /// True where `auto` may take it without being asked for it by name.
+    pub auto: bool,
+    /// Where all this is published.
+    pub facts: &'static str,
+    /// What a user should know; may be empty.
+    pub note: &'static str,
+}
+
+const fn usb(vendor: u16, product: u16) -> UsbId {
+    UsbId { vendor, product }
+}
+
+const fn mode(wire: Wire, size: (u32, u32), layout: Layout, meaning: Meaning) -> Mode {
+    Mode { wire, size: Some(size), layout, meaning }
+}
+
+const fn any(wire: Wire, signal: Signal) -> Mode {
+    Mode { wire, size: None, layout: Layout::Whole, meaning: Meaning::Always(signal) }
+}
+
+const fn kelvin(per_count: f32) -> Signal {
+    Signal::Radiometric { kelvin_per_count: per_count, kelvin_at_zero: 0.0 }
+}
+
+const COUNTS: Meaning = Meaning::Always(Signal::Counts);
+
+/// Every camera. Rows with USB ids come before rows that only know a shape, the closer shape first.
+pub const CAMERAS: [Profile; 8] = [
+    Profile {
+        name: "purethermal",
+        about: "GroupGets PureThermal 1, 2, 3, Mini with FLIR Lepton 2.x or 3.x",
+        usb: &[usb(0x1e4e, 0x0100)],
+        modes: &[
+            mode(Wire::Y16, (160, 122), Layout::Lepton, Meaning::Told),
+            mode(Wire::Y16, (80, 63), Layout::Lepton, Meaning::Told),
+            mode(Wire::Y16, (160, 120), Layout::Whole, Meaning::Told),
+            mode(Wire::Y16, (80, 60), Layout::Whole, Meaning::Told),
+        ],
+        control: Control::PureThermal,
+        auto: true,
+        facts: "FLIR Lepton Engineering Datasheet 500-0659-00-09 (telemetry A, B, C); FLIR Lepton Software IDD \
+                110-0144-04 (TLinear, gain); groupgets/purethermal1-firmware (formats, extension units)",
+        note: "degC only from radiometric Leptons (2.5, 3.1R, 3.5) with TLinear on, as telemetry says",
+    },
+    Profile {
+        name: "boson",
+        about: "FLIR Boson and Boson+ 320 and 640",
+        usb: &[usb(0x09cb, 0x4007)],
+        modes: &[
+            mode(Wire::Y16, (640, 514), Layout::Boson(2), COUNTS),
+            mode(Wire::Y16, (640, 513), Layout::Boson(1), COUNTS),
+            mode(Wire::Y16, (640, 512), Layout::Whole, COUNTS),
+            mode(Wire::Y16, (320, 258), Layout::Boson(2), COUNTS),
+            mode(Wire::Y16, (320, 257), Layout::Boson(1), COUNTS),
+            mode(Wire::Y16, (320, 256), Layout::Whole, COUNTS),
+        ],
+        control: Control::None,
+        auto: true,
+        facts: "FLIR/BosonUSB (Y16 formats); the telemetry reader of Elphel's imagej-elphel (offsets of frame \
+                counter and FPA temperature)",
+        note: "TLinear of radiometric models is set and read over the serial port, so counts stay counts unless \
+               `source.signal` states their unit; FFC state is not decoded, its bits are not public",
+    },
+    Profile {
+        name: "infiray",
+        about: "InfiRay P2 Pro, Topdon TC001 and twins with the same 256x192 module",
+        usb: &[usb(0x0bda, 0x5830), usb(0x0bda, 0x5840)],
+        modes: &[mode(
+            Wire::Yuyv,
+            (256, 384),
+            Layout::Rows { first: 192, rows: 192 },
+            Meaning::HighGain(kelvin(1.0 / 64.0)),
+        )],
+        control: Control::None,
+        auto: true,
+        facts: "LeoDJ/P2Pro-Viewer (0bda:5830, lower half, 1/64 K; issue 22: wrong in low gain); \
+                leswright1977/PyThermalCamera (the same for the TC001)",
+        note: "degC in high gain only; where the camera was switched to low gain, set `source.camera.low_gain`",
+    },
+    Profile {
+        name: "tc002c",
+        about: "Topdon TC002C Duo",
+        usb: &[usb(0x2bdf, 0x0102)],
+        modes: &[mode(Wire::Yuyv, (512, 484), Layout::Paired { rows: 96 }, Meaning::HighGain(kelvin(1.0 / 16.0)))],
+        control: Control::None,
+        auto: true,
+        facts: "leswright1977/PyThermalCamera pull request 29 (512x484: counts in rows 0 to 95, 1/16 K)",
+        note: "one public report; its other formats are described in contradictory ways and are not used",
+    },
+    Profile {
+        name: "split",
+        about: "a camera that stacks a rendering over 16-bit counts, 256x384",
+        usb: &[],
+        modes: &[mode(Wire::Yuyv, (256, 384), Layout::Rows { first: 192, rows: 192 }, COUNTS)],
+        control: Control::None,
+        auto: true,
+        facts: "the shape of the row `infiray`",
+        note: "recognised by shape: the unit of its counts is unknown unless `source.signal` states it",
+    },
+    Profile {
+        name: "seek",
+        about: "Seek Thermal Compact or CompactPRO through a loopback device",
+        usb: &[],
+        modes: &[
+            mode(Wire::Y16, (206, 156), Layout::Whole, COUNTS),
+            mode(Wire::Y16, (320, 240), Layout::Whole, COUNTS),
+            mode(Wire::Grey, (206, 156), Layout::Whole, Meaning::Always(Signal::Grey8)),
+            mode(Wire::Grey, (320, 240), Layout::Whole, Meaning::Always(Signal::Grey8)),
+        ],
+        control: Control::None,
+        auto: true,
+        facts: "OpenThermal/libseek-thermal (289d:0010 and 289d:0011 are not UVC; sizes; no absolute temperatures)",
+        note: "recognised by shape: counts without a known relation to temperature",
+    },
+    Profile {
+        name: "y16",
+        about: "a camera of 16-bit counts",
+        usb: &[],
+        modes: &[
+            any(Wire::Y16, Signal::Counts),
+            any(Wire::Y16Be, Signal::Counts),
+            any(Wire::Y14, Signal::Counts),
+            any(Wire::Y12, Signal::Counts),
+            any(Wire::Y10, Signal::Counts),
+        ],
+        control: Control::None,
+        auto: true,
+        facts: "the kernel's documentation of V4L2 luma-only formats",
+        note: "recognised by shape: the unit of its counts is unknown unless `source.signal` states it",
+    },
+    Profile {
+        name: "picture",
+        about: "a camera of pictures: grey, YUYV, MJPEG",
+        usb: &[],
+        modes: &[any(Wire::Grey, Signal::Grey8), any(Wire::Yuyv, Signal::Grey8), any(Wire::Mjpg, Signal::Grey8)],
+        control: Control::None,
+        auto: false,
+        facts: "the kernel's documentation of V4L2 formats",
+        note: "recognised by shape: pictures carry no temperature; taken only when named",
+    },
+];
+
+/// How a camera was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// By its USB id.
+    Usb,
+    /// By the formats it offers.
+    Shape,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Told::Usb => "recognised by USB id",
+            Told::Shape => "recognised by shape",
+        })
+    }
+}
+
+/// The row of this name.
+pub fn named(name: &str) -> Option<&'static Profile> {
+    CAMERAS.iter().find(|p| p.name == name)
+}
+
+/// The row that claims this USB device.
+pub fn by_usb(id: UsbId) -> Option<&'static Profile> {
+    CAMERAS.iter().find(|p| p.usb.contains(&id))
+}
+
+/// Sizes in which a device offers one coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// This size.
+    One(u32, u32),
+    /// Any size from the first to the second pair, in steps that are left to the driver.
+    Range((u32, u32), (u32, u32)),
+}
+
+/// One thing that a device offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// Coding.
+    pub wire: Wire,
+    /// Sizes.
+    pub sizes: Sizes,
+}
+
+impl Offer {
+    fn has(&self, (width, height): (u32, u32)) -> bool {
+        match self.sizes {
+            Sizes::One(w, h) => (w, h) == (width, height),
+            Sizes::Range((w0, h0), (w1, h1)) => (w0..=w1).contains(&width) && (h0..=h1).contains(&height),
+        }
+    }
+
+    /// The largest offered size that the program takes.
+    fn largest(&self) -> Option<(u32, u32)> {
+        match self.sizes {
+            Sizes::One(w, h) => Some((w, h)).filter(|size| is_usable(*size)),
+            // A device that takes any size has no native one; this is what most thermal cameras have.
+            Sizes::Range(..) => Some(ANY_SIZE).filter(|size| self.has(*size)),
+        }
+    }
+}
+
+/// Taken where a device offers any size and the user states none.
+const ANY_SIZE: (u32, u32) = (160, 120);
+
+/// Smallest and largest transfer, columns and rows.
+const USABLE: ((u32, u32), (u32, u32)) = ((32, 24), (1280, 1024));
+
+fn is_usable((w, h): (u32, u32)) -> bool {
+    let ((w0, h0), (w1, h1)) = USABLE;
+    (w0..=w1).contains(&w) && (h0..=h1).contains(&h)
+}
+
+/// What to ask a device for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// The camera.
+    pub profile: &'static Profile,
+    /// How it was told.
+    pub told: Told,
+    /// The transfer format.
+    pub mode: &'static Mode,
+    /// Size of the transfer, columns and rows.
+    pub size: (u32, u32),
+}
+
+/// Chooses the camera and the format for a device: by USB id first, by shape otherwise. With `size`,
+/// only transfers or pictures of that size. `None` where it offers nothing that is known.
+pub fn choose(id: Option<UsbId>, offers: &[Offer], size: Option<(u32, u32)>) -> Option<Choice> {
+    let known = id.and_then(by_usb);
+    let by_usb = known.into_iter().map(|p| (p, Told::Usb));
+    let by_shape = CAMERAS.iter().filter(|p| p.usb.is_empty()).map(|p| (p, Told::Shape));
+    by_usb.chain(by_shape).find_map(|(profile, told)| {
+        let (mode, size) = profile.modes.iter().find_map(|mode| fit(mode, offers, size).map(|size| (mode, size)))?;
+        Some(Choice { profile, told, mode, size })
+    })
+}
+
+/// The size at which `mode` is offered, if it is.
+fn fit(mode: &Mode, offers: &[Offer], wish: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    let mut offers = offers.iter().filter(|offer| offer.wire == mode.wire);
+    let wanted = |size| wish.is_none_or(|wish| wish == size || wish == mode.picture(size));
+    match (mode.size, wish) {
+        (Some(size), _) => {
+            let one = |o: &Offer| o.has(size) && (wish.is_some() || matches!(o.sizes, Sizes::One(..)));
+            (wanted(size) && offers.any(one)).then_some(size)
+        }
+        (None, Some(size)) => (is_usable(size) && offers.any(|offer| offer.has(size))).then_some(size),
+        (None, None) => offers.filter_map(Offer::largest).max_by_key(|(w, h)| w * h),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(wire: Wire, w: u32, h: u32) -> Offer {
+        Offer { wire, sizes: Sizes::One(w, h) }
+    }
+
+    #[test]
+    fn names_and_usb_ids_are_used_once() {
+        let mut names: Vec<_> = CAMERAS.iter().map(|p| p.name).collect();
+        let mut ids: Vec<_> = CAMERAS.iter().flat_map(|p| p.usb).map(ToString::to_string).collect();
+        let (n, i) = (names.len(), ids.len());
+        names.sort_unstable();
+        names.dedup();
+        ids.sort();
+        ids.dedup();
+        assert_eq!((names.len(), ids.len()), (n, i));
+        assert!(CAMERAS.iter().all(|p| !p.facts.is_empty() && !p.modes.is_empty()));
+    }
+
+    #[test]
+    fn rows_told_by_shape_say_so_and_give_no_temperature() {
+        for profile in CAMERAS.iter().filter(|p| p.usb.is_empty()) {
+            assert!(profile.note.starts_with("recognised by shape"), "{}", profile.name);
+            for mode in profile.modes {
+                let Meaning::Always(signal) = mode.meaning else { panic!("{}", profile.name) };
+                assert!(!signal.is_radiometric(), "{}", profile.name);
+            }
+        }
+    }
+
+    #[test]
+    fn telemetry_is_preferred_and_shapes_are_last() {
+        let lepton = [one(Wire::Y16, 160, 120), one(Wire::Y16, 160, 122), one(Wire::Grey, 160, 120)];
+        let id = "1e4e:0100".parse().ok();
+        let choice = choose(id, &lepton, None).unwrap();
+        assert_eq!((choice.profile.name, choice.told, choice.size), ("purethermal", Told::Usb, (160, 122)));
+        // The same formats of a stranger are counts.
+        let choice = choose(None, &lepton, None).unwrap();
+        assert_eq!((choice.profile.name, choice.told), ("y16", Told::Shape));
+        // Asking for the picture's size takes telemetry along.
+        assert_eq!(choose(id, &lepton, Some((160, 120))).unwrap().size, (160, 122));
+        assert_eq!(choose(id, &lepton[..1], None).unwrap().size, (160, 120));
+        assert!(choose(id, &lepton, Some((320, 240))).is_none());
+    }
+
+    #[test]
+    fn other_cameras_are_told_by_what_they_offer() {
+        let name = |id: Option<&str>, offers: &[Offer]| {
+            choose(id.and_then(|id| id.parse().ok()), offers, None).map(|c| (c.profile.name, c.size))
+        };
+        let infiray = [one(Wire::Yuyv, 256, 192), one(Wire::Yuyv, 256, 384)];
+        assert_eq!(name(Some("0bda:5830"), &infiray), Some(("infiray", (256, 384))));
+        assert_eq!(name(None, &infiray), Some(("split", (256, 384))));
+        let duo = [one(Wire::Yuyv, 256, 392), one(Wire::Yuyv, 512, 484), one(Wire::Yuyv, 4, 12305)];
+        assert_eq!(name(Some("2bdf:0102"), &duo), Some(("tc002c", (512, 484))));
+        let boson = [one(Wire::Y16, 320, 256)];
+        assert_eq!(name(Some("09cb:4007"), &boson), Some(("boson", (320, 256))));
+        let webcam = [one(Wire::Mjpg, 1920, 1080), one(Wire::Mjpg, 640, 480), one(Wire::Yuyv, 640, 480)];
+        assert_eq!(name(None, &webcam), Some(("picture", (640, 480))));
+        // A webcam whose vendor's id is that of a thermal camera is no thermal camera.
+        assert_eq!(name(Some("0bda:5830"), &webcam), Some(("picture", (640, 480))));
+        let vivid = [Offer { wire: Wire::Y16, sizes: Sizes::Range((2, 1), (7680, 4320)) }];
+        assert_eq!(name(None, &vivid), Some(("y16", (160, 120))));
+        let seek = [one(Wire::Y16, 206, 156)];
+        assert_eq!(name(None, &seek), Some(("seek", (206, 156))));
+        assert_eq!(name(None, &[]), None);
+    }
+
+    #[test]
+    fn a_device_of_any_size_takes_the_size_that_is_asked_for() {
+        let vivid = [Offer { wire: Wire::Y16, sizes: Sizes::Range((2, 1), (7680, 4320)) }];
+        let choice = choose(None, &vivid, Some((640, 512))).unwrap();
+        assert_eq!((choice.profile.name, choice.size), ("y16", (640, 512)));
+        assert!(choose(None, &vivid, Some((4000, 3000))).is_none());
+    }
+}

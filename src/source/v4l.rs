@@ -1,0 +1,135 @@
+//! Cameras over V4L2.
+//!
+//! A camera is named by what stays the same ([`wanted::Wanted`]), found in sysfs ([`node`]), opened and
+//! told by its USB id or its formats ([`crate::source::cameras`]), and read with bounded waits
+//! ([`camera::Camera`]). What it can be ill with is seen within limits that are set here
+//! ([`watch::Watch`]); it is then opened again ([`keeper::Keeper`]), with growing force where that
+//! helps ([`ladder::Ladder`]).
+
+pub mod bus;
+pub mod camera;
+pub mod control;
+pub mod failure;
+pub mod found;
+pub mod keeper;
+pub mod ladder;
+pub mod linux;
+pub mod node;
+pub mod wanted;
+pub mod watch;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::ladder::Step;
+use self::watch::Limits;
+use crate::error::{Error, Result};
+use crate::pipeline::clock::SharedClock;
+use crate::source::{self, Reopen};
+
+/// Cameras.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Name in results and logs; empty for kind and serial number, or port.
+    pub name: String,
+    /// Size to ask for, as in `160x120`; empty for the best that is known of the camera.
+    pub size: String,
+    /// The camera is in low gain, which its frames do not tell and for which no formula is public, so
+    /// that no temperature is given (InfiRay P2 Pro, Topdon and twins).
+    pub low_gain: bool,
+    /// Buffers of the driver, 2 to 32.
+    pub buffers: u32,
+    /// Without a whole frame for so long a camera is opened again, ms, 500 to 600000. A Lepton's
+    /// shutter takes up to 3000.
+    pub stall_ms: u32,
+    /// With the same content or frame counter for so long, other than during a correction, it is frozen
+    /// and opened again, ms, 1000 to 600000; 0 never, for scenes without noise.
+    pub frozen_ms: u32,
+    /// How far to go for a camera that is there and sends nothing: `reopen` it; `reset` its USB device
+    /// as well; `replug` it as well, by its driver, which takes root.
+    pub recover: Recover,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            size: String::new(),
+            low_gain: false,
+            buffers: 4,
+            stall_ms: 5_000,
+            frozen_ms: 10_000,
+            recover: Recover::Replug,
+        }
+    }
+}
+
+/// How far to go for a camera that sends nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recover {
+    /// Opens it again.
+    Reopen,
+    /// Resets its USB device as well.
+    Reset,
+    /// Takes its USB device from its driver and gives it back as well.
+    #[default]
+    Replug,
+}
+
+impl From<Recover> for Step {
+    fn from(recover: Recover) -> Self {
+        match recover {
+            Recover::Reopen => Step::Reopen,
+            Recover::Reset => Step::Reset,
+            Recover::Replug => Step::Replug,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses what lies outside the documented ranges.
+    ///
+    /// # Errors
+    /// `Fix` for the first value out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let check = |key: &str, value: u32, min: u32, max: u32| {
+            if (min..=max).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::fix(format_args!("source.camera.{key}"), format_args!("{value}; wanted {min} to {max}")))
+        };
+        check("buffers", self.buffers, 2, 32)?;
+        check("stall_ms", self.stall_ms, 500, 600_000)?;
+        if self.frozen_ms != 0 {
+            check("frozen_ms", self.frozen_ms, 1_000, 600_000)?;
+        }
+        if !self.size.is_empty() && self.wanted_size().is_none() {
+            let wanted = "wanted COLUMNSxROWS, as in 160x120";
+            return Err(Error::fix("source.camera.size", format_args!("{:?}; {wanted}", self.size)));
+        }
+        Ok(())
+    }
+
+    /// The size to ask for.
+    pub fn wanted_size(&self) -> Option<(u32, u32)> {
+        let (width, height) = self.size.split_once('x')?;
+        let number = |text: &str| text.parse().ok().filter(|n| (1..=4096).contains(n));
+        number(width).zip(number(height))
+    }
+
+    fn limits(&self) -> Limits {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Limits { stall: ms(self.stall_ms), frozen: ms(self.frozen_ms) }
+    }
+}
+
+/// What opens the camera named by `spec` on this machine.
+pub fn reopen(spec: &str, settings: &source::Settings, clock: &SharedClock) -> Result<Reopen> {
+    let wanted = wanted::Wanted::parse(spec)?;
+    let bus = Box::new(linux::Machine::new("/"));
+    let mut keeper = keeper::Keeper::new(bus, wanted, settings.clone(), clock.clone());
+    Ok(Box::new(move || keeper.open()))
+}

@@ -1,0 +1,139 @@
+//! Video nodes and the USB devices behind them, as sysfs shows them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::source::cameras::{self, Profile, UsbId};
+
+/// A video node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// The device file.
+    pub path: PathBuf,
+    /// Number in its name.
+    pub number: u32,
+    /// Name that the driver gives.
+    pub name: String,
+    /// Which node of its device it is; the first captures, uvcvideo's second carries metadata.
+    pub index: u32,
+    /// True where this process may read and write it.
+    pub permitted: bool,
+    /// The USB device; `None` for other buses and for virtual devices.
+    pub usb: Option<Usb>,
+    /// True for what is part of the board: camera interfaces, codecs, image processors. They list
+    /// formats of cameras that are not there, so that `auto` passes them over.
+    pub built_in: bool,
+}
+
+/// A USB device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Usb {
+    /// Vendor and product.
+    #[serde(serialize_with = "shown")]
+    pub id: UsbId,
+    /// Where it is plugged in, as in `1-1.2`: stable while nobody changes the cabling.
+    pub port: String,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Name of the product.
+    pub product: Option<String>,
+    /// Speed, Mbit/s.
+    pub speed_mbps: Option<f32>,
+    /// Most current it may draw, mA.
+    pub power_ma: Option<u32>,
+    /// True where the kernel may suspend it.
+    pub autosuspend: bool,
+    /// Its file below `/dev/bus/usb`.
+    pub file: Option<PathBuf>,
+    /// Its folder in sysfs.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+fn shown<S: serde::Serializer>(id: &UsbId, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(id)
+}
+
+impl Node {
+    /// The camera of this USB id, if it is known.
+    pub fn profile(&self) -> Option<&'static Profile> {
+        self.usb.as_ref().and_then(|usb| cameras::by_usb(usb.id))
+    }
+
+    /// A name that survives replugging: profile and serial number, or port, or the node.
+    pub fn stable_name(&self, profile: &str) -> String {
+        let usb = self.usb.as_ref();
+        let serial = usb.and_then(|u| u.serial.as_deref()).filter(|s| !s.is_empty());
+        match (serial, usb) {
+            (Some(serial), _) => format!("{profile}:{serial}"),
+            (None, Some(usb)) => format!("{profile}:usb-{}", usb.port),
+            (None, None) => format!("{profile}:video{}", self.number),
+        }
+    }
+}
+
+/// The video nodes under `root` (`/`, or a made-up tree), in the order of their numbers.
+pub fn list(root: &Path) -> Vec<Node> {
+    let class = root.join("sys/class/video4linux");
+    let entries = fs::read_dir(class).map(|dir| dir.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    let mut nodes: Vec<Node> = entries.iter().filter_map(|entry| node(root, &entry.path())).collect();
+    nodes.sort_by_key(|node| node.number);
+    nodes
+}
+
+fn node(root: &Path, sys: &Path) -> Option<Node> {
+    let file = sys.file_name()?.to_str()?;
+    let number = file.strip_prefix("video")?.parse().ok()?;
+    let path = root.join("dev").join(file);
+    let usb = usb(root, &sys.join("device"));
+    let is_virtual = fs::canonicalize(sys).is_ok_and(|path| path.components().any(|c| c.as_os_str() == "virtual"));
+    Some(Node {
+        number,
+        built_in: usb.is_none() && !is_virtual,
+        name: text(sys, "name").unwrap_or_default(),
+        index: parsed(sys, "index").unwrap_or(0),
+        permitted: may_use(&path),
+        usb,
+        path,
+    })
+}
+
+/// True where this process may read and write the file.
+pub fn may_use(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
+}
+
+/// The USB device that a device belongs to: the nearest folder above it that has a vendor.
+fn usb(root: &Path, device: &Path) -> Option<Usb> {
+    let device = fs::canonicalize(device).ok()?;
+    let root = fs::canonicalize(root).ok()?;
+    let above = device.ancestors().take_while(|path| path.starts_with(&root));
+    let folder = above.into_iter().find(|path| path.join("idVendor").is_file())?;
+    let hex = |name: &str| u16::from_str_radix(&text(folder, name)?, 16).ok();
+    let (bus, number): (Option<u32>, Option<u32>) = (parsed(folder, "busnum"), parsed(folder, "devnum"));
+    Some(Usb {
+        id: UsbId { vendor: hex("idVendor")?, product: hex("idProduct")? },
+        port: folder.file_name()?.to_str()?.to_string(),
+        serial: text(folder, "serial"),
+        product: text(folder, "product"),
+        speed_mbps: parsed(folder, "speed"),
+        power_ma: text(folder, "bMaxPower").and_then(|p| p.trim_end_matches("mA").parse().ok()),
+        autosuspend: text(folder, "power/control").as_deref() == Some("auto"),
+        file: bus.zip(number).map(|(bus, number)| root.join(format!("dev/bus/usb/{bus:03}/{number:03}"))),
+        folder: folder.to_path_buf(),
+    })
+}
+
+/// A file of sysfs without the line's end; `None` where it is absent or empty.
+pub fn text(folder: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(folder.join(name)).ok()?;
+    Some(text.trim().to_string()).filter(|text| !text.is_empty())
+}
+
+fn parsed<T: FromStr>(folder: &Path, name: &str) -> Option<T> {
+    text(folder, name)?.parse().ok()
+}

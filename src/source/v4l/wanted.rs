@@ -1,0 +1,135 @@
+//! Which camera is meant: a spec, and the nodes it fits.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::node::Node;
+use crate::error::{Error, Result};
+use crate::source::cameras;
+
+/// A camera as a user names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The first thermal camera.
+    Auto,
+    /// A device file or a link to one.
+    Node(PathBuf),
+    /// The USB device with this serial number.
+    Serial(String),
+    /// The USB device at this port, as in `1-1.2`.
+    Port(String),
+    /// The first camera of this row of the table.
+    Profile(&'static str),
+}
+
+/// How cameras are named, for messages.
+pub const FORMS: &str = "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT (as in 1-1.2), v4l2:profile=NAME";
+
+impl Wanted {
+    /// True where a spec is about a camera.
+    pub fn claims(spec: &str) -> bool {
+        spec == "auto" || spec.starts_with("v4l2:") || spec.starts_with("/dev/")
+    }
+
+    /// Reads a spec.
+    ///
+    /// # Errors
+    /// `Fix` where it is none, with the forms that are.
+    pub fn parse(spec: &str) -> Result<Self> {
+        let rest = spec.strip_prefix("v4l2:").unwrap_or(spec);
+        let wrong = |why: &str| Err(Error::fix(spec, format_args!("{why}; cameras are named {FORMS}")));
+        match rest.split_once('=') {
+            _ if rest == "auto" => Ok(Self::Auto),
+            _ if rest.starts_with("/dev/") => Ok(Self::Node(rest.into())),
+            Some((_, "")) => wrong("has nothing after ="),
+            Some(("serial", serial)) => Ok(Self::Serial(serial.into())),
+            Some(("usb", port)) => Ok(Self::Port(port.into())),
+            Some(("profile", name)) => match cameras::named(name) {
+                Some(profile) => Ok(Self::Profile(profile.name)),
+                None => {
+                    let names: Vec<_> = cameras::CAMERAS.iter().map(|p| p.name).collect();
+                    Err(Error::fix(spec, format_args!("names no camera; known are {}", names.join(", "))))
+                }
+            },
+            _ => wrong("names no camera"),
+        }
+    }
+
+    /// The nodes that may be meant, the likeliest first. Nodes that carry metadata never are.
+    pub fn pick<'a>(&self, nodes: &'a [Node]) -> Vec<&'a Node> {
+        let mut picked: Vec<&Node> = nodes.iter().filter(|node| node.index == 0 && self.fits(node)).collect();
+        if *self == Self::Auto {
+            // Stable: by number among equals.
+            picked.sort_by_key(|node| node.profile().is_none());
+        }
+        picked
+    }
+
+    fn fits(&self, node: &Node) -> bool {
+        let usb = node.usb.as_ref();
+        match self {
+            Self::Auto => !node.built_in,
+            Self::Node(path) => same(path, &node.path),
+            Self::Serial(serial) => usb.is_some_and(|usb| usb.serial.as_deref() == Some(serial)),
+            Self::Port(port) => usb.is_some_and(|usb| usb.port == *port),
+            // A row without USB ids is known by shape, which only the open device tells.
+            Self::Profile(name) => match cameras::named(name) {
+                Some(row) if !row.usb.is_empty() => node.profile().is_some_and(|p| p.name == *name),
+                _ => node.profile().is_none(),
+            },
+        }
+    }
+
+    /// The error where no node fits.
+    pub fn absent(&self, nodes: &[Node]) -> Error {
+        let found: Vec<_> = nodes.iter().filter(|node| node.index == 0).map(describe).collect();
+        let found = if found.is_empty() { "no video device".into() } else { found.join(", ") };
+        Error::retry(self, format_args!("is not there; found {found}"))
+    }
+}
+
+/// True for one file, also over a link that udev made.
+fn same(link: &Path, node: &Path) -> bool {
+    link == node || std::fs::canonicalize(link).is_ok_and(|to| Some(to) == std::fs::canonicalize(node).ok())
+}
+
+fn describe(node: &Node) -> String {
+    let usb = node.usb.as_ref();
+    let id = usb.map(|usb| format!(" {} at usb {}", usb.id, usb.port)).unwrap_or_default();
+    let serial = usb.and_then(|usb| usb.serial.as_ref()).map(|s| format!(" serial {s}")).unwrap_or_default();
+    format!("{} ({}{id}{serial})", node.path.display(), node.name)
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "a thermal camera"),
+            Self::Node(path) => write!(f, "{}", path.display()),
+            Self::Serial(serial) => write!(f, "the camera with serial number {serial}"),
+            Self::Port(port) => write!(f, "the camera at usb {port}"),
+            Self::Profile(name) => write!(f, "a camera of kind {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specs_are_read_or_refused_with_the_forms_that_are_known() {
+        let read = |spec: &str| Wanted::parse(spec).unwrap();
+        assert_eq!(read("auto"), Wanted::Auto);
+        assert_eq!(read("v4l2:auto"), Wanted::Auto);
+        assert_eq!(read("/dev/video3"), Wanted::Node("/dev/video3".into()));
+        assert_eq!(read("v4l2:/dev/heatmark/boson-7"), Wanted::Node("/dev/heatmark/boson-7".into()));
+        assert_eq!(read("v4l2:serial=8003000b-51"), Wanted::Serial("8003000b-51".into()));
+        assert_eq!(read("v4l2:usb=1-1.2"), Wanted::Port("1-1.2".into()));
+        assert_eq!(read("v4l2:profile=purethermal"), Wanted::Profile("purethermal"));
+        for wrong in ["v4l2:", "v4l2:serial", "v4l2:serial=", "v4l2:bus=1", "v4l2:profile=flir"] {
+            let said = Wanted::parse(wrong).unwrap_err().to_string();
+            assert!(said.contains("purethermal") || said.contains("v4l2:serial=SERIAL"), "{said}");
+        }
+        assert!(!Wanted::claims("clip.tiff") && Wanted::claims("/dev/video0"));
+    }
+}

@@ -1,0 +1,268 @@
+//! Every fault is seen within its limit, told, and healed without a restart.
+
+use std::time::Duration;
+
+use heatmark::error::Act;
+use heatmark::frame::{Frame, Signal};
+use heatmark::pipeline::clock::Clock;
+use heatmark::source::supervise::{self, Supervised, supervise};
+use heatmark::source::v4l::bus::Bus;
+use heatmark::source::v4l::control::{self, Command, Gain, Shutter};
+use heatmark::source::v4l::found::found;
+use heatmark::source::v4l::keeper::Keeper;
+use heatmark::source::v4l::ladder::Step;
+use heatmark::source::v4l::wanted::Wanted;
+use heatmark::source::{Read, Settings, Source, cameras};
+
+use super::world::{Cure, Fault, World};
+
+/// The pauses of `pipeline.backoff_*`.
+const PAUSES: supervise::Settings =
+    supervise::Settings { stall_ms: 60_000, first_wait_ms: 250, longest_wait_ms: 5_000, steady_ms: 10_000 };
+const LEPTON: (u32, u32) = (160, 122);
+
+pub fn keep(world: &World, spec: &str, settings: &Settings) -> Supervised {
+    let bus = Box::new(world.clone());
+    let mut keeper = Keeper::new(bus, Wanted::parse(spec).unwrap(), settings.clone(), world.clock());
+    let format = heatmark::source::scripted::FORMAT;
+    supervise("camera", format, PAUSES, world.clock(), move || keeper.open()).unwrap()
+}
+
+/// Reads for so long; returns whole frames, others, and when the first whole one came.
+fn read_for(world: &World, source: &mut Supervised, time: Duration) -> (u64, u64, Option<Duration>) {
+    let clock = world.clock();
+    let start = clock.now();
+    let mut frame = Frame::new(source.format());
+    let (mut whole, mut other, mut first) = (0, 0, None);
+    while clock.now().since(start) < time {
+        match source.read(&mut frame, Duration::from_millis(100)).unwrap() {
+            Read::Frame if frame.pixels.len() == frame.format.pixels() => {
+                whole += 1;
+                first = first.or(Some(clock.now().since(start)));
+            }
+            Read::Frame => other += 1,
+            Read::Idle => {}
+            Read::End => panic!("a camera does not end"),
+        }
+    }
+    (whole, other, first)
+}
+
+/// One row of the table of faults: the fault, its cure, ms until it must be seen, ms until frames must
+/// come again after that (or after the cure, where that is time).
+type Row = (Fault, Cure, u64, u64, &'static [Step]);
+
+const S: u64 = 1_000;
+const TABLE: [Row; 13] = [
+    (Fault::Away, Cure::After(Duration::from_secs(20)), 200, 6 * S, &[]),
+    (Fault::Io, Cure::By(Step::Reopen), 200, 6 * S, &[]),
+    (Fault::Silent, Cure::By(Step::Reopen), 5_200, 6 * S, &[]),
+    (Fault::Silent, Cure::By(Step::Reset), 5_200, 12 * S, &[Step::Reset]),
+    (Fault::Silent, Cure::By(Step::Replug), 5_200, 20 * S, &[Step::Reset, Step::Replug]),
+    (Fault::Frozen, Cure::By(Step::Reopen), 10_200, 6 * S, &[]),
+    (Fault::Frozen, Cure::By(Step::Reset), 10_200, 24 * S, &[Step::Reset]),
+    (Fault::Stuck, Cure::By(Step::Reopen), 10_200, 6 * S, &[]),
+    (Fault::Short, Cure::By(Step::Reopen), 5_200, 6 * S, &[]),
+    (Fault::Damaged, Cure::By(Step::Reset), 5_200, 12 * S, &[Step::Reset]),
+    (Fault::Io, Cure::By(Step::Reset), 200, 6 * S, &[Step::Reset]),
+    (Fault::Busy, Cure::After(Duration::from_secs(7)), 200, 6 * S, &[]),
+    (Fault::Forbidden, Cure::After(Duration::from_secs(7)), 200, 6 * S, &[]),
+];
+
+#[test]
+fn every_fault_is_seen_and_healed_within_its_bound() {
+    for (fault, cure, seen_ms, healed_ms, steps) in TABLE {
+        let world = World::new(LEPTON);
+        let mut source = keep(&world, "auto", &Settings::default());
+        let (whole, other, _) = read_for(&world, &mut source, Duration::from_secs(30));
+        assert!(whole >= 268 && other == 0, "{fault:?}: {whole}");
+        let began = world.lock().clock.now();
+        world.ail(fault, cure);
+        let cure_time = if let Cure::After(d) = cure { d } else { Duration::ZERO };
+        read_for(&world, &mut source, cure_time.max(Duration::from_secs(45)));
+        let seen = world.lock().tally.let_go.unwrap_or_else(|| panic!("{fault:?} {cure:?} was not seen"));
+        let seen = seen.since(began);
+        assert!(seen <= Duration::from_millis(seen_ms), "{fault:?} {cure:?} seen after {seen:?}");
+        assert_eq!(world.lock().tally.steps, steps, "{fault:?} {cure:?}");
+        assert!(world.lock().fault.is_none(), "{fault:?} {cure:?} lasts");
+        let (whole, other, first) = read_for(&world, &mut source, Duration::from_secs(20));
+        assert!(whole >= 178 && other == 0, "{fault:?} {cure:?}: {whole} whole, {other} other");
+        assert!(first.unwrap() < Duration::from_millis(300), "{fault:?}");
+        // How long it took is measured on a second camera that is read frame by frame.
+        let took = heal_time(fault, cure);
+        let bound = Duration::from_millis(seen_ms + healed_ms) + cure_time;
+        assert!(took <= bound, "{fault:?} {cure:?} healed after {took:?}, bound {bound:?}");
+        println!(
+            "{fault:?} {cure:?}: seen after {:.1} s, healed after {:.1} s",
+            seen.as_secs_f32(),
+            took.as_secs_f32()
+        );
+        assert_eq!(world.open_devices(), 1, "{fault:?} leaks");
+    }
+}
+
+/// From the beginning of a fault to the first whole frame after its cure.
+fn heal_time(fault: Fault, cure: Cure) -> Duration {
+    let world = World::new(LEPTON);
+    let mut source = keep(&world, "auto", &Settings::default());
+    read_for(&world, &mut source, Duration::from_secs(30));
+    world.ail(fault, cure);
+    let began = world.lock().clock.now();
+    let mut frame = Frame::new(source.format());
+    loop {
+        let read = source.read(&mut frame, Duration::from_millis(100)).unwrap();
+        let cured = world.lock().fault.is_none();
+        if cured && read == Read::Frame && frame.pixels.len() == frame.format.pixels() {
+            return world.lock().clock.now().since(began);
+        }
+        assert!(world.lock().clock.now().since(began) < Duration::from_secs(300), "{fault:?} {cure:?}");
+    }
+}
+
+#[test]
+fn a_camera_that_comes_back_as_another_node_is_the_same_camera() {
+    let world = World::new(LEPTON);
+    let mut source = keep(&world, "v4l2:serial=8003000b-5113", &Settings::default());
+    read_for(&world, &mut source, Duration::from_secs(3));
+    world.ail(Fault::Away, Cure::After(Duration::from_secs(2)));
+    world.lock().number = 3;
+    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(10));
+    assert!(whole > 30, "{whole}");
+    assert_eq!(world.lock().tally.streams, 2);
+}
+
+#[test]
+fn a_camera_that_needed_a_reset_gets_it_first_the_next_time() {
+    let world = World::new(LEPTON);
+    let mut source = keep(&world, "auto", &Settings::default());
+    for _ in 0..2 {
+        read_for(&world, &mut source, Duration::from_secs(30));
+        world.ail(Fault::Silent, Cure::By(Step::Reset));
+        read_for(&world, &mut source, Duration::from_secs(30));
+    }
+    // The first time: opened again in vain, then reset. The second: reset at once.
+    assert_eq!(world.lock().tally.steps, [Step::Reset, Step::Reset]);
+    assert_eq!(world.lock().tally.streams, 1 + 2 + 1);
+}
+
+#[test]
+fn what_may_not_be_done_is_left_out() {
+    let world = World::new(LEPTON);
+    world.lock().barred = vec![Step::Reset, Step::Replug];
+    let mut source = keep(&world, "auto", &Settings::default());
+    world.ail(Fault::Silent, Cure::After(Duration::from_secs(60)));
+    read_for(&world, &mut source, Duration::from_secs(70));
+    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(20));
+    assert!(whole >= 178, "{whole}");
+    assert!(world.lock().tally.steps.is_empty());
+}
+
+#[test]
+fn a_camera_that_offers_other_formats_when_it_comes_back_is_taken_as_it_is() {
+    let world = World::new(LEPTON);
+    let mut source = keep(&world, "auto", &Settings::default());
+    read_for(&world, &mut source, Duration::from_secs(3));
+    assert_eq!(source.format().signal, Signal::CENTIKELVIN, "telemetry says so");
+    world.lock().offers = vec![(80, 60)];
+    world.ail(Fault::Away, Cure::After(Duration::from_secs(1)));
+    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(5));
+    assert!(whole > 10);
+    let format = source.format();
+    assert_eq!((format.width, format.height, format.signal), (80, 60, Signal::Counts), "nobody says what they mean");
+}
+
+#[test]
+fn a_camera_without_telemetry_is_asked_what_its_counts_mean() {
+    let u32_le = |v: u32| v.to_le_bytes().to_vec();
+    for (tlinear, resolution, agc, wanted) in [
+        (1, 1, 0, Signal::CENTIKELVIN),
+        (1, 0, 0, Signal::Radiometric { kelvin_per_count: 0.1, kelvin_at_zero: 0.0 }),
+        (0, 1, 0, Signal::Counts),
+        (1, 1, 1, Signal::Grey8),
+    ] {
+        let world = World::new((160, 120));
+        world.lock().units = vec![((21, 18), u32_le(tlinear)), ((21, 19), u32_le(resolution)), ((3, 1), u32_le(agc))];
+        assert_eq!(keep(&world, "auto", &Settings::default()).format().signal, wanted);
+    }
+    let world = World::new((160, 120));
+    assert_eq!(keep(&world, "auto", &Settings::default()).format().signal, Signal::Counts, "no answer, no degC");
+}
+
+#[test]
+fn commands_reach_the_units_that_the_firmware_names() {
+    let mut world = World::new(LEPTON);
+    world.lock().units = vec![
+        ((6, 17), vec![0]),
+        ((6, 16), vec![9; 32]),
+        ((6, 19), vec![0; 4]),
+        ((21, 18), vec![0; 4]),
+        ((21, 19), vec![0; 4]),
+        ((3, 1), vec![1, 0, 0, 0]),
+    ];
+    let node = world.nodes().remove(0);
+    let mut device = world.open(&node).unwrap();
+    let profile = cameras::named("purethermal").unwrap();
+    for command in [
+        Command::Ffc,
+        Command::Shutter(Shutter::Manual),
+        Command::Gain(Gain::Low),
+        Command::TLinear(true),
+        Command::Agc(false),
+    ] {
+        control::command(profile, device.as_mut(), command).unwrap();
+    }
+    let value = |unit, selector| world.lock().units.iter().find(|u| u.0 == (unit, selector)).unwrap().1.clone();
+    assert_eq!(value(6, 17), [1]);
+    assert_eq!((&value(6, 16)[..4], &value(6, 16)[4..]), (&[0u8; 4][..], &[9u8; 28][..]), "the rest is kept");
+    assert_eq!((value(6, 19), value(21, 18), value(21, 19)), (vec![1, 0, 0, 0], vec![1, 0, 0, 0], vec![1, 0, 0, 0]));
+    let state = control::state(profile, device.as_mut());
+    assert_eq!((state.shutter, state.gain, state.agc), (Some(Shutter::Manual), Some(Gain::Low), Some(false)));
+    assert_eq!(state.millikelvin, Some(10));
+
+    // A firmware without a command, or with another length, and a camera without commands.
+    world.lock().units.retain(|u| u.0 != (6, 19));
+    let e = control::command(profile, device.as_mut(), Command::Gain(Gain::High)).unwrap_err();
+    assert!(e.act() == Act::Fix && e.to_string().contains("does not have this control"), "{e}");
+    world.lock().units[0].1 = vec![0, 0];
+    let e = control::command(profile, device.as_mut(), Command::Ffc).unwrap_err();
+    assert!(e.to_string().contains("has 2 bytes, wanted 1"), "{e}");
+    let boson = cameras::named("boson").unwrap();
+    assert_eq!(control::command(boson, device.as_mut(), Command::Ffc).unwrap_err().act(), Act::Fix);
+}
+
+#[test]
+fn devices_say_what_is_wrong_with_them() {
+    let mut world = World::new(LEPTON);
+    let all = found(&mut world);
+    let camera = all[0].camera.as_ref().unwrap();
+    assert_eq!((camera.profile, camera.mode.as_deref()), ("purethermal", Some("Y16 160x122")));
+    assert_eq!((camera.picture, all[0].spec.as_str()), (Some((160, 120)), "v4l2:serial=8003000b-5113"));
+    world.ail(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
+    let all = found(&mut world);
+    let trouble = all[0].trouble.as_deref().unwrap();
+    assert!(trouble.contains("found, no permission: install udev/60-heatmark.rules"), "{trouble}");
+    assert_eq!(all[0].camera.as_ref().unwrap().profile, "purethermal");
+}
+
+#[test]
+fn what_cannot_be_had_is_told_with_what_was_found() {
+    let world = World::new((640, 480));
+    world.lock().usb = "046d:0825".parse().unwrap();
+    let open = |spec: &str, settings: Settings| {
+        let bus = Box::new(world.clone());
+        Keeper::new(bus, Wanted::parse(spec).unwrap(), settings, world.clock()).open().err()
+    };
+    let absent = open("v4l2:serial=nothing", Settings::default()).unwrap();
+    assert_eq!(absent.act(), Act::Retry);
+    assert!(absent.to_string().contains("/dev/video0 (PureThermal 046d:0825 at usb 1-1.2"), "{absent}");
+    let other = open("v4l2:profile=purethermal", Settings::default()).unwrap();
+    assert!(other.act() == Act::Retry && other.to_string().contains("is not there"), "{other}");
+    let mut sized = Settings::default();
+    sized.camera.size = "32x24".into();
+    let size = open("/dev/video0", sized).unwrap();
+    assert!(size.act() == Act::Fix && size.to_string().contains("at 32x24"), "{size}");
+    assert!(open("auto", Settings::default()).is_none(), "counts of a stranger are taken");
+    world.ail(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
+    let forbidden = open("auto", Settings::default()).unwrap();
+    assert!(forbidden.act() == Act::Fix && forbidden.to_string().contains("install udev"), "{forbidden}");
+}

@@ -1,0 +1,505 @@
+//! A PureThermal with a Lepton 3.5, spoken as USB/IP to the kernel's vhci-hcd, so that the stock uvcvideo
+//! drives it: Y16 160x120 and 160x122 at 9 fps over a full-speed isochronous endpoint, the extension
+//! units of its firmware, and every fault that is asked for.
+//!
+//! Needs the module vhci-hcd and root. Wire format: Documentation/usb/usbip_protocol.rst of the kernel.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const WIDTH: usize = 160;
+const HEIGHT: usize = 120;
+const TELEMETRY: usize = 2;
+const FPS: u32 = 9;
+const EPIPE: i32 = -32;
+const ECONNRESET: i32 = -104;
+
+/// What the camera does instead of its work.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Fault {
+    None,
+    /// Streams and sends nothing.
+    Silent,
+    /// Sends the same frame again and again.
+    Frozen,
+    /// Ends each frame at its half.
+    Short,
+    /// Sets the error bit of the payload header.
+    ErrorBit,
+    /// Loses every third isochronous packet.
+    Lossy,
+}
+
+/// What ends a fault.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Cure {
+    /// Only being told.
+    Told,
+    /// The stream is started anew.
+    Restart,
+    /// The device is configured anew: after a reset, a replug, or `authorized`.
+    Configure,
+}
+
+struct Iso {
+    seq: u32,
+    start: i32,
+    packets: Vec<(u32, u32)>,
+}
+
+struct State {
+    iso: VecDeque<Iso>,
+    busy: Option<u32>,
+    interrupts: Vec<u32>,
+    over: bool,
+    rows: usize,
+    fault: Fault,
+    cure: Cure,
+    configured: u32,
+    ffc: u32,
+    frames: u64,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    more: Condvar,
+    out: Mutex<UnixStream>,
+}
+
+/// A camera that is plugged in.
+pub struct Camera {
+    shared: Arc<Shared>,
+    socket: UnixStream,
+}
+
+impl Camera {
+    /// Plugs it into a port of vhci-hcd. With `telemetry` it offers 160x122 as well.
+    pub fn plug(port: u32, serial: &str, telemetry: bool) -> std::io::Result<Self> {
+        let (kernel, ours) = UnixStream::pair()?;
+        let line = format!("{port} {} {} 2\n", kernel.as_raw_fd(), 0x1_0000 + port + 2);
+        std::fs::write("/sys/devices/platform/vhci_hcd.0/attach", line)?;
+        let state = State {
+            iso: VecDeque::new(),
+            busy: None,
+            interrupts: Vec::new(),
+            over: false,
+            rows: HEIGHT,
+            fault: Fault::None,
+            cure: Cure::Told,
+            configured: 0,
+            ffc: 0,
+            frames: 0,
+        };
+        let out = Mutex::new(ours.try_clone()?);
+        let shared = Arc::new(Shared { state: Mutex::new(state), more: Condvar::new(), out });
+        let (a, b, serial, socket) = (shared.clone(), shared.clone(), serial.to_string(), ours.try_clone()?);
+        thread::spawn(move || stream(&a));
+        thread::spawn(move || {
+            let _ = serve(&b, ours, &serial, telemetry);
+            let mut state = b.state.lock().unwrap();
+            state.over = true;
+            b.more.notify_all();
+        });
+        Ok(Self { shared, socket })
+    }
+
+    /// Begins a fault.
+    pub fn ail(&self, fault: Fault, cure: Cure) {
+        let mut state = self.shared.state.lock().unwrap();
+        (state.fault, state.cure) = (fault, cure);
+    }
+
+    /// How often the host configured it, and corrections it was told to make.
+    pub fn counts(&self) -> (u32, u32, u64) {
+        let state = self.shared.state.lock().unwrap();
+        (state.configured, state.ffc, state.frames)
+    }
+}
+
+impl Drop for Camera {
+    /// Pulls the plug.
+    fn drop(&mut self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+fn units() -> Vec<u8> {
+    // GUIDs are the firmware's names; controls as many as it has.
+    let unit = |id: u8, name: &[u8; 4], controls: u8, mask: [u8; 4]| {
+        let mut v = vec![29, 0x24, 6, id];
+        v.extend(b"pt1-lep-");
+        v.extend(name);
+        v.extend(b"0000");
+        v.extend([controls, 1, 2, 4]);
+        v.extend(mask);
+        v.push(0);
+        v
+    };
+    [
+        vec![18, 0x24, 2, 1, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0],
+        vec![12, 0x24, 5, 2, 1, 0, 0, 3, 3, 0, 0, 0],
+        unit(3, b"agc-", 0x14, [0xff, 0xff, 0x0f, 0]),
+        unit(4, b"oem-", 0x1e, [0xbf, 0xff, 0xff, 0x7f]),
+        unit(5, b"rad-", 0x1f, [0xff, 0xff, 0xff, 0x7f]),
+        unit(21, b"rad2", 0x1a, [0xff, 0xff, 0xff, 0x03]),
+        unit(6, b"sys-", 0x16, [0xff, 0xff, 0x3f, 0]),
+        unit(7, b"vid-", 0x0e, [0xff, 0x3f, 0, 0]),
+        vec![9, 0x24, 3, 0xff, 0x01, 0x01, 0, 2, 0],
+    ]
+    .concat()
+}
+
+fn format(index: u8, code: &[u8; 4], bits: u8, frames: &[(u16, u16)]) -> Vec<u8> {
+    let mut v = vec![27, 0x24, 4, index, frames.len() as u8];
+    v.extend(code);
+    v.extend([0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71]);
+    v.extend([bits, 1, 0, 0, 0, 0]);
+    for (i, &(w, h)) in frames.iter().enumerate() {
+        let size = u32::from(w) * u32::from(h) * u32::from(bits) / 8;
+        let (rate, every) = (size * 8 * FPS, 10_000_000 / FPS);
+        v.extend([30, 0x24, 5, i as u8 + 1, 2]);
+        v.extend(w.to_le_bytes());
+        v.extend(h.to_le_bytes());
+        for word in [rate, rate, size, every] {
+            v.extend(word.to_le_bytes());
+        }
+        v.push(1);
+        v.extend(every.to_le_bytes());
+    }
+    v.extend([6, 0x24, 0xd, 1, 1, 4]);
+    v
+}
+
+fn configuration(telemetry: bool) -> Vec<u8> {
+    let units = units();
+    let mut control = vec![13, 0x24, 1, 0x00, 0x01];
+    control.extend((13 + units.len() as u16).to_le_bytes());
+    control.extend(6_000_000u32.to_le_bytes());
+    control.extend([1, 1]);
+    let sizes = if telemetry { &[(160, 120), (160, 122)][..] } else { &[(160, 120)] };
+    let formats = [format(1, b"Y16 ", 16, sizes), format(2, b"Y8  ", 8, &[(160, 120)])].concat();
+    let mut streaming = vec![15, 0x24, 1, 2];
+    streaming.extend((15 + formats.len() as u16).to_le_bytes());
+    streaming.extend([0x81, 0, 0xff, 1, 0, 0, 1, 0, 0]);
+    let body = [
+        vec![8, 11, 0, 2, 14, 3, 0, 2],
+        vec![9, 4, 0, 0, 1, 14, 1, 0, 0],
+        control,
+        units,
+        vec![7, 5, 0x82, 3, 8, 0, 32],
+        vec![5, 0x25, 3, 8, 0],
+        vec![9, 4, 1, 0, 0, 14, 2, 0, 0],
+        streaming,
+        formats,
+        vec![9, 4, 1, 1, 1, 14, 2, 0, 0],
+        vec![7, 5, 0x81, 1, 0x82, 2, 1],
+        vec![9, 4, 1, 2, 1, 14, 2, 0, 0],
+        vec![7, 5, 0x81, 1, 0xc2, 3, 1],
+    ]
+    .concat();
+    let mut v = vec![9, 2];
+    v.extend((9 + body.len() as u16).to_le_bytes());
+    v.extend([2, 1, 0, 0x80, 50]);
+    v.extend(body);
+    v
+}
+
+const DEVICE: [u8; 18] = [18, 1, 0x00, 2, 0xef, 2, 1, 64, 0x4e, 0x1e, 0x00, 0x01, 0x00, 2, 1, 2, 3, 1];
+
+fn string(index: u8, serial: &str) -> Option<Vec<u8>> {
+    let text = match index {
+        0 => return Some(vec![4, 3, 9, 4]),
+        1 => "GroupGets",
+        2 => "PureThermal (fw:v1.3.0)",
+        3 => serial,
+        _ => return None,
+    };
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    Some([vec![2 + utf16.len() as u8, 3], utf16].concat())
+}
+
+/// A wall at 20 degC with noise, a disc at 37 degC that wanders, and telemetry where it is asked for.
+fn frame(n: u32, rows: usize) -> Vec<u8> {
+    let (cx, cy) = ((n as usize * 3 % WIDTH) as i64, (n as usize * 2 % HEIGHT) as i64);
+    let mut words = Vec::with_capacity(WIDTH * rows);
+    for y in 0..HEIGHT as i64 {
+        for x in 0..WIDTH as i64 {
+            let d2 = (x - cx).pow(2) + (y - cy).pow(2);
+            let wall = 29_315 + (x * 31 + y * 17 + i64::from(n) * 7) % 11;
+            words.push(if d2 < 144 { 31_015 - d2 as u16 } else { wall as u16 });
+        }
+    }
+    if rows > HEIGHT {
+        let mut t = vec![0u16; WIDTH * TELEMETRY];
+        let uptime = 600_000 + n * 111;
+        (t[0], t[1], t[2], t[3]) = (14, uptime as u16, (uptime >> 16) as u16, 3 << 4);
+        (t[20], t[21], t[24]) = ((n * 3) as u16, (n * 3 >> 16) as u16, 30_465);
+        (t[30], t[208], t[209]) = (60_000, 1, 1);
+        words.extend(t);
+    }
+    words.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+/// Fills isochronous requests, a packet each millisecond.
+fn stream(shared: &Shared) {
+    let period = Duration::from_nanos(1_000_000_000 / u64::from(FPS));
+    let mut clock = Instant::now();
+    let mut next = clock;
+    let (mut n, mut fid, mut lossy) = (0u32, 0u8, 0u32);
+    let mut current: Option<(Vec<u8>, usize)> = None;
+    loop {
+        let (request, rows, fault) = {
+            let mut state = shared.state.lock().unwrap();
+            loop {
+                if state.over {
+                    return;
+                }
+                if let Some(request) = state.iso.pop_front() {
+                    state.busy = Some(request.seq);
+                    break (request, state.rows, state.fault);
+                }
+                current = None;
+                state = shared.more.wait(state).unwrap();
+            }
+        };
+        let now = Instant::now();
+        if clock + Duration::from_millis(200) < now {
+            (clock, next) = (now, now);
+        }
+        let (mut data, mut packets) = (Vec::new(), Vec::new());
+        for &(offset, length) in &request.packets {
+            clock += Duration::from_millis(1);
+            if current.is_none() && clock >= next && fault != Fault::Silent {
+                current = Some((frame(n, rows), 0));
+                if fault != Fault::Frozen {
+                    n += 1;
+                }
+                fid ^= 1;
+                next += period;
+                shared.state.lock().unwrap().frames += 1;
+            }
+            let mut actual = 0;
+            if let Some((bytes, at)) = current.as_mut() {
+                let until = if fault == Fault::Short { bytes.len() / 2 } else { bytes.len() };
+                let take = (until - *at).min(length as usize - 2);
+                let end = *at + take == until;
+                let error = if fault == Fault::ErrorBit { 0x40 } else { 0 };
+                lossy += 1;
+                if fault != Fault::Lossy || !lossy.is_multiple_of(3) {
+                    data.extend([2, fid | error | if end { 2 } else { 0 }]);
+                    data.extend(&bytes[*at..*at + take]);
+                    actual = take as u32 + 2;
+                }
+                *at += take;
+                if end {
+                    current = None;
+                }
+            }
+            packets.push((offset, length, actual));
+        }
+        if let Some(wait) = clock.checked_duration_since(Instant::now()) {
+            thread::sleep(wait);
+        }
+        let mut state = shared.state.lock().unwrap();
+        // One that was unlinked meanwhile is answered already.
+        if state.busy.take() == Some(request.seq) {
+            answer(shared, request.seq, 0, &data, request.start, &packets);
+        }
+    }
+}
+
+fn words(all: &[u32]) -> Vec<u8> {
+    all.iter().flat_map(|w| w.to_be_bytes()).collect()
+}
+
+fn answer(shared: &Shared, seq: u32, status: i32, data: &[u8], start: i32, packets: &[(u32, u32, u32)]) {
+    let n = packets.len() as u32;
+    let mut v = words(&[3, seq, 0, 0, 0, status as u32, data.len() as u32, start as u32, n, 0, 0, 0]);
+    v.extend(data);
+    for &(offset, length, actual) in packets {
+        v.extend(words(&[offset, length, actual, 0]));
+    }
+    let _ = shared.out.lock().unwrap().write_all(&v);
+}
+
+fn acknowledge(shared: &Shared, seq: u32, status: i32, length: u32) {
+    let v = words(&[3, seq, 0, 0, 0, status as u32, length, 0, 0, 0, 0, 0]);
+    let _ = shared.out.lock().unwrap().write_all(&v);
+}
+
+fn unlink(shared: &Shared, seq: u32, victim: u32) {
+    let mut state = shared.state.lock().unwrap();
+    let before = state.iso.len() + state.interrupts.len();
+    state.iso.retain(|iso| iso.seq != victim);
+    state.interrupts.retain(|i| *i != victim);
+    let mut status = if state.iso.len() + state.interrupts.len() < before { ECONNRESET } else { 0 };
+    if state.busy == Some(victim) {
+        state.busy = None;
+        status = ECONNRESET;
+    }
+    let v = words(&[4, seq, 0, 0, 0, status as u32, 0, 0, 0, 0, 0, 0]);
+    let _ = shared.out.lock().unwrap().write_all(&v);
+}
+
+/// Values of the extension units, with the lengths of the firmware.
+fn registers() -> HashMap<(u8, u8), Vec<u8>> {
+    let mut all = HashMap::new();
+    for (unit, selectors) in [(3, 20), (4, 30), (5, 31), (6, 22), (7, 14), (21, 26)] {
+        for selector in 1..=selectors {
+            all.insert((unit, selector), vec![0; 4]);
+        }
+    }
+    all.insert((6, 17), vec![0]);
+    all.insert((6, 16), vec![1, 0, 0, 0].into_iter().chain([0; 28]).collect());
+    all.insert((21, 18), vec![1, 0, 0, 0]);
+    all.insert((21, 19), vec![1, 0, 0, 0]);
+    all
+}
+
+/// Answers requests until the host is gone.
+fn serve(shared: &Shared, mut socket: UnixStream, serial: &str, telemetry: bool) -> std::io::Result<()> {
+    let mut registers = registers();
+    let mut probe = vec![0u8; 26];
+    settle(&mut probe);
+    loop {
+        let mut head = [0u8; 48];
+        socket.read_exact(&mut head)?;
+        let word = |i: usize| u32::from_be_bytes(head[i * 4..i * 4 + 4].try_into().unwrap());
+        let (command, seq, is_in, endpoint) = (word(0), word(1), word(3) == 1, word(4));
+        if command == 2 {
+            unlink(shared, seq, word(5));
+            continue;
+        }
+        let (length, start, count) = (word(6), word(7) as i32, word(8));
+        let mut data = vec![0u8; if is_in { 0 } else { length as usize }];
+        socket.read_exact(&mut data)?;
+        match endpoint {
+            1 => {
+                let mut list = vec![0u8; count as usize * 16];
+                socket.read_exact(&mut list)?;
+                let at = |o: usize| u32::from_be_bytes(list[o..o + 4].try_into().unwrap());
+                let packets = (0..count as usize).map(|i| (at(i * 16), at(i * 16 + 4))).collect();
+                shared.state.lock().unwrap().iso.push_back(Iso { seq, start, packets });
+                shared.more.notify_one();
+            }
+            2 => shared.state.lock().unwrap().interrupts.push(seq),
+            _ => {
+                let setup: [u8; 8] = head[40..48].try_into().unwrap();
+                match request(shared, &mut registers, &mut probe, setup, &data, (serial, telemetry)) {
+                    Some(mut v) if is_in => {
+                        v.truncate(length as usize);
+                        answer(shared, seq, 0, &v, 0, &[]);
+                    }
+                    Some(_) => acknowledge(shared, seq, 0, length),
+                    None if is_in => answer(shared, seq, EPIPE, &[], 0, &[]),
+                    None => acknowledge(shared, seq, EPIPE, 0),
+                }
+            }
+        }
+    }
+}
+
+/// Completes a probe: the frame asked for, its size, the rate, the packet.
+fn settle(probe: &mut [u8]) {
+    let format = probe[2].clamp(1, 2);
+    let frame = if format == 1 { probe[3].clamp(1, 2) } else { 1 };
+    (probe[2], probe[3]) = (format, frame);
+    let rows = if frame == 2 { HEIGHT + TELEMETRY } else { HEIGHT };
+    let size = (WIDTH * rows * if format == 1 { 2 } else { 1 }) as u32;
+    probe[4..8].copy_from_slice(&(10_000_000 / FPS).to_le_bytes());
+    probe[18..22].copy_from_slice(&size.to_le_bytes());
+    probe[22..26].copy_from_slice(&642u32.to_le_bytes());
+}
+
+/// Answers one control request; `None` stalls.
+fn request(
+    shared: &Shared,
+    registers: &mut HashMap<(u8, u8), Vec<u8>>,
+    probe: &mut Vec<u8>,
+    setup: [u8; 8],
+    data: &[u8],
+    (serial, telemetry): (&str, bool),
+) -> Option<Vec<u8>> {
+    let word = |i: usize| u16::from_le_bytes([setup[i], setup[i + 1]]);
+    let (value, index, length) = (word(2), word(4), usize::from(word(6)));
+    let (entity, selector) = ((index >> 8) as u8, (value >> 8) as u8);
+    let streaming = index & 0xff == 1;
+    match (setup[0], setup[1]) {
+        (0x80, 6) => match value >> 8 {
+            1 => Some(DEVICE.to_vec()),
+            2 => Some(configuration(telemetry)),
+            3 => string(value as u8, serial),
+            _ => None,
+        }
+        .map(|v| v[..v.len().min(length)].to_vec()),
+        (0x80, 0) => Some(vec![0, 0]),
+        (0x80, 8) => Some(vec![1]),
+        (0x00, 9) => {
+            let mut state = shared.state.lock().unwrap();
+            state.configured += 1;
+            if state.cure == Cure::Configure {
+                state.fault = Fault::None;
+            }
+            Some(vec![])
+        }
+        (0x00, 1 | 3) | (0x02, 1) => Some(vec![]),
+        (0x01, 11) => {
+            let mut state = shared.state.lock().unwrap();
+            if value > 0 && state.cure == Cure::Restart {
+                state.fault = Fault::None;
+            }
+            Some(vec![])
+        }
+        (0xa1, query) if streaming => match query {
+            0x81..=0x83 | 0x87 => Some(probe.clone()),
+            0x86 => Some(vec![3]),
+            0x85 => Some(vec![26, 0]),
+            _ => None,
+        },
+        (0x21, 1) if streaming => {
+            let n = data.len().min(26);
+            probe[..n].copy_from_slice(&data[..n]);
+            settle(probe);
+            if selector == 2 {
+                shared.state.lock().unwrap().rows = if probe[3] == 2 { HEIGHT + TELEMETRY } else { HEIGHT };
+            }
+            Some(vec![])
+        }
+        (0xa1, query) if entity == 2 => Some(match query {
+            0x85 => vec![2, 0],
+            0x86 => vec![3],
+            0x83 => vec![255, 0],
+            0x84 => vec![1, 0],
+            0x81 | 0x87 => vec![128, 0],
+            _ => vec![0, 0],
+        }),
+        (0xa1, query) => {
+            let register = registers.get(&(entity, selector))?;
+            Some(match query {
+                0x85 => (register.len() as u16).to_le_bytes().to_vec(),
+                0x86 => vec![3],
+                0x81 => register.clone(),
+                0x83 => vec![0xff; register.len()],
+                0x84 => [vec![1], vec![0; register.len() - 1]].concat(),
+                _ => vec![0; register.len()],
+            })
+        }
+        (0x21, 1) if entity == 2 => Some(vec![]),
+        (0x21, 1) => {
+            let register = registers.get_mut(&(entity, selector))?;
+            if (entity, selector) == (6, 17) {
+                shared.state.lock().unwrap().ffc += 1;
+            }
+            let n = register.len().min(data.len());
+            register[..n].copy_from_slice(&data[..n]);
+            Some(vec![])
+        }
+        _ => None,
+    }
+}
