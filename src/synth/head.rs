@@ -28,8 +28,11 @@ pub mod part {
     pub const EYE: u8 = 6;
 }
 
-/// Below this height, cm, the model's bust is left out: clothed bodies are drawn in its place.
-const BUST: f32 = -12.5;
+/// True of the model's bust, which is left out (clothed bodies are drawn in its place): what is below the
+/// throat and no part of the neck, cm.
+fn is_bust([x, y, z]: V3) -> bool {
+    y < -15.0 || (y < -12.5 && x * x + (z + 1.4) * (z + 1.4) > 6.8 * 6.8)
+}
 
 /// Identity modes used; the rest only add detail below a thermal pixel.
 const MODES: usize = 60;
@@ -81,7 +84,7 @@ impl HeadModel {
         }
         let mut normals = normals(&neutral, &triangles);
         normals.iter_mut().for_each(|n| *n = unit(*n));
-        let bust = |t: &[u32; 3]| t.iter().all(|&i| neutral[i as usize][1] < BUST);
+        let bust = |t: &[u32; 3]| t.iter().all(|&i| is_bust(neutral[i as usize]));
         let inner = |t: &[u32; 3]| t.iter().all(|&i| matches!(parts[i as usize], part::TONGUE | part::TEETH));
         let drawn = triangles.into_iter().filter(|t| !bust(t));
         let (inside, mut triangles): (Vec<_>, Vec<_>) = drawn.partition(inner);
