@@ -32,12 +32,21 @@ const WITHIN: f32 = 0.7;
 /// A detection belongs to the track it overlaps by at least this much.
 const BELONGS: f32 = 0.2;
 
+/// Overlap with the detection that a corrected shape must gain.
+const NEARER: f32 = 0.15;
+
+/// Rolls that differ by more do not belong to the same face, radians.
+const TILT: f32 = 0.9;
+
+/// Beyond this roll, radians, a crop is taken upright: no network here knows heads that hang.
+const HANGING: f32 = 2.1;
+
 /// What a new face must have in presence above what a followed one needs.
 const ENTRY: f32 = 0.2;
 
 /// Least mean confidence of a new face's points: a network that is sure of a face but of none of its
 /// points has seen something else.
-const SETTLED: f32 = 0.2;
+const SETTLED: f32 = 0.1;
 
 /// Presence and score from which a new face is shown at once.
 const CERTAIN: f32 = 0.9;
@@ -85,7 +94,8 @@ impl Follower {
             self.detected = Some(now);
             self.detections.clear();
             self.detections.extend_from_slice(detector.detect(frame)?);
-            self.claim(now);
+            self.claim(now, landmarker);
+            self.correct(frame, landmarker)?;
             self.enter(frame, now, landmarker)?;
         }
         for t in &mut self.tracks {
@@ -120,14 +130,14 @@ impl Follower {
     /// Measures every track where it should be.
     fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
         for t in &mut self.tracks {
-            let crop = landmarker.crop(t.expected(now), t.shape.roll);
+            let crop = landmarker.crop(t.expected(now), upright(t.shape.roll));
             t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
             t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             if t.doubted
                 && let Some(s) = t.fresh
             {
                 // The crop was off; what a centred crop says is worth more.
-                let crop = landmarker.crop(s.bbox, s.roll);
+                let crop = landmarker.crop(s.bbox, upright(s.roll));
                 t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
                 t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             }
@@ -153,7 +163,7 @@ impl Follower {
     }
 
     /// Takes from the detections those that belong to measured tracks.
-    fn claim(&mut self, now: Nanos) {
+    fn claim(&mut self, now: Nanos, landmarker: &Landmarker) {
         let entry = entry(self.presence);
         for t in &mut self.tracks {
             t.unseen = t.unseen.saturating_add(1);
@@ -164,6 +174,9 @@ impl Follower {
             let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
             let Some(t) = best.filter(|t| affinity(t) >= BELONGS) else { return true };
             (t.score, t.unseen) = (d.score, 0);
+            // A shape that has slipped off the face, or stands on its head, agrees with itself for ever.
+            let tilt = t.fresh.map_or(0.0, |s| turn(s.roll - landmarker.crop_of(d).roll));
+            t.rival = (affinity(t) < SAME || tilt > TILT).then_some(*d);
             // A doubted shape is accepted only where the detector puts the face too.
             t.doubted &= affinity(t) < SAME && t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             false
@@ -173,6 +186,24 @@ impl Follower {
                 t.fresh = None;
             }
         }
+    }
+
+    /// Measures anew the tracks whose shape does not lie where the detector saw their face; the better one stays.
+    fn correct(&mut self, frame: &Frame, landmarker: &mut Landmarker) -> Result<()> {
+        for t in &mut self.tracks {
+            let (Some(face), Some(old)) = (t.rival.take(), t.fresh) else { continue };
+            let crop = landmarker.crop_of(&face);
+            let Some(new) = landmarker.refine(frame, &crop, 1)? else { continue };
+            let tilt = |s: &Shape| turn(s.roll - crop.roll);
+            let closer = overlap(new.bbox, face.bbox) > overlap(old.bbox, face.bbox) + NEARER;
+            if enters(&new, &face, self.presence) && (closer || tilt(&new) + TILT < tilt(&old)) {
+                t.fresh = Some(new);
+                t.doubted = false;
+                // Smoothing must not bridge the two.
+                t.state = TrackState::Lost;
+            }
+        }
+        Ok(())
     }
 
     /// Measures the detections that nobody claimed: lost faces that are back, and new ones.
@@ -251,6 +282,16 @@ impl Follower {
 /// Presence that a new face needs, given what a followed one needs.
 fn entry(presence: f32) -> f32 {
     (presence + ENTRY).min((1.0 + presence) / 2.0)
+}
+
+/// An angle between 0 and half a turn, radians.
+fn turn(angle: f32) -> f32 {
+    let turned = angle.rem_euclid(std::f32::consts::TAU);
+    turned.min(std::f32::consts::TAU - turned)
+}
+
+fn upright(roll: f32) -> f32 {
+    if turn(roll) > HANGING { 0.0 } else { roll }
 }
 
 /// True where two boxes are of one face.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::decode::Detection;
 use super::landmarker::{Shape, around, size};
 use super::pose::{self, Fit};
 use super::smooth::{self, OneEuro};
@@ -34,6 +35,8 @@ pub struct Track {
     pub fresh: Option<Shape>,
     /// True where `fresh` counts only if the detector agrees.
     pub doubted: bool,
+    /// A detection of this face that its shape does not lie on.
+    pub rival: Option<Detection>,
     /// Detections in a row that did not show this face.
     pub unseen: u8,
     /// Measurements it still needs before it is shown.
@@ -58,6 +61,7 @@ impl Track {
             seen: now,
             fresh: Some(shape),
             doubted: false,
+            rival: None,
             unseen: 0,
             probation: 0,
             fit: None,
