@@ -44,8 +44,8 @@ const HANGING: f32 = 2.1;
 /// What a new face must have in presence above what a followed one needs.
 const ENTRY: f32 = 0.2;
 
-/// Least mean confidence of a new face's points: a network that is sure of a face but of none of its
-/// points has seen something else.
+/// Least mean confidence of a face's points: a network that is sure of a face but of none of its points has
+/// seen something else, or too little.
 const SETTLED: f32 = 0.1;
 
 /// Presence and score from which a new face is shown at once.
@@ -131,14 +131,14 @@ impl Follower {
     fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
         for t in &mut self.tracks {
             let crop = landmarker.crop(t.expected(now), upright(t.shape.roll));
-            t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
+            t.fresh = landmarker.measure(frame, &crop)?.filter(|s| credible(s, self.presence));
             t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             if t.doubted
                 && let Some(s) = t.fresh
             {
                 // The crop was off; what a centred crop says is worth more.
                 let crop = landmarker.crop(s.bbox, upright(s.roll));
-                t.fresh = landmarker.measure(frame, &crop)?.filter(|s| s.presence.ge(&self.presence));
+                t.fresh = landmarker.measure(frame, &crop)?.filter(|s| credible(s, self.presence));
                 t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             }
         }
@@ -301,8 +301,12 @@ pub fn same(a: [f32; 4], b: [f32; 4]) -> bool {
 
 /// True where a detection's shape is good enough for a new face. `presence`: what a followed one needs.
 pub fn enters(shape: &Shape, face: &Detection, presence: f32) -> bool {
+    credible(shape, entry(presence)) && agrees(shape, face)
+}
+
+fn credible(shape: &Shape, presence: f32) -> bool {
     let mean = shape.confidence.iter().sum::<f32>() / shape.confidence.len() as f32;
-    shape.presence.ge(&entry(presence)) && mean.ge(&SETTLED) && agrees(shape, face)
+    shape.presence.ge(&presence) && mean.ge(&SETTLED)
 }
 
 /// True where the shape is at the place the detector meant.
