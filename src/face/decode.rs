@@ -233,15 +233,19 @@ fn tally(logits: &[f32], [x, y, s]: [&[f32]; 3], columns: usize) -> Option<[f32;
     let most = logits.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
     let step = [2.0 / columns as f32, 2.0 / (logits.len() / columns) as f32];
     let (mut sum, mut total) = ([0.0; 3], 0.0);
-    for (i, logit) in logits.iter().enumerate() {
-        if *logit < most - NEGLIGIBLE {
-            continue;
+    for (row, line) in logits.chunks_exact(columns).enumerate() {
+        let down = (row as f32 + 0.5) * step[1] - 1.0;
+        for (column, logit) in line.iter().enumerate() {
+            if *logit < most - NEGLIGIBLE {
+                continue;
+            }
+            let i = row * columns + column;
+            let weight = (logit - most).exp();
+            total += weight;
+            sum[0] += weight * (x[i] + (column as f32 + 0.5) * step[0] - 1.0);
+            sum[1] += weight * (y[i] + down);
+            sum[2] += weight * s[i];
         }
-        let weight = (logit - most).exp();
-        total += weight;
-        sum[0] += weight * (x[i] + ((i % columns) as f32 + 0.5) * step[0] - 1.0);
-        sum[1] += weight * (y[i] + ((i / columns) as f32 + 0.5) * step[1] - 1.0);
-        sum[2] += weight * s[i];
     }
     let mean = sum.map(|v| v / total);
     mean.iter().all(|v| v.is_finite()).then_some(mean)
