@@ -73,10 +73,10 @@ impl Input {
 /// The first part that cannot be built; what was opened before it is closed.
 pub fn assemble(config: &Config, input: Input, more: Vec<Box<dyn Sink>>) -> Result<Assembly> {
     let engine = Faces::new(&config.face, config.surface)?;
-    if let Feed::Once(Some(source)) = &input.feed {
-        config.render.controls()?.check_signal(source.format().signal)?;
-    }
     let (overlay, controls) = Overlay::new(&config.render, config.surface)?;
+    if let Feed::Once(Some(source)) = &input.feed {
+        controls.get().check_signal(source.format().signal)?;
+    }
     let late = Late::new(config);
     let hooks = Hooks { status: late.status(), controls: Some(late.controls(controls)) };
 

@@ -21,6 +21,7 @@ use self::read::{Sample, Truth};
 use crate::error::{Error, Result};
 use crate::face::Engine;
 use crate::face::decode::overlap;
+use crate::face::landmarker::size;
 use crate::frame::{Frame, Signal};
 use crate::landmarks::COUNT;
 use crate::preprocess::bilinear;
@@ -129,10 +130,11 @@ struct Tally {
 impl Tally {
     fn add(&mut self, sample: &Sample, engine: &mut Engine, result: &mut FrameResult) -> Result<()> {
         self.pictures += 1;
-        let size = |truth: &Truth| crate::face::landmarker::size(truth.bbox);
+        // A face that is hidden counts no more than one of no size.
+        let seen_size = |f: &Truth| if hidden(f, &sample.frame) <= HIDDEN { size(f.bbox) } else { 0.0 };
+        let sizes: Vec<f32> = sample.faces.iter().map(seen_size).collect();
         let above = |least: f32| -> Vec<([f32; 4], bool)> {
-            let counts = |f: &Truth| size(f) >= least && hidden(f, &sample.frame) <= HIDDEN;
-            sample.faces.iter().map(|f| (f.bbox, counts(f))).collect()
+            sample.faces.iter().zip(&sizes).map(|(f, size)| (f.bbox, *size >= least)).collect()
         };
         let seen: Vec<_> = engine.detect(&sample.frame)?.iter().map(|d| (d.bbox, d.score)).collect();
         self.detections.add(&above(SMALL), &seen);
@@ -143,7 +145,7 @@ impl Tally {
             self.empty.faces += result.faces.len();
         }
         let mut taken = vec![false; result.faces.len()];
-        for truth in sample.faces.iter().filter(|f| size(f) >= SMALL && hidden(f, &sample.frame) <= HIDDEN) {
+        for (truth, _) in sample.faces.iter().zip(&sizes).filter(|(_, size)| **size >= SMALL) {
             let Some(points) = &truth.points else { continue };
             self.annotated += 1;
             let best = (0..taken.len())
@@ -161,7 +163,7 @@ impl Tally {
             let at = given.as_ref().map(|(_, s)| s.points);
             self.given.add(points, truth.bbox, &truth.visibility, at.as_ref());
             if let Some((face, shape)) = &given {
-                let size = crate::face::landmarker::size(truth.bbox);
+                let size = size(truth.bbox);
                 for i in 0..COUNT {
                     let (p, q) = (points[i], shape.points[i]);
                     let error = (p[0] - q[0]).hypot(p[1] - q[1]);

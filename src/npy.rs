@@ -61,15 +61,7 @@ impl Array {
             Values::I32(_) => "<i4",
             Values::F32(_) => "<f4",
         };
-        let dims: String = self.shape.iter().map(|d| format!("{d}, ")).collect();
-        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({dims}), }}");
-        // Values start on a multiple of 64 bytes.
-        let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
-        header.extend(std::iter::repeat_n(' ', padded - header.len() - 1));
-        header.push('\n');
-        let mut out = b"\x93NUMPY\x01\x00".to_vec();
-        out.extend(u16::try_from(header.len()).unwrap_or(u16::MAX).to_le_bytes());
-        out.extend(header.as_bytes());
+        let mut out = header(descr, &self.shape);
         match &self.values {
             Values::U8(v) => out.extend(v),
             Values::U16(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
@@ -127,30 +119,16 @@ pub struct Header {
 impl Header {
     /// Reads the header at the start of `bytes`. `name` is the subject of errors.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let bad = |what: &str| Error::fix(name, format!("not a readable .npy array: {what}"));
-        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| bad("wrong magic"))?;
-        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(|| bad("truncated"))?;
-        let (length, rest) = match major {
-            1 => rest.split_first_chunk::<2>().map(|(n, r)| (usize::from(u16::from_le_bytes(*n)), r)),
-            2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
-            _ => return Err(bad(&format!("version {major}, wanted 1 to 3"))),
-        }
-        .ok_or_else(|| bad("truncated"))?;
-        let (header, data) = rest.split_at_checked(length).ok_or_else(|| bad("header is truncated"))?;
-        let header = std::str::from_utf8(header).map_err(|_| bad("header is not text"))?;
-        if field(header, "fortran_order").ok_or_else(|| bad("no fortran_order"))?.starts_with("True") {
-            return Err(bad("column-major order, wanted row-major"));
-        }
-        let shape = shape(field(header, "shape").ok_or_else(|| bad("no shape"))?).ok_or_else(|| bad("odd shape"))?;
-        let descr = field(header, "descr").ok_or_else(|| bad("no descr"))?;
-        let kind = match descr.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or_default() {
+        let bad = |what: String| Error::fix(name, format!("not a readable .npy array: {what}"));
+        let Preamble { descr, shape, start } = Preamble::parse(bytes).map_err(bad)?;
+        let kind = match descr {
             "|u1" | "|b1" => Kind::U8,
             "<u2" => Kind::U16,
             "<i4" => Kind::I32,
             "<f4" => Kind::F32,
-            other => return Err(bad(&format!("type {other:?}, wanted u1, u2, i4 or f4, little-endian"))),
+            other => return Err(bad(format!("type {other:?}, wanted u1, u2, i4 or f4, little-endian"))),
         };
-        Ok(Self { shape, kind, start: bytes.len() - data.len() })
+        Ok(Self { shape, kind, start })
     }
 
     /// Number of values of an array, or part of one, of extents `shape`.
@@ -200,6 +178,55 @@ impl Pictures {
         }
         Ok(())
     }
+}
+
+/// A header of any type of values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preamble<'a> {
+    /// The type as NumPy writes it, as in `<f4`.
+    pub descr: &'a str,
+    /// Extent of each axis.
+    pub shape: Vec<usize>,
+    /// Where the values start, bytes.
+    pub start: usize,
+}
+
+impl<'a> Preamble<'a> {
+    /// Reads the header at the start of `bytes`; what is wrong with it otherwise.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("wrong magic")?;
+        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or("truncated")?;
+        let (length, rest) = match major {
+            1 => rest.split_first_chunk::<2>().map(|(n, r)| (usize::from(u16::from_le_bytes(*n)), r)),
+            2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
+            _ => return Err(format!("version {major}, wanted 1 to 3")),
+        }
+        .ok_or("truncated")?;
+        let (header, data) = rest.split_at_checked(length).ok_or("header is truncated")?;
+        let header = std::str::from_utf8(header).map_err(|_| "header is not text")?;
+        if field(header, "fortran_order").ok_or("no fortran_order")?.starts_with("True") {
+            return Err("column-major order, wanted row-major".into());
+        }
+        let shape = shape(field(header, "shape").ok_or("no shape")?).ok_or("odd shape")?;
+        let descr = field(header, "descr").ok_or("no descr")?;
+        let descr = descr.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or_default();
+        Ok(Self { descr, shape, start: bytes.len() - data.len() })
+    }
+}
+
+/// The header of an array of type `descr` (version 1, row-major); the values follow it.
+pub fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let tail = if shape.len() == 1 { "," } else { "" };
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{tail}), }}", dims.join(", "));
+    // Values start on a multiple of 64 bytes, after ten bytes of preamble, the text and a newline.
+    let padded = (10 + text.len() + 1).next_multiple_of(64) - 11;
+    text.extend(std::iter::repeat_n(' ', padded - text.len()));
+    text.push('\n');
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend(text.into_bytes());
+    out
 }
 
 /// The text after `'key':` in a Python dict literal.
@@ -252,7 +279,7 @@ mod tests {
             bad[at] ^= 0x11;
             let _ = Array::parse(&bad, "x");
         }
-        let huge = String::from_utf8_lossy(&good[10..]).replace("(3, )", "(9999999999, 9999999999)");
+        let huge = String::from_utf8_lossy(&good[10..]).replace("(3,)", "(9999999999, 9999999999)");
         let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
         bytes.extend(u32::try_from(huge.len()).unwrap().to_le_bytes());
         bytes.extend(huge.as_bytes());

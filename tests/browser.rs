@@ -151,11 +151,7 @@ impl Browser {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(Path::new(&folder).join(format!("{name}.png")), &bytes).unwrap();
         }
-        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        reader.next_frame(&mut pixels).unwrap();
-        let samples = reader.info().color_type.samples();
-        pixels.chunks_exact(samples).flat_map(|p| p[..3].to_vec()).collect()
+        demo::rgb(&bytes).1
     }
 
     fn key(&mut self, key: &str) {

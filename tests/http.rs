@@ -254,10 +254,8 @@ fn pictures_are_encoded_only_for_somebody_and_decode_to_what_was_drawn() {
     settle("both wishes", || sink.wants() == Wants { picture: true, raw: true, json: false });
     demo.put(&mut sink).unwrap();
     let answers: Vec<Answer> = asked.into_iter().map(|t| t.join().unwrap()).collect();
-    let mut reader = png::Decoder::new(std::io::Cursor::new(&answers[0].body)).read_info().unwrap();
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut pixels).unwrap();
-    assert_eq!((info.width, info.height), demo::PICTURE);
+    let (size, pixels) = demo::rgb(&answers[0].body);
+    assert_eq!(size, demo::PICTURE);
     assert!(pixels == demo.picture.rgb, "the same pixels");
     let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(&answers[1].body)).unwrap();
     assert_eq!(decoder.dimensions().unwrap(), demo::SIZE);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::face::decode::overlap;
+use crate::face::landmarker::size;
 use crate::landmarks::{COUNT, GROUPS};
 
 /// What a distance is divided by.
@@ -243,7 +244,7 @@ impl Detections {
                 self.ignored += 1;
                 continue;
             }
-            let size = ((t[2] - t[0]) * (t[3] - t[1])).max(0.0).sqrt();
+            let size = size(t);
             let bin = SIZES.iter().position(|&limit| size < limit).unwrap_or(SIZES.len() - 1);
             self.sizes[bin].add(if hit { 1.0 } else { 0.0 });
         }

@@ -94,7 +94,7 @@ impl Follower {
             self.detected = Some(now);
             self.detections.clear();
             self.detections.extend_from_slice(detector.detect(frame)?);
-            self.claim(now, landmarker);
+            self.claim(now);
             self.correct(frame, landmarker)?;
             self.enter(frame, now, landmarker)?;
         }
@@ -129,17 +129,17 @@ impl Follower {
 
     /// Measures every track where it should be.
     fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
-        for t in &mut self.tracks {
-            let crop = landmarker.crop(t.expected(now), upright(t.shape.roll));
+        let mut look = |t: &mut Track, bbox: [f32; 4], roll: f32| -> Result<()> {
+            let crop = landmarker.crop(bbox, upright(roll));
             t.fresh = landmarker.measure(frame, &crop)?.filter(|s| credible(s, self.presence));
             t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
-            if t.doubted
-                && let Some(s) = t.fresh
-            {
+            Ok(())
+        };
+        for t in &mut self.tracks {
+            look(t, t.expected(now), t.shape.roll)?;
+            if let Some(off) = t.fresh.filter(|_| t.doubted) {
                 // The crop was off; what a centred crop says is worth more.
-                let crop = landmarker.crop(s.bbox, upright(s.roll));
-                t.fresh = landmarker.measure(frame, &crop)?.filter(|s| credible(s, self.presence));
-                t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
+                look(t, off.bbox, off.roll)?;
             }
         }
         Ok(())
@@ -163,25 +163,21 @@ impl Follower {
     }
 
     /// Takes from the detections those that belong to measured tracks.
-    fn claim(&mut self, now: Nanos, landmarker: &Landmarker) {
+    fn claim(&mut self, now: Nanos) {
         let entry = entry(self.presence);
-        for t in &mut self.tracks {
-            t.unseen = t.unseen.saturating_add(1);
-        }
         let tracks = &mut self.tracks;
+        tracks.iter_mut().for_each(|t| t.claimed = None);
         self.detections.retain(|d| {
             let affinity = |t: &Track| t.fresh.map_or(0.0, |s| overlap(s.bbox, d.bbox));
             let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
             let Some(t) = best.filter(|t| affinity(t) >= BELONGS) else { return true };
-            (t.score, t.unseen) = (d.score, 0);
-            // A shape that has slipped off the face, or stands on its head, agrees with itself for ever.
-            let tilt = t.fresh.map_or(0.0, |s| turn(s.roll - landmarker.crop_of(d).roll));
-            t.rival = (affinity(t) < SAME || tilt > TILT).then_some(*d);
+            (t.score, t.claimed) = (d.score, Some(*d));
             // A doubted shape is accepted only where the detector puts the face too.
             t.doubted &= affinity(t) < SAME && t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             false
         });
         for t in &mut self.tracks {
+            t.unseen = if t.claimed.is_some() { 0 } else { t.unseen.saturating_add(1) };
             if t.unseen >= UNSEEN && t.fresh.is_some_and(|s| !s.presence.ge(&entry)) {
                 t.fresh = None;
             }
@@ -191,11 +187,16 @@ impl Follower {
     /// Measures anew the tracks whose shape does not lie where the detector saw their face; the better one stays.
     fn correct(&mut self, frame: &Frame, landmarker: &mut Landmarker) -> Result<()> {
         for t in &mut self.tracks {
-            let (Some(face), Some(old)) = (t.rival.take(), t.fresh) else { continue };
+            let (Some(face), Some(old)) = (t.claimed, t.fresh) else { continue };
             let crop = landmarker.crop_of(&face);
-            let Some(new) = landmarker.refine(frame, &crop, 1)? else { continue };
             let tilt = |s: &Shape| turn(s.roll - crop.roll);
-            let closer = overlap(new.bbox, face.bbox) > overlap(old.bbox, face.bbox) + NEARER;
+            let shared = overlap(old.bbox, face.bbox);
+            // A shape that has slipped off the face, or stands on its head, agrees with itself for ever.
+            if shared >= SAME && tilt(&old) <= TILT {
+                continue;
+            }
+            let Some(new) = landmarker.refine(frame, &crop, 1)? else { continue };
+            let closer = overlap(new.bbox, face.bbox) > shared + NEARER;
             if enters(&new, &face, self.presence) && (closer || tilt(&new) + TILT < tilt(&old)) {
                 t.fresh = Some(new);
                 t.doubted = false;
@@ -254,7 +255,7 @@ impl Follower {
             self.tracks.remove(i);
         }
         let probation = if shape.presence.min(score) >= CERTAIN { 0 } else { PROBATION };
-        self.tracks.push(Track::new(shape, score, now, self.settings.smooth).on(probation));
+        self.tracks.push(Track::new(shape, score, now, self.settings.smooth, probation));
     }
 
     /// Where two tracks measured the same face, the one that had to jump further lets go.

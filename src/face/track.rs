@@ -35,8 +35,8 @@ pub struct Track {
     pub fresh: Option<Shape>,
     /// True where `fresh` counts only if the detector agrees.
     pub doubted: bool,
-    /// A detection of this face that its shape does not lie on.
-    pub rival: Option<Detection>,
+    /// Where the detector saw it, the last time it ran.
+    pub claimed: Option<Detection>,
     /// Detections in a row that did not show this face.
     pub unseen: u8,
     /// Measurements it still needs before it is shown.
@@ -51,8 +51,9 @@ pub struct Track {
 }
 
 impl Track {
-    /// A track from its first measurement, which is accepted by [`Track::settle`].
-    pub fn new(shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings) -> Self {
+    /// A track from its first measurement, which is accepted by [`Track::settle`]; it is shown after
+    /// `probation` of them.
+    pub fn new(shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings, probation: u8) -> Self {
         Self {
             id: 0,
             state: TrackState::Tracked,
@@ -61,20 +62,14 @@ impl Track {
             seen: now,
             fresh: Some(shape),
             doubted: false,
-            rival: None,
+            claimed: None,
             unseen: 0,
-            probation: 0,
+            probation,
             fit: None,
             points: shape.points,
             velocity: [0.0; 2],
             filter: OneEuro::new(smooth),
         }
-    }
-
-    /// The same track, shown only after so many measurements.
-    #[must_use]
-    pub fn on(self, probation: u8) -> Self {
-        Self { probation, ..self }
     }
 
     /// True once the track has proved itself.

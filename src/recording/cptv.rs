@@ -10,7 +10,7 @@
 
 use std::io::{self, Read};
 
-use super::gzip::{Gzip, Step, invalid, unreadable};
+use super::gzip::{Gzip, Progress, Step, invalid, unreadable};
 use super::{Camera, Clip, Unit, check_size};
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameFormat, FrameMeta};
@@ -37,8 +37,7 @@ pub struct Cptv<R: Read + Send> {
     last: Nanos,
     previous: Vec<u16>,
     packed: Vec<u8>,
-    frames: u64,
-    cut: Option<String>,
+    progress: Progress,
 }
 
 impl<R: Read + Send> Cptv<R> {
@@ -66,8 +65,7 @@ impl<R: Read + Send> Cptv<R> {
             last: Nanos::default(),
             previous: vec![0; format.pixels()],
             packed: Vec::new(),
-            frames: 0,
-            cut: None,
+            progress: Progress::default(),
         })
     }
 
@@ -86,7 +84,7 @@ impl<R: Read + Send> Cptv<R> {
             into.reshape(self.format);
             into.pixels.copy_from_slice(&self.previous);
             into.meta = self.meta(&fields);
-            self.frames += 1;
+            self.progress.frames += 1;
             return Ok(true);
         }
     }
@@ -125,7 +123,7 @@ impl<R: Read + Send> Cptv<R> {
         self.last = self.last.max(Nanos(since_first_ns));
         let offset = i64::try_from(since_first_ns).unwrap_or(0);
         FrameMeta {
-            seq: self.frames,
+            seq: self.progress.frames,
             captured: self.last,
             received: self.last,
             captured_utc_ns: self.start_utc_ns.map(|start| start.saturating_add(offset)),
@@ -269,20 +267,15 @@ impl<R: Read + Send> Clip for Cptv<R> {
     }
 
     fn read(&mut self, into: &mut Frame) -> bool {
-        if self.cut.is_some() {
+        if self.progress.cut.is_some() {
             return false;
         }
-        match self.step(into) {
-            Ok(more) => more,
-            Err(e) => {
-                self.cut = Some(format!("damaged after {} frames: {e}", self.frames));
-                false
-            }
-        }
+        let step = self.step(into);
+        self.progress.went_on(step)
     }
 
     fn cut(&self) -> Option<&str> {
-        self.cut.as_deref()
+        self.progress.cut.as_deref()
     }
 }
 

@@ -61,3 +61,22 @@ pub(super) fn counts_le(bytes: &[u8], pixels: &mut [u16]) {
 
 /// `Result` of a step that may find the end of the recording.
 pub(super) type Step = Result<bool, io::Error>;
+
+/// How far a recording was read, and why no further.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Frames so far.
+    pub(super) frames: u64,
+    /// Why the rest cannot be read; `None` where there is none or nothing is wrong.
+    pub(super) cut: Option<String>,
+}
+
+impl Progress {
+    /// True where a step brought a frame; damage ends the recording and is kept.
+    pub(super) fn went_on(&mut self, step: Step) -> bool {
+        step.unwrap_or_else(|e| {
+            self.cut = Some(format!("damaged after {} frames: {e}", self.frames));
+            false
+        })
+    }
+}

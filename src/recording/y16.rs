@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use serde::Deserialize;
 
-use super::gzip::{Gzip, Step, counts_le, invalid, unreadable};
+use super::gzip::{Gzip, Progress, Step, counts_le, invalid, unreadable};
 use super::{Camera, Clip, Unit, check_size};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
@@ -38,10 +38,9 @@ pub struct Y16<R: Read + Send> {
     format: FrameFormat,
     camera: Camera,
     bytes: Vec<u8>,
-    frames: u64,
+    progress: Progress,
     first_utc_ns: i64,
     last: Nanos,
-    cut: Option<String>,
 }
 
 impl<R: Read + Send> Y16<R> {
@@ -65,10 +64,9 @@ impl<R: Read + Send> Y16<R> {
             format,
             camera: Camera { model: Some("PureThermal".into()), ..Camera::default() },
             bytes: vec![0; format.pixels() * 2],
-            frames: 0,
+            progress: Progress::default(),
             first_utc_ns: 0,
             last: Nanos::default(),
-            cut: None,
         })
     }
 
@@ -85,7 +83,7 @@ impl<R: Read + Send> Y16<R> {
         } else {
             millis.saturating_mul(1_000_000)
         };
-        if self.frames == 0 {
+        if self.progress.frames == 0 {
             self.first_utc_ns = utc_ns;
         }
         let since_first = u64::try_from(utc_ns.saturating_sub(self.first_utc_ns)).unwrap_or(0);
@@ -99,7 +97,7 @@ impl<R: Read + Send> Y16<R> {
             ..FrameMeta::default()
         };
         counts_le(&self.bytes, &mut into.pixels);
-        self.frames += 1;
+        self.progress.frames += 1;
         Ok(true)
     }
 }
@@ -127,19 +125,14 @@ impl<R: Read + Send> Clip for Y16<R> {
     }
 
     fn read(&mut self, into: &mut Frame) -> bool {
-        if self.cut.is_some() {
+        if self.progress.cut.is_some() {
             return false;
         }
-        match self.step(into) {
-            Ok(more) => more,
-            Err(e) => {
-                self.cut = Some(format!("damaged after {} frames: {e}", self.frames));
-                false
-            }
-        }
+        let step = self.step(into);
+        self.progress.went_on(step)
     }
 
     fn cut(&self) -> Option<&str> {
-        self.cut.as_deref()
+        self.progress.cut.as_deref()
     }
 }

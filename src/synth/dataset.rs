@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::npz;
 use super::person;
 use super::random::Random;
 use super::scene::{self, FaceTruth, Rendering, Studio};
 use super::sensor::centikelvin;
 use crate::error::{Error, Result};
 use crate::landmarks::COUNT;
+use crate::npy::header;
 
 /// Faces a record of a scene has room for.
 pub const FACES: usize = 4;
@@ -192,7 +192,7 @@ fn npy(dir: &Path, name: &str, kind: &str, shape: &[usize]) -> Result<BufWriter<
     let path = dir.join(format!("{name}.npy"));
     let write = || -> std::io::Result<BufWriter<File>> {
         let mut f = BufWriter::new(File::create(&path)?);
-        f.write_all(&npz::header(kind, shape))?;
+        f.write_all(&header(kind, shape))?;
         Ok(f)
     };
     write().map_err(|e| Error::fix(path.display(), "cannot be written").because(e))

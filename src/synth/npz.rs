@@ -1,8 +1,7 @@
 //! NumPy's `.npz` archives and the `.npy` arrays in them: what face models come in and data sets are
 //! written as.
 //!
-//! Formats 1.0 to 3.0 of NumPy's `lib/format`, C order, little-endian. Reading never trusts a length
-//! that the file claims; writing gives the same bytes for the same arrays.
+//! C order, little-endian. Reading never trusts a length that the file claims; writing gives the same bytes for the same arrays.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -12,6 +11,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
+use crate::npy::{Preamble, header};
 
 /// Most bytes of one array: well above the largest of a face model, far below what hurts.
 const MOST: u64 = 128 << 20;
@@ -104,59 +104,19 @@ struct Array {
 
 impl Array {
     fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let short = || "is cut short".to_string();
-        if bytes.get(..6) != Some(b"\x93NUMPY") {
-            return Err("is not a .npy array".into());
-        }
-        let wide = *bytes.get(6).ok_or_else(short)? >= 2;
-        let (start, len) = if wide {
-            let b = bytes.get(8..12).ok_or_else(short)?;
-            (12, u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        } else {
-            let b = bytes.get(8..10).ok_or_else(short)?;
-            (10, usize::from(u16::from_le_bytes([b[0], b[1]])))
-        };
-        let body = bytes.get(start..).and_then(|b| b.split_at_checked(len)).ok_or_else(short)?;
-        let header = String::from_utf8_lossy(body.0).into_owned();
-        let field = |key: &str| header.split(&format!("'{key}':")).nth(1).map(str::trim_start);
-        let kind = field("descr").and_then(|s| s.split('\'').nth(1)).ok_or("has no type")?.to_string();
-        if field("fortran_order").is_none_or(|s| s.starts_with("True")) {
-            return Err("is in Fortran order, wanted C order".into());
-        }
-        let dims = field("shape").and_then(|s| s.strip_prefix('(')).and_then(|s| s.split(')').next());
-        let shape: Vec<usize> = dims
-            .ok_or("has no shape")?
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .map(|s| s.parse().map_err(|_| format!("has a shape that cannot be read: {s}")))
-            .collect::<std::result::Result<_, _>>()?;
-        let size = match kind.as_str() {
+        let no_array = |what| format!("is not a readable .npy array: {what}");
+        let Preamble { descr, shape, start } = Preamble::parse(bytes).map_err(no_array)?;
+        let size = match descr {
             "<f4" | "<u4" | "<i4" => Some(4),
             "<f2" => Some(2),
             "|u1" => Some(1),
             other => other.strip_prefix("<U").and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_mul(4)),
         };
-        let size = size.ok_or_else(|| format!("has type {kind}, wanted f4, f2, u4, i4, u1 or text"))?;
+        let size = size.ok_or_else(|| format!("has type {descr}, wanted f4, f2, u4, i4, u1 or text"))?;
         let want = shape.iter().try_fold(size, |a, &d| a.checked_mul(d)).ok_or("claims an impossible size")?;
-        let data = body.1.get(..want).ok_or_else(short)?.to_vec();
-        Ok(Self { kind, shape, data })
+        let data = bytes[start..].get(..want).ok_or("is cut short")?.to_vec();
+        Ok(Self { kind: descr.into(), shape, data })
     }
-}
-
-/// The header of an array of type `kind` (format 1.0, C order); the values follow it.
-pub fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
-    let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let tail = if shape.len() == 1 { "," } else { "" };
-    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}{tail}), }}", dims.join(", "));
-    // Ten bytes of preamble and the newline bring the data to a multiple of 64.
-    let pad = (64 - (10 + text.len() + 1) % 64) % 64;
-    text.extend(std::iter::repeat_n(' ', pad));
-    text.push('\n');
-    let mut out = b"\x93NUMPY\x01\x00".to_vec();
-    out.extend((text.len() as u16).to_le_bytes());
-    out.extend(text.into_bytes());
-    out
 }
 
 /// An archive being written: deflated, every entry dated 1980-01-01, so that bytes depend on nothing else.

@@ -20,6 +20,16 @@ pub const PICTURE: (u32, u32) = (640, 480);
 /// Different pictures.
 const PICTURES: usize = 8;
 
+/// Size and 8-bit RGB pixels of a PNG in colour.
+pub fn rgb(png: &[u8]) -> ((u32, u32), Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let samples = info.color_type.samples();
+    assert!(samples >= 3 && info.bit_depth == png::BitDepth::Eight, "{info:?}");
+    ((info.width, info.height), pixels.chunks_exact(samples).flat_map(|p| [p[0], p[1], p[2]]).collect())
+}
+
 /// A scene that moves from frame to frame.
 pub struct Demo {
     pub result: FrameResult,
