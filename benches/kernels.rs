@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heatmark::frame::{Frame, FrameFormat, Signal};
-use heatmark::kernels::{self, After, Conv, Depthwise, Map, Window, Winograd};
+use heatmark::kernels::{self, After, Conv, Depthwise, Map, Tile, Window, Winograd};
 use heatmark::nn::Network;
 use heatmark::nn::card::Input;
 use heatmark::nn::region::{self, Installed};
@@ -94,12 +94,14 @@ fn layers(c: &mut Criterion<ProcessorTime>) {
             let id = |kind: &str| BenchmarkId::new(format!("{}/{kind}", kernels.name()), &name);
             group.bench_function(id("direct"), |b| b.iter(|| conv.run(black_box(&input), None, &mut output)));
             if (size, stride) == (3, 1) {
-                let fast = Winograd::pack(kernels, from, to, &weights, After::default()).unwrap();
-                let mut scratch = vec![0.0; fast.scratch()];
-                let run = |b: &mut criterion::Bencher<ProcessorTime>| {
-                    b.iter(|| fast.run(black_box(&input), None, &mut output, &mut scratch));
-                };
-                group.bench_function(id("winograd"), run);
+                for tile in [Tile::Two, Tile::Four] {
+                    let fast = Winograd::pack(kernels, tile, from, to, &weights, After::default()).unwrap();
+                    let mut scratch = vec![0.0; fast.scratch()];
+                    let run = |b: &mut criterion::Bencher<ProcessorTime>| {
+                        b.iter(|| fast.run(black_box(&input), None, &mut output, &mut scratch));
+                    };
+                    group.bench_function(id(&format!("winograd {}", tile.outputs())), run);
+                }
             }
         }
     }

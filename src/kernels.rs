@@ -11,7 +11,7 @@
 //!
 //! **Not-a-number and infinity.** Networks expect finite input. A NaN or an infinity is never replaced by a
 //! harmless number on its way (activations pass NaN on), with one exception: maximum pooling may pass over a
-//! NaN. Winograd spreads a NaN or an infinity, as NaN, over the 4x4 outputs of its tile. Nothing survives
+//! NaN. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
 //! into the next run.
 
 // Kernels are written with indexed loops over arrays of registers: iterator adaptors and closures are functions of
@@ -49,7 +49,7 @@ pub use map::Map;
 pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
 pub use sample::{Lattice, Picture};
-pub use winograd::Winograd;
+pub use winograd::{Tile, Winograd};
 
 use crate::error::{Error, Result};
 
@@ -66,8 +66,9 @@ pub struct Kernels {
     tiles: tile::Tiles,
     /// Registers of output channels that a tile of several pixels takes while this many remain.
     panel: fn(usize) -> usize,
-    spread: unsafe fn(&winograd::Spread),
-    gather: unsafe fn(&winograd::Gather),
+    /// Winograd's transforms, for tiles of 2x2 and of 4x4 outputs.
+    spread: [unsafe fn(&winograd::Spread); 2],
+    gather: [unsafe fn(&winograd::Gather); 2],
     depthwise: unsafe fn(&depthwise::Job),
     depthwise_half: unsafe fn(&depthwise::Job),
     pool: unsafe fn(&pool::Job),

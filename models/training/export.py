@@ -105,7 +105,7 @@ def card(name, state, shape, digest, cost, recipe, spread=None):
     metrics = state["metrics"]
     if face:
         picture["crop_factor"] = crop.FACTOR
-        outputs = [{"name": "votes", "shape": [1, 280, CELLS, CELLS]}, {"name": "presence", "shape": [1, 1]}]
+        outputs = [{"name": "votes", "shape": [1, CELLS, CELLS, 280]}, {"name": "presence", "shape": [1, 1]}]
         # Predicted errors are scaled so that 90 % of held-out points lie within their 90 % radius.
         spread = float(np.clip(spread or metrics.get("spread", 1.0), 0.5, 2))
         decoding = {"threshold": 0.5, "spread": spread}

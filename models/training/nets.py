@@ -131,7 +131,7 @@ class Head(nn.Module):
             self.votes.bias[3 * COUNT:] = -2.0
 
     def maps(self, features):
-        """What the exported network answers: votes and presence."""
+        """Votes `[n, 280, 12, 12]` and presence."""
         return self.votes(features), self.presence(F.relu(self.look(features)).flatten(1))
 
     def forward(self, features):
@@ -150,8 +150,9 @@ class Landmarker(nn.Module):
         return self.head(self.backbone(x))
 
     def maps(self, x):
-        """What the exported network answers."""
-        return self.head.maps(self.backbone(x))
+        """What the exported network answers: votes `[n, 12, 12, 280]` and presence."""
+        votes, presence = self.head.maps(self.backbone(x))
+        return votes.permute(0, 2, 3, 1), presence
 
 
 class Detector(nn.Module):

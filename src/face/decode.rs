@@ -49,7 +49,7 @@ const DETECTORS: [(&str, Shapes, DecodeFaces); 1] =
 
 /// Landmark layouts.
 const LANDMARKERS: [(&str, Shapes, DecodePoints); 2] =
-    [("laplace70", &[&[1, COUNT, 3], &[1, 1]], laplace70), ("votes70", &[&[1, 4 * COUNT, 0, 0], &[1, 1]], votes70)];
+    [("laplace70", &[&[1, COUNT, 3], &[1, 1]], laplace70), ("votes70", &[&[1, 0, 0, 4 * COUNT], &[1, 1]], votes70)];
 
 /// Most detections kept before overlaps are removed.
 pub const CANDIDATES: usize = 128;
@@ -196,59 +196,67 @@ fn laplace70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints)
         return false;
     }
     for (i, v) in values.as_chunks::<3>().0.iter().enumerate() {
-        into.points[i] = [v[0].clamp(-4.0, 4.0), v[1].clamp(-4.0, 4.0)];
-        into.spread[i] = constants.spread * v[2].clamp(-8.0, 4.0).exp() / 2.0;
+        put(into, i, *v, constants);
     }
     into.presence = sigmoid(presence[0]);
     true
 }
 
-/// Logits this far below the largest are not worth an exponential: together they weigh less than 1e-4.
-const NEGLIGIBLE: f32 = 14.0;
+/// Writes one point: x and y in crop units, log of the expected radial error.
+fn put(into: &mut CropPoints, point: usize, [x, y, s]: [f32; 3], constants: &Decoding) {
+    into.points[point] = [x.clamp(-4.0, 4.0), y.clamp(-4.0, 4.0)];
+    into.spread[point] = constants.spread * s.clamp(-8.0, 4.0).exp() / 2.0;
+}
 
 /// Votes of every cell of a coarse grid for all 70 points, and a presence logit.
 ///
-/// Output 0 `[1, 280, rows, columns]`, 70 channels each: weight logits, x and y from the cell's centre in
-/// crop units, log of the expected radial error. A point is the mean of what all cells say by the softmax
-/// of their weights; error scale and presence as in [`laplace70`].
+/// Output 0 `[1, rows, columns, 280]`; of each cell 70 weight logits, then 70 times x, y (from the cell's
+/// centre, crop units) and log of the expected radial error. A point is the mean of what all cells say by
+/// the softmax of their weights; error scale and presence as in [`laplace70`].
 fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -> bool {
-    let Some(&[_, _, rows, columns]) = network.outputs().first().map(|o| o.1.as_slice()) else { return false };
-    let (votes, presence) = (network.output(0), network.output(1));
-    let cells = rows * columns;
-    if cells == 0 || votes.len() != 4 * COUNT * cells || presence.len() != 1 || !presence[0].is_finite() {
+    let Some(&[_, rows, columns, _]) = network.outputs().first().map(|o| o.1.as_slice()) else { return false };
+    let (votes, presence) = (network.output(0).as_chunks::<{ 4 * COUNT }>().0, network.output(1));
+    if votes.is_empty() || votes.len() != rows * columns || presence.len() != 1 || !presence[0].is_finite() {
         return false;
     }
-    for point in 0..COUNT {
-        let channel = |k: usize| &votes[(k * COUNT + point) * cells..][..cells];
-        let Some([x, y, s]) = tally(channel(0), [channel(1), channel(2), channel(3)], columns) else { return false };
-        into.points[point] = [x.clamp(-4.0, 4.0), y.clamp(-4.0, 4.0)];
-        into.spread[point] = constants.spread * s.clamp(-8.0, 4.0).exp() / 2.0;
+    let mut most = [f32::NEG_INFINITY; COUNT];
+    for cell in votes {
+        most.iter_mut().zip(cell).for_each(|(m, v)| *m = m.max(*v));
+    }
+    let (mut sums, mut total) = ([[0.0; COUNT]; 3], [0.0; COUNT]);
+    for (i, cell) in votes.iter().enumerate() {
+        let (logits, [x, y, s]) = (&cell[..COUNT], [1, 2, 3].map(|k| &cell[k * COUNT..][..COUNT]));
+        let right = ((i % columns) as f32 + 0.5) * 2.0 / columns as f32 - 1.0;
+        let down = ((i / columns) as f32 + 0.5) * 2.0 / rows as f32 - 1.0;
+        for p in 0..COUNT {
+            let weight = shrink(logits[p] - most[p]);
+            total[p] += weight;
+            sums[0][p] += weight * (x[p] + right);
+            sums[1][p] += weight * (y[p] + down);
+            sums[2][p] += weight * s[p];
+        }
+    }
+    for p in 0..COUNT {
+        let mean = sums.map(|s| s[p] / total[p]);
+        if !mean.iter().all(|v| v.is_finite()) {
+            return false;
+        }
+        put(into, p, mean, constants);
     }
     into.presence = sigmoid(presence[0]);
     true
 }
 
-/// The mean vote for one point: x, y in crop units and the log-scale. `None` unless finite.
-fn tally(logits: &[f32], [x, y, s]: [&[f32]; 3], columns: usize) -> Option<[f32; 3]> {
-    let most = logits.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
-    let step = [2.0 / columns as f32, 2.0 / (logits.len() / columns) as f32];
-    let (mut sum, mut total) = ([0.0; 3], 0.0);
-    for (row, line) in logits.chunks_exact(columns).enumerate() {
-        let down = (row as f32 + 0.5) * step[1] - 1.0;
-        for (column, logit) in line.iter().enumerate() {
-            if *logit < most - NEGLIGIBLE {
-                continue;
-            }
-            let i = row * columns + column;
-            let weight = (logit - most).exp();
-            total += weight;
-            sum[0] += weight * (x[i] + (column as f32 + 0.5) * step[0] - 1.0);
-            sum[1] += weight * (y[i] + down);
-            sum[2] += weight * s[i];
-        }
-    }
-    let mean = sum.map(|v| v / total);
-    mean.iter().all(|v| v.is_finite()).then_some(mean)
+/// `e^x` for finite x up to 0, to about six digits; next to nothing below -87; NaN for what is not finite.
+/// Without calls or branches, unlike the library's, so that loops over it vectorise.
+fn shrink(x: f32) -> f32 {
+    // 2^t for t = n + f: n goes into the exponent, 2^f (|f| <= 1/2) is its Taylor polynomial.
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+    let t = (x * std::f32::consts::LOG2_E).max(-126.0) + 0.0 * x;
+    let shifted = t + ROUND;
+    let f = (t - (shifted - ROUND)) * std::f32::consts::LN_2;
+    let power = f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23);
+    power * (1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f / 720.0))))))
 }
 
 /// Probability that a point lies within `radius` of where it was put, for an error scale `spread` (both
@@ -363,10 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn weights_are_exponentials() {
+        for i in 0..=8000 {
+            let x = -0.01 * i as f32;
+            let (found, wanted) = (f64::from(shrink(x)), f64::from(x).exp());
+            // Rounding the product with log2(e) alone costs |x| * 2^-24.
+            assert!((found / wanted - 1.0).abs() < 3e-7 + f64::from(x.abs()) * 1.3e-7, "{x}: {found:e} {wanted:e}");
+        }
+        assert_eq!(shrink(0.0), 1.0);
+        assert!(shrink(-1e30) < 1e-37 && shrink(f32::NAN).is_nan() && shrink(f32::NEG_INFINITY).is_nan());
+    }
+
+    #[test]
     fn votes_are_weighed() {
         let cells = 4 * 6;
         let mut votes = vec![0.0; 4 * COUNT * cells];
-        let mut set = |k: usize, cell: usize, v: f32| votes[(k * COUNT + 7) * cells + cell] = v;
+        let mut set = |k: usize, cell: usize, v: f32| votes[cell * 4 * COUNT + k * COUNT + 7] = v;
         // Row 1, column 2 of 4 x 6 has its centre at (-1/6, -1/4); row 2, column 4 at (1/2, 1/4).
         for (cell, logit, x, y, s) in [(8, 30.0 + 3f32.ln(), 0.1, 0.2, -2.0), (16, 30.0, -0.3, 0.0, -4.0)] {
             for (k, v) in [logit, x, y, s].into_iter().enumerate() {
@@ -376,7 +396,7 @@ mod tests {
         let shapes = |votes| {
             Tensors::new(
                 [1, 1, 32, 48],
-                vec![("votes", vec![1, 280, 4, 6], votes), ("presence", vec![1, 1], vec![0.0])],
+                vec![("votes", vec![1, 4, 6, 280], votes), ("presence", vec![1, 1], vec![0.0])],
             )
         };
         let mut t = shapes(votes);
@@ -390,7 +410,7 @@ mod tests {
         assert!(out.points[0].iter().all(|v| v.abs() < 1e-5), "equal votes meet in the middle");
         assert_eq!(out.presence, 0.5);
         for broken in [f32::NAN, f32::INFINITY] {
-            t.values[0][7 * cells] = broken;
+            t.values[0][5 * 4 * COUNT + 7] = broken;
             assert!(!votes70(&t, &Decoding::default(), &mut out));
         }
     }

@@ -159,8 +159,10 @@ macro_rules! stamp {
 }
 
 stamp! {
-    spread(Spread) = winograd::spread;
-    gather(Gather) = winograd::gather;
+    spread_two(Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
+    spread_four(Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
+    gather_two(Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
+    gather_four(Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
     depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1, 6>;
     depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2, 4>;
     pool_(pool::Job) = pool::pool;
@@ -187,8 +189,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     // registers the compiler spills, and the tile runs at half the speed.
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1),
     panel: two,
-    spread,
-    gather,
+    spread: [spread_two, spread_four],
+    gather: [gather_two, gather_four],
     depthwise: depthwise_full,
     depthwise_half,
     pool: pool_,

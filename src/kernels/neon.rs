@@ -236,9 +236,17 @@ pub(super) static KERNELS: Kernels = Kernels {
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1),
     panel: four_or_three,
     // SAFETY: the closures' contracts are those of the functions they call.
-    spread: |t| unsafe { winograd::spread(Neon, t) },
+    spread: [
+        |t| unsafe { winograd::spread::<_, winograd::Two, 4, 2>(Neon, t) },
+        // SAFETY: as above.
+        |t| unsafe { winograd::spread::<_, winograd::Four, 6, 4>(Neon, t) },
+    ],
     // SAFETY: as above.
-    gather: |t| unsafe { winograd::gather(Neon, t) },
+    gather: [
+        |t| unsafe { winograd::gather::<_, winograd::Two, 4, 2>(Neon, t) },
+        // SAFETY: as above.
+        |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Neon, t) },
+    ],
     // SAFETY: as above.
     depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 6>(Neon, j) },
     // SAFETY: as above.

@@ -134,9 +134,17 @@ pub(super) static KERNELS: Kernels = Kernels {
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
     panel: two,
     // SAFETY: the closures' contracts are those of the functions they call.
-    spread: |t| unsafe { winograd::spread(Scalar, t) },
+    spread: [
+        |t| unsafe { winograd::spread::<_, winograd::Two, 4, 2>(Scalar, t) },
+        // SAFETY: as above.
+        |t| unsafe { winograd::spread::<_, winograd::Four, 6, 4>(Scalar, t) },
+    ],
     // SAFETY: as above.
-    gather: |t| unsafe { winograd::gather(Scalar, t) },
+    gather: [
+        |t| unsafe { winograd::gather::<_, winograd::Two, 4, 2>(Scalar, t) },
+        // SAFETY: as above.
+        |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Scalar, t) },
+    ],
     // SAFETY: as above.
     depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 4>(Scalar, j) },
     // SAFETY: as above.

@@ -165,17 +165,19 @@ fn winograd(kernels: &'static Kernels, case: &Case) {
     let (from, to) = (padded(kernels, case.ci, case.h, case.w), padded(kernels, case.co, case.h, case.w));
     let weights = values(case.seed ^ 3, case.co * case.ci * 9);
     let (after, other, beside) = case.after(kernels, case.h, case.w);
-    let layer = Winograd::pack(kernels, from, to, &weights, after.clone()).unwrap();
-    let (mut output, mut scratch) = (empty(&to), vec![f32::NAN; layer.scratch()]);
-    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output, &mut scratch);
     let largest = (0..to.values())
         .map(|i| (i / (to.h * to.w), i / to.w % to.h, i % to.w))
         .map(|at| naive::convolve(&input, &weights, after.bias[at.0], &case.window, false, at).magnitude)
         .fold(0.0, f64::max);
-    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
-        let sum = naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x));
-        naive::Exact { magnitude: largest, terms: 24, ..sum }
-    });
+    for tile in [Tile::Two, Tile::Four] {
+        let layer = Winograd::pack(kernels, tile, from, to, &weights, after.clone()).unwrap();
+        let (mut output, mut scratch) = (empty(&to), vec![f32::NAN; layer.scratch()]);
+        layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output, &mut scratch);
+        case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
+            let sum = naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x));
+            naive::Exact { magnitude: largest, terms: 24, ..sum }
+        });
+    }
 }
 
 fn connected(kernels: &'static Kernels, case: &Case) {
@@ -272,26 +274,28 @@ fn not_finite(kernels: &'static Kernels) {
     let weights: Vec<f32> = values(1, c * c * 9).iter().map(|v| v + 2.0).collect();
     let after = After { act: Act::RELU, ..After::default() };
     let conv = Conv::pack(kernels, map, map, Winograd::WINDOW, &weights, after.clone()).unwrap();
-    let fast = Winograd::pack(kernels, map, map, &weights, after).unwrap();
-    let mut scratch = vec![0.0; fast.scratch()];
-    for bad in [f32::NAN, f32::INFINITY] {
-        let mut input = planes(2, c, h, w);
-        input.v[4 * w + 4] = bad;
-        let data = load(&map, &input);
-        let (mut direct, mut tiled) = (empty(&map), empty(&map));
-        conv.run(&data, None, &mut direct);
-        fast.run(&data, None, &mut tiled, &mut scratch);
-        let (direct, tiled) = (store(&map, &direct), store(&map, &tiled));
-        for (i, (d, t)) in direct.iter().zip(&tiled).enumerate() {
-            let (y, x) = (i / w % h, i % w);
-            let touched = y.abs_diff(4) <= 1 && x.abs_diff(4) <= 1;
-            assert_eq!(d.is_finite(), !touched, "direct, row {y}, column {x}: {d}");
-            assert!(!touched || !t.is_finite(), "Winograd, row {y}, column {x}: {t}");
+    for tile in [Tile::Two, Tile::Four] {
+        let fast = Winograd::pack(kernels, tile, map, map, &weights, after.clone()).unwrap();
+        let mut scratch = vec![0.0; fast.scratch()];
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut input = planes(2, c, h, w);
+            input.v[4 * w + 4] = bad;
+            let data = load(&map, &input);
+            let (mut direct, mut tiled) = (empty(&map), empty(&map));
+            conv.run(&data, None, &mut direct);
+            fast.run(&data, None, &mut tiled, &mut scratch);
+            let (direct, tiled) = (store(&map, &direct), store(&map, &tiled));
+            for (i, (d, t)) in direct.iter().zip(&tiled).enumerate() {
+                let (y, x) = (i / w % h, i % w);
+                let touched = y.abs_diff(4) <= 1 && x.abs_diff(4) <= 1;
+                assert_eq!(d.is_finite(), !touched, "direct, row {y}, column {x}: {d}");
+                assert!(!touched || !t.is_finite(), "Winograd, row {y}, column {x}: {t}");
+            }
+            // The scratch memory holds NaN now; the next input is finite.
+            let (clean, mut again) = (load(&map, &planes(3, c, h, w)), empty(&map));
+            fast.run(&clean, None, &mut again, &mut scratch);
+            assert!(store(&map, &again).iter().all(|v| v.is_finite()));
         }
-        // The scratch memory holds NaN now; the next input is finite.
-        let (clean, mut again) = (load(&map, &planes(3, c, h, w)), empty(&map));
-        fast.run(&clean, None, &mut again, &mut scratch);
-        assert!(store(&map, &again).iter().all(|v| v.is_finite()));
     }
     for act in [Act::RELU, Act::Clamp { lo: 0.0, hi: 6.0 }, Act::Slope(vec![0.1]), Act::HardSwish, Act::Sigmoid] {
         let layer = Point::pack(kernels, map, map, &[], After { act: act.clone(), ..After::default() }).unwrap();
@@ -313,7 +317,7 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Conv::pack(kernels, a, b, Window::square(5, 2), &w, none()).is_err());
     assert!(Conv::pack(kernels, a, b, Window { stride: [0, 0], ..Window::square(3, 1) }, &w, none()).is_err());
     assert!(Conv::fully_connected(kernels, a, b, &w, none()).is_err());
-    assert!(Winograd::pack(kernels, a, b, &w, none()).is_err());
+    assert!(Winograd::pack(kernels, Tile::Four, a, b, &w, none()).is_err());
     assert!(Depthwise::pack(kernels, a, b, Window::square(3, 2), &w[..72], none()).is_err());
     assert!(Pool::pack(kernels, a, b, Window::square(2, 2), Pooling::Max).is_err());
     assert!(Point::pack(kernels, a, b, &[], none()).is_err());

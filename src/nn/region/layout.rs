@@ -147,10 +147,13 @@ impl<'g> Layout<'g> {
                     let k = Depthwise::pack(kernels, from, to, *window, weights, after)?;
                     let flops = k.flops();
                     (Work::Depthwise(k), flops, format!("depthwise {size}"))
-                } else if *window == Winograd::WINDOW && Winograd::wins(kernels.lanes(), &from, &to) {
-                    let k = Winograd::pack(kernels, from, to, weights, after)?;
+                } else if let Some(tile) =
+                    (*window == Winograd::WINDOW).then(|| Winograd::tile(kernels.lanes(), &from, &to)).flatten()
+                {
+                    let k = Winograd::pack(kernels, tile, from, to, weights, after)?;
                     let flops = k.flops();
-                    (Work::Winograd(k), flops, format!("winograd {size}"))
+                    let outputs = tile.outputs();
+                    (Work::Winograd(k), flops, format!("winograd {outputs}x{outputs} {size}"))
                 } else {
                     let k = Conv::pack(kernels, from, to, *window, weights, after)?;
                     let flops = k.flops();
