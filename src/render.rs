@@ -4,6 +4,7 @@
 //! magnified and coloured picture, faces, banner, scale bar, labels. Everything is drawn through
 //! embedded-graphics' `DrawTarget`; nothing allocates once the largest picture was drawn.
 
+pub mod agc;
 mod canvas;
 mod controls;
 mod encode;
@@ -37,6 +38,7 @@ use crate::frame::{FfcState, Frame, Signal};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{FrameResult, State};
 use crate::units::Nanos;
+use agc::Gain;
 use extremes::Extremes;
 use legend::{Banner, Ends};
 use marks::{Look, Outline};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub palette: String,
     /// Which counts the ends of the palette stand for.
     pub range: range::Settings,
+    /// How the counts between them are spread over it.
+    pub agc: agc::Settings,
     /// Magnification, 1 to 8; less where the picture would exceed 33 megapixels.
     pub scale: u8,
     /// `bilinear` or `nearest`.
@@ -71,6 +75,7 @@ impl Default for Settings {
         Self {
             palette: "ironbow".into(),
             range: range::Settings::default(),
+            agc: agc::Settings::default(),
             scale: 4,
             filter: Filter::Bilinear,
             layers: Layers::ALL.names().map(str::to_owned).collect(),
@@ -85,6 +90,7 @@ impl Settings {
     /// [`Error::fix`] names the key, what it holds and what was wanted.
     pub fn validate(&self) -> Result<()> {
         self.range.validate()?;
+        self.agc.validate()?;
         if !(0.0..=1.0).contains(&self.low_confidence) {
             return Err(Error::fix("render.low_confidence", format!("is {}, wanted 0 to 1", self.low_confidence)));
         }
@@ -105,6 +111,7 @@ impl Settings {
             mode: self.range.mode,
             min_c: self.range.min_c,
             max_c: self.range.max_c,
+            agc: self.agc.mode,
             scale: self.scale,
             filter: self.filter,
             layers: Layers::named(&self.layers)?,
@@ -150,6 +157,7 @@ pub struct Renderer {
     low_confidence: f32,
     surface: radiometry::Settings,
     follower: Follower,
+    gain: Gain,
     extremes: Extremes,
     painter: Painter,
     colours: Colours,
@@ -175,6 +183,7 @@ impl Renderer {
             low_confidence: settings.low_confidence,
             surface: radiometry::Settings::default(),
             follower: Follower::new(settings.range.clone()),
+            gain: Gain::new(settings.agc.clone(), settings.range.time_constant_ms),
             extremes: Extremes::default(),
             painter: Painter::default(),
             colours: Colours { made_for: None, lut: Box::new([[0; 3]; 256]) },
@@ -217,7 +226,8 @@ impl Renderer {
         let lit = !matches!(result.state, State::Stale | State::NoSignal);
         let lut = self.colours.of(controls.palette, !lit);
         let scale = scale_for(frame.format.width, frame.format.height, controls.scale.into());
-        self.painter.paint(frame, span, lut, scale, controls.filter, canvas);
+        self.gain.follow(controls.agc, frame, span);
+        self.painter.paint(frame, (&mut self.gain, span), lut, scale, controls.filter, canvas);
 
         let spots = if lit && controls.layers.has(Layers::SPOTS) { self.extremes.find(frame, span) } else { None };
         let mut scene = Scene::new(canvas, &mut self.pen, scale);
@@ -236,7 +246,13 @@ impl Renderer {
             legend::banner(&mut scene, banner, false);
         }
         if controls.layers.has(Layers::SCALE_BAR) {
-            legend::scale_bar(&mut scene, lut, ends(frame.format.signal, &meter, span));
+            let bar = self.gain.ramp().map(|level| lut[usize::from(level)]);
+            legend::scale_bar(
+                &mut scene,
+                &bar,
+                ends(frame.format.signal, &meter, span),
+                controls.agc == agc::Mode::Clahe,
+            );
         }
         write_faces(&mut scene, faces, &look, age);
         if let Some(spots) = spots {

@@ -351,6 +351,8 @@ fn the_picture_is_controlled_from_the_page() {
     };
     browser.eval(&change("const p = document.getElementById('palette'); p.value = 'rainbow'; p"));
     wait("palette", &|look| look.palette == "rainbow");
+    browser.eval(&change("const a = document.getElementById('agc'); a.value = 'clahe'; a"));
+    wait("contrast", &|look| look.agc == "clahe");
     browser.eval("document.querySelector('[data-layer=boxes]').click()");
     wait("layer", &|look| look.layers["boxes"]);
     browser.eval("document.querySelector('[name=range][value=fixed]').click()");

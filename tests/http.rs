@@ -528,12 +528,13 @@ fn the_picture_is_controlled_from_the_page_only() {
     let run = Running::usual();
     let kind = "Content-Type: application/json\r\n";
     let own = format!("{kind}Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", run.address);
-    let body = json!({ "palette": "rainbow", "range": { "mode": "fixed", "min_c": 22.5, "max_c": 38.0 }, "layers": { "boxes": true } });
+    let body = json!({ "palette": "rainbow", "range": { "mode": "fixed", "min_c": 22.5, "max_c": 38.0 }, "agc": "plateau", "layers": { "boxes": true } });
     let answer = post(run.address, &body.to_string(), &own);
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.json()["look"]["palette"], "rainbow");
     let look = run.knobs.0.lock().unwrap().clone();
     assert_eq!(look.range, Range::Fixed { min_c: 22.5, max_c: 38.0 });
+    assert_eq!(look.agc, "plateau");
     assert!(look.layers["boxes"] && look.layers["landmarks"]);
     assert_eq!(post(run.address, "{}", kind).status, 200, "a program without a browser");
     for (what, body, headers, wanted) in [
@@ -547,6 +548,7 @@ fn the_picture_is_controlled_from_the_page_only() {
         ("an unknown palette", "{\"palette\":\"pink\"}", kind.into(), 400),
         ("an unknown layer", "{\"layers\":{\"hats\":true}}", kind.into(), 400),
         ("a falling range", "{\"range\":{\"mode\":\"fixed\",\"min_c\":40,\"max_c\":20}}", kind.into(), 400),
+        ("an unknown gain control", "{\"agc\":\"hdr\"}", kind.into(), 400),
         ("an endless range", "{\"range\":{\"mode\":\"fixed\",\"min_c\":0,\"max_c\":1e30}}", kind.into(), 400),
         ("too much", &" ".repeat(40_000), kind.into(), 413),
     ] {

@@ -9,6 +9,7 @@ use crate::frame::Signal;
 use crate::pipeline;
 use crate::pipeline::latency::Distribution;
 use crate::pipeline::status::Stage;
+use crate::render::agc;
 use crate::render::palette::PALETTES;
 use crate::render::range::Mode;
 use crate::render::{Layers, SharedControls, Wish};
@@ -96,6 +97,7 @@ impl Controls for Knobs {
     fn choices(&self) -> Choices {
         Choices {
             palettes: PALETTES.iter().map(|p| p.name.to_string()).collect(),
+            agc: agc::Mode::ALL.iter().map(|(name, _)| name.to_string()).collect(),
             layers: Layers::NAMES.iter().map(|(name, _)| name.to_string()).collect(),
         }
     }
@@ -108,12 +110,14 @@ impl Controls for Knobs {
                 Mode::Auto => Range::Auto,
                 Mode::Fixed => Range::Fixed { min_c: now.min_c, max_c: now.max_c },
             },
+            agc: now.agc.name().into(),
             layers: Layers::NAMES.iter().map(|(name, layer)| (name.to_string(), now.layers.has(*layer))).collect(),
         }
     }
 
     fn change(&self, change: &Change) -> Result<()> {
         let mut wish = Wish { palette: change.palette.clone(), ..Wish::default() };
+        wish.agc = change.agc.as_ref().and_then(|name| agc::Mode::ALL.iter().find(|m| m.0 == name)).map(|m| m.1);
         match change.range {
             Some(Range::Auto) => wish.mode = Some(Mode::Auto),
             Some(Range::Fixed { min_c, max_c }) => {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::agc;
 use super::paint::{Filter, MAX_SCALE};
 use super::palette::{self, PALETTES};
 use super::range::{Mode, check_ends};
@@ -98,6 +99,8 @@ pub struct Controls {
     pub min_c: f32,
     /// Hot end of a fixed range, degC.
     pub max_c: f32,
+    /// How contrast is given out.
+    pub agc: agc::Mode,
     /// Magnification, 1 to 8.
     pub scale: u8,
     /// How pixels are magnified.
@@ -119,6 +122,8 @@ pub struct Wish {
     pub min_c: Option<f32>,
     /// Hot end of a fixed range, degC.
     pub max_c: Option<f32>,
+    /// `linear`, `plateau` or `clahe`.
+    pub agc: Option<agc::Mode>,
     /// Magnification, 1 to 8.
     pub scale: Option<u8>,
     /// `nearest` or `bilinear`.
@@ -140,6 +145,7 @@ impl Controls {
         self.mode = wish.mode.unwrap_or(self.mode);
         self.min_c = wish.min_c.unwrap_or(self.min_c);
         self.max_c = wish.max_c.unwrap_or(self.max_c);
+        self.agc = wish.agc.unwrap_or(self.agc);
         self.scale = wish.scale.unwrap_or(self.scale);
         self.filter = wish.filter.unwrap_or(self.filter);
         if let Some(names) = &wish.layers {
@@ -175,6 +181,7 @@ impl Controls {
             mode: Some(self.mode),
             min_c: Some(self.min_c),
             max_c: Some(self.max_c),
+            agc: Some(self.agc),
             scale: Some(self.scale),
             filter: Some(self.filter),
             layers: Some(self.layers.names().map(str::to_owned).collect()),
@@ -190,19 +197,20 @@ impl Controls {
             u8::from(self.filter == Filter::Bilinear),
             self.layers.0.to_le_bytes()[0],
             self.layers.0.to_le_bytes()[1],
-            0,
+            self.agc as u8,
             0,
         ];
         [ends, u64::from_le_bytes(rest)]
     }
 
     fn unpack([ends, rest]: [u64; 2]) -> Self {
-        let [palette, fixed, scale, bilinear, low, high, ..] = rest.to_le_bytes();
+        let [palette, fixed, scale, bilinear, low, high, agc, _] = rest.to_le_bytes();
         Self {
             palette,
             mode: if fixed == 1 { Mode::Fixed } else { Mode::Auto },
             min_c: f32::from_bits((ends >> 32) as u32),
             max_c: f32::from_bits(ends as u32),
+            agc: agc::Mode::ALL.get(usize::from(agc)).map_or(agc::Mode::Linear, |m| m.1),
             scale,
             filter: if bilinear == 1 { Filter::Bilinear } else { Filter::Nearest },
             layers: Layers(u16::from_le_bytes([low, high])),
@@ -259,7 +267,7 @@ mod tests {
     fn a_wish_changes_what_it_names_and_is_seen_by_every_holder() {
         let page = shared();
         let renderer = page.clone();
-        let json = r#"{"palette":"viridis","mode":"fixed","min_c":30,"max_c":38.5,"scale":2,"filter":"nearest","layers":["points","spots"]}"#;
+        let json = r#"{"palette":"viridis","mode":"fixed","min_c":30,"max_c":38.5,"agc":"clahe","scale":2,"filter":"nearest","layers":["points","spots"]}"#;
         let wish: Wish = serde_json::from_str(json).unwrap();
         page.wish(&wish, Signal::CENTIKELVIN).unwrap();
         let got = renderer.get();

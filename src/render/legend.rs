@@ -21,8 +21,8 @@ pub enum Ends {
 }
 
 /// The scale bar at the right edge, half as high as the picture; left out where three lines of text
-/// do not fit beside it.
-pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends) {
+/// do not fit beside it. `lut`: colours at even steps of the range; `local`: only on average.
+pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends, local: bool) {
     let (text, picture) = (scene.face.height(), scene.size());
     let (bar, margin) = ((text * 2 / 3).max(4), text / 2 + 1);
     let length = picture.height * 45 / 100;
@@ -33,11 +33,11 @@ pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends) {
     let (low, high, unit) = match ends {
         Ends::Celsius(low, high) => {
             let label = |c| Short::of(format_args!("{}°C", tenths(c)));
-            (label(low), label(high), None)
+            (label(low), label(high), local.then_some("local"))
         }
         Ends::Plain(unit, low, high) => {
             let label = |v: f32| Short::of(format_args!("{}", v.round() as i64));
-            (label(low), label(high), Some(unit))
+            (label(low), label(high), Some(if local { "local" } else { unit }))
         }
     };
     let left = (picture.width - margin - bar) as i32;

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Canvas;
+use super::agc::Gain;
 use super::palette::Lut;
 use super::range::Span;
 use crate::frame::Frame;
@@ -40,47 +41,67 @@ pub struct Painter {
     here: Vec<f32>,
     below: Vec<f32>,
     mixed: Vec<f32>,
+    /// Palette levels of one line, part by part.
+    levels: Vec<u8>,
 }
 
 impl Painter {
-    /// Paints the whole frame, `scale` times as large, and sets the size of the canvas accordingly.
+    /// Paints the whole frame, which the gain has followed, `scale` times as large, and sets the size of the canvas accordingly.
     /// `frame.pixels` must have the length its format says.
-    pub fn paint(&mut self, frame: &Frame, span: Span, lut: &Lut, scale: u32, filter: Filter, canvas: &mut Canvas) {
+    pub fn paint(
+        &mut self,
+        frame: &Frame,
+        tone: (&mut Gain, Span),
+        lut: &Lut,
+        scale: u32,
+        filter: Filter,
+        canvas: &mut Canvas,
+    ) {
         canvas.resize(frame.format.width * scale, frame.format.height * scale);
         match scale {
-            2 => self.scaled::<2>(frame, span, lut, filter, canvas),
-            3 => self.scaled::<3>(frame, span, lut, filter, canvas),
-            4 => self.scaled::<4>(frame, span, lut, filter, canvas),
-            5 => self.scaled::<5>(frame, span, lut, filter, canvas),
-            6 => self.scaled::<6>(frame, span, lut, filter, canvas),
-            7 => self.scaled::<7>(frame, span, lut, filter, canvas),
-            8 => self.scaled::<8>(frame, span, lut, filter, canvas),
-            _ => self.scaled::<1>(frame, span, lut, filter, canvas),
+            2 => self.scaled::<2>(frame, tone, lut, filter, canvas),
+            3 => self.scaled::<3>(frame, tone, lut, filter, canvas),
+            4 => self.scaled::<4>(frame, tone, lut, filter, canvas),
+            5 => self.scaled::<5>(frame, tone, lut, filter, canvas),
+            6 => self.scaled::<6>(frame, tone, lut, filter, canvas),
+            7 => self.scaled::<7>(frame, tone, lut, filter, canvas),
+            8 => self.scaled::<8>(frame, tone, lut, filter, canvas),
+            _ => self.scaled::<1>(frame, tone, lut, filter, canvas),
         }
     }
 
-    fn scaled<const S: usize>(&mut self, frame: &Frame, span: Span, lut: &Lut, filter: Filter, canvas: &mut Canvas) {
+    fn scaled<const S: usize>(
+        &mut self,
+        frame: &Frame,
+        (gain, span): (&mut Gain, Span),
+        lut: &Lut,
+        filter: Filter,
+        canvas: &mut Canvas,
+    ) {
         let width = frame.width();
         let bands = canvas.rgb.chunks_exact_mut((width * 3 * S * S).max(1));
-        let source = |y: usize| frame.pixels.get(y * width..(y + 1) * width).unwrap_or_default();
+        let mut positions = |y: usize, into: &mut Vec<f32>| {
+            let row = frame.pixels.get(y * width..(y + 1) * width).unwrap_or_default();
+            gain.row(y, row, frame.height(), span, into);
+        };
         if filter == Filter::Nearest || S == 1 {
             for (y, band) in bands.enumerate() {
-                positions(source(y), span, &mut self.here);
+                positions(y, &mut self.here);
                 nearest::<S>(&self.here, lut, band);
             }
             return;
         }
         let last = frame.height().saturating_sub(1);
-        positions(source(0), span, &mut self.here);
+        positions(0, &mut self.here);
         self.above.clone_from(&self.here);
         for (y, band) in bands.enumerate() {
-            positions(source((y + 1).min(last)), span, &mut self.below);
+            positions((y + 1).min(last), &mut self.below);
             for (j, line) in band.chunks_exact_mut(width * 3 * S).enumerate() {
                 let t = offset::<S>(j);
                 let other = if t < 0.0 { &self.above } else { &self.below };
                 self.mixed.clear();
                 self.mixed.extend(self.here.iter().zip(other).map(|(a, b)| a + (b - a) * t.abs()));
-                mix::<S>(&self.mixed, lut, line);
+                mix::<S>(&self.mixed, &mut self.levels, lut, line);
             }
             std::mem::swap(&mut self.above, &mut self.here);
             std::mem::swap(&mut self.here, &mut self.below);
@@ -93,21 +114,10 @@ const fn offset<const S: usize>(j: usize) -> f32 {
     (j as f32 + 0.5) / S as f32 - 0.5
 }
 
-/// Palette positions (0 coldest, 255 hottest, not yet limited) of a row, its ends repeated once.
-fn positions(row: &[u16], span: Span, into: &mut Vec<f32>) {
-    let gain = 255.0 / span.width();
-    let ends = (row.first(), row.last());
-    let padded = ends.0.into_iter().chain(row).chain(ends.1);
-    into.clear();
-    into.reserve(row.len() + 2);
-    into.extend(padded.map(|&v| (f32::from(v) - span.low) * gain));
-}
-
-/// The colour at a position. Adding 2^23 leaves the nearest whole number in the lowest bits of the
+/// The palette's level at a position. Adding 2^23 leaves the nearest whole number in the lowest bits of the
 /// sum, which is cheaper than a conversion.
-fn colour(lut: &Lut, position: f32) -> &[u8; 3] {
-    let level = (position.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8;
-    &lut[usize::from(level)]
+fn level(position: f32) -> u8 {
+    (position.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8
 }
 
 fn nearest<const S: usize>(row: &[f32], lut: &Lut, band: &mut [u8]) {
@@ -115,24 +125,32 @@ fn nearest<const S: usize>(row: &[f32], lut: &Lut, band: &mut [u8]) {
     let (line, rest) = band.split_at_mut(stride);
     let inner = row.get(1..).unwrap_or_default();
     for (out, &v) in line.chunks_exact_mut(3 * S).zip(inner) {
-        out.as_chunks_mut().0.fill(*colour(lut, v));
+        out.as_chunks_mut().0.fill(lut[usize::from(level(v))]);
     }
     rest.chunks_exact_mut(stride.max(1)).for_each(|copy| copy.copy_from_slice(line));
 }
 
-fn mix<const S: usize>(row: &[f32], lut: &Lut, line: &mut [u8]) {
-    for (out, v) in line.chunks_exact_mut(3 * S).zip(row.windows(3)) {
-        let (left, here, right) = (v[0], v[1], v[2]);
+/// Levels first, one part of every pixel at a time, then colours: loops that vectorise, and loops that look up.
+fn mix<const S: usize>(row: &[f32], levels: &mut Vec<u8>, lut: &Lut, line: &mut [u8]) {
+    let width = row.len().saturating_sub(2);
+    levels.resize(width * S, 0);
+    for (j, levels) in levels.chunks_exact_mut(width.max(1)).enumerate() {
+        let t = offset::<S>(j);
+        let (here, other) = (&row[1..=width], if t < 0.0 { &row[..width] } else { &row[2..] });
+        for (to, (here, other)) in levels.iter_mut().zip(here.iter().zip(other)) {
+            *to = level(here + (other - here) * t.abs());
+        }
+    }
+    for (x, out) in line.chunks_exact_mut(3 * S).enumerate() {
         for (j, px) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let t = offset::<S>(j);
-            let other = if t < 0.0 { left } else { right };
-            *px = *colour(lut, here + (other - here) * t.abs());
+            *px = lut[usize::from(levels[j * width + x])];
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::agc::Mode;
     use super::super::palette::PALETTES;
     use super::super::pattern;
     use super::*;
@@ -148,7 +166,9 @@ mod tests {
     fn painted(f: &Frame, scale: u32, filter: Filter) -> Canvas {
         let mut c = Canvas::default();
         let span = Span { low: 1000.0, high: 1255.0 };
-        Painter::default().paint(f, span, &PALETTES[0].lut(), scale, filter, &mut c);
+        let mut gain = Gain::new(Default::default(), 0);
+        gain.follow(Mode::Linear, f, span);
+        Painter::default().paint(f, (&mut gain, span), &PALETTES[0].lut(), scale, filter, &mut c);
         c
     }
 

@@ -95,6 +95,8 @@ pub enum Range {
 pub struct Choices {
     /// Names of the palettes.
     pub palettes: Vec<String>,
+    /// Names of the ways to give out contrast.
+    pub agc: Vec<String>,
     /// Names of the layers of the overlay.
     pub layers: Vec<String>,
 }
@@ -106,6 +108,8 @@ pub struct Look {
     pub palette: String,
     /// Mapping of temperatures to colours.
     pub range: Range,
+    /// How contrast is given out within it.
+    pub agc: String,
     /// Every layer of the overlay, on or off.
     pub layers: BTreeMap<String, bool>,
 }
@@ -118,6 +122,8 @@ pub struct Change {
     pub palette: Option<String>,
     /// Mapping of temperatures to colours.
     pub range: Option<Range>,
+    /// How contrast is given out within it.
+    pub agc: Option<String>,
     /// Layers to switch on or off.
     pub layers: BTreeMap<String, bool>,
 }

@@ -224,7 +224,7 @@ impl Default for Knobs {
             ("boxes".into(), false),
             ("colour_bar".into(), true),
         ]);
-        Self(Mutex::new(Look { palette: "iron".into(), range: Range::Auto, layers }))
+        Self(Mutex::new(Look { palette: "iron".into(), range: Range::Auto, agc: "linear".into(), layers }))
     }
 }
 
@@ -233,6 +233,7 @@ impl Controls for Knobs {
         let names = |n: &[&str]| n.iter().map(|s| s.to_string()).collect();
         Choices {
             palettes: names(&["white_hot", "black_hot", "iron", "rainbow"]),
+            agc: names(&["linear", "plateau", "clahe"]),
             layers: names(&["landmarks", "temperatures", "boxes", "colour_bar"]),
         }
     }
@@ -248,6 +249,9 @@ impl Controls for Knobs {
         }
         if let Some(range) = change.range {
             look.range = range;
+        }
+        if let Some(agc) = &change.agc {
+            look.agc.clone_from(agc);
         }
         look.layers.extend(change.layers.clone());
         Ok(())

@@ -3,6 +3,7 @@
 //!
 //! Prints one line per check, `RIG | name | what was seen | ok`, and at the end how many failed.
 
+mod loopback;
 mod purethermal;
 
 use std::io::{BufRead, BufReader, Read};
@@ -11,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loopback::Feeder;
 use purethermal::{Camera, Cure, Fault};
 
 const PROGRAM: &str = "/bin/heatmark";
@@ -382,6 +384,41 @@ fn vivid(rig: &mut Rig) {
     rig.check("vivid", said, arrived > 10 && corrupt == 0 && counts);
 }
 
+/// A node that another program feeds, or does not.
+fn loopback(rig: &mut Rig) {
+    let node = "/dev/video20";
+    let run = Run::start(&[node], &["source.camera.frozen_ms=0"]);
+    // What this driver does without a writer: it opens, and refuses to stream.
+    let told = run.wait(Duration::from_secs(20), |line| matches!(line, Line::Log(t) if t.contains(node)));
+    rig.check("loopback, never fed", "told, and tried again", told.is_some());
+    let began = Instant::now();
+    let feeder = match Feeder::start(node) {
+        Ok(feeder) => feeder,
+        Err(e) => return rig.check("loopback, fed", e, false),
+    };
+    let live = |line: &Line| matches!(line, Line::Result(t) if t.contains("\"state\":\"live\""));
+    let first = run.wait(Duration::from_secs(30), live).map(|at| at - began);
+    rig.check("loopback, fed", format!("live after {}", shown(first)), first.is_some());
+    let seen = run.frames(Duration::from_secs(10));
+    let fps = (seen.frames + seen.lost) as f64 / seen.seconds.max(0.1);
+    // The driver numbers frames since it was loaded, and hands out old ones first.
+    let said = format!("{} frames, {fps:.2} fps, {} superseded, degC: {}", seen.frames, seen.lost, seen.radiometric);
+    let ok = (7.5..9.5).contains(&fps) && seen.lost * 20 <= seen.frames && !seen.radiometric;
+    rig.check("loopback, its frames", said, ok);
+    let began = Instant::now();
+    feeder.silence(true);
+    let seen = run.wait(Duration::from_secs(20), |line| matches!(line, Line::Log(t) if t.contains("opening again")));
+    let seen = seen.map(|at| at - began);
+    let in_time = |d: Duration| d <= Duration::from_millis(STALL_MS) + SLACK;
+    rig.check("loopback, fallen silent", format!("seen after {}", shown(seen)), seen.is_some_and(in_time));
+    thread::sleep(Duration::from_secs(3));
+    feeder.silence(false);
+    run.wait(Duration::from_millis(BACKOFF_MS + STALL_MS), |_| false);
+    let seen = run.frames(Duration::from_secs(5));
+    let said = format!("{} frames in 5 s", seen.frames + seen.lost);
+    rig.check("loopback, fed again", said, (36..=50).contains(&(seen.frames + seen.lost)));
+}
+
 /// With systemd's udev and the rules as shipped.
 fn udev(rig: &mut Rig) {
     let settle = || {
@@ -414,9 +451,10 @@ fn udev(rig: &mut Rig) {
 fn main() {
     let mut rig = Rig { failed: 0 };
     let began = Instant::now();
-    let part = std::env::args().nth(1).unwrap_or_default();
+    let part = std::env::args().nth(1).unwrap_or("faults".into());
     match part.as_str() {
         "vivid" => vivid(&mut rig),
+        "loopback" => loopback(&mut rig),
         "udev" => udev(&mut rig),
         _ => {
             identity(&mut rig);

@@ -277,6 +277,11 @@ fn allowed(change: Change, controls: &dyn Controls) -> Result<Change, String> {
     {
         return Err(format!("palette: is \"{palette}\", wanted one of {}", choices.palettes.join(", ")));
     }
+    if let Some(agc) = &change.agc
+        && !choices.agc.contains(agc)
+    {
+        return Err(format!("agc: is \"{agc}\", wanted one of {}", choices.agc.join(", ")));
+    }
     if let Some(layer) = change.layers.keys().find(|l| !choices.layers.contains(l)) {
         return Err(format!("layers: has \"{layer}\", wanted {}", choices.layers.join(", ")));
     }

@@ -53,7 +53,11 @@ pub fn failure(subject: String, doing: Doing, e: io::Error) -> Error {
         }
         // uvcvideo answers an unknown extension unit or selector so.
         Some(libc::EINVAL | libc::ENOTTY) if doing == Doing::Control => (Act::Fix, "does not have this control"),
-        Some(libc::EINVAL | libc::ENOTTY) if doing == Doing::Ask => (Act::Fix, "is no camera that streams"),
+        Some(libc::ENOTTY) if doing == Doing::Ask => (Act::Fix, "is no camera that streams"),
+        // v4l2loopback answers so until a program writes to it.
+        Some(libc::EINVAL) if doing == Doing::Ask => {
+            (Act::Retry, "has no format yet: a loopback device is one only while a program feeds it")
+        }
         _ => (Act::Retry, doing.name()),
     };
     Error::new(act, subject, message).because(e)
@@ -71,6 +75,9 @@ mod tests {
         };
         let (act, text) = said(Doing::Open, libc::EACCES);
         assert!(act == Act::Fix && text.contains("udev/60-heatmark.rules"), "{text}");
+        assert_eq!(said(Doing::Ask, libc::ENOTTY).0, Act::Fix);
+        let (act, text) = said(Doing::Ask, libc::EINVAL);
+        assert!(act == Act::Retry && text.contains("feeds it"), "{text}");
         let (act, text) = said(Doing::Take, libc::ENODEV);
         assert!(act == Act::Retry && text.contains("unplugged"), "{text}");
         assert!(said(Doing::Set, libc::EBUSY).1.contains("another program"));

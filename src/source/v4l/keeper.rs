@@ -82,8 +82,9 @@ impl Keeper {
         let started = Camera::start(node, device, &wish, &self.clock, &self.record);
         if let Err(e) = &started {
             let errno = std::error::Error::source(e).and_then(|c| c.downcast_ref::<io::Error>());
-            let gone = errno.is_some_and(|c| is_gone(c) || c.raw_os_error() == Some(libc::EBUSY));
-            let ill = e.act() == Act::Retry && errno.is_some() && !gone;
+            // Busy and invalid are answers of a driver that is well.
+            let well = |c: &io::Error| is_gone(c) || matches!(c.raw_os_error(), Some(libc::EBUSY | libc::EINVAL));
+            let ill = e.act() == Act::Retry && errno.is_some_and(|c| !well(c));
             let mut record = lock(&self.record);
             (record.node, record.ill) = (Some(node.clone()), ill);
         }

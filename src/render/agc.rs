@@ -1,0 +1,407 @@
+//! Gain control: how the counts of the range are spread over the palette.
+//!
+//! In proportion; by how many pixels have them (histogram equalisation with a plateau, as in the manuals of
+//! uncooled cores: Vickers, "Plateau equalization algorithm for real-time display of high-quality infrared
+//! imagery", 1996); or so for each part of the picture (contrast-limited adaptive histogram equalisation:
+//! Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", 1994).
+
+use serde::{Deserialize, Serialize};
+
+use super::range::Span;
+use crate::error::{Error, Result};
+use crate::frame::{Frame, FrameFormat};
+use crate::units::Nanos;
+
+/// How contrast is given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Equal steps of the count are equal steps on the palette.
+    #[default]
+    Linear,
+    /// More of the palette for counts that many pixels have.
+    Plateau,
+    /// The same in every part of the picture by itself; colours of distant parts cannot be compared.
+    Clahe,
+}
+
+impl Mode {
+    /// Every mode with its name.
+    pub const ALL: [(&'static str, Mode); 3] =
+        [("linear", Mode::Linear), ("plateau", Mode::Plateau), ("clahe", Mode::Clahe)];
+
+    /// The name in settings and on the page.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+}
+
+/// Gain control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `linear`, `plateau` or `clahe`.
+    pub mode: Mode,
+    /// Greatest contrast of `plateau` and `clahe`, as a multiple of the linear one, 1 to 20: the plateau of the
+    /// histogram over its mean.
+    pub max_gain: f32,
+    /// Share of the linear map in the mixture with the equalised one, percent, 0 to 100.
+    pub linear_percent: f32,
+    /// Parts of the picture's height that `clahe` treats apart, 1 to 8; as large ones across.
+    pub tiles: u8,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mode: Mode::Linear, max_gain: 3.0, linear_percent: 20.0, tiles: 4 }
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// [`Error::fix`] names the key that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let within = |key: &str, value: f32, least: f32, most: f32| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::fix(format!("render.agc.{key}"), format!("is {value}, wanted {least} to {most}")))
+        };
+        within("max_gain", self.max_gain, 1.0, 20.0)?;
+        within("linear_percent", self.linear_percent, 0.0, 100.0)?;
+        within("tiles", self.tiles.into(), 1.0, 8.0)
+    }
+}
+
+/// Classes of counts.
+const CLASSES: usize = 256;
+
+/// Palette position (0 to 255) at every boundary of the classes.
+type Curve = [f32; CLASSES + 1];
+
+const STRAIGHT: Curve = {
+    let mut curve = [0.0; CLASSES + 1];
+    let mut i = 0;
+    while i <= CLASSES {
+        curve[i] = i as f32 * (255.0 / CLASSES as f32);
+        i += 1;
+    }
+    curve
+};
+
+/// What the curves were made for.
+type Made = (FrameFormat, Mode);
+
+/// The curves of a picture.
+#[derive(Debug)]
+pub struct Gain {
+    settings: Settings,
+    /// Time in which a curve covers 63 % of a change, seconds.
+    time_constant: f32,
+    /// Row by row.
+    curves: Vec<Curve>,
+    /// Parts down and across.
+    grid: (usize, usize),
+    held: Option<(Made, Nanos)>,
+    bins: Box<[u32; CLASSES]>,
+    /// Curves of one row of pixels, between those of the parts above and below.
+    line: Vec<Curve>,
+}
+
+impl Gain {
+    /// `time_constant_ms` as of the range that the curves lie in.
+    pub fn new(settings: Settings, time_constant_ms: u32) -> Self {
+        Self {
+            settings,
+            time_constant: time_constant_ms as f32 / 1000.0,
+            curves: Vec::new(),
+            grid: (0, 0),
+            held: None,
+            bins: Box::new([0; CLASSES]),
+            line: Vec::new(),
+        }
+    }
+
+    /// Brings the curves up to a frame. Shutter calibration leaves them as they were.
+    pub fn follow(&mut self, mode: Mode, frame: &Frame, span: Span) {
+        let made = (frame.format, mode);
+        let then = self.held.filter(|h| h.0 == made).map(|h| h.1);
+        self.grid = grid(mode, frame.format, self.settings.tiles.into());
+        if mode == Mode::Linear {
+            self.held = None;
+            return;
+        }
+        if then.is_some() && frame.meta.ffc.spoils_temperature() {
+            return;
+        }
+        let share = then.map_or(1.0, |then| {
+            1.0 - (-frame.meta.captured.since(then).as_secs_f32() / self.time_constant.max(1e-6)).exp()
+        });
+        self.curves.resize(self.grid.0 * self.grid.1, STRAIGHT);
+        for part in 0..self.curves.len() {
+            self.count(part, frame, span);
+            let curve = &mut self.curves[part];
+            let mut held = *curve;
+            equalise(&mut self.bins, &self.settings, curve);
+            if then.is_some() {
+                held.iter_mut().zip(&*curve).for_each(|(h, c)| *h += (c - *h) * share);
+                *curve = held;
+            }
+        }
+        self.held = Some((made, frame.meta.captured));
+    }
+
+    /// Counts the classes of one part's pixels; those beyond the range belong to none.
+    fn count(&mut self, part: usize, frame: &Frame, span: Span) {
+        let (down, across) = self.grid;
+        let (width, height) = (frame.width(), frame.height());
+        let ends = |i: usize, parts: usize, length: usize| (i * length / parts, (i + 1) * length / parts);
+        let (top, bottom) = ends(part / across, down, height);
+        let (left, right) = ends(part % across, across, width);
+        let gain = CLASSES as f32 / span.width();
+        self.bins.fill(0);
+        for y in top..bottom {
+            for &v in &frame.pixels[y * width + left..y * width + right] {
+                let class = (f32::from(v) - span.low) * gain;
+                if (0.0..CLASSES as f32).contains(&class) {
+                    self.bins[class as usize] += 1;
+                }
+            }
+        }
+    }
+
+    /// Palette positions (0 coldest, 255 hottest, not yet limited) of row `y` of a picture of `height` rows,
+    /// its ends repeated once. Of the frame that was followed last.
+    pub fn row(&mut self, y: usize, row: &[u16], height: usize, span: Span, into: &mut Vec<f32>) {
+        let ends = (row.first(), row.last());
+        let padded = ends.0.into_iter().chain(row).chain(ends.1);
+        into.clear();
+        into.reserve(row.len() + 2);
+        if self.held.is_none() {
+            let gain = 255.0 / span.width();
+            into.extend(padded.map(|&v| (f32::from(v) - span.low) * gain));
+            return;
+        }
+        let (down, across) = self.grid;
+        let (above, below, share) = between(y, height, down);
+        self.line.resize(across, STRAIGHT);
+        for x in 0..across {
+            let (a, b) = (&self.curves[above * across + x], &self.curves[below * across + x]);
+            for (to, (a, b)) in self.line[x].iter_mut().zip(a.iter().zip(b)) {
+                *to = a + (b - a) * share;
+            }
+        }
+        let gain = CLASSES as f32 / span.width();
+        let (line, width) = (&self.line, row.len());
+        into.extend(padded.enumerate().map(|(x, &v)| {
+            let class = (f32::from(v) - span.low) * gain;
+            if across == 1 {
+                return read(&line[0], class);
+            }
+            let (left, right, share) = between(x.saturating_sub(1).min(width - 1), width, across);
+            let (a, b) = (read(&line[left], class), read(&line[right], class));
+            a + (b - a) * share
+        }));
+    }
+
+    /// Palette position at each of 256 even steps of the range: the mean over the picture.
+    pub fn ramp(&self) -> [u8; 256] {
+        let mut ramp = [0; 256];
+        for (i, to) in ramp.iter_mut().enumerate() {
+            let class = i as f32 * (CLASSES as f32 / 255.0);
+            let curves = if self.held.is_some() { self.curves.as_slice() } else { &[STRAIGHT] };
+            let sum: f32 = curves.iter().map(|c| read(c, class)).sum();
+            *to = (sum / curves.len().max(1) as f32).round() as u8;
+        }
+        ramp
+    }
+}
+
+/// Parts down and across: squares, as nearly as they divide the picture.
+fn grid(mode: Mode, format: FrameFormat, tiles: usize) -> (usize, usize) {
+    if mode != Mode::Clahe {
+        return (1, 1);
+    }
+    let side = (format.height as usize / tiles).max(8);
+    ((format.height as usize / side).clamp(1, 8), (format.width as usize / side).clamp(1, 16))
+}
+
+/// The two parts between whose centres a pixel lies, and how far from the first to the second.
+fn between(at: usize, length: usize, parts: usize) -> (usize, usize, f32) {
+    let place = ((at as f32 + 0.5) * parts as f32 / length as f32 - 0.5).clamp(0.0, (parts - 1) as f32);
+    let first = place as usize;
+    (first, (first + 1).min(parts - 1), place - first as f32)
+}
+
+/// The position at a class, whole or not; the ends' beyond them.
+fn read(curve: &Curve, class: f32) -> f32 {
+    let class = class.clamp(0.0, CLASSES as f32);
+    let i = (class as usize).min(CLASSES - 1);
+    curve[i] + (curve[i + 1] - curve[i]) * (class - i as f32)
+}
+
+/// The equalising curve of these numbers of pixels. What exceeds the plateau is shared out among all classes.
+fn equalise(bins: &mut [u32; CLASSES], settings: &Settings, into: &mut Curve) {
+    let total: u32 = bins.iter().sum();
+    if total == 0 {
+        *into = STRAIGHT;
+        return;
+    }
+    let mean = total as f32 / CLASSES as f32;
+    let plateau = settings.max_gain * mean;
+    let kept: f32 = bins.iter().map(|&n| (n as f32).min(plateau)).sum();
+    let lift = (total as f32 - kept) / CLASSES as f32;
+    let linear = settings.linear_percent / 100.0;
+    let mut before = 0.0;
+    for (i, to) in into.iter_mut().enumerate() {
+        *to = linear * STRAIGHT[i] + (1.0 - linear) * (255.0 * before / total as f32);
+        if let Some(&n) = bins.get(i) {
+            before += (n as f32).min(plateau) + lift;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FfcState, Signal};
+
+    const SPAN: Span = Span { low: 1000.0, high: 2024.0 };
+
+    fn frame(width: u32, at_ms: u64, pixels: Vec<u16>) -> Frame {
+        let height = pixels.len() as u32 / width;
+        let mut f = Frame::new(FrameFormat { width, height, signal: Signal::Counts, rate_hz: 9.0 });
+        f.pixels = pixels;
+        f.meta.captured = Nanos(at_ms * 1_000_000);
+        f
+    }
+
+    fn gain(max_gain: f32, linear_percent: f32) -> Gain {
+        Gain::new(Settings { max_gain, linear_percent, ..Settings::default() }, 500)
+    }
+
+    /// Positions of the whole frame, without the repeated ends.
+    fn positions(g: &mut Gain, mode: Mode, f: &Frame) -> Vec<f32> {
+        g.follow(mode, f, SPAN);
+        let mut all = Vec::new();
+        let mut row = Vec::new();
+        for (y, line) in f.pixels.chunks_exact(f.width()).enumerate() {
+            g.row(y, line, f.height(), SPAN, &mut row);
+            assert_eq!((row.len(), row[0], row[row.len() - 1]), (line.len() + 2, row[1], row[row.len() - 2]));
+            all.extend(&row[1..=line.len()]);
+        }
+        all
+    }
+
+    /// A ramp over the whole range: every class equally often.
+    fn even() -> Vec<u16> {
+        (0..1024).map(|i| 1000 + i).collect()
+    }
+
+    #[test]
+    fn an_even_picture_stays_as_it_is() {
+        for mode in [Mode::Linear, Mode::Plateau] {
+            let got = positions(&mut gain(3.0, 0.0), mode, &frame(1024, 0, even()));
+            for (i, p) in got.iter().enumerate() {
+                assert!((p - i as f32 * (255.0 / 1024.0)).abs() < 0.3, "{mode:?} {i}: {p}");
+            }
+        }
+        assert_eq!(gain(3.0, 0.0).ramp().map(usize::from), std::array::from_fn(|i| i));
+    }
+
+    #[test]
+    fn many_pixels_get_much_of_the_palette_but_no_more_than_the_plateau_allows() {
+        // Half of the pixels in an eighth of the range, the others all over it.
+        let mut pixels: Vec<u16> = (0..1024).map(|i| 1400 + i % 128).collect();
+        pixels.extend(even());
+        let f = frame(64, 0, pixels);
+        let spread = |g: &mut Gain| {
+            g.follow(Mode::Plateau, &f, SPAN);
+            let mut at = |count: u16| {
+                let mut row = Vec::new();
+                (g.row(0, &[count], f.height(), SPAN, &mut row), row[1]).1
+            };
+            at(1528) - at(1400)
+        };
+        let straight = 255.0 * 128.0 / 1024.0;
+        let free = spread(&mut gain(20.0, 0.0));
+        assert!((free / straight - 4.5).abs() < 0.1, "{free}: 4 for the crowd and a half for the rest");
+        let held = spread(&mut gain(2.0, 0.0));
+        assert!(held > 1.8 * straight && held < 2.5 * straight, "{held}");
+        let mixed = spread(&mut gain(20.0, 50.0));
+        assert!((mixed - (free + straight) / 2.0).abs() < 0.5, "{mixed}");
+        assert!((spread(&mut gain(20.0, 100.0)) - straight).abs() < 0.1);
+    }
+
+    #[test]
+    fn curves_never_fall_and_keep_the_ends() {
+        let mut state = 7u32;
+        let mut random = |n: usize| -> Vec<u16> {
+            (0..n)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    900 + (state >> 20) as u16 % 700 * ((state >> 9) as u16 % 3)
+                })
+                .collect()
+        };
+        for (width, height) in [(160, 120), (80, 60), (13, 9), (1, 1), (640, 4)] {
+            let f = frame(width, 0, random((width * height) as usize));
+            for (_, mode) in Mode::ALL {
+                let mut g = gain(4.0, 10.0);
+                let got = positions(&mut g, mode, &f);
+                assert!(got.iter().zip(&f.pixels).all(|(p, v)| p.is_finite() && (*v >= 1000 || *p <= 0.0)));
+                let ramp = g.ramp();
+                assert!(ramp.is_sorted() && (ramp[0], ramp[255]) == (0, 255), "{mode:?} {width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_the_picture_are_treated_apart() {
+        // Faint texture on the left, dark; faint texture on the right, bright.
+        let pixels = (0..160 * 120).map(|i| if i % 160 < 80 { 1100 } else { 1900 } + (i * 7919 % 40) as u16);
+        let f = frame(160, 0, pixels.collect());
+        let contrast = |mode| {
+            let got = positions(&mut gain(20.0, 0.0), mode, &f);
+            let left: Vec<f32> = (0..120).flat_map(|y| got[y * 160..y * 160 + 20].to_vec()).collect();
+            left.iter().fold(f32::MIN, |a, b| a.max(*b)) - left.iter().fold(f32::MAX, |a, b| a.min(*b))
+        };
+        let (linear, plateau, clahe) = (contrast(Mode::Linear), contrast(Mode::Plateau), contrast(Mode::Clahe));
+        assert!(plateau > 5.0 * linear && clahe > 1.25 * plateau, "{linear} {plateau} {clahe}");
+    }
+
+    #[test]
+    fn curves_change_slowly_and_rest_while_the_shutter_is_closed() {
+        let mut g = gain(20.0, 0.0);
+        let crowd = |low: u16| (0..1024).map(|i| low + i % 64).collect::<Vec<u16>>();
+        let (a, b) = (crowd(1200), crowd(1700));
+        let probe = |g: &mut Gain| {
+            let mut row = Vec::new();
+            (g.row(0, &[1500], 16, SPAN, &mut row), row[1]).1
+        };
+        g.follow(Mode::Plateau, &frame(64, 0, a), SPAN);
+        let first = probe(&mut g);
+        let mut closed = frame(64, 100, b.clone());
+        closed.meta.ffc = FfcState::Running;
+        g.follow(Mode::Plateau, &closed, SPAN);
+        assert_eq!(probe(&mut g), first);
+        g.follow(Mode::Plateau, &frame(64, 500, b.clone()), SPAN);
+        let after = probe(&mut g);
+        g.follow(Mode::Plateau, &frame(64, 60_000, b), SPAN);
+        let last = probe(&mut g);
+        let share = (first - after) / (first - last);
+        assert!((share - 0.632).abs() < 0.01, "{share}");
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_name() {
+        for (settings, key) in [
+            (Settings { max_gain: 0.5, ..Settings::default() }, "max_gain"),
+            (Settings { linear_percent: f32::NAN, ..Settings::default() }, "linear_percent"),
+            (Settings { tiles: 9, ..Settings::default() }, "tiles"),
+        ] {
+            assert!(settings.validate().unwrap_err().to_string().contains(&format!("render.agc.{key}")));
+        }
+        Mode::ALL.iter().for_each(|(name, mode)| assert_eq!(mode.name(), *name));
+    }
+}
