@@ -6,6 +6,8 @@
 mod bench;
 mod camera;
 mod check;
+#[cfg(feature = "nokhwa")]
+mod colour;
 mod demo;
 mod devices;
 mod doctor;

@@ -8,6 +8,8 @@ pub mod scripted;
 pub mod still;
 pub mod supervise;
 pub mod v4l;
+#[cfg(feature = "nokhwa")]
+pub mod webcam;
 
 use std::path::Path;
 use std::time::Duration;

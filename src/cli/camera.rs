@@ -46,6 +46,9 @@ enum Command {
         #[arg(value_parser = switch, action = clap::ArgAction::Set)]
         on: bool,
     },
+    /// Watch a colour camera for a while: how fast it is, and its last picture.
+    #[cfg(feature = "nokhwa")]
+    Colour(super::colour::Colour),
     /// Show what the camera is set to.
     Show {
         /// Print JSON.
@@ -64,6 +67,10 @@ fn switch(text: &str) -> Result<bool, String> {
 
 /// Commands a camera; one that streams goes on streaming.
 pub(super) fn run(base: &Base, camera: &Camera) -> Done {
+    #[cfg(feature = "nokhwa")]
+    if let Command::Colour(colour) = &camera.command {
+        return super::colour::run(camera.source.as_deref(), colour);
+    }
     let settled = base.settle(Vec::new())?;
     let spec = camera.source.as_ref().unwrap_or(&settled.values.source.from);
     let (profile, mut device) = open(&Wanted::parse(spec)?)?;
@@ -76,6 +83,8 @@ pub(super) fn run(base: &Base, camera: &Camera) -> Done {
         Command::Tlinear { on } => control::Command::TLinear(*on),
         Command::Agc { on } => control::Command::Agc(*on),
         Command::Show { json } => return show(profile, device, *json),
+        #[cfg(feature = "nokhwa")]
+        Command::Colour(_) => return Ok(()),
     };
     control::command(profile, device, command)?;
     print::out(&format!("{}: done\n", profile.about))

@@ -365,8 +365,9 @@ fn cycles(rig: &mut Rig, n: u32) {
 }
 
 fn vivid(rig: &mut Rig) {
-    let node = (0..8).map(|i| format!("/dev/video{i}")).find(|path| std::path::Path::new(path).exists());
-    let Some(node) = node else { return rig.check("vivid", "no node", false) };
+    let there = |path: &String| std::path::Path::new(path).exists();
+    let mut nodes = (0..8).map(|i| format!("/dev/video{i}")).filter(there);
+    let (Some(node), Some(webcam)) = (nodes.next(), nodes.next()) else { return rig.check("vivid", "no node", false) };
     let run = Run::start(&[&node], &["source.camera.size=322x120", "source.camera.frozen_ms=0"]);
     run.wait(Duration::from_secs(30), |line| matches!(line, Line::Result(t) if t.contains("\"state\":\"live\"")));
     // Faces are looked for in every frame of such a picture, which takes seconds on an emulated CPU:
@@ -382,6 +383,28 @@ fn vivid(rig: &mut Rig) {
     });
     let said = format!("more than {arrived} frames of 322x120 Y16, {corrupt} corrupt");
     rig.check("vivid", said, arrived > 10 && corrupt == 0 && counts);
+    drop(run);
+    colour(rig, &webcam);
+}
+
+/// A webcam that gives YUYV, through nokhwa.
+fn colour(rig: &mut Rig, node: &str) {
+    let out = program(&[
+        "camera",
+        "--source",
+        node,
+        "colour",
+        "--size",
+        "320x180",
+        "--pictures",
+        "20",
+        "--png",
+        "/tmp/p.png",
+    ]);
+    let said = text(&out);
+    let bytes = std::fs::metadata("/tmp/p.png").map_or(0, |m| m.len());
+    let ok = out.status.success() && said.contains("YUYV") && said.contains("20 pictures of 320x180") && bytes > 1_000;
+    rig.check("colour camera", said.lines().last().unwrap_or("nothing said").replace(" | ", " "), ok);
 }
 
 /// A node that another program feeds, or does not.
