@@ -34,7 +34,7 @@ def landmarks(net, frame, face, rounds, floor):
     for _ in range(rounds):
         x = crop.landmark_input(frame, centre, half, turn, floor)
         votes, presence = net.run(None, {"image": x[None, None]})
-        out = tally(torch.from_numpy(votes)).numpy()
+        out = tally(torch.from_numpy(votes).permute(0, 3, 1, 2)).numpy()
         points = crop.to_frame(out[0, :, :2].astype(np.float64), centre, half, turn)
         error = np.exp(out[0, :, 2]) * half
         eyes = points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)

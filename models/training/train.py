@@ -6,6 +6,7 @@ import importlib
 #: Stage: module, function, what it does.
 STAGES = {
     "student": ("student", "main", "landmark network, supervised"),
+    "presence": ("presence", "main", "presence head of a landmark network, on the detector's mistakes"),
     "detector": ("detector", "main", "face detector"),
     "teacher-rgb": ("distil", "teacher_rgb", "RGB landmark teacher"),
     "transfer": ("distil", "transfer", "thermal teacher from the frozen RGB teacher (DIKD)"),
@@ -45,6 +46,9 @@ def parser():
             p.add_argument("--parts", default="feature,logit,forward,reverse", help="losses besides the task's")
         if name == "ablation":
             p.add_argument("--seeds", default="1,2,3")
+        if name == "presence":
+            p.add_argument("--detector", required=True, help="checkpoint (best.pt) of the detector")
+            p.add_argument("--mine", type=int, default=12000, help="scenes in which its mistakes are looked for")
         if name == "detector":
             p.add_argument("--faces", help="face folders, as further scenes of one face each")
             p.set_defaults(batch=32)

@@ -1,0 +1,154 @@
+"""Stage `presence`: teaches a trained landmark network to refuse what the detector takes for faces.
+
+Backs of heads, ovals, animals and warm things that the detector finds on rendered scenes are cropped as the
+runtime would, and the presence head alone is trained on them, on other crops without faces and on faces. The
+backbone and the points stay as they are.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import camera
+import losses
+import sample
+from crop import DETECTOR_HEIGHT as H, DETECTOR_TAILS, DETECTOR_WIDTH as W, SIZE, letterbox, normalise, resample
+from data import Shards
+from detect import decode, iou
+from loop import Budget, Run, train
+from nets import Detector, Landmarker, weights
+from points import box
+from scene import faces_of
+
+#: Least score of a detection that is worth refusing: below what any user will ask for.
+SCORE = 0.1
+
+#: A detection that shares more with any face, hidden ones included, or whose centre lies on one, is no mistake.
+SHARED = 0.1
+
+
+def mistakes(detector, thermal, points, visibility, chunk=32):
+    """What a detector takes for faces in scenes `[n, H, W]` and is none: a list of (scene, box in its px)."""
+    found = []
+    for at in range(0, len(thermal), chunk):
+        part = range(at, min(at + chunk, len(thermal)))
+        h, w = thermal[at].shape
+        s, x0, y0 = letterbox(w, h)
+        views = [resample(thermal[k].astype(np.float32), (w / 2, h / 2), s * W / 2, 0.0, W, H) for k in part]
+        x = np.stack([normalise(v, 20.0, DETECTOR_TAILS) for v in views])[:, None]
+        with torch.inference_mode():
+            heat, geom = detector(torch.from_numpy(x))
+        for k, n in enumerate(part):
+            boxes, _, _ = decode(heat[k, 0].numpy(), geom[k].numpy(), SCORE)
+            faces = [box(p) for p in faces_of(points[n], visibility[n])[0]]
+            for b in boxes * s + np.array([x0, y0, x0, y0]):
+                centre = (b[:2] + b[2:]) / 2
+                on = any(iou(b, f) > SHARED or ((f[:2] < centre) & (centre < f[2:])).all() for f in faces)
+                if not on and max(b[2] - b[0], b[3] - b[1]) >= 8:
+                    found.append((n, b))
+    return found
+
+
+def mine(detector, scenes, count, seed=1):
+    """Mistakes in `count` training scenes: (thermal picture, box)."""
+    rng = np.random.default_rng(seed)
+    out, picks = [], rng.permutation(len(scenes.train))[:count]
+    for f in range(len(scenes.folders)):
+        mine_of = np.sort(scenes.train[picks][scenes.train[picks][:, 0] == f][:, 1])
+        folder = scenes.folders[f]
+        found = mistakes(detector, [folder.thermal[i] for i in mine_of], folder.points[mine_of],
+                         folder.visibility[mine_of])
+        out += [(folder, int(mine_of[n]), b) for n, b in found]
+    return out
+
+
+def crop(folder, i, b, rng):
+    """A mistake as the runtime would crop it, seen by some camera: network input `[R, R]`."""
+    frame, floor = camera.observe(folder.thermal[i].astype(np.float32), b, rng)
+    centre, half, turn, _ = sample.place(b, rng)
+    x = normalise(resample(frame, centre, half, turn, SIZE), floor)
+    return x[:, ::-1] if rng.random() < 0.5 else x
+
+
+class Veto(nn.Module):
+    """The presence head of a landmark network, over its frozen backbone: `[n, 1, R, R]` to logits `[n, 1]`."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.look, self.presence = net.head.look, net.head.presence
+        self.frozen = [net.backbone.eval()]  # in a list: neither trained nor saved
+
+    def forward(self, x):
+        with torch.no_grad():
+            features = self.frozen[0](x)
+        return self.presence(F.relu(self.look(features)).flatten(1))
+
+
+class Judge:
+    """Held-out faces and mistakes: the share of each that passes at the presence a new face needs (0.7)."""
+
+    ENTRY = float(np.log(0.7 / 0.3))
+
+    def __init__(self, source, held, count=768):
+        items = source.faces.held_items(count)
+        batches = [sample.held_batch(items, False), sample.held_batch(items, True)]
+        asked = [(b.visibility == 2).mean(1) <= 0.7 for b in batches]
+        self.faces = np.concatenate([b.image[a] for b, a in zip(batches, asked)])
+        rng = np.random.default_rng(11)
+        self.others = np.stack([crop(*m, rng) for m in held])[:, None].astype(np.float32)
+
+    def __call__(self, net):
+        net.eval()
+        with torch.inference_mode():
+            hit, miss = (np.concatenate([net(torch.from_numpy(x[k:k + 128])).numpy()[:, 0]
+                                         for k in range(0, len(x), 128)]) for x in (self.faces, self.others))
+        return {"presence_hit": float(100 * (hit > self.ENTRY).mean()),
+                "presence_mistakes": float(100 * (miss > self.ENTRY).mean())}
+
+
+def main(args):
+    """Runs the stage; OUT/best.pt is the whole landmark network."""
+    torch.manual_seed(args.seed)
+    state = torch.load(args.init, map_location="cpu", weights_only=False)
+    net = Landmarker(state["describe"]["size"])
+    net.load_state_dict(weights(state))
+    detector = Detector()
+    detector.load_state_dict(torch.load(args.detector, map_location="cpu", weights_only=False)["average"])
+    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes))
+    found = mine(detector.eval(), source.scenes, args.mine, args.seed)
+    if len(found) < 20:
+        raise SystemExit(f"{args.detector}: {len(found)} mistakes in {args.mine} scenes, wanted at least 20")
+    np.random.default_rng(args.seed).shuffle(found)
+    held, found = found[:len(found) // 10], found[len(found) // 10:]
+    print(f"{len(found)} mistakes of the detector to train on, {len(held)} held out")
+
+    def make(rng):
+        batch = sample.empty(args.batch)
+        for n, (folder, i) in enumerate(source.faces.draw(rng, args.batch)):
+            kind = rng.random()
+            if kind < 0.5:
+                source._positive(batch, n, folder, i, rng)
+            elif kind < 0.8:
+                batch.image[n, 0], batch.present[n] = crop(*found[int(rng.integers(len(found)))], rng), 0
+            else:
+                source._negative(batch, n, folder, i, rng)
+        return batch
+
+    def step(veto, batch, _):
+        logit = veto(torch.from_numpy(batch.image).contiguous(memory_format=torch.channels_last))
+        loss = losses.presence(logit, torch.from_numpy(batch.present), torch.from_numpy(batch.sure))
+        return loss, {}
+
+    veto = Veto(net)
+    run = Run(args.out, args.resume)
+    metrics, average = train(veto, run, Budget(args.steps, args.minutes), make, step, Judge(source, held), args.seed,
+                             args.rate, {"task": "presence"}, every=args.every, prefetch=not args.inline)
+    net.head.look, net.head.presence = average.look, average.presence
+    describe = {**state["describe"], "presence_steps": run_steps(run)}
+    run.save("best.pt", average=net.state_dict(), describe=describe, metrics={**state["metrics"], **metrics})
+
+
+def run_steps(run):
+    """Steps of the finished run, from its last checkpoint."""
+    return torch.load(run.folder / "last.pt", map_location="cpu", weights_only=False)["done"]
