@@ -30,9 +30,6 @@ use crate::nn::{Build, Card, Model};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
 
-/// Passes of the landmark network over each face of a still, after the first.
-const STILL_PASSES: usize = 2;
-
 /// Faces of one stream, or of stills.
 ///
 /// Nothing is allocated per frame once the largest frame was seen and `FrameResult::faces` has room for
@@ -111,12 +108,13 @@ impl Engine {
         for i in 0..self.detector.detect_still(frame)?.len() {
             let face = self.detector.found()[i];
             let crop = self.landmarker.crop_of(&face);
-            let Some(shape) = self.landmarker.refine(frame, &crop, STILL_PASSES)? else { continue };
+            let Some(shape) = self.landmarker.measure(frame, &crop)? else { continue };
             if !follow::enters(&shape, &face, self.presence) {
                 continue;
             }
             // What only one view of the face supports is none.
-            let shape = self.landmarker.consensus(frame, &shape)?;
+            let around = self.landmarker.crop(shape.bbox, shape.roll);
+            let Some(shape) = self.landmarker.consensus(frame, &around)? else { continue };
             if follow::enters(&shape, &face, self.presence) {
                 self.stills.push((shape, face.score));
             }
@@ -135,7 +133,7 @@ impl Engine {
     /// network's answer is no shape.
     pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
         let crop = self.landmarker.crop(bbox, 0.0);
-        let Some(shape) = self.landmarker.refine(frame, &crop, STILL_PASSES)? else { return Ok(None) };
+        let Some(shape) = self.landmarker.consensus(frame, &crop)? else { return Ok(None) };
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 

@@ -90,7 +90,7 @@ def toml(tables):
     return "\n".join(lines) + "\n"
 
 
-def card(name, state, shape, digest, cost, recipe, spread=None):
+def card(name, state, shape, digest, cost, recipe, spread=None, threshold=None):
     """The card's tables."""
     about = state["describe"]
     face = about["task"] == "face-landmarks"
@@ -108,18 +108,18 @@ def card(name, state, shape, digest, cost, recipe, spread=None):
         outputs = [{"name": "votes", "shape": [1, CELLS, CELLS, 280]}, {"name": "presence", "shape": [1, 1]}]
         # Predicted errors are scaled so that 90 % of held-out points lie within their 90 % radius.
         spread = float(np.clip(spread or metrics.get("spread", 1.0), 0.5, 2))
-        decoding = {"threshold": 0.5, "spread": spread}
+        decoding = {"threshold": threshold or 0.5, "spread": spread}
     else:
         rows, columns = shape[1] // 4, shape[2] // 4
         outputs = [{"name": "heat", "shape": [1, 1, rows, columns]}, {"name": "geom", "shape": [1, 14, rows, columns]}]
-        decoding = {"threshold": 0.35, "nms_iou": 0.45}
+        decoding = {"threshold": threshold or 0.35, "nms_iou": 0.45}
     training = {k: v for k, v in about.items() if k != "task"} | {"recipe": recipe, "mflop": round(cost, 1)}
     return {"": top, "input": picture, "outputs": outputs, "decoding": decoding,
             "golden": {"file": f"{name}.golden.npy"}, "training": training,
             "metrics": {f"{k}_synthetic": float(v) for k, v in metrics.items() if np.isfinite(v)}}
 
 
-def export(checkpoint, name, folder, recipe="", spread=None):
+def export(checkpoint, name, folder, recipe="", spread=None, threshold=None):
     """Writes the three files; returns the parity error."""
     net, state = load(checkpoint)
     model, shape = build(net, state["describe"])
@@ -135,7 +135,7 @@ def export(checkpoint, name, folder, recipe="", spread=None):
         for output in run(model, image.astype(np.float32) / 127.5 - 1):
             np.save(f, output.astype("<f4"))
     digest = hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest()
-    text = toml(card(name, state, shape, digest, mflop(net, shape), recipe, spread))
+    text = toml(card(name, state, shape, digest, mflop(net, shape), recipe, spread, threshold))
     (folder / f"{name}.toml").write_text(text)
     return error
 
@@ -149,8 +149,10 @@ def main():
     p.add_argument("--recipe", default="", help="the training command, for the card")
     p.add_argument("--spread", type=float, help="factor on predicted errors, where `heatmark eval` of whole "
                    "scenes asks for another than held-out crops do")
+    p.add_argument("--threshold", type=float, help="least score (detector) or presence (landmarks) of a face")
     args = p.parse_args()
-    print(f"{args.name}: parity {export(args.checkpoint, args.name, args.out, args.recipe, args.spread):.1e}")
+    error = export(args.checkpoint, args.name, args.out, args.recipe, args.spread, args.threshold)
+    print(f"{args.name}: parity {error:.1e}")
 
 
 if __name__ == "__main__":

@@ -28,15 +28,25 @@ SCORE = 0.1
 SHARED = 0.1
 
 
-def mistakes(detector, thermal, points, visibility, chunk=32):
+def seen(thermal, rng):
+    """Detector input of a scene: as it is or, half the time where `rng` is given, as some camera shows it."""
+    h, w = thermal.shape
+    s, _, _ = letterbox(w, h)
+    view = resample(thermal.astype(np.float32), (w / 2, h / 2), s * W / 2, 0.0, W, H)
+    if rng is None or rng.random() < 0.5:
+        return normalise(view, 20.0, DETECTOR_TAILS)
+    view, floor = camera.observe(view, np.array([60.0, 40.0, 100.0, 80.0]), rng)
+    return normalise(view, floor, DETECTOR_TAILS)
+
+
+def mistakes(detector, thermal, points, visibility, rng=None, chunk=32):
     """What a detector takes for faces in scenes `[n, H, W]` and is none: a list of (scene, box in its px)."""
     found = []
     for at in range(0, len(thermal), chunk):
         part = range(at, min(at + chunk, len(thermal)))
         h, w = thermal[at].shape
         s, x0, y0 = letterbox(w, h)
-        views = [resample(thermal[k].astype(np.float32), (w / 2, h / 2), s * W / 2, 0.0, W, H) for k in part]
-        x = np.stack([normalise(v, 20.0, DETECTOR_TAILS) for v in views])[:, None]
+        x = np.stack([seen(thermal[k], rng) for k in part])[:, None]
         with torch.inference_mode():
             heat, geom = detector(torch.from_numpy(x))
         for k, n in enumerate(part):
@@ -58,7 +68,7 @@ def mine(detector, scenes, count, seed=1):
         mine_of = np.sort(scenes.train[picks][scenes.train[picks][:, 0] == f][:, 1])
         folder = scenes.folders[f]
         found = mistakes(detector, [folder.thermal[i] for i in mine_of], folder.points[mine_of],
-                         folder.visibility[mine_of])
+                         folder.visibility[mine_of], rng)
         out += [(folder, int(mine_of[n]), b) for n, b in found]
     return out
 
