@@ -156,7 +156,8 @@ def main(args):
                              args.rate, {"task": "presence"}, every=args.every, prefetch=not args.inline)
     net.head.look, net.head.presence = average.look, average.presence
     describe = {**state["describe"], "presence_steps": run_steps(run)}
-    run.save("best.pt", average=net.state_dict(), describe=describe, metrics={**state["metrics"], **metrics})
+    kept = {k: v for k, v in state["metrics"].items() if not k.startswith("presence")}
+    run.save("best.pt", average=net.state_dict(), describe=describe, metrics={**kept, **metrics})
 
 
 def run_steps(run):
