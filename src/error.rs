@@ -95,6 +95,17 @@ impl std::error::Error for Error {
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Refuses a setting outside `least..=most`.
+///
+/// # Errors
+/// [`Act::Fix`], naming the key of the section, what it holds and what was wanted. NaN lies outside.
+pub fn within(section: &str, key: &str, value: f32, least: f32, most: f32) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::fix(format_args!("{section}.{key}"), format_args!("is {value}, wanted {least} to {most}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

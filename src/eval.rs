@@ -145,7 +145,7 @@ impl Tally {
             self.empty.faces += result.faces.len();
         }
         let mut taken = vec![false; result.faces.len()];
-        for (truth, _) in sample.faces.iter().zip(&sizes).filter(|(_, size)| **size >= SMALL) {
+        for (truth, &size) in sample.faces.iter().zip(&sizes).filter(|(_, size)| **size >= SMALL) {
             let Some(points) = &truth.points else { continue };
             self.annotated += 1;
             let best = (0..taken.len())
@@ -163,7 +163,6 @@ impl Tally {
             let at = given.as_ref().map(|(_, s)| s.points);
             self.given.add(points, truth.bbox, &truth.visibility, at.as_ref());
             if let Some((face, shape)) = &given {
-                let size = size(truth.bbox);
                 for i in 0..COUNT {
                     let (p, q) = (points[i], shape.points[i]);
                     let error = (p[0] - q[0]).hypot(p[1] - q[1]);

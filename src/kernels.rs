@@ -66,7 +66,7 @@ pub struct Kernels {
     tiles: tile::Tiles,
     /// Registers of output channels that a tile of several pixels takes while this many remain.
     panel: fn(usize) -> usize,
-    /// Winograd's transforms, for tiles of 2x2 and of 4x4 outputs.
+    /// Winograd's transforms, in the order of [`Tile`].
     spread: [unsafe fn(&winograd::Spread); 2],
     gather: [unsafe fn(&winograd::Gather); 2],
     depthwise: unsafe fn(&depthwise::Job),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, within};
 use crate::frame::Signal;
 use crate::units::{Celsius, Kelvin};
 
@@ -28,14 +28,8 @@ impl Settings {
     /// # Errors
     /// `Fix` for the first value out of its range.
     pub fn validate(&self) -> Result<()> {
-        let check = |key: &str, value: f32, min: f32, max: f32| {
-            if (min..=max).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::fix(format_args!("surface.{key}"), format_args!("is {value}, wanted {min} to {max}")))
-        };
-        check("emissivity", self.emissivity, 0.1, 1.0)?;
-        check("reflected_c", self.reflected_c, -100.0, 500.0)
+        within("surface", "emissivity", self.emissivity, 0.1, 1.0)?;
+        within("surface", "reflected_c", self.reflected_c, -100.0, 500.0)
     }
 }
 

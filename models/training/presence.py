@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import camera
 import losses
 import sample
-from crop import DETECTOR_HEIGHT as H, DETECTOR_TAILS, DETECTOR_WIDTH as W, SIZE, letterbox, normalise, resample
+from crop import DETECTOR_HEIGHT as H, DETECTOR_WIDTH as W, FLOOR, SIZE, detector_input, normalise, resample
 from data import Shards
 from detect import decode, iou
 from loop import Budget, Run, train
@@ -29,14 +29,12 @@ SHARED = 0.1
 
 
 def seen(thermal, rng):
-    """Detector input of a scene: as it is or, half the time where `rng` is given, as some camera shows it."""
-    h, w = thermal.shape
-    s, _, _ = letterbox(w, h)
-    view = resample(thermal.astype(np.float32), (w / 2, h / 2), s * W / 2, 0.0, W, H)
-    if rng is None or rng.random() < 0.5:
-        return normalise(view, 20.0, DETECTOR_TAILS)
-    view, floor = camera.observe(view, np.array([60.0, 40.0, 100.0, 80.0]), rng)
-    return normalise(view, floor, DETECTOR_TAILS)
+    """Detector input and its `letterbox` of a scene: as it is or, half the time where `rng` is given, as some
+    camera shows it."""
+    frame, floor = thermal, FLOOR["centikelvin"]
+    if rng is not None and rng.random() >= 0.5:
+        frame, floor = camera.observe(thermal.astype(np.float32), np.array([60.0, 40.0, 100.0, 80.0]), rng)
+    return detector_input(frame, floor, W, H)
 
 
 def mistakes(detector, thermal, points, visibility, rng=None, chunk=32):
@@ -44,13 +42,13 @@ def mistakes(detector, thermal, points, visibility, rng=None, chunk=32):
     found = []
     for at in range(0, len(thermal), chunk):
         part = range(at, min(at + chunk, len(thermal)))
-        h, w = thermal[at].shape
-        s, x0, y0 = letterbox(w, h)
-        x = np.stack([seen(thermal[k], rng) for k in part])[:, None]
+        views = [seen(thermal[k], rng) for k in part]
+        x = np.stack([view for view, _ in views])[:, None]
         with torch.inference_mode():
             heat, geom = detector(torch.from_numpy(x))
         for k, n in enumerate(part):
             boxes, _, _ = decode(heat[k, 0].numpy(), geom[k].numpy(), SCORE)
+            s, x0, y0 = views[k][1]
             faces = [box(p) for p in faces_of(points[n], visibility[n])[0]]
             for b in boxes * s + np.array([x0, y0, x0, y0]):
                 centre = (b[:2] + b[2:]) / 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import camera
-from crop import DETECTOR_HEIGHT as H, DETECTOR_TAILS, DETECTOR_WIDTH as W, letterbox, normalise, resample
+from crop import DETECTOR_HEIGHT as H, DETECTOR_TAILS, DETECTOR_WIDTH as W, FLOOR, detector_input, normalise, resample
 from points import MIRROR, box, five
 
 STRIDE = 4
@@ -169,8 +169,7 @@ def mirrored(points):
 def plain(thermal, points, visibility):
     """A scene as the runtime would see it: input and faces in input px with their share in view."""
     h, w = thermal.shape
-    s, x0, y0 = letterbox(w, h)
-    image = resample(thermal.astype(np.float32), (w / 2, h / 2), s * W / 2, 0.0, W, H)
+    image, (s, x0, y0) = detector_input(thermal, FLOOR["centikelvin"], W, H)
     found, seen = faces_of(points, visibility)
     faces = [((p - (x0, y0)) / s, overlap(box(p), (0, 0, w, h)) if shown else 0.0) for p, shown in zip(found, seen)]
-    return normalise(image, 20.0, DETECTOR_TAILS), faces
+    return image, faces

@@ -67,14 +67,6 @@ fn switch(text: &str) -> Result<bool, String> {
 
 /// Commands a camera; one that streams goes on streaming.
 pub(super) fn run(base: &Base, camera: &Camera) -> Done {
-    #[cfg(feature = "nokhwa")]
-    if let Command::Colour(colour) = &camera.command {
-        return super::colour::run(camera.source.as_deref(), colour);
-    }
-    let settled = base.settle(Vec::new())?;
-    let spec = camera.source.as_ref().unwrap_or(&settled.values.source.from);
-    let (profile, mut device) = open(&Wanted::parse(spec)?)?;
-    let device = device.as_mut();
     let command = match &camera.command {
         Command::Ffc => control::Command::Ffc,
         Command::Auto => control::Command::Shutter(Shutter::Auto),
@@ -82,12 +74,23 @@ pub(super) fn run(base: &Base, camera: &Camera) -> Done {
         Command::Gain { range } => control::Command::Gain(*range),
         Command::Tlinear { on } => control::Command::TLinear(*on),
         Command::Agc { on } => control::Command::Agc(*on),
-        Command::Show { json } => return show(profile, device, *json),
+        Command::Show { json } => {
+            let (profile, mut device) = chosen(base, camera)?;
+            return show(profile, device.as_mut(), *json);
+        }
         #[cfg(feature = "nokhwa")]
-        Command::Colour(_) => return Ok(()),
+        Command::Colour(colour) => return super::colour::run(camera.source.as_deref(), colour),
     };
-    control::command(profile, device, command)?;
+    let (profile, mut device) = chosen(base, camera)?;
+    control::command(profile, device.as_mut(), command)?;
     print::out(&format!("{}: done\n", profile.about))
+}
+
+/// The camera that is asked for.
+fn chosen(base: &Base, camera: &Camera) -> Result<(&'static Profile, Box<dyn Device>), Failure> {
+    let settled = base.settle(Vec::new())?;
+    let spec = camera.source.as_ref().unwrap_or(&settled.values.source.from);
+    open(&Wanted::parse(spec)?)
 }
 
 fn open(wanted: &Wanted) -> Result<(&'static Profile, Box<dyn Device>), Failure> {

@@ -195,7 +195,7 @@ impl Follower {
             if shared >= SAME && tilt(&old) <= TILT {
                 continue;
             }
-            let Some(new) = landmarker.refine(frame, &crop, 1)? else { continue };
+            let Some(new) = landmarker.refine(frame, &crop)? else { continue };
             let closer = overlap(new.bbox, face.bbox) > shared + NEARER;
             if enters(&new, &face, self.presence) && (closer || tilt(&new) + TILT < tilt(&old)) {
                 t.fresh = Some(new);
@@ -221,7 +221,7 @@ impl Follower {
             }
             tries -= 1;
             let crop = landmarker.crop_of(&face);
-            let Some(shape) = landmarker.refine(frame, &crop, 1)? else { continue };
+            let Some(shape) = landmarker.refine(frame, &crop)? else { continue };
             if !enters(&shape, &face, self.presence) {
                 continue;
             }

@@ -115,9 +115,6 @@ impl Landmarker {
 
     /// Measures a crop; `None` where the network's answer is no shape at all.
     pub fn measure(&mut self, frame: &Frame, crop: &Crop) -> Result<Option<Shape>> {
-        if !(crop.half > 0.5 && crop.half < 1e5) || !crop.centre.iter().all(|v| v.is_finite()) {
-            return Ok(None);
-        }
         if !self.look(frame, crop, false)? {
             return Ok(None);
         }
@@ -126,8 +123,11 @@ impl Landmarker {
     }
 
     /// Runs the network over a crop, or over its mirror image, and leaves the answer in `raw` in the
-    /// crop's own units. False where it is no shape.
+    /// crop's own units. False where it is no shape, or the crop none of a picture.
     fn look(&mut self, frame: &Frame, crop: &Crop, mirrored: bool) -> Result<bool> {
+        if !(crop.half > 0.5 && crop.half < 1e5) || !crop.centre.iter().all(|v| v.is_finite()) {
+            return Ok(false);
+        }
         self.preprocess.crop(frame, crop, &self.spec, &mut self.input);
         if mirrored {
             self.input.chunks_exact_mut(self.spec.width.max(1)).for_each(<[f32]>::reverse);
@@ -150,9 +150,6 @@ impl Landmarker {
     /// the heavier; `None` where no answer is a shape. Dearer than [`Landmarker::measure`] by a factor of six;
     /// for stills.
     pub fn consensus(&mut self, frame: &Frame, around: &Crop) -> Result<Option<Shape>> {
-        if !(around.half > 0.5 && around.half < 1e5) || !around.centre.iter().all(|v| v.is_finite()) {
-            return Ok(None);
-        }
         let mut sum = [[0.0f32; 3]; COUNT];
         let (mut spread, mut presence, mut views) = ([0.0f32; COUNT], 0.0, 0.0);
         for (zoom, mirrored) in VIEWS {
@@ -180,14 +177,10 @@ impl Landmarker {
         Ok(shape(points, spread.map(|b| b / views), presence / views, around.roll))
     }
 
-    /// Measures a crop, then `passes` times the crop that the last shape asks for; the last shape counts.
-    pub fn refine(&mut self, frame: &Frame, crop: &Crop, passes: usize) -> Result<Option<Shape>> {
-        let Some(mut shape) = self.measure(frame, crop)? else { return Ok(None) };
-        for _ in 0..passes {
-            let Some(next) = self.measure(frame, &self.crop(shape.bbox, shape.roll))? else { return Ok(None) };
-            shape = next;
-        }
-        Ok(Some(shape))
+    /// Measures a crop, then the crop that its shape asks for, which counts.
+    pub fn refine(&mut self, frame: &Frame, crop: &Crop) -> Result<Option<Shape>> {
+        let Some(shape) = self.measure(frame, crop)? else { return Ok(None) };
+        self.measure(frame, &self.crop(shape.bbox, shape.roll))
     }
 }
 
@@ -256,7 +249,7 @@ mod tests {
         let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
         let frame = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
         let poor = l.crop([70.0, 50.0, 110.0, 90.0], 0.0);
-        let shape = l.refine(&frame, &poor, 1).unwrap().unwrap();
+        let shape = l.refine(&frame, &poor).unwrap().unwrap();
         let c = shape.centre();
         assert!((c[0] - 80.0).abs() < 1.5 && (c[1] - 60.0).abs() < 1.5, "{c:?}");
         assert!(shape.presence > 0.9 && (shape.size() - 40.0).abs() < 4.0);
@@ -267,7 +260,7 @@ mod tests {
         let world = fake::World::default();
         let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
         let frame = fake::frame(160, 120, &[([72.0, 60.0], 40.0)]);
-        let one = l.refine(&frame, &l.crop([50.0, 40.0, 90.0, 80.0], 0.0), 2).unwrap().unwrap();
+        let one = l.refine(&frame, &l.crop([50.0, 40.0, 90.0, 80.0], 0.0)).unwrap().unwrap();
         let before = world.crops();
         let all = l.consensus(&frame, &l.crop(one.bbox, one.roll)).unwrap().unwrap();
         assert_eq!(world.crops() - before, VIEWS.len());

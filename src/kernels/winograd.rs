@@ -286,10 +286,8 @@ impl Winograd {
         };
         let ((rows, columns), side) = (self.tile.count(&self.to), self.tile.outputs());
         let tiles = rows * columns;
-        let (to_points, from_points) = match self.tile {
-            Tile::Two => (self.kernels.spread[0], self.kernels.gather[0]),
-            Tile::Four => (self.kernels.spread[1], self.kernels.gather[1]),
-        };
+        let (to_points, from_points) =
+            (self.kernels.spread[self.tile as usize], self.kernels.gather[self.tile as usize]);
         let (ci, co) = (self.from.vectors(lanes), self.to.vectors(lanes));
         let (spread, sums) = scratch.split_at_mut(self.points.len() * self.block * ci * lanes);
         let corner = self.from.origin - self.from.row - self.from.pitch;

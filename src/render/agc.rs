@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::range::Span;
-use crate::error::{Error, Result};
+use crate::error::{Result, within};
 use crate::frame::{Frame, FrameFormat};
 use crate::units::Nanos;
 
@@ -59,14 +59,9 @@ impl Default for Settings {
 
 impl Settings {
     /// # Errors
-    /// [`Error::fix`] names the key that is out of its range.
+    /// `Fix`, naming the key that is out of its range.
     pub fn validate(&self) -> Result<()> {
-        let within = |key: &str, value: f32, least: f32, most: f32| {
-            if (least..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::fix(format!("render.agc.{key}"), format!("is {value}, wanted {least} to {most}")))
-        };
+        let within = |key: &str, value: f32, least: f32, most: f32| within("render.agc", key, value, least, most);
         within("max_gain", self.max_gain, 1.0, 20.0)?;
         within("linear_percent", self.linear_percent, 0.0, 100.0)?;
         within("tiles", self.tiles.into(), 1.0, 8.0)

@@ -46,7 +46,8 @@ pub struct Painter {
 }
 
 impl Painter {
-    /// Paints the whole frame, which the gain has followed, `scale` times as large, and sets the size of the canvas accordingly.
+    /// Paints the whole frame, which the gain has followed, `scale` times as large, and sets the size of the
+    /// canvas accordingly.
     /// `frame.pixels` must have the length its format says.
     pub fn paint(
         &mut self,

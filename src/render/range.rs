@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::frame::{Frame, FrameFormat};
 use crate::radiometry::Thermometer;
 use crate::units::Nanos;
@@ -65,12 +65,7 @@ impl Settings {
     /// [`Error::fix`] names the key that is out of its range.
     pub fn validate(&self) -> Result<()> {
         check_ends(self.min_c, self.max_c)?;
-        let within = |key: &str, value: f32, least: f32, most: f32| {
-            if (least..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::fix(format!("render.range.{key}"), format!("is {value}, wanted {least} to {most}")))
-        };
+        let within = |key: &str, value: f32, least: f32, most: f32| within("render.range", key, value, least, most);
         within("low_percent", self.low_percent, 0.0, 49.0)?;
         within("high_percent", self.high_percent, 51.0, 100.0)?;
         within("time_constant_ms", self.time_constant_ms as f32, 0.0, 60_000.0)?;

@@ -34,7 +34,6 @@ pub struct Picture {
 
 /// A running colour camera.
 pub struct Webcam {
-    node: String,
     about: String,
     shared: Arc<Shared>,
     seen: u64,
@@ -49,8 +48,9 @@ struct Shared {
 #[derive(Default)]
 struct Slot {
     picture: Picture,
-    /// Format as opened, or what went wrong.
-    opened: Option<Result<String>>,
+    /// Format as opened.
+    about: Option<String>,
+    /// Why there will be no more pictures, until it is told.
     failed: Option<Error>,
     stop: bool,
 }
@@ -83,23 +83,18 @@ impl Webcam {
         let started = thread::Builder::new().name("webcam".into()).spawn(move || {
             let taken = take(index, size, rate_hz, &subject, &theirs);
             let mut slot = theirs.lock();
-            if let Err(e) = taken {
-                match slot.opened {
-                    None => slot.opened = Some(Err(e)),
-                    Some(_) => slot.failed = Some(e),
-                }
-            }
+            slot.failed = taken.err();
             theirs.news.notify_all();
         });
         started.map_err(|e| Error::fatal(&name, "no thread can be started").because(e))?;
-        let opened = shared.wait(timeout, |slot| slot.opened.is_some()).opened.take();
-        match opened {
-            Some(about) => about.map(|about| Self { node: name, about, shared, seen: 0 }),
-            None => {
-                shared.lock().stop = true;
-                Err(Error::retry(name, format_args!("did not open within {} ms", timeout.as_millis())))
-            }
-        }
+        let mut slot = shared.wait(timeout, |slot| slot.about.is_some() || slot.failed.is_some());
+        let Some(about) = slot.about.take() else {
+            slot.stop = true;
+            let late = || Error::retry(name, format_args!("did not open within {} ms", timeout.as_millis()));
+            return Err(slot.failed.take().unwrap_or_else(late));
+        };
+        drop(slot);
+        Ok(Self { about, shared, seen: 0 })
     }
 
     /// Size, coding and rate, as in `640x480 YUYV at 30 Hz`.
@@ -126,11 +121,6 @@ impl Webcam {
             None => Ok(false),
         }
     }
-
-    /// The node.
-    pub fn node(&self) -> &str {
-        &self.node
-    }
 }
 
 impl Drop for Webcam {
@@ -150,7 +140,7 @@ fn take(index: u32, (width, height): (u32, u32), rate_hz: u32, node: &str, share
     camera.open_stream().map_err(|e| failed("does not start to stream", e))?;
     let format = camera.camera_format();
     let about = format!("{} {} at {} Hz", format.resolution(), format.format(), format.frame_rate());
-    shared.lock().opened = Some(Ok(about));
+    shared.lock().about = Some(about);
     shared.news.notify_all();
     let mut picture = Picture::default();
     for seq in 1.. {

@@ -1,7 +1,8 @@
 //! NumPy's `.npz` archives and the `.npy` arrays in them: what face models come in and data sets are
 //! written as.
 //!
-//! C order, little-endian. Reading never trusts a length that the file claims; writing gives the same bytes for the same arrays.
+//! C order, little-endian. Reading never trusts a length that the file claims; writing gives the same bytes
+//! for the same arrays.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
