@@ -369,7 +369,8 @@ mod tests {
     #[test]
     fn what_is_no_camera_is_refused_without_a_panic() {
         let e = Open::new(Path::new("/dev/null")).err().unwrap();
-        assert_eq!(e.raw_os_error(), Some(libc::ENOTTY));
+        // An emulator of user space alone does not know the request, and says so.
+        assert!([Some(libc::ENOTTY), Some(libc::ENOSYS)].contains(&e.raw_os_error()), "{e}");
         assert!(Open::new(Path::new("/dev/video-none")).is_err());
     }
 
