@@ -12,6 +12,7 @@ mod executor;
 mod explain;
 mod fuse;
 mod graph;
+mod int8;
 mod layout;
 mod op;
 mod plan;
