@@ -232,16 +232,32 @@ def predict(model, images):
     return np.stack(points), np.array(presence)
 
 
-def judge(model, batches):
-    """Error in percent of the face on clean and hard crops, and what presence says."""
+def judge(model, batches, threshold=0.5):
+    """Error in percent of the face on clean and hard crops, and how often a face is seen where one is and where
+    none is (crops named `without`), in percent."""
     out = {}
     for name, batch in batches.items():
-        points, presence = predict(model, batch.image)
+        points, logit = predict(model, batch.image)
+        seen = float(100 * (1 / (1 + np.exp(-logit)) >= threshold).mean())
+        if name == "without":
+            out["presence_false"] = seen
+            continue
         errors = landmark_errors(points, batch.points, batch.visibility)
         prefix = "" if name == "clean" else f"{name}_"
-        out |= {f"{prefix}nme": errors["nme"], f"{prefix}five": errors["five"],
-                f"{prefix}presence_hit": float(100 * (presence > 0).mean())}
+        out |= {f"{prefix}nme": errors["nme"], f"{prefix}five": errors["five"], f"{prefix}presence_hit": seen}
     return out
+
+
+def held_out(source, count):
+    """Held-out crops, clean and hard, and others without a face."""
+    items = source.faces.held_items(count)
+    without, rng = sample.empty(len(items)), np.random.default_rng(5)
+    for n, (folder, i) in enumerate(items):
+        source._negative(without, n, folder, i, rng)
+    sure = without.sure > 0
+    without = sample.Batch(without.image[sure], without.points[sure], without.visibility[sure],
+                           without.present[sure], without.sure[sure])
+    return {"clean": sample.held_batch(items, False), "hard": sample.held_batch(items, True), "without": without}
 
 
 def half(batch, which):
@@ -255,7 +271,7 @@ def choose(model, histograms, batches):
     best = None
     for name, way in RANGES.items():
         ranges = {t: way(h) for t, h in histograms.items()}
-        found = judge(Rewriter(model, ranges).run(), batches)
+        found = judge(Rewriter(model, ranges).run(), {k: v for k, v in batches.items() if k != "without"})
         cost = found["nme"] + found["hard_nme"]
         print(f"ranges by {name}: NME {found['nme']:.4f} clean, {found['hard_nme']:.4f} hard", flush=True)
         if best is None or cost < best[0]:
@@ -265,8 +281,8 @@ def choose(model, histograms, batches):
 
 def tolerance(model, reference, image):
     """How far an implementation may be from the golden answers, as a share of the largest value. Floats summed in
-    another order differ in their last bits, and here and there a number is rounded the other way: so twice what
-    moving the input by a few last bits does, but at least half a percent."""
+    another order differ in their last bits, so that here and there a number is rounded the other way, and others
+    after it: so twice what moving the input by some last bits does, but at least half a percent."""
     net = session(model)
     worst = 0.005
     for seed in range(16):
@@ -312,15 +328,15 @@ def main():
     model = onnx.load(args.model)
     source = sample.Source(Shards(args.data), Shards(args.scenes) if args.scenes else None)
     images = source.batch(args.calibrate, np.random.default_rng(11)).image
-    items = source.faces.held_items(args.hold)
-    held = {"clean": sample.held_batch(items, False), "hard": sample.held_batch(items, True)}
+    held = held_out(source, args.hold)
     histograms = observe(model, images)
     way, ranges = choose(model, histograms, {k: half(v, 0) for k, v in held.items()})
     small = Rewriter(model, ranges).run()
     judged = {k: half(v, 1) for k, v in held.items()}
-    before, after = judge(model, judged), judge(small, judged)
+    threshold = tomllib.loads(Path(args.model).with_suffix(".toml").read_text())["decoding"]["threshold"]
+    before, after = judge(model, judged, threshold), judge(small, judged, threshold)
     for key, value in before.items():
-        print(f"{key}: float {value:.4f}, int8 {after[key]:.4f} ({100 * (after[key] / value - 1):+.2f} %)")
+        print(f"{key}: float {value:.4f}, int8 {after[key]:.4f} ({100 * (after[key] / max(value, 1e-9) - 1):+.2f} %)")
     metrics = {f"{k}_synthetic": v for k, v in after.items()}
     metrics |= {f"float_{k}_synthetic": v for k, v in before.items()}
     write(small, args.model, args.out, metrics,

@@ -53,14 +53,14 @@ impl Reader<'_> {
             return Err("its numbers are not those of the quantisation before".into());
         }
         let form = self.graph.nodes[at].form.clone();
-        // What only chooses among rounded values has rounded ones: rounding them again changes nothing.
+        // What only shows, or chooses among, rounded values has rounded ones: rounding them again changes nothing.
         let chosen = self.graph.root(self.graph.nodes[at].inputs[0]);
         let before = &self.graph.nodes[chosen];
-        let chooses = matches!(before.layer, Layer::Upsample(_) | Layer::Pool { pooling: Pooling::Max, .. });
-        let again = chooses && {
-            let rounded = &self.graph.nodes[self.graph.root(before.inputs[0])].layer;
-            matches!(rounded, Layer::Dequantise(q) if *q == quant)
+        let rounded = match before.layer {
+            Layer::Upsample(_) | Layer::Pool { pooling: Pooling::Max, .. } => self.graph.root(before.inputs[0]),
+            _ => chosen,
         };
+        let again = matches!(self.graph.nodes[rounded].layer, Layer::Dequantise(q) if q == quant);
         match again {
             true => Ok(self.push(node, Layer::View, vec![chosen], form)),
             false => Ok(self.push(node, Layer::Dequantise(quant), vec![at], form)),
