@@ -9,9 +9,11 @@
 //! **Accuracy.** The definitions are in `naive` (double precision). Direct kernels stay within the error bound
 //! of summing in single precision; Winograd's within about 1e-6 of the layer's largest output.
 //!
+//! **Whole numbers.** Quantised networks run in `int8`, with the same bits on every table.
+//!
 //! **Not-a-number and infinity.** Networks expect finite input. A NaN or an infinity is never replaced by a
-//! harmless number on its way (activations pass NaN on), with one exception: maximum pooling may pass over a
-//! NaN. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
+//! harmless number on its way (activations pass NaN on), with two exceptions: maximum pooling may pass over a
+//! NaN, and whole numbers cannot hold one. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
 //! into the next run.
 
 // Kernels are written with indexed loops over arrays of registers: iterator adaptors and closures are functions of
