@@ -7,7 +7,7 @@ use rand_pcg::Pcg64;
 use super::*;
 use crate::kernels::conv::Window;
 use crate::kernels::suite::table;
-use crate::kernels::{Act, Tile, Winograd, available};
+use crate::kernels::{Act, Tile, Winograd};
 
 /// Numbers by channel, row, column, and what they stand for.
 #[derive(Clone, Debug)]
@@ -375,62 +375,3 @@ macro_rules! suite {
 }
 
 suite!(scalar avx2 neon dotprod);
-
-/// Layers of the small landmark network: nanoseconds of each, direct and by Winograd.
-#[test]
-#[ignore = "a measurement"]
-fn times() {
-    for kernels in available() {
-        if kernels.name() == "scalar" {
-            continue;
-        }
-        for (ci, co, size, stride, h) in [
-            (16, 32, 3, 2, 48),
-            (32, 32, 3, 1, 24),
-            (32, 64, 3, 2, 24),
-            (64, 96, 3, 2, 12),
-            (96, 96, 3, 1, 6),
-            (96, 64, 1, 1, 6),
-            (64, 64, 3, 1, 12),
-            (64, 280, 1, 1, 12),
-        ] {
-            let case = Case {
-                ci,
-                co,
-                h,
-                w: h,
-                window: Window::square(size, stride),
-                act: Act::RELU,
-                into: Into8::Numbers(Quant { scale: 0.1, zero: 0, signed: false }),
-                seed: 3,
-            };
-            let (input, n) = (Planes::random(3, (ci, h, h)), case.numbers());
-            let layer = Sums { from: input.quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
-            let ((from, data), (to, mut output)) =
-                (input.load(kernels), empty(kernels, case.output().unwrap(), &case.into));
-            let conv = Conv8::pack(kernels, (from, to), case.window, &layer, &case.act, &case.into).unwrap();
-            let mut least = [u128::MAX; 3];
-            let both: Vec<_> = [Tile::Two, Tile::Four]
-                .iter()
-                .map(|t| Winograd8::pack(kernels, *t, (from, to), &layer, &case.act, &case.into).ok())
-                .collect();
-            for _ in 0..400 {
-                let start = std::time::Instant::now();
-                conv.run(&data, &mut output);
-                least[0] = least[0].min(start.elapsed().as_nanos());
-                for (i, w) in both.iter().enumerate().filter_map(|(i, w)| Some((i, w.as_ref()?))) {
-                    let mut scratch = vec![0.0; w.scratch()];
-                    let start = std::time::Instant::now();
-                    w.run(&data, &mut output, &mut scratch);
-                    least[i + 1] = least[i + 1].min(start.elapsed().as_nanos());
-                }
-            }
-            let picked = Winograd8::tile(kernels, case.window, (&from, &to), &n.weights);
-            let rate = conv.flops() as f64 / least[0] as f64;
-            println!(
-                "{} {size}x{size}/{stride} {ci}->{co} {h}: {least:?} ns, {rate:.0} GOP/s; {picked:?}",
-                kernels.name()
-            );
-        }
-    }
-}

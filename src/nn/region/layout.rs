@@ -210,6 +210,17 @@ impl<'g> Layout<'g> {
                 let (flops, [h, w]) = (k.flops(), window.size);
                 (Work::Pool(k), flops, format!("pool {h}x{w}/{}", window.stride[0]))
             }
+            Layer::Quantise(_) | Layer::Conv8 { .. } | Layer::Mix { .. } => return self.work8(layer, from, to, after),
+            Layer::Dequantise(_) | Layer::Source | Layer::View | Layer::Act(_) | Layer::Concat => {
+                return Err(Error::fatal("region", "a layer that is no unit"));
+            }
+        })
+    }
+
+    /// As [`Layout::work`], for layers on whole numbers.
+    fn work8(&self, layer: &Layer, from: Map, to: Map, after: After) -> Result<(Work, u64, String)> {
+        let kernels = self.kernels;
+        Ok(match layer {
             Layer::Quantise(quant) => (Work::Round(Round::pack(kernels, from, to, quant)?), 0, "round".into()),
             Layer::Conv8 { window, numbers, from: quant, into } => {
                 let (weights, scale, bias) = (&numbers.weights[..], &numbers.scale[..], &numbers.bias[..]);
@@ -232,9 +243,7 @@ impl<'g> Layout<'g> {
                 let kind = if into == &Into8::Floats { "dequantise" } else { "int8 mix" };
                 (Work::Mix(k), flops, kind.into())
             }
-            Layer::Dequantise(_) | Layer::Source | Layer::View | Layer::Act(_) | Layer::Concat => {
-                return Err(Error::fatal("region", "a layer that is no unit"));
-            }
+            _ => return Err(Error::fatal("region", "a layer that is not on whole numbers")),
         })
     }
 
