@@ -1,7 +1,7 @@
 """Stage `ablation`: which part of the distillation helps. Same data, steps and teacher for all.
 
-Writes `ablation.json` (every finished run; a repeated command skips these), `report.md` and
-`ablation.png` to the output folder. The budget is per run.
+Writes to the output folder `ablation.json` (every finished run; a repeated command skips these),
+`report.md`, `ablation.png` (the table), `curves.png`, `regions.png` and `examples.png`. The budget is per run.
 """
 
 import json
@@ -11,12 +11,13 @@ import matplotlib
 import numpy as np
 import torch
 
+import figures
 from data import Shards
 from distil import load, transfer_step
 from loop import Budget, Run, train
 from nets import Landmarker
 from sample import Source
-from student import Judge
+from student import Judge, predict
 
 matplotlib.use("Agg")
 
@@ -50,7 +51,10 @@ def report(folder, results, budget):
             f"Synthetic held-out faces, percent of the face size (sqrt of the box area), {budget} per run; "
             "mean and standard deviation over seeds. Differences below the spread mean nothing.", "",
             "| variant | seeds | NME, clean | NME, cameras | five points, cameras | over 8 % |", "|---|---|---|---|---|---|"]
-    (folder / "report.md").write_text("\n".join(head + rows) + "\n")
+    tail = ["", "Cumulative error curves (`curves.png`) and errors by region (`regions.png`) are of the same faces through",
+            "cameras, means over seeds; `examples.png` shows the best, the middling and the worst faces of the last",
+            "variant's first seed: truth as rings, answers as dots."]
+    (folder / "report.md").write_text("\n".join(head + rows + tail) + "\n")
     figure, axes = plt.subplots(figsize=(7, 0.5 * len(names) + 1.2))
     axes.barh(range(len(names)), means, xerr=spreads, color="#c05020", capsize=3)
     axes.set_yticks(range(len(names)), names)
@@ -59,6 +63,24 @@ def report(folder, results, budget):
     figure.tight_layout()
     figure.savefig(folder / "ablation.png", dpi=120)
     plt.close(figure)
+
+
+def place(folder, key):
+    """The folder of a run."""
+    return folder / key.replace(" ", "-").replace("/", "-")
+
+
+def draw(folder, results, held):
+    """The pictures of all finished runs; `held`: the faces that they answered."""
+    answers = {name: [np.load(p) for key in results if key.rsplit("/", 1)[0] == name
+                      and (p := place(folder, key) / "points.npy").exists()] for name in VARIANTS}
+    answers = {name: runs for name, runs in answers.items() if runs}
+    if not answers:
+        return
+    named = {name: [figures.errors(points, held.points) for points in runs] for name, runs in answers.items()}
+    figures.curves(folder / "curves.png", named)
+    figures.regions(folder / "regions.png", named)
+    figures.examples(folder / "examples.png", held.image, answers[list(answers)[-1]][0], held.points)
 
 
 def main(args):
@@ -84,14 +106,16 @@ def main(args):
                 continue
             torch.manual_seed(seed)
             source = Source(faces, scenes, colour=True)  # for all, so that all see the same crops
-            run = Run(folder / key.replace(" ", "-").replace("/", "-"), True)
-            metrics, _ = train(Landmarker(args.size), run, Budget(args.steps, args.minutes),
+            run = Run(place(folder, key), True)
+            metrics, net = train(Landmarker(args.size), run, Budget(args.steps, args.minutes),
                                lambda rng: source.batch(args.batch, rng), transfer_step(teacher, parts), judge,
                                seed, args.rate, {"task": "face-landmarks", "size": args.size, "seed": seed},
                                every=args.every, prefetch=not args.inline)
+            np.save(place(folder, key) / "points.npy", predict(net, judge.hard.image)[0][..., :2])
             done["runs"][key] = metrics
             temporary = store.with_suffix(".tmp")
             temporary.write_text(json.dumps(done, indent=1))
             temporary.replace(store)
             report(folder, done["runs"], budget)
+    draw(folder, done["runs"], judge.hard)
     print((folder / "report.md").read_text())
