@@ -28,6 +28,9 @@ fn whole(weights: &[f32], bias: &[f32], input: &Quant) -> Option<Numbers> {
     let depth = weights.len().checked_div(bias.len()).filter(|d| (1..=DEPTH).contains(d))?;
     let mut numbers = Numbers { weights: Vec::with_capacity(weights.len()), scale: vec![], bias: vec![] };
     for (weights, bias) in weights.chunks_exact(depth).zip(bias) {
+        if !weights.iter().all(|w| w.is_finite()) {
+            return None;
+        }
         let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
         let scale = match largest {
             // Without weights any step will do that can count the bias.
