@@ -224,9 +224,35 @@ fn networks(_: &mut Criterion<ProcessorTime>) {
     }
 }
 
+/// The shipped landmark network in float and in int8.
+fn precision(_: &mut Criterion<ProcessorTime>) {
+    let read = |name: &str| {
+        let path = format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+        let model = tract_onnx::onnx().model_for_path(path).unwrap();
+        model.with_input_fact(0, f32::fact([1, 1, 96, 96]).into()).unwrap().into_typed().unwrap()
+    };
+    let names = ["face-landmarks-small", "face-landmarks-small-int8"];
+    let data = vec![0.25f32; 96 * 96];
+    for kernels in kernels::available() {
+        let mut both = names.map(|name| match region::install(read(name), kernels).unwrap() {
+            Installed::Whole(executor) => executor,
+            Installed::Part { left, .. } => panic!("{left:?}"),
+        });
+        let [float, int8] = &mut both;
+        let mut float = || float.run(black_box(&data)).unwrap();
+        let mut int8 = || int8.run(black_box(&data)).unwrap();
+        let times = take_turns(if kernels.name() == "scalar" { 10 } else { 400 }, &mut [&mut float, &mut int8]);
+        let ratio = times[0].0.as_secs_f64() / times[1].0.as_secs_f64();
+        for (name, (least, median)) in names.iter().zip(&times) {
+            println!("{name:25} {:7} least {least:>9.1?} median {median:>9.1?}", kernels.name());
+        }
+        println!("{:25} {:7} int8 is {ratio:.2}x as fast", "", kernels.name());
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ProcessorTime);
-    targets = preprocess, networks, layers
+    targets = preprocess, networks, precision, layers
 }
 criterion_main!(benches);

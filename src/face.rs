@@ -47,7 +47,11 @@ pub struct Engine {
 impl Engine {
     /// Loads the models that `settings` name and checks them. `surface`: emissivity and reflection of skin.
     pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
-        let (detector, landmarks) = (Model::find(&settings.detector)?, Model::find(&settings.landmarks)?);
+        let name = settings.landmarks_model()?;
+        if name != settings.landmarks {
+            log::info!("landmarks: {name}, the fastest here");
+        }
+        let (detector, landmarks) = (Model::find(&settings.detector)?, Model::find(name)?);
         let cards = (detector.card().clone(), landmarks.card().clone());
         Self::with(settings, surface, (&cards.0, detector.into_build()), (&cards.1, landmarks.into_build()))
     }

@@ -9,9 +9,11 @@
 //! **Accuracy.** The definitions are in `naive` (double precision). Direct kernels stay within the error bound
 //! of summing in single precision; Winograd's within about 1e-6 of the layer's largest output.
 //!
+//! **Whole numbers.** Quantised networks run in `int8`, with the same bits on every table.
+//!
 //! **Not-a-number and infinity.** Networks expect finite input. A NaN or an infinity is never replaced by a
-//! harmless number on its way (activations pass NaN on), with one exception: maximum pooling may pass over a
-//! NaN. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
+//! harmless number on its way (activations pass NaN on), with two exceptions: maximum pooling may pass over a
+//! NaN, and whole numbers cannot hold one. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
 //! into the next run.
 
 // Kernels are written with indexed loops over arrays of registers: iterator adaptors and closures are functions of
@@ -24,6 +26,7 @@ mod act;
 mod avx2;
 mod conv;
 mod depthwise;
+mod int8;
 mod isa;
 mod level;
 mod map;
@@ -45,6 +48,7 @@ use std::sync::OnceLock;
 pub use act::{Act, Join};
 pub use conv::{After, Conv, Window};
 pub use depthwise::Depthwise;
+pub use int8::{Conv8, Into8, Mix, Quant, Round, Sums, Winograd8};
 pub use map::Map;
 pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
@@ -66,6 +70,7 @@ pub struct Kernels {
     tiles: tile::Tiles,
     /// Registers of output channels that a tile of several pixels takes while this many remain.
     panel: fn(usize) -> usize,
+    int8: int8::Table,
     /// Winograd's transforms, in the order of [`Tile`].
     spread: [unsafe fn(&winograd::Spread); 2],
     gather: [unsafe fn(&winograd::Gather); 2],
@@ -83,7 +88,7 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// The name of the instruction set: `scalar`, `avx2` or `neon`.
+    /// The name of the instruction set: `scalar`, `avx2`, `neon` or `dotprod` (NEON with dot products of bytes).
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -106,7 +111,7 @@ struct Row {
     table: Option<&'static Kernels>,
 }
 
-fn rows() -> [Row; 3] {
+fn rows() -> [Row; 4] {
     #[cfg(target_arch = "x86_64")]
     let avx2 = avx2::available().then_some(&avx2::KERNELS);
     #[cfg(not(target_arch = "x86_64"))]
@@ -114,12 +119,15 @@ fn rows() -> [Row; 3] {
     // Every CPU of this architecture has NEON.
     #[cfg(target_arch = "aarch64")]
     let neon = Some(&neon::KERNELS);
+    #[cfg(target_arch = "aarch64")]
+    let dotprod = neon::dot_products().then_some(&neon::DOTPROD);
     #[cfg(not(target_arch = "aarch64"))]
-    let neon = None;
+    let (neon, dotprod) = (None, None);
     [
         Row { name: "scalar", table: Some(&scalar::KERNELS) },
         Row { name: "avx2", table: avx2 },
         Row { name: "neon", table: neon },
+        Row { name: "dotprod", table: dotprod },
     ]
 }
 
@@ -187,7 +195,7 @@ mod tests {
         let best = available().last().unwrap().name();
         assert_eq!(detect(None, None).unwrap().name(), best);
         assert_eq!(detect(Some(best), None).unwrap().name(), best);
-        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, neon"));
+        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, neon, dotprod"));
         assert!(detect(None, Some("mmx")).is_err());
         assert!(detect(Some("scalar"), Some("avx2")).is_err());
         assert!(detect(Some("scalar"), Some("scalar")).is_ok());

@@ -136,6 +136,93 @@ fn detectors_agree_with_tract() {
     check_whole("yunet", &nets::yunet(96, 128));
 }
 
+/// With scales that are powers of two tract's floats are exact, so that no number is rounded another way.
+#[test]
+fn quantised_networks_agree_with_tract() {
+    check_whole("quantised", &nets::quantised(24, 32));
+    check_whole("quantised, larger", &nets::quantised(64, 40));
+    let text = region::explain(&nets::quantised(64, 40).typed().unwrap(), kernels::scalar()).unwrap();
+    println!("{text}");
+    for what in [
+        "round 2->2",
+        "int8 conv 3x3/2 2->16",
+        "int8 winograd",
+        "int8 mix 16->16 relu + residual",
+        "int8 mix 16->16 + residual",
+    ] {
+        assert!(text.contains(what), "no {what}");
+    }
+    assert!(text.lines().last().unwrap().contains("without tract"));
+}
+
+#[test]
+fn quantised_values_that_something_else_reads_are_floats_again() {
+    let mut n = Net::new(32, 1, [2, 24, 28]);
+    n.rounded(1.0 / 64.0, 128, false).conv8(16, 3, 2, 1.0 / 64.0).relu().rounded(1.0 / 64.0, 0, false);
+    n.unary("Tanh").output();
+    let (ours, all) = check_part("then tanh", &n);
+    assert_eq!(all - ours, 1);
+
+    // Numbers that are read as others than they were rounded to stay with tract.
+    let mut n = Net::new(33, 1, [2, 24, 28]);
+    n.conv(16, 3, 2).relu().rounded_back(1.0 / 64.0, 0, false, 1.0 / 32.0).conv8(8, 1, 1, 1.0 / 32.0).output();
+    let (ours, all) = check_part("two scales", &n);
+    assert_eq!((ours, all), (3, 6));
+
+    // Weights that are no multiples of anything are multiplied as floats.
+    let mut n = Net::new(34, 1, [2, 24, 28]);
+    n.rounded(1.0 / 64.0, 128, false).conv(16, 3, 1).relu().rounded(1.0 / 4.0, 0, false).output();
+    let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
+    assert!(text.contains("dequantise 2->2") && text.contains("round 16->16") && !text.contains("int8 conv"), "{text}");
+}
+
+/// A shipped model as tract loads it.
+fn shipped(name: &str) -> TypedModel {
+    let path = format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+    let model = tract_onnx::onnx().model_for_path(path).unwrap();
+    model.with_input_fact(0, f32::fact([1, 1, 96, 96]).into()).unwrap().into_typed().unwrap()
+}
+
+/// A warm ellipse with darker spots at some place.
+fn face(x: f32, y: f32) -> Vec<f32> {
+    let pixel = |i: usize| ((i % 96) as f32 / 48.0 - 1.0 - x, (i / 96) as f32 / 48.0 - 1.0 - y);
+    let spot = |u: f32, v: f32, a: f32, b: f32| (-((u - a).powi(2) + (v - b).powi(2)) / 0.015).exp();
+    let value = |(u, v): (f32, f32)| {
+        let face = 1.0 / (1.0 + (-18.0 * (0.6 - (u / 0.75).hypot(v))).exp());
+        let spots = spot(u, v, -0.22, -0.15) + spot(u, v, 0.22, -0.15) + spot(u, v, 0.0, 0.1);
+        (-0.8 + 0.2 * v + 1.5 * face - 0.5 * spots * face).clamp(-1.0, 1.0)
+    };
+    (0..96 * 96).map(|i| value(pixel(i))).collect()
+}
+
+/// The int8 model answers nearly as the float one; on every table of kernels alike, but for numbers that the first
+/// layer, in float, rounds another way.
+#[test]
+fn the_int8_model_answers_as_the_float_one() {
+    let whole = |name: &str, kernels| match region::install(shipped(name), kernels).unwrap() {
+        Installed::Whole(executor) => executor,
+        Installed::Part { left, .. } => panic!("{name}: left to tract: {left:?}"),
+    };
+    let mut float = whole("face-landmarks-small", kernels::scalar());
+    let mut first = whole("face-landmarks-small-int8", kernels::scalar());
+    let tables = kernels::available();
+    let mut others: Vec<_> = tables.iter().map(|k| whole("face-landmarks-small-int8", k)).collect();
+    let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / a.len() as f32;
+    for (x, y) in [(0.0, 0.0), (0.1, -0.05), (-0.2, 0.1), (0.0, 0.3)] {
+        let data = face(x, y);
+        let (want, got) = (run(&mut float, &data), run(&mut first, &data));
+        let size = off(&want[0], &vec![0.0; want[0].len()]);
+        let (votes, presence) = (off(&want[0], &got[0]) / size, off(&want[1], &got[1]));
+        println!("at {x}, {y}: votes off by {:.2} %, presence {} by {presence}", 100.0 * votes, want[1][0]);
+        assert!(votes < 0.05 && presence < 0.6, "votes off by {votes}, presence by {presence}");
+        for (kernels, other) in tables.iter().zip(&mut others) {
+            let same = run(other, &data);
+            let votes = off(&got[0], &same[0]) / size;
+            assert!(votes < 0.02, "votes on {} off by {votes}", kernels.name());
+        }
+    }
+}
+
 #[test]
 fn every_operator_agrees_with_tract() {
     let mut n = Net::new(11, 1, [3, 23, 30]);
@@ -258,7 +345,8 @@ fn a_wrong_input_is_an_error() {
 
 #[test]
 fn running_allocates_nothing() {
-    for net in [nets::repvgg(96, 96, [16, 32, 64, 96]), nets::detector(120, 160), nets::yunet(96, 128)] {
+    let nets = [nets::repvgg(96, 96, [16, 32, 64, 96]), nets::detector(120, 160), nets::yunet(96, 128)];
+    for net in nets.into_iter().chain([nets::quantised(64, 40)]) {
         let (_, data) = input(&net.typed().unwrap(), 7);
         for kernels in kernels::available() {
             let mut executor = executor(&net, kernels);
@@ -275,7 +363,7 @@ fn running_allocates_nothing() {
 
 #[test]
 fn a_run_leaves_nothing_behind() {
-    for net in [nets::detector(72, 88), nets::yunet(64, 96), nets::mobilenet(64, 64)] {
+    for net in [nets::detector(72, 88), nets::yunet(64, 96), nets::mobilenet(64, 64), nets::quantised(64, 40)] {
         let model = net.typed().unwrap();
         let ((_, a), (_, b)) = (input(&model, 1), input(&model, 2));
         let bad = vec![f32::NAN; a.len()];

@@ -24,7 +24,9 @@ pub(super) struct Late {
 
 impl Late {
     pub fn new(config: &Config) -> Self {
-        Self { status: Arc::default(), model: Arc::from(config.face.landmarks.as_str()) }
+        // Kernels that cannot be had fail elsewhere, with their reason.
+        let model = config.face.landmarks_model().unwrap_or(&config.face.landmarks);
+        Self { status: Arc::default(), model: Arc::from(model) }
     }
 
     /// The pipeline exists now.

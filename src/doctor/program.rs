@@ -14,7 +14,8 @@ const ENOUGH_MB: u64 = 500;
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = vec![arithmetic()];
-    findings.extend([&config.face.detector, &config.face.landmarks].map(|name| model(name)));
+    let landmarks = config.face.landmarks_model().unwrap_or(&config.face.landmarks);
+    findings.extend([config.face.detector.as_str(), landmarks].map(model));
     findings.push(disk(&config.record.dir));
     if config.http.enabled {
         findings.push(port(&config.http.listen));

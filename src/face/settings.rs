@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::smooth;
 use crate::error::{Error, Result};
+use crate::kernels;
 
 /// Settings of detection, following and temperatures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,7 +12,8 @@ use crate::error::{Error, Result};
 pub struct Settings {
     /// Detector: a built-in model, or the path of a model card (ending in `.toml`).
     pub detector: String,
-    /// Landmark network: a built-in model, or the path of a model card.
+    /// Landmark network: a built-in model, the path of a model card, or `auto`: `face-landmarks-small-int8` on CPUs that
+    /// run it faster than `face-landmarks-small`, which is as accurate, and that on others.
     pub landmarks: String,
     /// Most faces followed at once, 1 to 16; bounds the time per frame.
     pub max_faces: usize,
@@ -38,7 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             detector: "face-detector".into(),
-            landmarks: "face-landmarks-small".into(),
+            landmarks: "auto".into(),
             max_faces: 4,
             detect_every_ms: 500,
             search_every_ms: 0,
@@ -55,6 +57,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU.
+    ///
+    /// # Errors
+    /// Fix: kernels are asked for that this CPU has not.
+    pub fn landmarks_model(&self) -> Result<&str> {
+        match self.landmarks.as_str() {
+            "auto" if kernels::chosen()?.faster_in_int8() => Ok("face-landmarks-small-int8"),
+            "auto" => Ok("face-landmarks-small"),
+            named => Ok(named),
+        }
+    }
+
     /// Fix: a value out of its range, named.
     pub fn validate(&self) -> Result<()> {
         let bad = |key: &str, found: String, wanted: &str| {

@@ -5,11 +5,11 @@ use std::arch::x86_64::*;
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
 use super::winograd::{Gather, Spread};
-use super::{Kernels, depthwise, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, so a value proves that the CPU has both.
 #[derive(Clone, Copy)]
-struct Avx2(());
+pub(super) struct Avx2(pub(super) ());
 
 /// Methods that only name an intrinsic.
 macro_rules! intrinsics {
@@ -189,6 +189,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     // registers the compiler spills, and the tile runs at half the speed.
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1),
     panel: two,
+    int8: int8::AVX2,
     spread: [spread_two, spread_four],
     gather: [gather_two, gather_four],
     depthwise: depthwise_full,

@@ -50,7 +50,7 @@ pub struct After {
 #[derive(Debug)]
 pub struct Conv {
     kernels: &'static Kernels,
-    panels: Panels,
+    panels: Panels<f32>,
     finish: Finish,
     runs: Vec<usize>,
     run: usize,

@@ -79,13 +79,18 @@ impl Map {
 
     /// Zeros everything around the pixels. The map must not be a slice of a wider one.
     pub fn clear_border(&self, data: &mut [f32]) {
+        self.fill_border(data, 0.0);
+    }
+
+    /// As [`Map::clear_border`], with another kind of value for zero.
+    pub(super) fn fill_border<T: Copy>(&self, data: &mut [T], zero: T) {
         let mut done = 0;
         for y in 0..self.h {
             let line = self.line(y);
-            data[done..line.start].fill(0.0);
+            data[done..line.start].fill(zero);
             done = line.end;
         }
-        data[done..self.len].fill(0.0);
+        data[done..self.len].fill(zero);
     }
 
     /// Fills the map from row-major channels, rows, columns.

@@ -4,11 +4,11 @@ use std::arch::aarch64::*;
 
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles};
-use super::{Kernels, depthwise, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
 
 /// Every CPU of this architecture has the instructions.
 #[derive(Clone, Copy)]
-struct Neon;
+pub(super) struct Neon;
 
 /// Methods that only name an intrinsic.
 macro_rules! intrinsics {
@@ -228,13 +228,24 @@ fn four_or_three(left: usize) -> usize {
     }
 }
 
+/// Whether this CPU has dot products of bytes.
+pub(super) fn dot_products() -> bool {
+    std::arch::is_aarch64_feature_detected!("dotprod")
+}
+
+/// The NEON kernels, with dot products for int8. To be handed out only where there are [`dot_products`].
+pub(super) static DOTPROD: Kernels = Kernels { name: "dotprod", int8: int8::DOT, ..TABLE };
+
 /// The NEON kernels.
-pub(super) static KERNELS: Kernels = Kernels {
+pub(super) static KERNELS: Kernels = TABLE;
+
+const TABLE: Kernels = Kernels {
     name: "neon",
     lanes: Neon::LANES,
     // Sums, one pixel register each and the weights stay within thirty-two registers.
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1),
     panel: four_or_three,
+    int8: int8::PLAIN,
     // SAFETY: the closures' contracts are those of the functions they call.
     spread: [
         |t| unsafe { winograd::spread::<_, winograd::Two, 4, 2>(Neon, t) },

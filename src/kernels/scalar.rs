@@ -3,10 +3,10 @@
 
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
-use super::{Kernels, depthwise, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
 
 #[derive(Clone, Copy)]
-struct Scalar;
+pub(super) struct Scalar;
 
 type V = [f32; 4];
 
@@ -133,6 +133,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lanes: Scalar::LANES,
     tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
     panel: two,
+    int8: int8::SCALAR,
     // SAFETY: the closures' contracts are those of the functions they call.
     spread: [
         |t| unsafe { winograd::spread::<_, winograd::Two, 4, 2>(Scalar, t) },

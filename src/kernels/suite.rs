@@ -10,7 +10,7 @@ use rand_pcg::Pcg64;
 use super::naive::{self, Planes};
 use super::*;
 
-fn table(name: &str) -> Option<&'static Kernels> {
+pub(super) fn table(name: &str) -> Option<&'static Kernels> {
     let found = available().into_iter().find(|k| k.name == name);
     if found.is_none() {
         println!("not tested on this CPU: {name}");
@@ -407,4 +407,4 @@ macro_rules! suite {
     )+};
 }
 
-suite!(scalar avx2 neon);
+suite!(scalar avx2 neon dotprod);

@@ -148,42 +148,51 @@ impl Grid {
 
 /// A range of output channels and where its weights start.
 #[derive(Clone, Debug)]
-struct Panel {
+pub(super) struct Panel {
     /// Registers.
-    width: usize,
+    pub width: usize,
     /// First output channel.
-    c: usize,
+    pub c: usize,
     /// Offset of the first weight.
-    weights: usize,
+    pub weights: usize,
 }
 
 /// Weights of a dense layer, panel by panel, each in the order in which its tiles read them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Panels {
+#[derive(Clone, Debug)]
+pub(super) struct Panels<W> {
     panels: Vec<Panel>,
-    pub weights: Vec<f32>,
+    pub weights: Vec<W>,
 }
 
-impl Panels {
-    /// Packs `weight(k, channel)` for `depth` summands and `channels` output channels. `pixels` tells
-    /// how many pixels share the weights: a single one gets wider panels.
-    pub fn pack(
+/// Where the pixels of a sweep are read, joined by another map's, and written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grids {
+    pub from: Grid,
+    pub beside: Grid,
+    pub to: Grid,
+}
+
+impl<W> Panels<W> {
+    /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
+    /// are more, `None`, up to whole registers. `pixels` tells how many pixels share the weights: a single one
+    /// gets wider panels.
+    pub fn lay(
         kernels: &super::Kernels,
         pixels: usize,
         depth: usize,
         channels: usize,
-        weight: impl Fn(usize, usize) -> f32,
+        mut push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let lanes = kernels.lanes;
         let registers = channels.div_ceil(lanes);
-        let mut packed = Self::default();
+        let mut packed = Self { panels: vec![], weights: vec![] };
         let mut first = 0;
         while first < registers {
             let width = panel_width(kernels, registers - first, pixels);
             packed.panels.push(Panel { width, c: first * lanes, weights: packed.weights.len() });
             for k in 0..depth {
                 for c in first * lanes..(first + width) * lanes {
-                    packed.weights.push(if c < channels { weight(k, c) } else { 0.0 });
+                    push(&mut packed.weights, k, (c < channels).then_some(c));
                 }
             }
             first += width;
@@ -191,35 +200,22 @@ impl Panels {
         packed
     }
 
-    /// All pixels of a `rows` x `columns` grid times all panels.
-    ///
-    /// # Safety
-    /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `weights` was packed
-    /// for `runs.len() * run` summands, and the CPU has the instructions of `tiles`.
-    #[expect(clippy::too_many_arguments)]
-    pub unsafe fn sweep(
+    /// Calls `tile` for all pixels of a `rows` x `columns` grid times all panels, with what `prepare` makes of the
+    /// panel, a number of pixels up to the one that it gives too, and their spots. A panel of which it makes nothing
+    /// is passed over.
+    pub fn each<T>(
         &self,
-        tiles: Tiles,
         (rows, columns): (usize, usize),
-        (runs, run): (&[usize], usize),
-        finish: &Finish,
-        (input, from): (*const f32, Grid),
-        (other, beside): (*const f32, Grid),
-        (output, to): (*mut f32, Grid),
+        Grids { from, beside, to }: Grids,
+        mut prepare: impl FnMut(&Panel) -> Option<(usize, T)>,
+        mut tile: impl FnMut(&T, usize, &Spots),
     ) {
         let pixels = rows * columns;
         let mut spots = Spots::default();
         for panel in &self.panels {
-            let Some((_, tiles)) = tiles.iter().find(|t| t.0 == panel.width) else { continue };
-            let c = panel.c;
-            // SAFETY: the panel starts inside the packed weights, and its channels inside the output pixel.
-            let job = unsafe {
-                let weights = self.weights.as_ptr().add(panel.weights);
-                let other = if other.is_null() { other } else { other.add(c) };
-                Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
-            };
+            let Some((most, work)) = prepare(panel) else { continue };
             // The pixels left are shared out evenly among as few tiles as can hold them.
-            let (mut left, mut tiles_left) = (pixels, pixels.div_ceil(tiles.len()));
+            let (mut left, mut tiles_left) = (pixels, pixels.div_ceil(most));
             let (mut y, mut x) = (0, 0);
             while tiles_left > 0 {
                 let count = left.div_ceil(tiles_left);
@@ -238,11 +234,57 @@ impl Panels {
                         (y, x) = (y + 1, 0);
                     }
                 }
-                // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
-                unsafe { tiles[count - 1](&job, &spots) };
+                tile(&work, count, &spots);
                 (left, tiles_left) = (left - count, tiles_left - 1);
             }
         }
+    }
+}
+
+impl Panels<f32> {
+    /// Packs `weight(k, channel)` for `depth` summands and `channels` output channels. `pixels` is as for
+    /// [`Panels::lay`].
+    pub fn pack(
+        kernels: &super::Kernels,
+        pixels: usize,
+        depth: usize,
+        channels: usize,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        Self::lay(kernels, pixels, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
+    }
+
+    /// All pixels of a `rows` x `columns` grid times all panels.
+    ///
+    /// # Safety
+    /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `weights` was packed
+    /// for `runs.len() * run` summands, and the CPU has the instructions of `tiles`.
+    #[expect(clippy::too_many_arguments)]
+    pub unsafe fn sweep(
+        &self,
+        tiles: Tiles,
+        size: (usize, usize),
+        (runs, run): (&[usize], usize),
+        finish: &Finish,
+        (input, from): (*const f32, Grid),
+        (other, beside): (*const f32, Grid),
+        (output, to): (*mut f32, Grid),
+    ) {
+        let prepare = |panel: &Panel| {
+            let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
+            let c = panel.c;
+            // SAFETY: the panel starts inside the packed weights, and its channels inside the output pixel.
+            let job = unsafe {
+                let weights = self.weights.as_ptr().add(panel.weights);
+                let other = if other.is_null() { other } else { other.add(c) };
+                Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
+            };
+            Some((tiles.len(), (job, *tiles)))
+        };
+        self.each(size, Grids { from, beside, to }, prepare, |(job, tiles), count, spots| {
+            // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
+            unsafe { tiles[count - 1](job, spots) };
+        });
     }
 }
 

@@ -159,7 +159,7 @@ impl Tile {
 pub struct Winograd {
     kernels: &'static Kernels,
     tile: Tile,
-    points: Vec<Panels>,
+    points: Vec<Panels<f32>>,
     finish: Finish,
     /// Adds nothing: the products are finished after the inverse transform.
     plain: Finish,

@@ -147,6 +147,61 @@ impl Net {
         self.op("Conv", vec![self.at.clone(), w, b], attributes)
     }
 
+    /// A constant of whole numbers of 8 bits, or of 32.
+    fn whole(&mut self, data_type: DataType, dims: &[usize], int32_data: Vec<i32>) -> String {
+        let name = self.name("q");
+        let dims = dims.iter().map(|d| *d as i64).collect();
+        let data_type = data_type as i32;
+        self.graph.initializer.push(pb::TensorProto {
+            name: name.clone(),
+            dims,
+            data_type,
+            int32_data,
+            ..Default::default()
+        });
+        name
+    }
+
+    /// QuantizeLinear and DequantizeLinear: the value, rounded to multiples of `scale`.
+    pub fn rounded(&mut self, scale: f32, zero: i32, signed: bool) -> &mut Self {
+        self.rounded_back(scale, zero, signed, scale)
+    }
+
+    /// As [`Net::rounded`], with another scale on the way back.
+    pub fn rounded_back(&mut self, scale: f32, zero: i32, signed: bool, back: f32) -> &mut Self {
+        let data_type = if signed { DataType::Int8 } else { DataType::Uint8 };
+        let (scale, back) = (self.constant(&[], vec![scale]), self.constant(&[], vec![back]));
+        let zero = self.whole(data_type, &[], vec![zero]);
+        self.op("QuantizeLinear", vec![self.at.clone(), scale, zero.clone()], vec![]);
+        self.op("DequantizeLinear", vec![self.at.clone(), back, zero], vec![])
+    }
+
+    /// A convolution with weights that are dequantised, on a value that is rounded to multiples of `step`. All scales
+    /// are powers of two, so that floats compute it exactly.
+    pub fn conv8(&mut self, outputs: usize, size: usize, stride: usize, step: f32) -> &mut Self {
+        let inputs = self.shape[0];
+        let dims = [outputs, inputs, size, size];
+        let mut numbers: Vec<i32> = (0..dims.iter().product()).map(|_| self.below(255) as i32 - 127).collect();
+        let depth = numbers.len() / outputs;
+        numbers.iter_mut().step_by(depth).for_each(|n| *n = 127);
+        let scale: Vec<f32> = (0..outputs).map(|_| 2f32.powi(-(10 + self.below(3) as i32))).collect();
+        let bias = (0..outputs).map(|_| self.below(40_000) as i32 - 20_000).collect();
+        let steps = scale.iter().map(|s| s * step).collect();
+        let mut dequantised = |data_type: DataType, dims: &[usize], numbers: Vec<i32>, scale: Vec<f32>| {
+            let zero = self.whole(data_type, &[outputs], vec![0; outputs]);
+            let numbers = self.whole(data_type, dims, numbers);
+            let scale = self.constant(&[outputs], scale);
+            let at = self.at.clone();
+            self.op("DequantizeLinear", vec![numbers, scale, zero], vec![int("axis", 0)]);
+            std::mem::replace(&mut self.at, at)
+        };
+        let w = dequantised(DataType::Int8, &dims, numbers, scale);
+        let b = dequantised(DataType::Int32, &[outputs], bias, steps);
+        let attributes = self.window(size, stride, size / 2);
+        self.shape[0] = outputs;
+        self.op("Conv", vec![self.at.clone(), w, b], attributes)
+    }
+
     pub fn relu(&mut self) -> &mut Self {
         self.unary("Relu")
     }
@@ -268,6 +323,22 @@ impl Net {
         };
         onnx().model_for_proto_model(&model)?.into_typed()
     }
+}
+
+/// A quantised network: residuals, enlarged maps, signed and unsigned values with zeros of all kinds.
+pub fn quantised(h: usize, w: usize) -> Net {
+    let mut n = Net::new(31, 1, [2, h, w]);
+    n.rounded(1.0 / 64.0, 128, false).conv8(16, 3, 2, 1.0 / 64.0).relu().rounded(1.0 / 128.0, 0, false);
+    let (near, shape) = (n.at.clone(), n.shape);
+    n.conv8(24, 3, 1, 1.0 / 128.0).relu().rounded(1.0 / 64.0, -128, true).conv8(16, 1, 1, 1.0 / 64.0);
+    n.rounded(1.0 / 64.0, -5, true).add(&near).relu().rounded(1.0 / 32.0, 3, false);
+    let whole = n.at.clone();
+    n.conv8(37, 3, 2, 1.0 / 32.0).clip(0.0, 2.5).rounded(1.0 / 64.0, 0, false).conv8(16, 3, 1, 1.0 / 64.0);
+    n.rounded(1.0 / 32.0, 100, false).upsample(2).rounded(1.0 / 32.0, 100, false).add(&whole);
+    n.rounded(1.0 / 16.0, 120, false).conv8(9, 1, 1, 1.0 / 16.0).output();
+    n.from(&whole, shape).pool("MaxPool", 2, 2, 0).rounded(1.0 / 32.0, 3, false).conv8(5, 3, 1, 1.0 / 32.0).output();
+    n.from(&whole, shape).conv8(8, 3, 2, 1.0 / 32.0).relu().gemm(3).output();
+    n
 }
 
 /// MobileNetV2 at half width with a 140-value head.

@@ -1,6 +1,7 @@
 //! The layers of a region, free of tract: what [`super::read`] makes and [`super::fuse`] consumes.
 
-use crate::kernels::{Act, Pooling, Window};
+use super::int8::Numbers;
+use crate::kernels::{Act, Into8, Pooling, Quant, Window};
 
 /// In which order a value's numbers come when it is written out row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,24 @@ pub(super) enum Layer {
     Pool {
         window: Window,
         pooling: Pooling,
+    },
+    /// Floats to whole numbers. Only this layer's value is such.
+    Quantise(Quant),
+    /// Whole numbers to floats.
+    Dequantise(Quant),
+    /// A convolution of whole numbers.
+    Conv8 {
+        window: Window,
+        numbers: Numbers,
+        from: Quant,
+        into: Into8,
+    },
+    /// Whole numbers, each pixel repeated, and others, if any, that are added.
+    Mix {
+        repeat: [usize; 2],
+        from: Quant,
+        other: Option<Quant>,
+        into: Into8,
     },
     /// The same numbers under another shape.
     View,

@@ -7,17 +7,32 @@ use super::fuse::Unit;
 use super::graph::{Graph, Layer};
 use super::plan::{Step, Work};
 use crate::error::{Error, Result};
-use crate::kernels::{After, Conv, Depthwise, Kernels, Map, Point, Pool, Replicate, Winograd};
+use crate::kernels::{
+    After, Conv, Conv8, Depthwise, Into8, Kernels, Map, Mix, Point, Pool, Quant, Replicate, Round, Sums, Winograd,
+    Winograd8,
+};
 
 /// A piece of the arena, live from one step to another.
 #[derive(Clone, Debug)]
 pub(super) struct Buffer {
     pub map: Map,
+    /// What whole numbers in it stand for; nothing for floats.
+    pub quant: Option<Quant>,
     pub first: usize,
     pub last: usize,
     pub range: Range<usize>,
-    /// Whether other maps leave their values on this one's border.
+    /// Whether the border must be filled in every run: other maps leave their values on it, or it is not of zeros.
     pub clear: bool,
+}
+
+impl Buffer {
+    /// Fills the border.
+    pub fn clear_border(&self, kernels: &Kernels, memory: &mut [f32]) {
+        match &self.quant {
+            Some(quant) => kernels.int8_clear(&self.map, quant, memory),
+            None => self.map.clear_border(memory),
+        }
+    }
 }
 
 /// Where a node's value lies.
@@ -49,7 +64,8 @@ impl<'g> Layout<'g> {
         let mut dense = vec![true; graph.nodes.len()];
         let mut windowed = vec![false; graph.nodes.len()];
         for unit in units {
-            if matches!(unit.layer, Layer::Conv { window, .. } if window.size != [1, 1] || window.before != [0, 0]) {
+            if matches!(unit.layer, Layer::Conv { window, .. } | Layer::Conv8 { window, .. } if window.size != [1, 1] || window.before != [0, 0])
+            {
                 windowed[unit.inputs[0]] = true;
             }
             let sum = matches!(unit.layer, Layer::Conv { depthwise: false, .. } | Layer::Connected { .. });
@@ -65,8 +81,9 @@ impl<'g> Layout<'g> {
         layout
     }
 
-    fn buffer(&mut self, map: Map, step: usize) -> usize {
-        self.buffers.push(Buffer { map, first: step, last: step, range: 0..map.len, clear: false });
+    fn buffer(&mut self, map: Map, quant: Option<Quant>, step: usize) -> usize {
+        let floats = if quant.is_some() { self.kernels.int8_memory(map.len) } else { map.len };
+        self.buffers.push(Buffer { map, quant, first: step, last: step, range: 0..floats, clear: false });
         self.buffers.len() - 1
     }
 
@@ -78,6 +95,10 @@ impl<'g> Layout<'g> {
         let place = if let Some(&(whole, first)) = self.joined.get(&node) {
             let around = self.place(whole, step);
             Place { buffer: around.buffer, map: around.map.slice(first, self.graph.nodes[node].form.c) }
+        } else if let Layer::Quantise(quant) = self.graph.nodes[node].layer {
+            let form = &self.graph.nodes[node].form;
+            let map = self.kernels.int8_map(form.c, form.h, form.w);
+            Place { buffer: self.buffer(map, Some(quant), step), map }
         } else {
             let form = &self.graph.nodes[node].form;
             let source = matches!(self.graph.nodes[node].layer, Layer::Source);
@@ -89,7 +110,7 @@ impl<'g> Layout<'g> {
                 (1, 1, false) => Map::vector(form.c, pitch),
                 _ => Map::bordered(form.c, form.h, form.w, pitch),
             };
-            Place { buffer: self.buffer(map, step), map }
+            Place { buffer: self.buffer(map, None, step), map }
         };
         self.places.insert(node, place);
         place
@@ -121,7 +142,8 @@ impl<'g> Layout<'g> {
         let after = After { bias: vec![], act: unit.act.clone(), other };
         let (work, flops, kind) = self.work(&unit.layer, from.map, to.map, after)?;
         let scratch = match &work {
-            Work::Winograd(k) => Some(self.buffer(Map::vector(k.scratch(), k.scratch()), at)),
+            Work::Winograd(k) => Some(self.buffer(Map::vector(k.scratch(), k.scratch()), None, at)),
+            Work::Winograd8(k) => Some(self.buffer(Map::vector(k.scratch(), k.scratch()), None, at)),
             _ => None,
         };
         let mut what = format!("{kind} {}->{}", from.map.c, to.map.c);
@@ -188,9 +210,40 @@ impl<'g> Layout<'g> {
                 let (flops, [h, w]) = (k.flops(), window.size);
                 (Work::Pool(k), flops, format!("pool {h}x{w}/{}", window.stride[0]))
             }
-            Layer::Source | Layer::View | Layer::Act(_) | Layer::Concat => {
+            Layer::Quantise(_) | Layer::Conv8 { .. } | Layer::Mix { .. } => return self.work8(layer, from, to, after),
+            Layer::Dequantise(_) | Layer::Source | Layer::View | Layer::Act(_) | Layer::Concat => {
                 return Err(Error::fatal("region", "a layer that is no unit"));
             }
+        })
+    }
+
+    /// As [`Layout::work`], for layers on whole numbers.
+    fn work8(&self, layer: &Layer, from: Map, to: Map, after: After) -> Result<(Work, u64, String)> {
+        let kernels = self.kernels;
+        Ok(match layer {
+            Layer::Quantise(quant) => (Work::Round(Round::pack(kernels, from, to, quant)?), 0, "round".into()),
+            Layer::Conv8 { window, numbers, from: quant, into } => {
+                let (weights, scale, bias) = (&numbers.weights[..], &numbers.scale[..], &numbers.bias[..]);
+                let layer = Sums { from: *quant, weights, scale, bias };
+                let size = format!("{}x{}/{}", window.size[0], window.size[1], window.stride[0]);
+                if let Some(tile) = Winograd8::tile(kernels, *window, (&from, &to), weights) {
+                    let k = Winograd8::pack(kernels, tile, (from, to), &layer, &after.act, into)?;
+                    let (flops, outputs) = (k.flops(), tile.outputs());
+                    (Work::Winograd8(k), flops, format!("int8 winograd {outputs}x{outputs} {size}"))
+                } else {
+                    let k = Conv8::pack(kernels, (from, to), *window, &layer, &after.act, into)?;
+                    let flops = k.flops();
+                    (Work::Conv8(k), flops, format!("int8 conv {size}"))
+                }
+            }
+            Layer::Mix { repeat, from: quant, other, into } => {
+                let second = after.other.map(|o| o.0).zip(*other);
+                let k = Mix::pack(kernels, (from, *quant), second, *repeat, to, &after.act, into)?;
+                let flops = k.flops();
+                let kind = if into == &Into8::Floats { "dequantise" } else { "int8 mix" };
+                (Work::Mix(k), flops, kind.into())
+            }
+            _ => return Err(Error::fatal("region", "a layer that is not on whole numbers")),
         })
     }
 
@@ -261,9 +314,9 @@ fn joinable(graph: &Graph, units: &[Unit], lanes: usize) -> HashMap<usize, (usiz
 }
 
 /// Gives every buffer its range, the largest first, each at the lowest address that is free while it lives.
-pub(super) fn arrange(buffers: &mut [Buffer]) -> usize {
+pub(super) fn arrange(buffers: &mut [Buffer], kernels: &Kernels) -> usize {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].map.len));
+    order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].range.len()));
     let mut end = 0;
     for (done, &b) in order.iter().enumerate() {
         let mut taken: Vec<Range<usize>> = order[..done]
@@ -273,7 +326,7 @@ pub(super) fn arrange(buffers: &mut [Buffer]) -> usize {
             .map(|o| o.range.clone())
             .collect();
         taken.sort_by_key(|r| r.start);
-        let (mut start, size) = (0, buffers[b].map.len);
+        let (mut start, size) = (0, buffers[b].range.len());
         for range in taken {
             if start + size <= range.start {
                 break;
@@ -287,9 +340,11 @@ pub(super) fn arrange(buffers: &mut [Buffer]) -> usize {
         let (this, others) = (&buffers[b], &buffers);
         let shared = others.iter().enumerate().any(|(o, other)| {
             let overlaps = other.range.start < this.range.end && this.range.start < other.range.end;
-            o != b && overlaps && (&other.range, &other.map) != (&this.range, &this.map)
+            let same = (&other.range, &other.map, &other.quant) == (&this.range, &this.map, &this.quant);
+            o != b && overlaps && !same
         });
-        buffers[b].clear = shared && buffers[b].map.border > 0;
+        let zeroed = this.quant.as_ref().is_none_or(|q| kernels.int8_zeroed(q));
+        buffers[b].clear = (shared || !zeroed) && buffers[b].map.border > 0;
     }
     end
 }

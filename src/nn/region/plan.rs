@@ -4,15 +4,20 @@ use std::time::{Duration, Instant};
 
 use super::fuse::fuse;
 use super::graph::{Graph, Layer, Order};
+use super::int8::lower;
 use super::layout::{Buffer, Layout, Place, arrange};
 use crate::error::{Error, Result};
-use crate::kernels::{Conv, Depthwise, Kernels, Point, Pool, Replicate, Winograd};
+use crate::kernels::{Conv, Conv8, Depthwise, Kernels, Mix, Point, Pool, Replicate, Round, Winograd, Winograd8};
 
 /// The arithmetic of a step.
 #[derive(Debug)]
 pub(super) enum Work {
     Conv(Conv),
     Winograd(Winograd),
+    Conv8(Conv8),
+    Winograd8(Winograd8),
+    Mix(Mix),
+    Round(Round),
     Depthwise(Depthwise),
     Pool(Pool),
     Point(Point),
@@ -52,7 +57,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Packs the graph for one table of kernels.
     pub fn new(graph: &Graph, kernels: &'static Kernels) -> Result<Self> {
-        let units = fuse(graph);
+        let units = lower(graph, fuse(graph));
         let mut layout = Layout::new(graph, kernels, &units);
         let mut steps = vec![];
         for unit in &units {
@@ -70,7 +75,7 @@ impl Plan {
         for (place, _) in &outputs {
             buffers[place.buffer].last = usize::MAX;
         }
-        let arena = arrange(&mut buffers);
+        let arena = arrange(&mut buffers, kernels);
         let shapes = graph.outputs.iter().map(|o| graph.nodes[*o].form.shape.clone()).collect();
         Ok(Self { kernels, batch: graph.batch, steps, buffers, inputs, outputs, shapes, arena })
     }
@@ -99,7 +104,7 @@ impl Plan {
                 let buffer = &self.buffers[place.buffer];
                 let memory = &mut arena[buffer.range.clone()];
                 if buffer.clear {
-                    buffer.map.clear_border(memory);
+                    buffer.clear_border(self.kernels, memory);
                 }
                 place.map.read_planes(data, memory);
             }
@@ -127,7 +132,7 @@ impl Plan {
         let range = |b: usize| self.buffers[b].range.clone();
         let target = &self.buffers[step.output];
         if target.clear && target.first == index {
-            target.map.clear_border(&mut arena[target.range.clone()]);
+            target.clear_border(self.kernels, &mut arena[target.range.clone()]);
         }
         // A residual that is the input itself is lent only once.
         let apart = step.other.filter(|o| *o != step.input);
@@ -145,6 +150,10 @@ impl Plan {
         match &step.work {
             Work::Conv(k) => k.run(input, other, output),
             Work::Winograd(k) => k.run(input, other, output, scratch),
+            Work::Conv8(k) => k.run(input, output),
+            Work::Winograd8(k) => k.run(input, output, scratch),
+            Work::Mix(k) => k.run(input, other, output),
+            Work::Round(k) => k.run(input, output),
             Work::Depthwise(k) => k.run(input, other, output),
             Work::Pool(k) => k.run(input, output),
             Work::Point(k) => k.run(input, other, output),

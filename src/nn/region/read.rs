@@ -1,6 +1,7 @@
 //! From tract's typed operators to layers. An operator that is not understood is left to tract, with the reason.
 
 mod layers;
+mod quant;
 
 use std::collections::HashMap;
 
@@ -14,6 +15,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::Reduce;
+use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 
 use super::graph::{Form, Graph, Layer, Node};
 use crate::kernels::Pooling;
@@ -194,6 +196,8 @@ impl Reader<'_> {
             self.einsum(node, op)
         } else if let Some(op) = op.downcast_ref::<ElementWiseOp>() {
             self.element(node, op)
+        } else if let Some(op) = op.downcast_ref::<DequantizeLinearF32>() {
+            self.dequantise(node, op)
         } else if let Some(op) = op.downcast_ref::<MaxPool>() {
             self.pool(node, &op.pool_spec, |_| Ok(Pooling::Max))
         } else if let Some(op) = op.downcast_ref::<SumPool>() {

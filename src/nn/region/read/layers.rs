@@ -11,6 +11,7 @@ use tract_onnx::tract_core::ops::logic::comp_gt;
 use tract_onnx::tract_core::ops::nn::{DataFormat, HardSwish, LeakyRelu, Reduce, Reducer, Sigmoid};
 
 use super::super::graph::{Form, Layer, Order};
+use super::quant::quantisation;
 use super::{Left, Reader, floats};
 use crate::kernels::{Act, Pooling, Window};
 
@@ -199,6 +200,9 @@ impl Reader<'_> {
 
     pub(super) fn element(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<usize, Left> {
         let mini = op.0.as_ref();
+        if let Some(quant) = quantisation(mini) {
+            return self.quantise(node, quant);
+        }
         let act = if let Some(leaky) = mini.downcast_ref::<LeakyRelu>() {
             Act::Slope(vec![leaky.alpha])
         } else if mini.is::<HardSwish>() {

@@ -1,0 +1,173 @@
+//! Whole numbers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
+//! saturation (which `vpmaddubsw`, on bytes, has).
+
+use std::arch::x86_64::*;
+
+use super::ints::{Halves, Ints};
+use super::tile::{Job, tile};
+use super::{Item, Table, mix, winograd};
+use crate::kernels::avx2::Avx2;
+use crate::kernels::tile::{Spots, tiles};
+
+/// Methods that only name an intrinsic.
+macro_rules! intrinsics {
+    ($($name:ident($($arg:ident: $type:ty),+) -> $to:ty = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $type),+) -> $to {
+            // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
+            unsafe { $intrinsic($($arg),+) }
+        }
+    )+};
+}
+
+impl Ints for Avx2 {
+    type Item = i16;
+    type S = __m256i;
+    type W = __m256i;
+    const GROUP: usize = 2;
+
+    intrinsics! {
+        all(x: i32) -> __m256i = _mm256_set1_epi32;
+        plus(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32;
+        float(x: __m256i) -> __m256 = _mm256_cvtepi32_ps;
+        // Rounds as the control register says, which is to even unless somebody changed it.
+        nearest(x: __m256) -> __m256i = _mm256_cvtps_epi32;
+    }
+
+    #[inline(always)]
+    fn dot(self, sum: __m256i, a: __m256i, w: __m256i) -> __m256i {
+        // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
+        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_sums(self, p: *const i32) -> __m256i {
+        // SAFETY: eight sums are readable by contract.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(self, p: *mut i32, v: __m256i) {
+        // SAFETY: eight sums are writable by contract.
+        unsafe { _mm256_storeu_si256(p.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(self, p: *const i16) -> __m256i {
+        // SAFETY: sixteen weights are readable by contract.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn group(self, p: *const i16) -> __m256i {
+        // SAFETY: two values are readable by contract.
+        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(self, p: *const i16) -> __m256i {
+        // SAFETY: eight values are readable by contract.
+        unsafe { _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow(self, p: *mut i16, v: __m256i) {
+        // SAFETY: eight values are writable by contract.
+        unsafe {
+            let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storeu_si128(p.cast(), v);
+        }
+    }
+}
+
+impl Halves for Avx2 {
+    type H = __m256i;
+    const HALVES: usize = 16;
+
+    #[inline(always)]
+    fn no_halves(self) -> __m256i {
+        self.all(0)
+    }
+
+    intrinsics! {
+        add_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
+        sub_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
+        minus(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32;
+        times(a: __m256i, b: __m256i) -> __m256i = _mm256_mullo_epi32;
+    }
+
+    #[inline(always)]
+    fn up_halves<const N: i32>(self, a: __m256i) -> __m256i {
+        // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
+        unsafe { _mm256_slli_epi16::<N>(a) }
+    }
+
+    #[inline(always)]
+    fn up<const N: i32>(self, a: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_slli_epi32::<N>(a) }
+    }
+
+    #[inline(always)]
+    fn down<const N: i32>(self, a: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_srai_epi32::<N>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(self, p: *const i16) -> __m256i {
+        // SAFETY: sixteen numbers are readable by contract.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_halves(self, p: *mut i16, v: __m256i) {
+        // SAFETY: sixteen numbers are writable by contract.
+        unsafe { _mm256_storeu_si256(p.cast(), v) }
+    }
+}
+
+/// # Safety
+/// As [`tile`], on a CPU with AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+    // SAFETY: same contract.
+    unsafe { tile::<_, P, N>(Avx2(()), job, spots) }
+}
+
+/// Functions compiled for AVX2 and FMA that run a generic kernel.
+macro_rules! stamp {
+    ($($name:ident($job:ty) = $kernel:path;)+) => {$(
+        /// # Safety
+        /// As the generic kernel, on a CPU with AVX2 and FMA.
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $name(job: &$job) {
+            // SAFETY: same contract.
+            unsafe { $kernel(Avx2(()), job) }
+        }
+    )+};
+}
+
+stamp! {
+    round(mix::Rounding) = mix::round;
+    mixed(mix::Mixing) = mix::mix;
+    spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
+    spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
+    gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
+    gather_four(winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
+}
+
+/// The AVX2 int8 kernels.
+pub(in crate::kernels) const TABLE: Table = Table {
+    item: Item::Halves,
+    group: Avx2::GROUP,
+    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3),
+    round,
+    mix: mixed,
+    winograd: Some(winograd::Table {
+        spread: [spread_two, spread_four],
+        gather: [gather_two, gather_four],
+        halves: Avx2::HALVES,
+    }),
+    faster: true,
+};

@@ -1,0 +1,377 @@
+//! Every table's int8 kernels give the bits that the definition gives.
+
+use proptest::prelude::*;
+use rand_core::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::*;
+use crate::kernels::conv::Window;
+use crate::kernels::suite::table;
+use crate::kernels::{Act, Tile, Winograd};
+
+/// Numbers by channel, row, column, and what they stand for.
+#[derive(Clone, Debug)]
+struct Planes {
+    c: usize,
+    h: usize,
+    w: usize,
+    quant: Quant,
+    q: Vec<i32>,
+}
+
+fn random(seed: u64, count: usize, low: i32, high: i32) -> Vec<i32> {
+    let mut random = Pcg64::seed_from_u64(seed);
+    let span = (high - low + 1) as u32;
+    // Every fourth is an extreme.
+    let mut one = || match random.next_u32() % 8 {
+        0 => low,
+        1 => high,
+        _ => low + (random.next_u32() % span) as i32,
+    };
+    (0..count).map(|_| one()).collect()
+}
+
+fn quant(seed: u64) -> Quant {
+    let mut random = Pcg64::seed_from_u64(seed);
+    let signed = random.next_u32().is_multiple_of(2);
+    let zero = match random.next_u32() % 4 {
+        0 => 0,
+        1 => 255,
+        _ => (random.next_u32() % 256) as i32,
+    };
+    let scale = 0.001 + random.next_u32() as f32 / 2f32.powi(32);
+    Quant { scale, zero: if signed { zero - 128 } else { zero }, signed }
+}
+
+impl Planes {
+    fn random(seed: u64, (c, h, w): (usize, usize, usize)) -> Self {
+        let quant = quant(seed);
+        let (low, high) = quant.range();
+        Self { c, h, w, quant, q: random(seed ^ 77, c * h * w, low, high) }
+    }
+
+    /// Steps from zero; none outside.
+    fn at(&self, c: usize, y: isize, x: isize) -> i32 {
+        let inside = y >= 0 && x >= 0 && y < self.h as isize && x < self.w as isize;
+        if inside { self.q[(c * self.h + y as usize) * self.w + x as usize] - self.quant.zero } else { 0 }
+    }
+
+    /// In a map of these kernels, with numbers in the padding channels that must not matter.
+    fn load(&self, kernels: &Kernels) -> (Map, Vec<f32>) {
+        let map = kernels.int8_map(self.c, self.h, self.w);
+        let mut memory = vec![f32::from_bits(0x7b7b_7b7b); kernels.int8_memory(map.len)];
+        kernels.int8_clear(&map, &self.quant, &mut memory);
+        let stored = kernels.int8.item.zero(&self.quant);
+        for i in 0..self.q.len() {
+            let (c, y, x) = (i / (self.h * self.w), i / self.w % self.h, i % self.w);
+            let (at, value) = (map.at(y, x) + c, self.q[i] - self.quant.zero + stored);
+            match kernels.int8.item {
+                Item::Halves => numbers::<i16>(&mut memory)[at] = value as i16,
+                Item::Bytes => numbers::<i8>(&mut memory)[at] = value as i8,
+            }
+        }
+        (map, memory)
+    }
+}
+
+/// An empty map for results, and its memory.
+fn empty(kernels: &Kernels, (c, h, w): (usize, usize, usize), into: &Into8) -> (Map, Vec<f32>) {
+    match into {
+        Into8::Numbers(q) => {
+            let map = kernels.int8_map(c, h, w);
+            let mut memory = vec![0.0; kernels.int8_memory(map.len)];
+            kernels.int8_clear(&map, q, &mut memory);
+            (map, memory)
+        }
+        Into8::Floats => {
+            let map = Map::bordered(c, h, w, c.next_multiple_of(kernels.lanes));
+            (map, vec![0.0; map.len])
+        }
+    }
+}
+
+/// The results: numbers, or the bits of floats. The border must be as it was.
+fn results(kernels: &Kernels, map: &Map, memory: &mut [f32], into: &Into8) -> Vec<i32> {
+    let before = memory.to_vec();
+    let Into8::Numbers(quant) = into else {
+        map.clear_border(memory);
+        assert!(before.iter().zip(&*memory).all(|(a, b)| a.to_bits() == b.to_bits()), "the border was written to");
+        let mut planes = vec![0.0; map.values()];
+        map.write_planes(memory, &mut planes);
+        return planes.iter().map(|v| v.to_bits() as i32).collect();
+    };
+    kernels.int8_clear(map, quant, memory);
+    assert!(before.iter().zip(&*memory).all(|(a, b)| a.to_bits() == b.to_bits()), "the border was written to");
+    let stored = kernels.int8.item.zero(quant);
+    let places = (0..map.values()).map(|i| map.at(i / map.w % map.h, i % map.w) + i / (map.h * map.w));
+    let read = places.map(|at| match kernels.int8.item {
+        Item::Halves => i32::from(numbers::<i16>(memory)[at]),
+        Item::Bytes => i32::from(numbers::<i8>(memory)[at]),
+    });
+    read.map(|v| v - stored + quant.zero).collect()
+}
+
+/// The definition of what becomes of a scaled sum.
+fn finish(v: f32, act: &Act, into: &Into8) -> i32 {
+    match into {
+        Into8::Floats => (act.apply(v, 0)).to_bits() as i32,
+        Into8::Numbers(q) => {
+            let (low, high) = q.range();
+            let (lo, hi) = match act {
+                Act::Clamp { lo, hi } => (lo / q.scale, hi / q.scale),
+                _ => (f32::NEG_INFINITY, f32::INFINITY),
+            };
+            let v = v.clamp(lo, hi).clamp(-1e6, 1e6);
+            (v.round_ties_even() as i32 + q.zero).clamp(low, high)
+        }
+    }
+}
+
+/// A convolution's shape, and what it becomes.
+#[derive(Clone, Debug)]
+struct Case {
+    ci: usize,
+    co: usize,
+    h: usize,
+    w: usize,
+    window: Window,
+    act: Act,
+    into: Into8,
+    seed: u64,
+}
+
+fn case(size: impl Strategy<Value = usize>, stride: impl Strategy<Value = usize>) -> impl Strategy<Value = Case> {
+    let pad = (0..2usize, 0..2usize);
+    (1..40usize, 1..60usize, 1..14usize, 1..14usize, size, stride, pad, 0..3usize, any::<(bool, u64)>()).prop_map(
+        |(ci, co, h, w, size, stride, pad, act, (floats, seed))| {
+            let before = if size == 1 { [0; 2] } else { [pad.0, pad.1] };
+            let window = Window { size: [size; 2], stride: [stride; 2], before };
+            let act = [Act::None, Act::RELU, Act::Clamp { lo: -1.5, hi: 6.0 }][act].clone();
+            let into = if floats { Into8::Floats } else { Into8::Numbers(quant(seed ^ 5)) };
+            Case { ci, co, h, w, window, act, into, seed }
+        },
+    )
+}
+
+/// Weights, scales and biases.
+struct Numbers {
+    weights: Vec<i8>,
+    scale: Vec<f32>,
+    bias: Vec<i32>,
+}
+
+impl Case {
+    fn output(&self) -> Option<(usize, usize, usize)> {
+        let axis = |i: usize, n: usize| {
+            let padded = n + 2 * self.window.before[i];
+            padded.checked_sub(self.window.size[i]).map(|v| v / self.window.stride[i] + 1)
+        };
+        Some((self.co, axis(0, self.h)?, axis(1, self.w)?))
+    }
+
+    fn numbers(&self) -> Numbers {
+        let depth = self.ci * self.window.size[0] * self.window.size[1];
+        let weights = random(self.seed ^ 1, self.co * depth, -127, 127).iter().map(|w| *w as i8).collect();
+        let bias = random(self.seed ^ 2, self.co, -20_000, 20_000);
+        let scale = random(self.seed ^ 3, self.co, 1, 1000).iter().map(|s| *s as f32 / 3e5).collect();
+        Numbers { weights, scale, bias }
+    }
+
+    fn wanted(&self, input: &Planes, n: &Numbers, (co, h, w): (usize, usize, usize)) -> Vec<i32> {
+        let [kh, kw] = self.window.size;
+        let one = |o: usize, y: usize, x: usize| {
+            let mut sum = i64::from(n.bias[o]);
+            for c in 0..self.ci {
+                for tap in 0..kh * kw {
+                    let yy = (y * self.window.stride[0] + tap / kw) as isize - self.window.before[0] as isize;
+                    let xx = (x * self.window.stride[1] + tap % kw) as isize - self.window.before[1] as isize;
+                    let weight = n.weights[(o * self.ci + c) * kh * kw + tap];
+                    sum += i64::from(weight) * i64::from(input.at(c, yy, xx));
+                }
+            }
+            let step = if let Into8::Numbers(q) = &self.into { q.scale } else { 1.0 };
+            finish(sum as f32 * (input.quant.scale * n.scale[o] / step), &self.act, &self.into)
+        };
+        (0..co * h * w).map(|i| one(i / (h * w), i / w % h, i % w)).collect()
+    }
+}
+
+fn convolution(kernels: &'static Kernels, case: &Case) {
+    let Some(size) = case.output() else { return };
+    let (input, n) = (Planes::random(case.seed, (case.ci, case.h, case.w)), case.numbers());
+    let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, size, &case.into));
+    let layer = Sums { from: input.quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
+    let conv = Conv8::pack(kernels, (from, to), case.window, &layer, &case.act, &case.into).unwrap();
+    conv.run(&data, &mut output);
+    assert_eq!(results(kernels, &to, &mut output, &case.into), case.wanted(&input, &n, size));
+}
+
+fn winograd(kernels: &'static Kernels, case: &Case) {
+    if kernels.int8.winograd.is_none() {
+        return;
+    }
+    let case = Case { window: Winograd::WINDOW, ..case.clone() };
+    let size = (case.co, case.h, case.w);
+    let (input, n) = (Planes::random(case.seed, (case.ci, case.h, case.w)), case.numbers());
+    let wanted = case.wanted(&input, &n, size);
+    for tile in [Tile::Two, Tile::Four] {
+        let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, size, &case.into));
+        let layer = Sums { from: input.quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
+        let conv = Winograd8::pack(kernels, tile, (from, to), &layer, &case.act, &case.into).unwrap();
+        conv.run(&data, &mut output, &mut vec![f32::NAN; conv.scratch()]);
+        assert_eq!(results(kernels, &to, &mut output, &case.into), wanted, "{tile:?}");
+    }
+}
+
+fn rounding(kernels: &'static Kernels, case: &Case) {
+    let (size, quant) = ((case.co, case.h, case.w), quant(case.seed));
+    let into = Into8::Numbers(quant);
+    let (from, _) = empty(kernels, size, &Into8::Floats);
+    // Halves between two numbers, too, where the scale is a power of two.
+    let quant = Quant { scale: if case.ci > 20 { 0.25 } else { quant.scale }, ..quant };
+    let values: Vec<f32> = random(case.seed ^ 4, from.values(), -2400, 2400).iter().map(|v| *v as f32 / 8.0).collect();
+    let mut data = vec![0.0; from.len];
+    from.read_planes(&values, &mut data);
+    let (to, mut output) = empty(kernels, size, &into);
+    Round::pack(kernels, from, to, &quant).unwrap().run(&data, &mut output);
+    let want: Vec<i32> =
+        values.iter().map(|v| finish(v * quant.scale.recip(), &Act::None, &Into8::Numbers(quant))).collect();
+    assert_eq!(results(kernels, &to, &mut output, &into), want);
+}
+
+fn mixing(kernels: &'static Kernels, case: &Case) {
+    let repeat = [case.window.size[0], case.window.stride[0]];
+    let size = (case.co, case.h * repeat[0], case.w * repeat[1]);
+    let input = Planes::random(case.seed, (case.co, case.h, case.w));
+    let other = (case.ci > 10).then(|| Planes::random(case.seed ^ 9, size));
+    let (from, data) = input.load(kernels);
+    let beside = other.as_ref().map(|o| o.load(kernels));
+    let (to, mut output) = empty(kernels, size, &case.into);
+    let second = other.as_ref().zip(beside.as_ref()).map(|(o, b)| (b.0, o.quant));
+    let mix = Mix::pack(kernels, (from, input.quant), second, repeat, to, &case.act, &case.into).unwrap();
+    mix.run(&data, beside.as_ref().map(|b| &b.1[..]), &mut output);
+    let step = if let Into8::Numbers(q) = &case.into { q.scale } else { 1.0 };
+    let want = (0..to.values()).map(|i| {
+        let (c, y, x) = (i / (size.1 * size.2), i / size.2 % size.1, i % size.2);
+        let part = |p: &Planes, y: usize, x: usize| p.at(c, y as isize, x as isize) as f32 * (p.quant.scale / step);
+        let v = part(&input, y / repeat[0], x / repeat[1]);
+        finish(other.as_ref().map_or(v, |o| v + part(o, y, x)), &case.act, &case.into)
+    });
+    assert_eq!(results(kernels, &to, &mut output, &case.into), want.collect::<Vec<_>>());
+}
+
+/// The largest sums that weights and activations can have.
+fn extremes(kernels: &'static Kernels) {
+    for (weight, q) in [(127, 255), (-127, 255), (127, 0), (-127, 0)] {
+        let quant = Quant { scale: 0.5, zero: 255 - q, signed: false };
+        let input = Planes { c: 112, h: 5, w: 7, quant, q: vec![q; 112 * 35] };
+        let case =
+            Case { ci: 112, co: 9, h: 5, w: 7, window: Winograd::WINDOW, act: Act::None, into: Into8::Floats, seed: 1 };
+        let n = Numbers { weights: vec![weight; 9 * 112 * 9], scale: vec![0.25; 9], bias: vec![-3; 9] };
+        let layer = Sums { from: quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
+        let wanted = case.wanted(&input, &n, (9, 5, 7));
+        let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, (9, 5, 7), &case.into));
+        let conv = Conv8::pack(kernels, (from, to), case.window, &layer, &case.act, &case.into).unwrap();
+        conv.run(&data, &mut output);
+        assert_eq!(results(kernels, &to, &mut output, &case.into), wanted);
+        if kernels.int8.winograd.is_some() {
+            for tile in [Tile::Two, Tile::Four] {
+                let conv = Winograd8::pack(kernels, tile, (from, to), &layer, &case.act, &case.into).unwrap();
+                conv.run(&data, &mut output, &mut vec![0.0; conv.scratch()]);
+                assert_eq!(results(kernels, &to, &mut output, &case.into), wanted);
+            }
+        }
+    }
+}
+
+/// Sizes and numbers that do not belong together are errors, not panics.
+fn refusals(kernels: &'static Kernels) {
+    let (a, b) = (kernels.int8_map(8, 6, 6), kernels.int8_map(16, 3, 3));
+    let good = Quant { scale: 0.1, zero: 3, signed: false };
+    let (weights, scale, bias) = (vec![1; 16 * 8 * 9], vec![0.1; 16], vec![0; 16]);
+    let layer = Sums { from: good, weights: &weights, scale: &scale, bias: &bias };
+    let pack = |layer: &Sums, stride: usize, act: &Act, into: &Into8| {
+        Conv8::pack(kernels, (a, b), Window::square(3, stride), layer, act, into)
+    };
+    let into = Into8::Numbers(good);
+    assert!(pack(&layer, 2, &Act::None, &into).is_ok());
+    assert!(pack(&layer, 3, &Act::None, &into).is_err());
+    assert!(pack(&layer, 2, &Act::HardSwish, &into).is_err());
+    assert!(pack(&Sums { weights: &weights[1..], ..layer.clone() }, 2, &Act::None, &into).is_err());
+    assert!(pack(&Sums { scale: &scale[1..], ..layer.clone() }, 2, &Act::None, &into).is_err());
+    assert!(
+        pack(
+            &Sums { scale: &[f32::MAX; 16], from: Quant { scale: 1e9, ..good }, ..layer.clone() },
+            2,
+            &Act::None,
+            &into
+        )
+        .is_err()
+    );
+    assert!(pack(&Sums { bias: &[i32::MAX; 16], ..layer.clone() }, 2, &Act::None, &into).is_err());
+    assert!(pack(&Sums { weights: &[i8::MIN; 16 * 72], ..layer.clone() }, 2, &Act::None, &into).is_err());
+    for bad in [
+        Quant { scale: 0.0, ..good },
+        Quant { scale: f32::NAN, ..good },
+        Quant { zero: 256, ..good },
+        Quant { zero: -1, ..good },
+        Quant { zero: -129, signed: true, ..good },
+    ] {
+        assert!(!bad.valid());
+        assert!(pack(&Sums { from: bad, ..layer.clone() }, 2, &Act::None, &into).is_err());
+        assert!(pack(&layer, 2, &Act::None, &Into8::Numbers(bad)).is_err());
+        assert!(Round::pack(kernels, a, a, &bad).is_err());
+    }
+    assert!(Mix::pack(kernels, (a, good), None, [1, 1], b, &Act::None, &into).is_err());
+    assert!(Mix::pack(kernels, (a, good), None, [0, 1], a, &Act::None, &into).is_err());
+    assert!(Mix::pack(kernels, (a, good), Some((b, good)), [1, 1], a, &Act::None, &into).is_err());
+    assert!(Winograd8::pack(kernels, Tile::Four, (a, b), &layer, &Act::None, &into).is_err());
+}
+
+macro_rules! suite {
+    ($($name:ident)+) => {$(
+        mod $name {
+            use super::*;
+
+            fn this() -> Option<&'static Kernels> {
+                table(stringify!($name))
+            }
+
+            proptest! {
+                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+                #[test]
+                fn convolutions_are_exact(case in case(1..=3usize, 1..=3usize)) {
+                    this().into_iter().for_each(|k| convolution(k, &case));
+                }
+
+                #[test]
+                fn winograd_is_exact(case in case(Just(3usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| winograd(k, &case));
+                }
+
+                #[test]
+                fn rounding_is_exact(case in case(Just(1usize), Just(1usize))) {
+                    this().into_iter().for_each(|k| rounding(k, &case));
+                }
+
+                #[test]
+                fn mixtures_are_exact(case in case(1..=3usize, 1..=3usize)) {
+                    this().into_iter().for_each(|k| mixing(k, &case));
+                }
+            }
+
+            #[test]
+            fn the_largest_sums_are_exact() {
+                this().into_iter().for_each(extremes);
+            }
+
+            #[test]
+            fn what_does_not_fit_is_an_error() {
+                this().into_iter().for_each(refusals);
+            }
+        }
+    )+};
+}
+
+suite!(scalar avx2 neon dotprod);

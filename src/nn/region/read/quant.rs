@@ -1,0 +1,69 @@
+//! QuantizeLinear and DequantizeLinear of whole tensors. Those of weights are constants by now, and those along an
+//! axis are plain arithmetic to tract.
+
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseMiniOp;
+use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, QuantizeLinearU8};
+
+use super::super::graph::Layer;
+use super::{Left, Reader};
+use crate::kernels::{Pooling, Quant};
+
+/// What a quantising operator rounds to.
+pub(super) fn quantisation(op: &dyn ElementWiseMiniOp) -> Option<Quant> {
+    // tract keeps the scale's reciprocal.
+    if let Some(q) = op.downcast_ref::<QuantizeLinearU8>() {
+        Some(Quant { scale: q.scale.recip(), zero: q.zero_point.into(), signed: false })
+    } else {
+        let q = op.downcast_ref::<QuantizeLinearI8>()?;
+        Some(Quant { scale: q.scale.recip(), zero: q.zero_point.into(), signed: true })
+    }
+}
+
+impl Reader<'_> {
+    /// Whole numbers never leave the region: all that read them must turn them back into the same floats.
+    pub(super) fn quantise(&mut self, node: &TypedNode, quant: Quant) -> Result<usize, Left> {
+        let at = self.input(node, 0)?;
+        let outlet = OutletId::new(node.id, 0);
+        let mut scale = None;
+        for reader in &node.outputs[0].successors {
+            let op = &self.model.node(reader.node).op;
+            let back =
+                op.downcast_ref::<DequantizeLinearF32>().ok_or("something else than DequantizeLinear reads it")?;
+            let near = (back.scale / quant.scale - 1.0).abs() < 1e-6 && scale.is_none_or(|s| s == back.scale);
+            if !near || back.zero_point != quant.zero {
+                return Err("what it rounds is not turned back by the same numbers".into());
+            }
+            scale = Some(back.scale);
+        }
+        let quant = Quant { scale: scale.ok_or("its numbers are an output")?, ..quant };
+        if !quant.valid() || self.model.outputs.contains(&outlet) {
+            return Err("its scale or zero make no sense, or its numbers are an output".into());
+        }
+        let form = self.graph.nodes[at].form.clone();
+        Ok(self.push(node, Layer::Quantise(quant), vec![at], form))
+    }
+
+    pub(super) fn dequantise(&mut self, node: &TypedNode, op: &DequantizeLinearF32) -> Result<usize, Left> {
+        let at = self.input(node, 0)?;
+        let Layer::Quantise(quant) = self.graph.nodes[at].layer else {
+            return Err("what it reads was not quantised".into());
+        };
+        if (op.scale, op.zero_point) != (quant.scale, quant.zero) {
+            return Err("its numbers are not those of the quantisation before".into());
+        }
+        let form = self.graph.nodes[at].form.clone();
+        // What only shows, or chooses among, rounded values has rounded ones: rounding them again changes nothing.
+        let chosen = self.graph.root(self.graph.nodes[at].inputs[0]);
+        let before = &self.graph.nodes[chosen];
+        let rounded = match before.layer {
+            Layer::Upsample(_) | Layer::Pool { pooling: Pooling::Max, .. } => self.graph.root(before.inputs[0]),
+            _ => chosen,
+        };
+        let again = matches!(self.graph.nodes[rounded].layer, Layer::Dequantise(q) if q == quant);
+        match again {
+            true => Ok(self.push(node, Layer::View, vec![chosen], form)),
+            false => Ok(self.push(node, Layer::Dequantise(quant), vec![at], form)),
+        }
+    }
+}
