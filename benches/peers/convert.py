@@ -1,6 +1,7 @@
 """Brings an ONNX model to the formats of the peers: `convert.py CARD FOLDER`.
 
-Writes FOLDER/NAME.onnx (fixed input size), NAME.tflite, NAME.mnn, NAME.ncnn.param and NAME.ncnn.bin.
+Writes FOLDER/NAME.onnx (fixed input size), NAME.tflite, NAME.mnn, NAME.ncnn.param and NAME.ncnn.bin. A quantised
+model has no MNN and ncnn forms: those quantise in ways of their own.
 """
 
 import importlib.util
@@ -13,7 +14,15 @@ import tomllib
 import flatbuffers
 import numpy as np
 import onnx
+import onnxruntime
 from ai_edge_litert import schema_py_generated as tfl
+
+
+def numbers(shape):
+    """The input that every engine gets, as in protocol.rs."""
+    i = np.arange(np.prod(shape), dtype=np.uint64)
+    u = (i * np.uint64(2654435761)) % np.uint64(1 << 32)
+    return (u.astype(np.float64) / 2**31 - 1).astype(np.float32).reshape(shape)
 
 
 def fixed(card_path):
@@ -34,10 +43,53 @@ def fixed(card_path):
     return onnx.shape_inference.infer_shapes(model, strict_mode=True)
 
 
+def unquantised(model):
+    """A quantised model without its rounding: the graph, what each rounded value stands for (`name: (scale, zero)`
+    in signed bytes), and the whole numbers of the weights (`name: (numbers, scales)`)."""
+    known = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    plain, rounded, whole, same = onnx.ModelProto(), {}, {}, {}
+    plain.CopyFrom(model)
+    del plain.graph.node[:]
+    for n in model.graph.node:
+        if n.op_type == "QuantizeLinear":
+            zero = known[n.input[2]]
+            rounded[n.input[0]] = (known[n.input[1]].ravel(), int(zero.ravel()[0]) - (128 if zero.dtype == np.uint8 else 0))
+            same[n.output[0]] = n.input[0]
+        elif n.op_type == "DequantizeLinear" and n.input[0] in known:
+            whole[n.output[0]] = (known[n.input[0]], known[n.input[1]].ravel())
+        elif n.op_type == "DequantizeLinear":
+            same[n.output[0]] = same[n.input[0]]
+        else:
+            plain.graph.node.append(n)
+            for i, name in enumerate(n.input):
+                plain.graph.node[-1].input[i] = same.get(name, name)
+    # What is a float only for its reader needs a scale too, where bytes become bytes: that of what it shows, or of what
+    # it says about some input.
+    for n in plain.graph.node:
+        if n.op_type == "Resize":
+            rounded[n.output[0]] = rounded[n.input[0]]
+    ends = [n.output[0] for n in plain.graph.node if n.op_type == "Conv" and n.input[1] in whole]
+    ends = [next((r.output[0] for r in plain.graph.node if r.op_type == "Relu" and r.input[0] == e), e) for e in ends]
+    ends = [e for e in ends if e not in rounded]
+    asked = onnx.ModelProto()
+    asked.CopyFrom(model)
+    asked.graph.output.extend(onnx.helper.make_tensor_value_info(e, onnx.TensorProto.FLOAT, None)
+                              for e in ends if e not in [o.name for o in model.graph.output])
+    session = onnxruntime.InferenceSession(asked.SerializeToString(), providers=["CPUExecutionProvider"])
+    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+    for name, value in zip(ends, session.run(ends, {model.graph.input[0].name: numbers(shape)})):
+        low, high = min(value.min(), 0), max(value.max(), 1e-6)
+        rounded[name] = (np.array([(high - low) / 255], np.float32), int(round(-128 - 255 * low / (high - low))))
+    return plain, rounded, whole
+
+
 class Lite:
     """Writes the operators of our models as TensorFlow Lite: rows, columns, channels."""
 
     def __init__(self, model):
+        self.rounded, self.whole = {}, {}
+        if any(n.op_type == "QuantizeLinear" for n in model.graph.node):
+            model, self.rounded, self.whole = unquantised(model)
         self.graph = model.graph
         self.weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
         self.shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
@@ -45,12 +97,16 @@ class Lite:
         self.buffers, self.tensors, self.operators, self.codes = [tfl.BufferT()], [], [], []
         self.at = {}
 
-    def tensor(self, name, shape, data=None):
+    def tensor(self, name, shape, data=None, quant=None):
         t = tfl.TensorT()
         t.name, t.shape, t.buffer = name, [int(n) for n in shape], 0
-        t.type = tfl.TensorType.FLOAT32
+        t.type = tfl.TensorType.INT8 if quant else tfl.TensorType.FLOAT32
+        if quant:
+            t.quantization = tfl.QuantizationParametersT()
+            t.quantization.scale = [float(v) for v in quant[0]]
+            t.quantization.zeroPoint, t.quantization.quantizedDimension = [quant[1]] * len(quant[0]), 0
         if data is not None:
-            t.type = tfl.TensorType.INT32 if data.dtype == np.int32 else tfl.TensorType.FLOAT32
+            t.type = {"int32": tfl.TensorType.INT32, "int8": tfl.TensorType.INT8}.get(data.dtype.name, t.type)
             b = tfl.BufferT()
             b.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
             t.buffer = len(self.buffers)
@@ -58,15 +114,25 @@ class Lite:
         self.tensors.append(t)
         return len(self.tensors) - 1
 
-    def constant(self, name, data):
-        return self.tensor(name, data.shape, data)
+    def constant(self, name, data, quant=None):
+        return self.tensor(name, data.shape, data, quant)
 
-    def value(self, name):
-        """The tensor of a value, in the order of TensorFlow."""
-        if name not in self.at:
+    def value(self, name, floats=False):
+        """The tensor of a value, in the order of TensorFlow: bytes where it is rounded, unless `floats` are wanted."""
+        key = name + "/floats" if floats and name in self.rounded else name
+        if key not in self.at:
             s = self.shapes[name]
-            self.at[name] = self.tensor(name, [s[0], s[2], s[3], s[1]] if len(s) == 4 else s)
-        return self.at[name]
+            quant = self.rounded.get(name) if key == name else None
+            self.at[key] = self.tensor(key, [s[0], s[2], s[3], s[1]] if len(s) == 4 else s, quant=quant)
+        return self.at[key]
+
+    def floats(self, name):
+        """A value as floats."""
+        if name not in self.rounded or name + "/floats" in self.at:
+            return self.value(name, True)
+        to = self.value(name, True)
+        self.operator(tfl.BuiltinOperator.DEQUANTIZE, [self.value(name)], to)
+        return to
 
     def operator(self, code, inputs, output, options=None, kind=0):
         if code not in self.codes:
@@ -98,7 +164,7 @@ class Lite:
             getattr(self, n.op_type.lower())(n, out, act)
         g = tfl.SubGraphT()
         g.tensors, g.operators, g.inputs = self.tensors, self.operators, inputs
-        g.outputs, g.name = [self.value(o) for o in outputs], "main"
+        g.outputs, g.name = [self.floats(o) for o in outputs], "main"
         m = tfl.ModelT()
         m.version, m.subgraphs, m.buffers, m.description = 3, [g], self.buffers, "converted"
         m.operatorCodes = []
@@ -114,7 +180,10 @@ class Lite:
         a = {x.name: onnx.helper.get_attribute_value(x) for x in n.attribute}
         if a.get("group", 1) != 1:
             raise SystemExit(f"{n.name}: grouped convolutions are not converted")
-        w, s = self.weights[n.input[1]], self.shapes[n.input[0]]
+        whole = n.input[1] in self.whole
+        w, scales = self.whole[n.input[1]] if whole else (self.weights[n.input[1]], None)
+        b = self.whole[n.input[2]][0] if whole else self.weights[n.input[2]]
+        s, quant = self.shapes[n.input[0]], self.rounded.get(n.input[0]) if whole else None
         x, pads, stride = self.value(n.input[0]), a["pads"], a["strides"][0]
         padding = tfl.Padding.VALID
         if any(pads) and stride == 1:
@@ -122,16 +191,19 @@ class Lite:
         elif any(pads):
             # With a stride of two, SAME would pad after the map only.
             amounts = np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32)
-            padded = self.tensor(n.name + "/padded", [1, s[2] + pads[0] + pads[2], s[3] + pads[1] + pads[3], s[1]])
+            padded = self.tensor(n.name + "/padded", [1, s[2] + pads[0] + pads[2], s[3] + pads[1] + pads[3], s[1]],
+                                 quant=quant)
             self.operator(tfl.BuiltinOperator.PAD, [x, self.constant(n.name + "/pads", amounts)], padded,
                           tfl.PadOptionsT(), tfl.BuiltinOptions.PadOptions)
             x = padded
         o = tfl.Conv2DOptionsT()
         o.padding, o.strideH, o.strideW, o.fusedActivationFunction = padding, stride, stride, act
         o.dilationHFactor = o.dilationWFactor = 1
-        inputs = [x, self.constant(n.input[1], w.transpose(0, 2, 3, 1)),
-                  self.constant(n.input[2], self.weights[n.input[2]])]
-        self.operator(tfl.BuiltinOperator.CONV_2D, inputs, self.value(out), o, tfl.BuiltinOptions.Conv2DOptions)
+        inputs = [x, self.constant(n.input[1], w.transpose(0, 2, 3, 1), (scales, 0) if whole else None),
+                  self.constant(n.input[2], b, (scales * quant[0], 0) if whole else None)]
+        self.operator(tfl.BuiltinOperator.CONV_2D, inputs, self.value(out, not whole), o, tfl.BuiltinOptions.Conv2DOptions)
+        if not whole and out in self.rounded:
+            self.operator(tfl.BuiltinOperator.QUANTIZE, [self.value(out, True)], self.value(out))
 
     def gemm(self, n, out, act):
         w = self.weights[n.input[1]]
@@ -151,7 +223,7 @@ class Lite:
         shape = np.array(self.shapes[out], np.int32)
         o = tfl.ReshapeOptionsT()
         o.newShape = list(shape)
-        self.operator(tfl.BuiltinOperator.RESHAPE, [self.value(n.input[0]), self.constant(n.name + "/to", shape)],
+        self.operator(tfl.BuiltinOperator.RESHAPE, [self.floats(n.input[0]), self.constant(n.name + "/to", shape)],
                       self.value(out), o, tfl.BuiltinOptions.ReshapeOptions)
 
     flatten = reshape
@@ -175,6 +247,8 @@ def main():
     model, name = fixed(card), card.stem
     onnx.save(model, folder / f"{name}.onnx")
     (folder / f"{name}.tflite").write_bytes(Lite(model).build())
+    if any(n.op_type == "QuantizeLinear" for n in model.graph.node):
+        return
     quiet = dict(check=True, cwd=folder, stdout=subprocess.DEVNULL)
     tool = os.path.join(os.path.dirname(sys.executable), "mnnconvert")
     subprocess.run([tool, "-f", "ONNX", "--modelFile", f"{name}.onnx", "--MNNModel", f"{name}.mnn", "--bizCode", "x"], **quiet)
@@ -183,4 +257,5 @@ def main():
     subprocess.run([converter, f"{name}.onnx", "fp16=0"], **quiet)
 
 
-main()
+if __name__ == "__main__":
+    main()
