@@ -77,7 +77,7 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
     Ok(Report {
         source: plan.source.clone(),
         format: measured.clip.format(),
-        model: config.face.landmarks.clone(),
+        model: config.face.landmarks_model()?.to_string(),
         kernels: crate::kernels::chosen()?.name().to_string(),
         frames: plan.frames,
         faces: measured.faces as f32 / plan.frames as f32,

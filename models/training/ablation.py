@@ -38,7 +38,7 @@ def report(folder, results, budget):
 
     rows, names, means, spreads = [], [], [], []
     for name in VARIANTS:
-        runs = [r for key, r in results.items() if key.rsplit("/", 1)[0] == name]
+        runs = [results[key] for key in runs_of(name, results)]
         if not runs:
             continue
         def cell(k):
@@ -65,6 +65,11 @@ def report(folder, results, budget):
     plt.close(figure)
 
 
+def runs_of(name, results):
+    """Keys of the finished runs of a variant."""
+    return [key for key in results if key.rsplit("/", 1)[0] == name]
+
+
 def place(folder, key):
     """The folder of a run."""
     return folder / key.replace(" ", "-").replace("/", "-")
@@ -72,9 +77,11 @@ def place(folder, key):
 
 def draw(folder, results, held):
     """The pictures of all finished runs; `held`: the faces that they answered."""
-    answers = {name: [np.load(p) for key in results if key.rsplit("/", 1)[0] == name
-                      and (p := place(folder, key) / "points.npy").exists()] for name in VARIANTS}
-    answers = {name: runs for name, runs in answers.items() if runs}
+    answers = {}
+    for name in VARIANTS:
+        files = [place(folder, key) / "points.npy" for key in runs_of(name, results)]
+        if runs := [np.load(file) for file in files if file.exists()]:
+            answers[name] = runs
     if not answers:
         return
     named = {name: [figures.errors(points, held.points) for points in runs] for name, runs in answers.items()}

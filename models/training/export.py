@@ -119,6 +119,14 @@ def card(name, state, shape, digest, cost, recipe, spread=None, threshold=None):
             "metrics": {f"{k}_synthetic": float(v) for k, v in metrics.items() if np.isfinite(v)}}
 
 
+def write_golden(path, picture, answers):
+    """The golden file: the u8 input, then every output, array after array."""
+    with open(path, "wb") as f:
+        np.save(f, picture)
+        for answer in answers:
+            np.save(f, answer.astype("<f4"))
+
+
 def export(checkpoint, name, folder, recipe="", spread=None, threshold=None):
     """Writes the three files; returns the parity error."""
     net, state = load(checkpoint)
@@ -130,10 +138,7 @@ def export(checkpoint, name, folder, recipe="", spread=None, threshold=None):
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / f"{name}.onnx")
     image = golden_input(shape)
-    with open(folder / f"{name}.golden.npy", "wb") as f:
-        np.save(f, image)
-        for output in run(model, image.astype(np.float32) / 127.5 - 1):
-            np.save(f, output.astype("<f4"))
+    write_golden(folder / f"{name}.golden.npy", image, run(model, image.astype(np.float32) / 127.5 - 1))
     digest = hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest()
     text = toml(card(name, state, shape, digest, mflop(net, shape), recipe, spread, threshold))
     (folder / f"{name}.toml").write_text(text)

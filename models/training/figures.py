@@ -4,7 +4,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from metrics import face_size
+from metrics import each_point
 from points import GROUPS
 
 matplotlib.use("Agg")
@@ -15,7 +15,7 @@ SIDE = 192
 
 def errors(points, truth):
     """Errors `[n, 70]` in percent of the face size, of points and truth `[n, 70, 2]`."""
-    return 100 * np.linalg.norm(points - truth, axis=-1) / face_size(truth)[:, None]
+    return 100 * each_point(points, truth)
 
 
 def share(each, limits):

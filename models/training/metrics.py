@@ -11,10 +11,15 @@ def face_size(truth):
     return np.sqrt((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))
 
 
+def each_point(points, truth):
+    """Errors `[n, 70]` as shares of the face size, of points and truth `[n, 70, 2]`."""
+    return np.linalg.norm(points - truth, axis=-1) / face_size(truth)[:, None]
+
+
 def landmark_errors(points, truth, visibility):
     """Means over faces, percent of the face size: all points, five points, rates of failure."""
     size = face_size(truth)[:, None]
-    each = np.linalg.norm(points - truth, axis=-1) / size
+    each = each_point(points, truth)
     nme = each.mean(1)
     few = (np.linalg.norm(five(points) - five(truth), axis=-1) / size).mean(1)
     seen = visibility == 0

@@ -251,19 +251,7 @@ def judge(model, batches, threshold=0.5):
 def held_out(source, count):
     """Held-out crops, clean and hard, and others without a face."""
     items = source.faces.held_items(count)
-    without, rng = sample.empty(len(items)), np.random.default_rng(5)
-    for n, (folder, i) in enumerate(items):
-        source._negative(without, n, folder, i, rng)
-    sure = without.sure > 0
-    without = sample.Batch(without.image[sure], without.points[sure], without.visibility[sure],
-                           without.present[sure], without.sure[sure])
-    return {"clean": sample.held_batch(items, False), "hard": sample.held_batch(items, True), "without": without}
-
-
-def half(batch, which):
-    """Every second crop."""
-    return sample.Batch(*(None if v is None else v[which::2] for v in
-                          (batch.image, batch.points, batch.visibility, batch.present, batch.sure, batch.colour)))
+    return {"clean": sample.held_batch(items, False), "hard": sample.held_batch(items, True), "without": source.without(items)}
 
 
 def choose(model, histograms, batches):
@@ -301,9 +289,7 @@ def write(model, source, out, metrics, about):
     picture = export.golden_input(shape)
     image = picture.astype(np.float32) / 127.5 - 1
     answers = session(model).run([o["name"] for o in card["outputs"]], {"image": image})
-    with open(out.with_suffix(".golden.npy"), "wb") as f:
-        for array in [picture] + [a.astype("<f4") for a in answers]:
-            np.save(f, array)
+    export.write_golden(out.with_suffix(".golden.npy"), picture, answers)
     top = {k: v for k, v in card.items() if not isinstance(v, (dict, list))}
     top |= {"name": out.stem, "file": out.name, "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
             "description": card["description"].rstrip(".") + "; int8."}
@@ -330,9 +316,9 @@ def main():
     images = source.batch(args.calibrate, np.random.default_rng(11)).image
     held = held_out(source, args.hold)
     histograms = observe(model, images)
-    way, ranges = choose(model, histograms, {k: half(v, 0) for k, v in held.items()})
+    way, ranges = choose(model, histograms, {k: v.take(slice(0, None, 2)) for k, v in held.items()})
     small = Rewriter(model, ranges).run()
-    judged = {k: half(v, 1) for k, v in held.items()}
+    judged = {k: v.take(slice(1, None, 2)) for k, v in held.items()}
     threshold = tomllib.loads(Path(args.model).with_suffix(".toml").read_text())["decoding"]["threshold"]
     before, after = judge(model, judged, threshold), judge(small, judged, threshold)
     for key, value in before.items():

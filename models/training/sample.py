@@ -25,6 +25,10 @@ class Batch:
     sure: np.ndarray
     colour: np.ndarray | None = None
 
+    def take(self, index):
+        """Some of its crops."""
+        return Batch(*(None if v is None else v[index] for v in vars(self).values()))
+
 
 def empty(count, colour=False, size=SIZE):
     """A batch to be filled."""
@@ -147,6 +151,13 @@ class Source:
             else:
                 self._positive(out, n, folder, i, rng)
         return out
+
+    def without(self, items, seed=5):
+        """A crop without a face for each of `items`; those that could not be had are left out."""
+        out, rng = empty(len(items)), np.random.default_rng(seed)
+        for n, (folder, i) in enumerate(items):
+            self._negative(out, n, folder, i, rng)
+        return out.take(out.sure > 0)
 
     def _positive(self, out, n, folder, i, rng):
         points = folder.points[i]

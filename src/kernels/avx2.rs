@@ -158,6 +158,8 @@ macro_rules! stamp {
     )+};
 }
 
+pub(super) use stamp;
+
 stamp! {
     spread_two(Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
     spread_four(Spread) = winograd::spread::<_, winograd::Four, 6, 4>;

@@ -19,6 +19,29 @@ pub(super) fn table(name: &str) -> Option<&'static Kernels> {
     found
 }
 
+/// The tests of `body` in a module for each table; there, `this` is the table where this CPU has it.
+macro_rules! for_every_table {
+    (@ $name:ident { $($body:tt)* }) => {
+        mod $name {
+            use super::*;
+
+            fn this() -> Option<&'static Kernels> {
+                table(stringify!($name))
+            }
+
+            $($body)*
+        }
+    };
+    ($body:tt $($name:ident)+) => { $(for_every_table!(@ $name $body);)+ };
+    ($body:tt) => { for_every_table!($body scalar avx2 neon dotprod); };
+}
+pub(super) use for_every_table;
+
+/// How often a property is tried.
+pub(super) fn cases() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) }
+}
+
 fn values(seed: u64, count: usize) -> Vec<f32> {
     let mut random = Pcg64::seed_from_u64(seed);
     (0..count).map(|_| random.next_u32() as f32 / 2f32.powi(31) - 1.0).collect()
@@ -326,85 +349,73 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Conv::pack(kernels, empty, b, Window::square(3, 1), &[], none()).is_err());
 }
 
-macro_rules! suite {
-    ($($name:ident)+) => {$(
-        mod $name {
-            use super::*;
+for_every_table!({
+    proptest! {
+        #![proptest_config(cases())]
 
-            fn this() -> Option<&'static Kernels> {
-                table(stringify!($name))
-            }
-
-            proptest! {
-                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
-
-                #[test]
-                fn dense_sums_are_within_the_rounding_bound(case in case(1..=3usize, 1..=3usize)) {
-                    this().into_iter().for_each(|k| dense(k, &case));
-                }
-
-                #[test]
-                fn depthwise_sums_are_within_the_rounding_bound(case in case(Just(3usize), 1..=2usize)) {
-                    this().into_iter().for_each(|k| depthwise(k, &case));
-                }
-
-                #[test]
-                fn winograd_is_within_its_bound(case in case(Just(3usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| winograd(k, &case));
-                }
-
-                #[test]
-                fn fully_connected_sums_are_within_the_rounding_bound(case in case(Just(1usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| connected(k, &case));
-                }
-
-                #[test]
-                fn pooling_follows_its_definition(case in case(2..=3usize, 1..=3usize)) {
-                    this().into_iter().for_each(|k| pooling(k, &case));
-                }
-
-                #[test]
-                fn pointwise_layers_follow_their_definition(case in case(Just(1usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| pointwise(k, &case));
-                }
-
-                #[test]
-                fn resampling_follows_its_definition(view in picture::view()) {
-                    this().into_iter().for_each(|k| picture::resampling(k, &view));
-                }
-
-                #[test]
-                fn levels_follow_their_definitions(size in (1..70usize, 0..40usize), seed in any::<u64>()) {
-                    this().into_iter().for_each(|k| picture::levels(k, size, seed));
-                }
-
-                #[test]
-                fn enlargement_and_what_follows_are_as_defined(case in case(Just(1usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| enlargement(k, &case));
-                }
-
-                #[test]
-                fn replication_is_exact(case in case(Just(1usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| replication(k, &case));
-                }
-            }
-
-            #[test]
-            fn pictures_that_are_not_there_and_positions_that_are_no_numbers_are_harmless() {
-                this().into_iter().for_each(picture::extremes);
-            }
-
-            #[test]
-            fn values_that_are_not_finite_follow_the_policy() {
-                this().into_iter().for_each(not_finite);
-            }
-
-            #[test]
-            fn sizes_that_do_not_fit_are_errors() {
-                this().into_iter().for_each(refusals);
-            }
+        #[test]
+        fn dense_sums_are_within_the_rounding_bound(case in case(1..=3usize, 1..=3usize)) {
+            this().into_iter().for_each(|k| dense(k, &case));
         }
-    )+};
-}
 
-suite!(scalar avx2 neon dotprod);
+        #[test]
+        fn depthwise_sums_are_within_the_rounding_bound(case in case(Just(3usize), 1..=2usize)) {
+            this().into_iter().for_each(|k| depthwise(k, &case));
+        }
+
+        #[test]
+        fn winograd_is_within_its_bound(case in case(Just(3usize), Just(1usize))) {
+            this().into_iter().for_each(|k| winograd(k, &case));
+        }
+
+        #[test]
+        fn fully_connected_sums_are_within_the_rounding_bound(case in case(Just(1usize), Just(1usize))) {
+            this().into_iter().for_each(|k| connected(k, &case));
+        }
+
+        #[test]
+        fn pooling_follows_its_definition(case in case(2..=3usize, 1..=3usize)) {
+            this().into_iter().for_each(|k| pooling(k, &case));
+        }
+
+        #[test]
+        fn pointwise_layers_follow_their_definition(case in case(Just(1usize), Just(1usize))) {
+            this().into_iter().for_each(|k| pointwise(k, &case));
+        }
+
+        #[test]
+        fn resampling_follows_its_definition(view in picture::view()) {
+            this().into_iter().for_each(|k| picture::resampling(k, &view));
+        }
+
+        #[test]
+        fn levels_follow_their_definitions(size in (1..70usize, 0..40usize), seed in any::<u64>()) {
+            this().into_iter().for_each(|k| picture::levels(k, size, seed));
+        }
+
+        #[test]
+        fn enlargement_and_what_follows_are_as_defined(case in case(Just(1usize), Just(1usize))) {
+            this().into_iter().for_each(|k| enlargement(k, &case));
+        }
+
+        #[test]
+        fn replication_is_exact(case in case(Just(1usize), Just(1usize))) {
+            this().into_iter().for_each(|k| replication(k, &case));
+        }
+    }
+
+    #[test]
+    fn pictures_that_are_not_there_and_positions_that_are_no_numbers_are_harmless() {
+        this().into_iter().for_each(picture::extremes);
+    }
+
+    #[test]
+    fn values_that_are_not_finite_follow_the_policy() {
+        this().into_iter().for_each(not_finite);
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_errors() {
+        this().into_iter().for_each(refusals);
+    }
+});

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use super::ints::{Halves, Ints};
 use super::tile::{Job, tile};
 use super::{Item, Table, mix, winograd};
-use crate::kernels::avx2::Avx2;
+use crate::kernels::avx2::{Avx2, stamp};
 use crate::kernels::tile::{Spots, tiles};
 
 /// Methods that only name an intrinsic.
@@ -133,19 +133,6 @@ impl Halves for Avx2 {
 unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     // SAFETY: same contract.
     unsafe { tile::<_, P, N>(Avx2(()), job, spots) }
-}
-
-/// Functions compiled for AVX2 and FMA that run a generic kernel.
-macro_rules! stamp {
-    ($($name:ident($job:ty) = $kernel:path;)+) => {$(
-        /// # Safety
-        /// As the generic kernel, on a CPU with AVX2 and FMA.
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(job: &$job) {
-            // SAFETY: same contract.
-            unsafe { $kernel(Avx2(()), job) }
-        }
-    )+};
 }
 
 stamp! {

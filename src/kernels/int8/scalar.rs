@@ -4,15 +4,10 @@ use super::ints::{Halves, Ints};
 use super::tile::{Job, tile};
 use super::{Item, Table, mix, winograd};
 use crate::kernels::isa::Isa;
-use crate::kernels::scalar::Scalar;
+use crate::kernels::scalar::{Scalar, zip};
 use crate::kernels::tile::{Spots, tiles};
 
 type S = [i32; 4];
-
-#[inline(always)]
-fn zip(a: S, b: S, f: impl Fn(i32, i32) -> i32) -> S {
-    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
-}
 
 impl Ints for Scalar {
     type Item = i16;

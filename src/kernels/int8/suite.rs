@@ -6,7 +6,7 @@ use rand_pcg::Pcg64;
 
 use super::*;
 use crate::kernels::conv::Window;
-use crate::kernels::suite::table;
+use crate::kernels::suite::{cases, for_every_table, table};
 use crate::kernels::{Act, Tile, Winograd};
 
 /// Numbers by channel, row, column, and what they stand for.
@@ -160,6 +160,12 @@ struct Numbers {
     bias: Vec<i32>,
 }
 
+impl Numbers {
+    fn layer(&self, input: &Planes) -> Sums<'_> {
+        Sums { from: input.quant, weights: &self.weights, scale: &self.scale, bias: &self.bias }
+    }
+}
+
 impl Case {
     fn output(&self) -> Option<(usize, usize, usize)> {
         let axis = |i: usize, n: usize| {
@@ -197,27 +203,31 @@ impl Case {
 }
 
 fn convolution(kernels: &'static Kernels, case: &Case) {
+    convolves(kernels, case, &Planes::random(case.seed, (case.ci, case.h, case.w)), &case.numbers());
+}
+
+fn convolves(kernels: &'static Kernels, case: &Case, input: &Planes, n: &Numbers) {
     let Some(size) = case.output() else { return };
-    let (input, n) = (Planes::random(case.seed, (case.ci, case.h, case.w)), case.numbers());
     let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, size, &case.into));
-    let layer = Sums { from: input.quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
-    let conv = Conv8::pack(kernels, (from, to), case.window, &layer, &case.act, &case.into).unwrap();
+    let conv = Conv8::pack(kernels, (from, to), case.window, &n.layer(input), &case.act, &case.into).unwrap();
     conv.run(&data, &mut output);
-    assert_eq!(results(kernels, &to, &mut output, &case.into), case.wanted(&input, &n, size));
+    assert_eq!(results(kernels, &to, &mut output, &case.into), case.wanted(input, n, size));
 }
 
 fn winograd(kernels: &'static Kernels, case: &Case) {
+    let case = Case { window: Winograd::WINDOW, ..case.clone() };
+    filters(kernels, &case, &Planes::random(case.seed, (case.ci, case.h, case.w)), &case.numbers());
+}
+
+fn filters(kernels: &'static Kernels, case: &Case, input: &Planes, n: &Numbers) {
     if kernels.int8.winograd.is_none() {
         return;
     }
-    let case = Case { window: Winograd::WINDOW, ..case.clone() };
     let size = (case.co, case.h, case.w);
-    let (input, n) = (Planes::random(case.seed, (case.ci, case.h, case.w)), case.numbers());
-    let wanted = case.wanted(&input, &n, size);
+    let wanted = case.wanted(input, n, size);
     for tile in [Tile::Two, Tile::Four] {
         let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, size, &case.into));
-        let layer = Sums { from: input.quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
-        let conv = Winograd8::pack(kernels, tile, (from, to), &layer, &case.act, &case.into).unwrap();
+        let conv = Winograd8::pack(kernels, tile, (from, to), &n.layer(input), &case.act, &case.into).unwrap();
         conv.run(&data, &mut output, &mut vec![f32::NAN; conv.scratch()]);
         assert_eq!(results(kernels, &to, &mut output, &case.into), wanted, "{tile:?}");
     }
@@ -268,19 +278,8 @@ fn extremes(kernels: &'static Kernels) {
         let case =
             Case { ci: 112, co: 9, h: 5, w: 7, window: Winograd::WINDOW, act: Act::None, into: Into8::Floats, seed: 1 };
         let n = Numbers { weights: vec![weight; 9 * 112 * 9], scale: vec![0.25; 9], bias: vec![-3; 9] };
-        let layer = Sums { from: quant, weights: &n.weights, scale: &n.scale, bias: &n.bias };
-        let wanted = case.wanted(&input, &n, (9, 5, 7));
-        let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, (9, 5, 7), &case.into));
-        let conv = Conv8::pack(kernels, (from, to), case.window, &layer, &case.act, &case.into).unwrap();
-        conv.run(&data, &mut output);
-        assert_eq!(results(kernels, &to, &mut output, &case.into), wanted);
-        if kernels.int8.winograd.is_some() {
-            for tile in [Tile::Two, Tile::Four] {
-                let conv = Winograd8::pack(kernels, tile, (from, to), &layer, &case.act, &case.into).unwrap();
-                conv.run(&data, &mut output, &mut vec![0.0; conv.scratch()]);
-                assert_eq!(results(kernels, &to, &mut output, &case.into), wanted);
-            }
-        }
+        convolves(kernels, &case, &input, &n);
+        filters(kernels, &case, &input, &n);
     }
 }
 
@@ -328,50 +327,38 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Winograd8::pack(kernels, Tile::Four, (a, b), &layer, &Act::None, &into).is_err());
 }
 
-macro_rules! suite {
-    ($($name:ident)+) => {$(
-        mod $name {
-            use super::*;
+for_every_table!({
+    proptest! {
+        #![proptest_config(cases())]
 
-            fn this() -> Option<&'static Kernels> {
-                table(stringify!($name))
-            }
-
-            proptest! {
-                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
-
-                #[test]
-                fn convolutions_are_exact(case in case(1..=3usize, 1..=3usize)) {
-                    this().into_iter().for_each(|k| convolution(k, &case));
-                }
-
-                #[test]
-                fn winograd_is_exact(case in case(Just(3usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| winograd(k, &case));
-                }
-
-                #[test]
-                fn rounding_is_exact(case in case(Just(1usize), Just(1usize))) {
-                    this().into_iter().for_each(|k| rounding(k, &case));
-                }
-
-                #[test]
-                fn mixtures_are_exact(case in case(1..=3usize, 1..=3usize)) {
-                    this().into_iter().for_each(|k| mixing(k, &case));
-                }
-            }
-
-            #[test]
-            fn the_largest_sums_are_exact() {
-                this().into_iter().for_each(extremes);
-            }
-
-            #[test]
-            fn what_does_not_fit_is_an_error() {
-                this().into_iter().for_each(refusals);
-            }
+        #[test]
+        fn convolutions_are_exact(case in case(1..=3usize, 1..=3usize)) {
+            this().into_iter().for_each(|k| convolution(k, &case));
         }
-    )+};
-}
 
-suite!(scalar avx2 neon dotprod);
+        #[test]
+        fn winograd_is_exact(case in case(Just(3usize), Just(1usize))) {
+            this().into_iter().for_each(|k| winograd(k, &case));
+        }
+
+        #[test]
+        fn rounding_is_exact(case in case(Just(1usize), Just(1usize))) {
+            this().into_iter().for_each(|k| rounding(k, &case));
+        }
+
+        #[test]
+        fn mixtures_are_exact(case in case(1..=3usize, 1..=3usize)) {
+            this().into_iter().for_each(|k| mixing(k, &case));
+        }
+    }
+
+    #[test]
+    fn the_largest_sums_are_exact() {
+        this().into_iter().for_each(extremes);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        this().into_iter().for_each(refusals);
+    }
+});

@@ -142,10 +142,11 @@ impl<'g> Layout<'g> {
         let after = After { bias: vec![], act: unit.act.clone(), other };
         let (work, flops, kind) = self.work(&unit.layer, from.map, to.map, after)?;
         let scratch = match &work {
-            Work::Winograd(k) => Some(self.buffer(Map::vector(k.scratch(), k.scratch()), None, at)),
-            Work::Winograd8(k) => Some(self.buffer(Map::vector(k.scratch(), k.scratch()), None, at)),
+            Work::Winograd(k) => Some(k.scratch()),
+            Work::Winograd8(k) => Some(k.scratch()),
             _ => None,
         };
+        let scratch = scratch.map(|floats| self.buffer(Map::vector(floats, floats), None, at));
         let mut what = format!("{kind} {}->{}", from.map.c, to.map.c);
         for word in [unit.act.name(), if unit.other.is_some() { "+ residual" } else { "" }] {
             if !word.is_empty() {
