@@ -10,7 +10,7 @@ from crop import DETECTOR_TAILS, normalise
 from data import Shards
 from detect import Score, decode
 from loop import Budget, Run, train
-from nets import Detector
+from nets import Detector, begin
 from points import box
 
 
@@ -60,7 +60,7 @@ def main(args):
     source = scene.Source(Shards(args.data, args.limit), Shards(args.faces, args.limit) if args.faces else None)
     net = Detector()
     if args.init:
-        net.load_state_dict(torch.load(args.init, map_location="cpu", weights_only=False)["average"])
+        begin(net, torch.load(args.init, map_location="cpu", weights_only=False))
     run = Run(args.out, args.resume)
     print(f"{len(source.scenes.train)} scenes to train on, {len(source.scenes.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")

@@ -53,18 +53,19 @@ def fold(module):
 
 
 class Size(NamedTuple):
-    """Layers as (channels, stride): `shallow` ends at stride 8, `deep` at stride 16."""
+    """Layers as (channels, stride): `shallow` ends at stride 8, `deep` at stride 16, `wide` at stride 32."""
 
     shallow: list
     deep: list
+    wide: list = []
 
 
 #: Sizes of landmark networks.
 SIZES = {
     "nano": Size([(8, 2), (16, 2), (16, 1), (32, 2)], [(64, 2), (64, 1), (64, 1)]),
     "small": Size([(16, 2), (32, 2), (32, 1), (64, 2)], [(96, 2), (96, 1), (96, 1)]),
-    "base": Size([(16, 2), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)],
-                 [(128, 2), (128, 1), (128, 1), (128, 1)]),
+    "base": Size([(16, 2), (32, 2), (32, 1), (96, 2)], [(128, 2), (128, 1), (128, 1)],
+                 [(192, 2), (192, 1), (192, 1)]),
     "teacher": Size([(24, 2), (48, 2), (48, 1), (80, 2), (80, 1), (80, 1)], [(128, 2), (128, 1), (128, 1)]),
 }
 
@@ -81,21 +82,29 @@ def chain(inputs, layers):
     return nn.Sequential(*blocks)
 
 
+def up(t):
+    """Twice the size."""
+    return F.interpolate(t, scale_factor=2.0, mode="nearest")
+
+
 class Backbone(nn.Module):
     """`[n, c, 96, 96]` to features `[n, width, 12, 12]`."""
 
     def __init__(self, size="small", channels=1):
         super().__init__()
-        shallow, deep = SIZES[size]
+        shallow, deep, wide = SIZES[size]
         self.width, self.depth = shallow[-1][0], deep[-1][0]
         self.shallow, self.deep = chain(channels, shallow), chain(self.width, deep)
+        self.wide = nn.Sequential(chain(self.depth, wide), Block(wide[-1][0], self.depth, kernel=1)) if wide else None
         self.down, self.join = Block(self.depth, self.width, kernel=1), Block(self.width, self.width)
 
     def stages(self, x):
         """The deep map `[n, depth, 6, 6]` and the features: what compression distils."""
         near = self.shallow(x)
         deep = self.deep(near)
-        return deep, self.join(near + F.interpolate(self.down(deep), scale_factor=2.0, mode="nearest"))
+        if self.wide is not None:
+            deep = deep + up(self.wide(deep))
+        return deep, self.join(near + up(self.down(deep)))
 
     def forward(self, x):
         return self.stages(x)[1]
@@ -158,7 +167,7 @@ class Landmarker(nn.Module):
 class Detector(nn.Module):
     """`[n, 1, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
 
-    def __init__(self, a=16, b=24, c=48, d=64):
+    def __init__(self, a=16, b=24, c=48, d=96):
         super().__init__()
         self.stride4 = nn.Sequential(Block(1, a, 2), Block(a, b, 2))
         self.stride8 = nn.Sequential(Block(b, c, 2), Block(c, c))
@@ -171,9 +180,6 @@ class Detector(nn.Module):
         nn.init.constant_(self.heat.bias, -4.0)
 
     def forward(self, x):
-        def up(t):
-            return F.interpolate(t, scale_factor=2.0, mode="nearest")
-
         s4 = self.stride4(x)
         s8 = self.stride8(s4)
         s16 = self.stride16(s8)
@@ -191,6 +197,30 @@ def weights(state):
     if any(k.startswith("student.") for k in average):
         average = {k.removeprefix("student."): v for k, v in average.items() if k.startswith("student.")}
     return average
+
+
+@torch.no_grad()
+def begin(net, state):
+    """Loads a checkpoint's averaged weights into `net`, which may be wider and have more layers.
+
+    A smaller network's weights become the corner of the larger one's (Net2Net, arXiv:1511.05641); what
+    leads from the new channels into the old ones starts at zero, so that `net` answers as the smaller one
+    did but for the layers it alone has.
+    """
+    mine = net.state_dict()
+    for name, old in weights(state).items():
+        new = mine[name]
+        if old.shape == new.shape:
+            new.copy_(old)
+            continue
+        if old.ndim != new.ndim or any(a > b for a, b in zip(old.shape, new.shape)):
+            raise SystemExit(f"{name}: cannot begin {list(new.shape)} from {list(old.shape)}")
+        if new.ndim > 1:
+            new[:old.shape[0], old.shape[1]:] = 0
+        new[tuple(slice(n) for n in old.shape)] = old
+    for name, module in net.named_modules():
+        if name.endswith("wide") and not any(k.startswith(name) for k in weights(state)):
+            nn.init.constant_(module[-1].norm.weight, 0.1)
 
 
 def mflop(net, shape):

@@ -8,7 +8,7 @@ import sample
 from data import Shards
 from loop import Budget, Run, train
 from metrics import landmark_errors
-from nets import Landmarker, weights
+from nets import Landmarker, begin
 
 
 def predict(net, images, chunk=128):
@@ -38,10 +38,7 @@ class Judge:
     def __init__(self, source, count=384):
         items = source.faces.held_items(count)
         self.clean, self.hard = sample.held_batch(items, False), sample.held_batch(items, True)
-        rng = np.random.default_rng(5)
-        self.without = sample.empty(len(items))
-        for n, (folder, i) in enumerate(items):
-            source._negative(self.without, n, folder, i, rng)
+        self.without = source.without(items)
 
     def __call__(self, net):
         points, yes = predict(net, self.clean.image)
@@ -49,7 +46,6 @@ class Judge:
         points, yes_hard = predict(net, self.hard.image)
         hard = landmark_errors(points[..., :2], self.hard.points, self.hard.visibility)
         _, no = predict(net, self.without.image)
-        no = no[self.without.sure > 0]
         off = np.linalg.norm(points[..., :2] - self.hard.points, axis=-1)
         out = {k: clean[k] for k in ("nme", "five")}
         out |= {f"hard_{k}": hard[k] for k in ("nme", "median", "fail8", "five", "five10", "jaw", "eyes", "mouth")}
@@ -82,7 +78,7 @@ def main(args):
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
     net = Landmarker(args.size)
     if args.init:
-        net.load_state_dict(weights(torch.load(args.init, map_location="cpu", weights_only=False)))
+        begin(net, torch.load(args.init, map_location="cpu", weights_only=False))
     run = Run(args.out, args.resume)
     print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")

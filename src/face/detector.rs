@@ -13,6 +13,9 @@ const LEVELS: [usize; 3] = [1, 2, 4];
 /// Frames whose extent is above this many pixels get the next level.
 const EXTENTS: [f32; 2] = [240.0, 480.0];
 
+/// Where the five points of a mirrored face lie: left and right change places.
+const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
+
 /// The detector at every scale that was needed so far.
 pub struct Detector {
     build: Build,
@@ -30,6 +33,7 @@ struct Level {
     input: Vec<f32>,
     width: usize,
     found: Vec<Detection>,
+    mirrored: Vec<Detection>,
 }
 
 impl Detector {
@@ -72,7 +76,7 @@ impl Detector {
             let network = (self.build)(h, w)?;
             let size = network.input_shape().iter().product();
             let found = Vec::with_capacity(CANDIDATES);
-            *slot = Some(Level { network, input: vec![0.0; size], width: w, found });
+            *slot = Some(Level { network, input: vec![0.0; size], width: w, found, mirrored: Vec::new() });
         }
         slot.as_mut().ok_or_else(|| Error::fatal("detector", "a level vanished"))
     }
@@ -80,15 +84,15 @@ impl Detector {
     /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size.
     pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.merged.clear();
-        self.scan(frame, Self::level(frame.width(), frame.height()).min(1))?;
+        self.scan(frame, Self::level(frame.width(), frame.height()).min(1), false)?;
         Ok(&self.merged)
     }
 
-    /// Faces of a still: every scale up to the frame's own, merged.
+    /// Faces of a still: every scale up to the frame's own and its mirror image, merged.
     pub fn detect_still(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.merged.clear();
         for level in 0..=Self::level(frame.width(), frame.height()) {
-            self.scan(frame, level)?;
+            self.scan(frame, level, true)?;
         }
         decode::suppress(&mut self.merged, self.constants.nms_iou);
         Ok(&self.merged)
@@ -99,13 +103,24 @@ impl Detector {
         &self.merged
     }
 
-    /// Runs one level and adds what it found.
-    fn scan(&mut self, frame: &Frame, level: usize) -> Result<()> {
+    /// Runs one level, where asked on the mirror image too, and adds what it found.
+    fn scan(&mut self, frame: &Frame, level: usize, twice: bool) -> Result<()> {
         self.ready(level)?;
         let Some(l) = self.levels[level].as_mut() else { return Ok(()) };
         let place = self.preprocess.letterbox(frame, &self.spec, l.width, &mut l.input);
         l.network.run(&l.input)?;
-        (self.decode)(l.network.as_ref(), &self.constants, &mut l.found);
+        if twice {
+            // What one of the two does not see still counts half.
+            let constants = Decoding { threshold: self.constants.threshold / 2.0, ..self.constants.clone() };
+            (self.decode)(l.network.as_ref(), &constants, &mut l.found);
+            l.input.chunks_exact_mut(l.width).for_each(<[f32]>::reverse);
+            l.network.run(&l.input)?;
+            (self.decode)(l.network.as_ref(), &constants, &mut l.mirrored);
+            l.mirrored.iter_mut().for_each(|face| *face = mirror(face, l.width as f32));
+            agree(&mut l.found, &mut l.mirrored, &self.constants);
+        } else {
+            (self.decode)(l.network.as_ref(), &self.constants, &mut l.found);
+        }
         for face in &l.found {
             decode::keep(&mut self.merged, to_frame(face, &place));
         }
@@ -118,6 +133,37 @@ fn to_frame(face: &Detection, place: &Letterbox) -> Detection {
     let [x0, y0, x1, y1] = face.bbox;
     let ([x0, y0], [x1, y1]) = (place.to_frame([x0, y0]), place.to_frame([x1, y1]));
     Detection { bbox: [x0, y0, x1, y1], points: face.points.map(|p| place.to_frame(p)), score: face.score }
+}
+
+/// A face of the mirror image in the picture; `width` in the same pixels.
+fn mirror(face: &Detection, width: f32) -> Detection {
+    let [x0, y0, x1, y1] = face.bbox;
+    let points = MIRRORED.map(|i| [width - face.points[i][0], face.points[i][1]]);
+    Detection { bbox: [width - x1, y0, width - x0, y1], points, score: face.score }
+}
+
+/// Joins what two views of one picture saw into `faces`: faces that overlap become their mean, and what only
+/// one view saw has half its score. Those under the threshold are left out.
+fn agree(faces: &mut Vec<Detection>, others: &mut Vec<Detection>, constants: &Decoding) {
+    for face in faces.iter_mut() {
+        let same = |o: &Detection| decode::overlap(face.bbox, o.bbox);
+        let best = (0..others.len()).max_by(|&a, &b| same(&others[a]).total_cmp(&same(&others[b])));
+        match best.filter(|&i| same(&others[i]) > constants.nms_iou) {
+            Some(i) => {
+                let other = others.swap_remove(i);
+                let mean = |a: f32, b: f32| (a + b) / 2.0;
+                face.bbox = std::array::from_fn(|k| mean(face.bbox[k], other.bbox[k]));
+                for (p, q) in face.points.iter_mut().zip(&other.points) {
+                    *p = [mean(p[0], q[0]), mean(p[1], q[1])];
+                }
+                face.score = mean(face.score, other.score);
+            }
+            None => face.score /= 2.0,
+        }
+    }
+    faces.extend(others.drain(..).map(|f| Detection { score: f.score / 2.0, ..f }));
+    faces.retain(|f| f.score >= constants.threshold);
+    decode::suppress(faces, constants.nms_iou);
 }
 
 #[cfg(test)]
@@ -148,7 +194,35 @@ mod tests {
         let small = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
         let before = world.detections();
         assert_eq!(d.detect_still(&small).unwrap().len(), 1);
-        assert_eq!(world.detections() - before, 1, "small frames need one scale");
+        assert_eq!(world.detections() - before, 2, "small frames need one scale, seen both ways");
+    }
+
+    #[test]
+    fn two_views_agree_on_their_mean_and_halve_what_one_alone_sees() {
+        let constants = Decoding { threshold: 0.3, ..Decoding::default() };
+        let face = |x: f32, score: f32| Detection { bbox: [x, 0.0, x + 20.0, 20.0], points: [[x, 1.0]; 5], score };
+        let mut faces = vec![face(0.0, 0.9), face(50.0, 0.7), face(100.0, 0.5)];
+        let mut others = vec![face(150.0, 0.8), face(54.0, 0.5), face(2.0, 0.7), face(200.0, 0.4)];
+        agree(&mut faces, &mut others, &constants);
+        let want = [face(1.0, 0.8), face(52.0, 0.6), face(150.0, 0.4)];
+        assert_eq!(faces.len(), want.len(), "{faces:?}");
+        for (a, b) in faces.iter().zip(&want) {
+            assert!((a.score - b.score).abs() < 1e-6 && (a.bbox[0] - b.bbox[0]).abs() < 1e-5, "{a:?}, {b:?}");
+            assert!((a.points[0][0] - b.points[0][0]).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_mirrored_face_keeps_its_own_right() {
+        let face = Detection {
+            bbox: [10.0, 5.0, 30.0, 35.0],
+            points: [[14.0, 12.0], [26.0, 12.0], [20.0, 20.0], [16.0, 28.0], [24.0, 29.0]],
+            score: 0.5,
+        };
+        let there = mirror(&face, 160.0);
+        assert_eq!(there.bbox, [130.0, 5.0, 150.0, 35.0]);
+        assert_eq!((there.points[0], there.points[3]), ([134.0, 12.0], [136.0, 29.0]));
+        assert_eq!(mirror(&there, 160.0), face);
     }
 
     #[test]
