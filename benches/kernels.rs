@@ -31,7 +31,7 @@ fn noise(width: u32, height: u32) -> Frame {
 }
 
 fn input(width: usize, height: usize, percentiles: [f32; 2]) -> Input {
-    Input { name: "image".into(), channels: 1, height, width, percentiles, crop_factor: None }
+    Input { name: "image".into(), channels: 1, height, width, percentiles, contrast_window: None, crop_factor: None }
 }
 
 /// From a frame to what a network sees.

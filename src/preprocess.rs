@@ -8,11 +8,14 @@
 //! - Range: of every second row and column of the result, sorted, the samples number
 //!   `floor(p (n - 1) + 0.5)` for the low and high percentile become
 //!   `x = clamp((v - low) / (high - low + floor), 0, 1) * 2 - 1`.
+//! - Local contrast, a second channel where the card asks for it ([`contrast::Contrast::measure`]).
 //!
 //! Finite whatever the frame or crop: a constant picture becomes -1, a NaN coordinate reads pixel 0.
 
+mod contrast;
 mod ranks;
 
+use self::contrast::Contrast;
 use self::ranks::Ranks;
 use crate::frame::{Frame, Signal};
 use crate::kernels::{self, Kernels, Lattice, Picture};
@@ -84,6 +87,7 @@ impl Letterbox {
 pub struct Preprocessor {
     kernels: &'static Kernels,
     ranks: Ranks,
+    contrast: Contrast,
 }
 
 impl Default for Preprocessor {
@@ -96,10 +100,10 @@ impl Default for Preprocessor {
 impl Preprocessor {
     /// A preprocessor on given kernels.
     pub fn on(kernels: &'static Kernels) -> Self {
-        Self { kernels, ranks: Ranks::default() }
+        Self { kernels, ranks: Ranks::default(), contrast: Contrast::default() }
     }
 
-    /// Landmark input: `crop` of `frame` into `out` (`spec.width * spec.height` values, row-major).
+    /// Landmark input: `crop` of `frame` into `out` (`spec.channels * spec.height * spec.width` values, row-major).
     pub fn crop(&mut self, frame: &Frame, crop: &Crop, spec: &Input, out: &mut [f32]) {
         let (sin, cos) = crop.roll.sin_cos();
         let scale = 2.0 * crop.half / spec.width.max(1) as f32;
@@ -109,7 +113,8 @@ impl Preprocessor {
 
     /// Detector input: the whole of `frame` into `out` of `width` columns; returns where it lies.
     pub fn letterbox(&mut self, frame: &Frame, spec: &Input, width: usize, out: &mut [f32]) -> Letterbox {
-        let place = Letterbox::new((frame.width(), frame.height()), (width, out.len() / width.max(1)));
+        let height = out.len() / (width * spec.channels).max(1);
+        let place = Letterbox::new((frame.width(), frame.height()), (width, height));
         let centre = [frame.width() as f32 / 2.0, frame.height() as f32 / 2.0];
         let lattice = Lattice { centre, across: [place.scale, 0.0], fine: subsamples(place.scale) };
         self.fill(frame, &lattice, spec, width, out);
@@ -118,13 +123,17 @@ impl Preprocessor {
 
     /// Resamples, then stretches so that the percentiles become -1 and 1.
     fn fill(&mut self, frame: &Frame, lattice: &Lattice, spec: &Input, width: usize, out: &mut [f32]) {
+        let (range, contrast) = out.split_at_mut(out.len() / spec.channels.max(1));
         match Picture::new(&frame.pixels, frame.width(), frame.height()) {
-            Some(picture) => self.kernels.resample(&picture, lattice, width, out),
-            None => out.fill(0.0),
+            Some(picture) => self.kernels.resample(&picture, lattice, width, range),
+            None => range.fill(0.0),
         }
-        let [low, high] = self.ranks.percentiles(self.kernels, out, width, spec.percentiles);
-        let gain = 2.0 / (high - low + contrast_floor(frame.format.signal));
-        self.kernels.stretch(out, low, gain);
+        let [low, high] = self.ranks.percentiles(self.kernels, range, width, spec.percentiles);
+        let floor = contrast_floor(frame.format.signal);
+        if let Some(window) = spec.contrast_window {
+            self.contrast.measure(range, width, window, low, floor, contrast);
+        }
+        self.kernels.stretch(range, low, 2.0 / (high - low + floor));
     }
 }
 
@@ -164,7 +173,8 @@ mod tests {
     }
 
     fn spec(width: usize, height: usize, percentiles: [f32; 2]) -> Input {
-        Input { name: "input".into(), channels: 1, height, width, percentiles, crop_factor: Some(1.4) }
+        let name = "input".into();
+        Input { name, channels: 1, height, width, percentiles, contrast_window: None, crop_factor: Some(1.4) }
     }
 
     /// The definition written again, naively and in f64.

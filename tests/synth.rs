@@ -11,14 +11,17 @@ use heatmark::npy::{Array, Values};
 use heatmark::preprocess::{Crop, Preprocessor};
 use heatmark::recording::Clip as _;
 use heatmark::recording::pages::Pages;
+use heatmark::source::cameras::lepton::Telemetry;
 use heatmark::synth::backdrop::Place;
 use heatmark::synth::climate::Climate;
+use heatmark::synth::clip;
 use heatmark::synth::dataset::{self, Kind};
 use heatmark::synth::head::HeadModel;
 use heatmark::synth::npz;
 use heatmark::synth::person::{Moment, Person};
 use heatmark::synth::random::Random;
 use heatmark::synth::raster::{Camera, Light};
+use heatmark::synth::readout::{self, Readout};
 use heatmark::synth::scene::{self, Rendering, Scene, Studio, Visibility};
 use heatmark::synth::sensor::{SUPERSAMPLING, Sensor};
 use heatmark::synth::sequence::{Demo, FRAMES};
@@ -300,17 +303,18 @@ fn training_and_runtime_see_the_same() {
         Values::U16(v) => v,
         other => panic!("{other:?}"),
     };
-    let wanted = |a: Array| counts(a).into_iter().map(|v| f32::from(v) / 32767.5 - 1.0).collect::<Vec<f32>>();
+    let wanted = |a: Array| counts(a).into_iter().map(|v| (f32::from(v) / 32767.5 - 1.0) * 1.5).collect::<Vec<f32>>();
     let format = FrameFormat { width: 160, height: 120, signal: Signal::CENTIKELVIN, rate_hz: 9.0 };
     let mut frame = Frame::new(format);
     frame.pixels = counts(picture);
     let Values::F32(places) = places.values else { panic!("places are f32") };
     let mut spec = Input {
         name: "image".into(),
-        channels: 1,
+        channels: 2,
         height: 96,
         width: 96,
         percentiles: [1.0, 99.0],
+        contrast_window: Some(25),
         crop_factor: Some(1.4),
     };
     let worst = |got: &[f32], want: &[f32]| {
@@ -318,17 +322,40 @@ fn training_and_runtime_see_the_same() {
         got.iter().zip(want).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max)
     };
     let mut maker = Preprocessor::default();
-    let mut got = vec![0.0; 96 * 96];
-    for (place, want) in places.chunks_exact(4).zip(wanted(crops).chunks_exact(96 * 96)) {
+    let mut got = vec![0.0; 2 * 96 * 96];
+    for (place, want) in places.chunks_exact(4).zip(wanted(crops).chunks_exact(2 * 96 * 96)) {
         let crop = Crop { centre: [place[0], place[1]], half: place[2], roll: place[3] };
         maker.crop(&frame, &crop, &spec, &mut got);
         assert!(worst(&got, want) < 1e-3, "{crop:?}: off by {}", worst(&got, want));
     }
     (spec.width, spec.height, spec.percentiles) = (160, 128, [0.5, 99.5]);
-    let mut got = vec![0.0; 160 * 128];
+    let mut got = vec![0.0; 2 * 160 * 128];
     maker.letterbox(&frame, &spec, 160, &mut got);
     let off = worst(&got, &wanted(whole));
     assert!(off < 1e-3, "detector input: off by {off}");
+}
+
+/// What a rendered PureThermal sends is what the decoder of cameras reads.
+#[test]
+fn a_rendered_camera_tells_its_telemetry() {
+    let Some(studio) = studio() else { return };
+    for readout in [Readout::default(), Readout { raw: true, gain: readout::Gain::Low }] {
+        let (mut demo, mut transfers) = (Demo::with(studio, 24, readout), clip::Transfers::default());
+        let mut states = Vec::new();
+        for i in [0, 94, 103, 110, 119, 213] {
+            let (frame, _) = demo.frame(studio, i);
+            let words = transfers.next(&frame, readout);
+            assert_eq!(words.len(), 160 * 122);
+            assert_eq!(words[..160 * 120], frame.pixels);
+            let bytes: Vec<u8> = words[160 * 120..].iter().flat_map(|w| w.to_le_bytes()).collect();
+            let said = Telemetry::read(&bytes).expect("telemetry");
+            assert_eq!((said.counter, said.signal()), (3 * i as u32, readout.signal()), "frame {i}");
+            states.push(said.ffc);
+        }
+        use heatmark::frame::FfcState::{Idle, Imminent, Running, Settling};
+        // A Lepton calls its offsets unsettled for ten seconds.
+        assert_eq!(states, [Idle, Imminent, Running, Settling, Settling, Idle]);
+    }
 }
 
 /// The colour camera of the demo sees the same people from beside, at other moments.

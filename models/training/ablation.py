@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import figures
+from crop import PLANES
 from data import Shards
 from distil import load, transfer_step
 from loop import Budget, Run, train
@@ -116,7 +117,8 @@ def main(args):
             run = Run(place(folder, key), True)
             metrics, net = train(Landmarker(args.size), run, Budget(args.steps, args.minutes),
                                lambda rng: source.batch(args.batch, rng), transfer_step(teacher, parts), judge,
-                               seed, args.rate, {"task": "face-landmarks", "size": args.size, "seed": seed},
+                               seed, args.rate, {"task": "face-landmarks", "size": args.size, "seed": seed,
+                                                "channels": PLANES},
                                every=args.every, prefetch=not args.inline)
             np.save(place(folder, key) / "points.npy", predict(net, judge.hard.image)[0][..., :2])
             done["runs"][key] = metrics

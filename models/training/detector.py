@@ -6,7 +6,7 @@ import torch
 import camera
 import losses
 import scene
-from crop import DETECTOR_TAILS, normalise
+from crop import DETECTOR_TAILS, PLANES, planes
 from data import Shards
 from detect import Score, decode
 from loop import Budget, Run, train
@@ -30,7 +30,7 @@ class Judge:
             image, faces = scene.compose(draw, rng)
             around = box(faces[0][0]) if faces else np.array([60.0, 40.0, 100.0, 80.0])
             image, floor = camera.observe(image, around, rng)
-            self.hard.append((normalise(image, floor, DETECTOR_TAILS), faces))
+            self.hard.append((planes(image, floor, DETECTOR_TAILS), faces))
 
     def __call__(self, net):
         plain = self._score(net, self.plain)
@@ -44,7 +44,7 @@ class Judge:
         for at in range(0, len(pictures), 32):
             part = pictures[at:at + 32]
             with torch.inference_mode():
-                heat, geom = net(torch.from_numpy(np.stack([x for x, _ in part])[:, None]))
+                heat, geom = net(torch.from_numpy(np.stack([x for x, _ in part])))
             for n, (_, faces) in enumerate(part):
                 boxes, _, scores = decode(heat[n, 0].numpy(), geom[n].numpy(), 0.05)
                 truth = np.array([box(p) for p, _ in faces]).reshape(-1, 4)
@@ -76,7 +76,8 @@ def main(args):
     def refresh():
         return source.scenes.refresh() + (source.faces.refresh() if source.faces else 0)
 
-    describe = {"task": "face-detector", "seed": args.seed, "batch": args.batch, "rate": args.rate}
+    describe = {"task": "face-detector", "seed": args.seed, "batch": args.batch, "rate": args.rate,
+                "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
           prefetch=not args.inline)

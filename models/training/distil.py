@@ -18,10 +18,11 @@ from torch import nn
 
 import losses
 import sample
+from crop import PLANES
 from data import Shards
 from loop import Budget, Run, train
 from metrics import landmark_errors
-from nets import Backbone, Landmarker, weights
+from nets import Backbone, Landmarker, begin, weights
 from student import Judge, predict, task, tensors
 
 PARTS = ("feature", "logit", "forward", "reverse")
@@ -73,7 +74,7 @@ def start(args, colour, negatives):
 def go(args, net, run, source, step, judge, **about):
     """The shared end of every stage."""
     describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
-                "rate": args.rate, "stage": args.stage, **about}
+                "rate": args.rate, "stage": args.stage, "channels": PLANES, **about}
     return train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
                  judge, args.seed, args.rate, describe, source.faces.refresh if args.refresh else None,
                  args.every, prefetch=not args.inline)
@@ -150,12 +151,12 @@ class Adapted(nn.Module):
 def compress(args):
     """The light student from the thermal teacher."""
     teacher, about = load(args.teacher)
-    if about.get("channels", 1) != 1:
-        raise SystemExit(f"{args.teacher}: a thermal teacher is wanted")
+    if about.get("channels", 1) != PLANES:
+        raise SystemExit(f"{args.teacher}: a thermal teacher of {PLANES} planes is wanted")
     source, run = start(args, False, 0.14)
     net = Adapted(args.size, about["size"])
     if args.init:
-        net.student.load_state_dict(weights(torch.load(args.init, map_location="cpu", weights_only=False)))
+        begin(net.student, torch.load(args.init, map_location="cpu", weights_only=False))
 
     def step(net, batch, progress):
         data = tensors(batch)

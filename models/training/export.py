@@ -26,7 +26,7 @@ def load(path):
     state = torch.load(path, map_location="cpu", weights_only=False)
     about = state["describe"]
     if about["task"] == "face-detector":
-        net = Detector()
+        net = Detector(about.get("channels", 1))
     else:
         net = Landmarker(about["size"], about.get("channels", 1))
     net.load_state_dict(weights(state))
@@ -35,10 +35,9 @@ def load(path):
 
 def build(net, about):
     """The ONNX model of a network (which is left as it is) and its golden input shape."""
-    folded = fold(copy.deepcopy(net).eval())
+    folded, channels = fold(copy.deepcopy(net).eval()), net.channels
     if about["task"] == "face-detector":
-        return graph.detector(folded), (1, crop.DETECTOR_HEIGHT, crop.DETECTOR_WIDTH)
-    channels = about.get("channels", 1)
+        return graph.detector(folded, channels), (channels, crop.DETECTOR_HEIGHT, crop.DETECTOR_WIDTH)
     return graph.landmarker(folded, crop.SIZE, channels), (channels, crop.SIZE, crop.SIZE)
 
 
@@ -102,6 +101,8 @@ def card(name, state, shape, digest, cost, recipe, spread=None, threshold=None):
     tails = 100 * (crop.LANDMARK_TAILS if face else crop.DETECTOR_TAILS)
     picture = {"name": "image", "channels": shape[0], "height": shape[1], "width": shape[2],
                "percentiles": [tails, 100 - tails]}
+    if shape[0] == crop.PLANES:
+        picture["contrast_window"] = crop.WINDOW
     metrics = state["metrics"]
     if face:
         picture["crop_factor"] = crop.FACTOR

@@ -83,7 +83,10 @@ def landmarker(net, size, channels=1):
     w = Writer()
     body, head = net.backbone, net.head
     near = w.chain(body.shallow, "image")
-    deep = w.chain(body.down, w.chain(body.deep, near))
+    deep = w.chain(body.deep, near)
+    if body.wide is not None:
+        deep = w.node("Add", [deep, w.up(w.chain(body.wide, deep))])
+    deep = w.chain(body.down, deep)
     x = w.chain(body.join, w.node("Add", [near, w.up(deep)]))
     # Cells outside, channels inside: as the runtime's kernels leave them, and as its decoder reads fastest.
     w.node("Transpose", [w.conv(head.votes, x)], "votes", perm=[0, 2, 3, 1])
@@ -94,7 +97,7 @@ def landmarker(net, size, channels=1):
                    [("votes", [1, cells, cells, 4 * COUNT]), ("presence", [1, 1])])
 
 
-def detector(net):
+def detector(net, channels=1):
     """A folded `Detector` of free height and width (multiples of 32)."""
     w = Writer()
     s4 = w.chain(net.stride4, "image")
@@ -105,5 +108,5 @@ def detector(net):
     y = w.chain(net.join4, w.node("Add", [s4, w.up(w.chain(net.down4, y))]))
     w.conv(net.heat, y, "heat")
     w.conv(net.geom, y, "geom")
-    return w.model("detector", [("image", [1, 1, "height", "width"])],
+    return w.model("detector", [("image", [1, channels, "height", "width"])],
                    [("heat", [1, 1, "rows", "columns"]), ("geom", [1, 14, "rows", "columns"])])

@@ -27,13 +27,18 @@ def session(path):
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+def channels(net):
+    """Planes that a model reads."""
+    return net.get_inputs()[0].shape[1]
+
+
 def landmarks(net, frame, face, rounds, floor):
     """Points in frame px, expected errors in px, presence: crops again around its own answer."""
     centre, half = crop.from_box(face)
     turn = 0.0
     for _ in range(rounds):
         x = crop.landmark_input(frame, centre, half, turn, floor)
-        votes, presence = net.run(None, {"image": x[None, None]})
+        votes, presence = net.run(None, {"image": x[None, :channels(net)]})
         out = tally(torch.from_numpy(votes).permute(0, 3, 1, 2)).numpy()
         points = crop.to_frame(out[0, :, :2].astype(np.float64), centre, half, turn)
         error = np.exp(out[0, :, 2]) * half
@@ -46,7 +51,7 @@ def landmarks(net, frame, face, rounds, floor):
 def find(net, frame, floor, threshold):
     """Face boxes in frame px with scores."""
     x, (s, x0, y0) = crop.detector_input(frame, floor)
-    heat, geom = net.run(None, {"image": x[None, None]})
+    heat, geom = net.run(None, {"image": x[None, :channels(net)]})
     boxes, _, scores = decode(heat[0, 0], geom[0], threshold)
     return boxes * s + [x0, y0, x0, y0], scores
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from crop import PLANES
 from points import COUNT
 
 
@@ -151,8 +152,9 @@ class Head(nn.Module):
 class Landmarker(nn.Module):
     """Backbone and head: points `[n, 70, 3]` (`tally`) and presence `[n, 1]`."""
 
-    def __init__(self, size="small", channels=1):
+    def __init__(self, size="small", channels=PLANES):
         super().__init__()
+        self.channels = channels
         self.backbone, self.head = Backbone(size, channels), Head(size)
 
     def forward(self, x):
@@ -165,11 +167,12 @@ class Landmarker(nn.Module):
 
 
 class Detector(nn.Module):
-    """`[n, 1, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
+    """`[n, 2, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
 
-    def __init__(self, a=16, b=24, c=48, d=96):
+    def __init__(self, channels=PLANES, a=16, b=24, c=48, d=96):
         super().__init__()
-        self.stride4 = nn.Sequential(Block(1, a, 2), Block(a, b, 2))
+        self.channels = channels
+        self.stride4 = nn.Sequential(Block(channels, a, 2), Block(a, b, 2))
         self.stride8 = nn.Sequential(Block(b, c, 2), Block(c, c))
         self.stride16 = nn.Sequential(Block(c, d, 2), Block(d, d))
         self.stride32 = nn.Sequential(Block(d, d, 2), Block(d, d), Block(d, d))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import camera
 import losses
 import sample
-from crop import DETECTOR_HEIGHT as H, DETECTOR_WIDTH as W, FLOOR, SIZE, detector_input, normalise, resample
+from crop import DETECTOR_HEIGHT as H, DETECTOR_WIDTH as W, FLOOR, PLANES, SIZE, detector_input, planes, resample
 from data import Shards
 from detect import decode, iou
 from loop import Budget, Run, train
@@ -43,7 +43,7 @@ def mistakes(detector, thermal, points, visibility, rng=None, chunk=32):
     for at in range(0, len(thermal), chunk):
         part = range(at, min(at + chunk, len(thermal)))
         views = [seen(thermal[k], rng) for k in part]
-        x = np.stack([view for view, _ in views])[:, None]
+        x = np.stack([view for view, _ in views])[:, :detector.channels]
         with torch.inference_mode():
             heat, geom = detector(torch.from_numpy(x))
         for k, n in enumerate(part):
@@ -72,15 +72,15 @@ def mine(detector, scenes, count, seed=1):
 
 
 def crop(folder, i, b, rng):
-    """A mistake as the runtime would crop it, seen by some camera: network input `[R, R]`."""
+    """A mistake as the runtime would crop it, seen by some camera: network input `[2, R, R]`."""
     frame, floor = camera.observe(folder.thermal[i].astype(np.float32), b, rng)
     centre, half, turn, _ = sample.place(b, rng)
-    x = normalise(resample(frame, centre, half, turn, SIZE), floor)
-    return x[:, ::-1] if rng.random() < 0.5 else x
+    x = planes(resample(frame, centre, half, turn, SIZE), floor)
+    return x[..., ::-1] if rng.random() < 0.5 else x
 
 
 class Veto(nn.Module):
-    """The presence head of a landmark network, over its frozen backbone: `[n, 1, R, R]` to logits `[n, 1]`."""
+    """The presence head of a landmark network, over its frozen backbone: `[n, 2, R, R]` to logits `[n, 1]`."""
 
     def __init__(self, net):
         super().__init__()
@@ -104,7 +104,7 @@ class Judge:
         asked = [(b.visibility == 2).mean(1) <= 0.7 for b in batches]
         self.faces = np.concatenate([b.image[a] for b, a in zip(batches, asked)])
         rng = np.random.default_rng(11)
-        self.others = np.stack([crop(*m, rng) for m in held])[:, None].astype(np.float32)
+        self.others = np.stack([crop(*m, rng) for m in held]).astype(np.float32)
 
     def __call__(self, net):
         net.eval()
@@ -119,10 +119,13 @@ def main(args):
     """Runs the stage; OUT/best.pt is the whole landmark network."""
     torch.manual_seed(args.seed)
     state = torch.load(args.init, map_location="cpu", weights_only=False)
+    if state["describe"].get("channels", 1) != PLANES:
+        raise SystemExit(f"{args.init}: a landmark network of {PLANES} planes is wanted")
     net = Landmarker(state["describe"]["size"])
     net.load_state_dict(weights(state))
-    detector = Detector()
-    detector.load_state_dict(torch.load(args.detector, map_location="cpu", weights_only=False)["average"])
+    theirs = torch.load(args.detector, map_location="cpu", weights_only=False)
+    detector = Detector(theirs["describe"].get("channels", 1))
+    detector.load_state_dict(theirs["average"])
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes))
     found = mine(detector.eval(), source.scenes, args.mine, args.seed)
     if len(found) < 20:
@@ -138,7 +141,7 @@ def main(args):
             if kind < 0.5:
                 source._positive(batch, n, folder, i, rng)
             elif kind < 0.8:
-                batch.image[n, 0], batch.present[n] = crop(*found[int(rng.integers(len(found)))], rng), 0
+                batch.image[n], batch.present[n] = crop(*found[int(rng.integers(len(found)))], rng), 0
             else:
                 source._negative(batch, n, folder, i, rng)
         return batch

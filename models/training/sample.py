@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 
 import camera
-from crop import FACTOR, SIZE, normalise, resample
+from crop import FACTOR, PLANES, SIZE, planes, resample
 from points import COUNT, MIRROR, box
 
 
 @dataclass
 class Batch:
-    """Network inputs `[n, 1, R, R]`, truth `[n, 70, 2]` in crop units, visibility, presence.
+    """Network inputs `[n, 2, R, R]`, truth `[n, 70, 2]` in crop units, visibility, presence.
 
     `present` 1 face, 0 none; `sure` is the weight of the presence loss.
     """
@@ -33,7 +33,7 @@ class Batch:
 def empty(count, colour=False, size=SIZE):
     """A batch to be filled."""
     return Batch(
-        np.empty((count, 1, size, size), np.float32), np.zeros((count, COUNT, 2), np.float32),
+        np.empty((count, PLANES, size, size), np.float32), np.zeros((count, COUNT, 2), np.float32),
         np.zeros((count, COUNT), np.uint8), np.ones(count, np.float32), np.ones(count, np.float32),
         np.empty((count, 3, size, size), np.float32) if colour else None)
 
@@ -165,7 +165,7 @@ class Source:
         b = box(inside)
         frame, floor = camera.observe(frame, b, rng)
         centre, half, turn, sure = place(b, rng)
-        x = normalise(resample(frame, centre, half, turn, SIZE), floor)
+        x = planes(resample(frame, centre, half, turn, SIZE), floor)
         c, s = math.cos(turn) / half, math.sin(turn) / half
         y = (inside - centre.astype(np.float32)) @ np.array([[c, -s], [s, c]], np.float32)
         seen = folder.visibility[i]
@@ -173,8 +173,8 @@ class Source:
             sure = 0.0  # nothing of the face shows: present or not is a matter of taste
         flip = rng.random() < 0.5
         if flip:
-            x, y, seen = x[:, ::-1], y[MIRROR] * np.array([-1, 1], np.float32), seen[MIRROR]
-        out.image[n, 0], out.points[n], out.visibility[n], out.sure[n] = x, y, seen, sure
+            x, y, seen = x[..., ::-1], y[MIRROR] * np.array([-1, 1], np.float32), seen[MIRROR]
+        out.image[n], out.points[n], out.visibility[n], out.sure[n] = x, y, seen, sure
         if out.colour is not None:
             out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, flip, rng)
 
@@ -201,7 +201,7 @@ class Source:
             b = box(inside)
             centre, half, turn = misplace(b, frame.shape[0], rng)
         frame, floor = camera.observe(frame, b, rng)
-        out.image[n, 0] = normalise(resample(frame, centre, half, turn, SIZE), floor)
+        out.image[n] = planes(resample(frame, centre, half, turn, SIZE), floor)
 
 
 def box_all(points):
@@ -240,7 +240,7 @@ def held_batch(items, hard, seed=1, colour=False):
         centre, half = (b[:2] + b[2:]) / 2, 0.5 * FACTOR * float(max(b[2] - b[0], b[3] - b[1]))
         if hard:
             centre, half = centre + rng.normal(0, 0.03, 2) * half, half * math.exp(rng.normal(0, 0.06))
-        out.image[n, 0] = normalise(resample(frame, centre, half, turn, SIZE), floor)
+        out.image[n] = planes(resample(frame, centre, half, turn, SIZE), floor)
         out.points[n] = (points - centre) / half
         out.visibility[n] = folder.visibility[i]
         if colour:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import camera
-from crop import DETECTOR_HEIGHT as H, DETECTOR_TAILS, DETECTOR_WIDTH as W, FLOOR, detector_input, normalise, resample
+from crop import DETECTOR_HEIGHT as H, DETECTOR_TAILS, DETECTOR_WIDTH as W, FLOOR, PLANES, detector_input, planes, resample
 from points import MIRROR, box, five
 
 STRIDE = 4
@@ -16,7 +16,7 @@ SMALLEST = 6.0  # px: smaller faces are neither asked for nor punished
 
 @dataclass
 class Maps:
-    """Inputs `[n, 1, H, W]` and the targets of the loss, all f32."""
+    """Inputs `[n, 2, H, W]` and the targets of the loss, all f32."""
 
     image: np.ndarray
     heat: np.ndarray
@@ -28,8 +28,8 @@ class Maps:
 def empty(count):
     """A batch without faces."""
     shape = (H // STRIDE, W // STRIDE)
-    return Maps(np.empty((count, 1, H, W), np.float32), *(np.zeros((count, c, *shape), np.float32)
-                                                         for c in (1, 1, 14, 1)))
+    return Maps(np.empty((count, PLANES, H, W), np.float32), *(np.zeros((count, c, *shape), np.float32)
+                                                              for c in (1, 1, 14, 1)))
 
 
 HIDDEN = 0.7  # a face with more of its points behind objects is neither asked for nor punished
@@ -153,9 +153,9 @@ class Source:
             image, faces = compose(draw or self.draw, rng)
             around = box(faces[0][0]) if faces else np.array([60.0, 40.0, 100.0, 80.0])
             image, floor = camera.observe(image, around, rng)
-            x = normalise(image, floor, DETECTOR_TAILS)
+            x = planes(image, floor, DETECTOR_TAILS)
             flip = rng.random() < 0.5
-            maps.image[n, 0] = x[:, ::-1] if flip else x
+            maps.image[n] = x[..., ::-1] if flip else x
             for points, inside in faces:
                 paint(maps, n, mirrored(points) if flip else points, inside)
         return maps

@@ -5,6 +5,7 @@ import torch
 
 import losses
 import sample
+from crop import PLANES
 from data import Shards
 from loop import Budget, Run, train
 from metrics import landmark_errors
@@ -91,7 +92,7 @@ def main(args):
         return source.faces.refresh() + (source.scenes.refresh() if source.scenes else 0)
 
     describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
-                "rate": args.rate}
+                "rate": args.rate, "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
           prefetch=not args.inline)

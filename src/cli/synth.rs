@@ -106,6 +106,10 @@ enum Command {
         /// 15 Hz from 3 cm to the side, out of step, its times 48 ms late.
         #[arg(long)]
         rgb: bool,
+        /// Also every frame as a PureThermal sends it, with its two rows of telemetry, into `.y16`: raw counts of
+        /// 160 x 122, for a virtual camera.
+        #[arg(long)]
+        telemetry: bool,
     },
     /// The face model from the OBJ files of ICT-FaceKit, once.
     Convert {
@@ -142,13 +146,16 @@ pub(super) fn run(synth: &Synth) -> Done {
         Command::Frames { set, width, height } => {
             data(set, Kind::Frames { width: usize::from(*width), height: usize::from(*height) })?;
         }
-        Command::Demo { common, out, frames, signal, gain, rgb } => {
+        Command::Demo { common, out, frames, signal, gain, rgb, telemetry } => {
             let gain = if *gain == Gain::Low { readout::Gain::Low } else { readout::Gain::High };
             let readout = Readout { raw: *signal == Signal::Counts, gain };
             let studio = studio(common)?;
             clip::write_demo(&studio, common.seed, *frames, readout, out)?;
             if *rgb {
                 clip::write_colour(&studio, common.seed, *frames, out)?;
+            }
+            if *telemetry {
+                clip::write_transfers(&studio, common.seed, *frames, readout, out)?;
             }
         }
         Command::Convert { ict, out } => convert::convert(ict, out)?,

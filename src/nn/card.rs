@@ -22,7 +22,7 @@ pub enum Task {
 pub struct Input {
     /// Name in the ONNX graph.
     pub name: String,
-    /// Channels; 1 for thermal.
+    /// Channels: 1 for thermal, 2 with `contrast_window`.
     pub channels: usize,
     /// Rows. A fully convolutional model may be built for other sizes too.
     pub height: usize,
@@ -30,6 +30,9 @@ pub struct Input {
     pub width: usize,
     /// Percentiles (0 to 100) of the input that become -1 and 1.
     pub percentiles: [f32; 2],
+    /// Side of the window of local contrast, odd, pixels; where it is given, local contrast is the second channel.
+    #[serde(default)]
+    pub contrast_window: Option<usize>,
     /// Side of a landmark crop over the longer side of the face box; absent for detectors.
     #[serde(default)]
     pub crop_factor: Option<f32>,
@@ -150,6 +153,13 @@ impl Card {
         if !(0.0 <= low && low < high && high <= 100.0) {
             return Err(format!("percentiles [{low}, {high}], wanted 0 <= low < high <= 100"));
         }
+        if let Some(window) = i.contrast_window.filter(|w| w % 2 == 0 || !(3..=255).contains(w)) {
+            return Err(format!("contrast_window {window}, wanted an odd number from 3 to 255"));
+        }
+        let made = 1 + usize::from(i.contrast_window.is_some());
+        if self.task != Task::Tracker && i.channels != made {
+            return Err(format!("{} channels, wanted {made}: one, and one more with contrast_window", i.channels));
+        }
         if self.task == Task::Landmarks {
             if !i.crop_factor.is_some_and(|f| (0.5..=4.0).contains(&f)) {
                 return Err(format!("crop_factor {:?}, wanted 0.5 to 4 for landmarks", i.crop_factor));
@@ -219,6 +229,8 @@ nme_box_synthetic = 0.021
         for (from, to, says) in [
             ("licence =", "license =", "license"),
             ("channels = 1", "channels = 1\nmean = 0.5", "mean"),
+            ("channels = 1", "channels = 2", "contrast_window"),
+            ("channels = 1", "channels = 2\ncontrast_window = 24", "odd"),
             ("sha256 = \"0", "sha256 = \"X", "sha256"),
             ("\"tiny.onnx\"", "\"../tiny.onnx\"", "beside the card"),
             ("[1.0, 99.0]", "[99.0, 1.0]", "percentiles"),

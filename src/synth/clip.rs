@@ -8,12 +8,15 @@ use tiff::encoder::colortype::RGB8;
 use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder};
 use tiff::tags::Tag;
 
-use super::readout::Readout;
+use super::readout::{self, Readout};
 use super::scene::{FaceTruth, Studio, Visibility};
-use super::sequence::{COLOUR_HZ, COLOUR_SIZE, Demo, RATE_HZ};
+use super::sequence::{COLOUR_HZ, COLOUR_SIZE, Demo, RATE_HZ, SENSOR_C};
 use crate::error::{Error, Result};
+use crate::frame::{FfcState, Frame};
 use crate::recording::Camera;
 use crate::recording::write::Writer;
+use crate::source::cameras::lepton::{Gain, Telemetry};
+use crate::units::Celsius;
 
 /// What an I/O error at `path` becomes.
 fn io<E: std::error::Error + Send + Sync + 'static>(path: &Path) -> impl FnOnce(E) -> Error {
@@ -38,6 +41,64 @@ pub fn write_demo(studio: &Studio, seed: u64, frames: u64, readout: Readout, pat
     }
     writer.finish()?;
     truth.flush().map_err(io(&truth_path))
+}
+
+/// A rendered Lepton 3 on a PureThermal: what it sends for the frames of a clip.
+#[derive(Debug, Default)]
+pub struct Transfers {
+    last_ffc_ms: u32,
+}
+
+/// The camera has been on for this long when a clip begins, ms.
+const UP_MS: u32 = 60_000;
+
+/// It counts frames at three times the rate at which it sends them.
+const COUNTS: u32 = 3;
+
+impl Transfers {
+    /// The transfer of a clip's frame, frames in their order: its rows, then two of telemetry.
+    pub fn next(&mut self, frame: &Frame, readout: Readout) -> Vec<u16> {
+        let seq = frame.meta.seq as u32;
+        let uptime_ms = UP_MS + (seq as f32 / RATE_HZ * 1000.0) as u32;
+        if frame.meta.ffc == FfcState::Running {
+            self.last_ffc_ms = uptime_ms;
+        }
+        let gain = if readout.gain == readout::Gain::Low { Gain::Low } else { Gain::High };
+        let step = if gain == Gain::Low { 0.1 } else { 0.01 };
+        let said = Telemetry {
+            counter: COUNTS * seq,
+            uptime_ms,
+            ffc: frame.meta.ffc,
+            ffc_desired: frame.meta.ffc == FfcState::Imminent,
+            last_ffc_ms: self.last_ffc_ms,
+            agc: false,
+            shutter_locked: false,
+            overheating: false,
+            fpa: Celsius(frame.meta.sensor_c.unwrap_or(SENSOR_C)),
+            housing: None,
+            gain,
+            kelvin_per_count: (!readout.raw).then_some(step),
+        };
+        let mut words = frame.pixels.clone();
+        words.extend(said.words());
+        words.resize(frame.pixels.len() + 2 * frame.width(), 0);
+        words
+    }
+}
+
+/// Renders the first `frames` frames of the clip as a PureThermal sends them, 160 x 122 with telemetry, into
+/// `path` with `.y16`: raw little-endian counts, frame after frame, for a virtual camera.
+pub fn write_transfers(studio: &Studio, seed: u64, frames: u64, readout: Readout, path: &Path) -> Result<()> {
+    let path = path.with_extension("y16");
+    let mut out = BufWriter::new(File::create(&path).map_err(io(&path))?);
+    let (mut demo, mut transfers) = (Demo::with(studio, seed, readout), Transfers::default());
+    for i in 0..frames {
+        let (frame, _) = demo.frame(studio, i);
+        for word in transfers.next(&frame, readout) {
+            out.write_all(&word.to_le_bytes()).map_err(io(&path))?;
+        }
+    }
+    out.flush().map_err(io(&path))
 }
 
 /// Renders what a colour camera beside the thermal one sees during `frames` thermal frames, into `path`

@@ -41,7 +41,7 @@ const COLOUR_AT: V3 = [3.2, 1.1, 0.0];
 const COLOUR_HALF_DEG: f32 = 33.0;
 
 /// The camera's own temperature, degC.
-const SENSOR_C: f32 = 29.3;
+pub const SENSOR_C: f32 = 29.3;
 
 /// Seconds at which the shutter closes, opens, and has settled.
 const FFC_S: [f32; 3] = [11.6, 12.3, 13.4];

@@ -32,7 +32,8 @@ def test_a_folded_block_computes_the_same(inputs, outputs, stride, kernel):
 
 
 @pytest.mark.parametrize("about", [{"task": "face-landmarks", "size": "nano"},
-                                   {"task": "face-landmarks", "size": "small"}, {"task": "face-detector"}])
+                                   {"task": "face-landmarks", "size": "small"},
+                                   {"task": "face-landmarks", "size": "base"}, {"task": "face-detector"}])
 def test_export_matches_torch(about, tmp_path):
     torch.manual_seed(3)
     net = shaken(nets.Detector() if about["task"] == "face-detector" else nets.Landmarker(about["size"]))
@@ -44,24 +45,40 @@ def test_export_matches_torch(about, tmp_path):
 def test_the_detector_takes_larger_frames():
     net = shaken(nets.Detector())
     model, _ = export.build(net, {"task": "face-detector"})
-    heat, geom = export.run(model, np.zeros((1, 1, 256, 320), np.float32))
+    heat, geom = export.run(model, np.zeros((1, 2, 256, 320), np.float32))
     assert heat.shape == (1, 1, 64, 80) and geom.shape == (1, 14, 64, 80)
 
 
 @pytest.mark.parametrize("size,low,high", [("nano", 10, 20), ("small", 45, 60), ("base", 100, 130)])
 def test_sizes_keep_their_budget(size, low, high):
-    assert low < nets.mflop(nets.Landmarker(size), (1, 96, 96)) < high
+    assert low < nets.mflop(nets.Landmarker(size), (2, 96, 96)) < high
+
+
+def test_a_larger_network_begins_where_the_smaller_one_ended():
+    torch.manual_seed(5)
+    small, base = shaken(nets.Landmarker("small", 1)), nets.Landmarker("base").eval()
+    nets.begin(base, {"average": small.state_dict()})
+    x = torch.randn(2, 2, 96, 96, generator=torch.Generator().manual_seed(2))
+    near = lambda a, b: all(torch.allclose(p, q, atol=1e-4) for p, q in zip(a, b))
+    with torch.no_grad():
+        wanted = small.eval()(x[:, :1])
+        base.backbone.wide, wide = None, base.backbone.wide
+        assert near(base(x), wanted)
+        base.backbone.wide = wide
+        assert not near(base(x), wanted)
+    with pytest.raises(SystemExit, match="cannot begin"):
+        nets.begin(nets.Landmarker("nano"), {"average": small.state_dict()})
 
 
 def test_the_detector_keeps_its_budget():
-    assert 60 < nets.mflop(nets.Detector(), (1, 128, 160)) < 90
+    assert 60 < nets.mflop(nets.Detector(), (2, 128, 160)) < 110
 
 
 def test_a_card_and_its_golden_agree_with_the_model(tmp_path):
     tomllib = pytest.importorskip("tomllib")
     net = shaken(nets.Landmarker("nano"))
     torch.save({"average": net.state_dict(), "metrics": {"nme": 5.0},
-                "describe": {"task": "face-landmarks", "size": "nano", "steps": 3}}, tmp_path / "best.pt")
+                "describe": {"task": "face-landmarks", "size": "nano", "steps": 3, "channels": 2}}, tmp_path / "best.pt")
     export.export(tmp_path / "best.pt", "n", tmp_path, 'a "quoted" recipe')
     card = tomllib.loads((tmp_path / "n.toml").read_text())
     assert card["input"]["height"] == 96 and card["training"]["recipe"] == 'a "quoted" recipe'

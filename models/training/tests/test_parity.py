@@ -29,19 +29,19 @@ def frame():
 
 
 def expected(picture):
-    """Inputs of every crop `[n, 96, 96]` and of the detector `[128, 160]`, by the definition."""
+    """Inputs of every crop `[n, 2, 96, 96]` and of the detector `[2, 128, 160]`, by the definition."""
     picture = picture.astype(np.float32)
-    crops = [crop.normalise(crop.resample_reference(picture, (cx, cy), half, turn, crop.SIZE), 20.0)
+    crops = [crop.planes(crop.resample_reference(picture, (cx, cy), half, turn, crop.SIZE), 20.0)
              for cx, cy, half, turn in CROPS.astype(np.float64)]
     scale, _, _ = crop.letterbox(160, 120)
     whole = crop.resample_reference(picture, (80, 60), scale * crop.DETECTOR_WIDTH / 2, 0.0,
                                     crop.DETECTOR_WIDTH, crop.DETECTOR_HEIGHT)
-    return np.stack(crops), crop.normalise(whole, 20.0, crop.DETECTOR_TAILS)
+    return np.stack(crops), crop.planes(whole, 20.0, crop.DETECTOR_TAILS)
 
 
 def packed(x):
-    """[-1, 1] in 16 bits."""
-    return np.rint((x + 1) * 32767.5).astype(np.uint16)
+    """[-1.5, 1.5] in 16 bits."""
+    return np.rint((x / crop.LIMIT + 1) * 32767.5).astype(np.uint16)
 
 
 def write():
@@ -58,7 +58,7 @@ def test_the_definition_gives_the_fixture():
         picture, places, crops, whole = (np.load(f) for _ in range(4))
     assert (places == CROPS).all()
     for got, want in zip(expected(picture), (crops, whole)):
-        assert np.abs(got - (want / 32767.5 - 1)).max() < 1e-4
+        assert np.abs(got - (want / 32767.5 - 1) * crop.LIMIT).max() < 1e-4
 
 
 def test_the_fast_sampler_of_training_is_close():
@@ -66,7 +66,7 @@ def test_the_fast_sampler_of_training_is_close():
     for (cx, cy, half, turn), want in zip(CROPS.astype(np.float64), expected(picture)[0]):
         off = np.abs(crop.landmark_input(picture, (cx, cy), half, turn, 20.0) - want)
         # OpenCV rounds sample positions to 1/32 px: edges move, areas do not.
-        assert off.mean() < 0.006 and np.percentile(off, 99) < 0.06, (off.mean(), np.percentile(off, 99))
+        assert off.mean() < 0.01 and np.percentile(off, 99) < 0.1, (off.mean(), np.percentile(off, 99))
 
 
 if __name__ == "__main__":

@@ -114,6 +114,42 @@ impl Telemetry {
         })
     }
 
+    /// The words that say this, low half first: what [`Telemetry::read`] reads, for rendered cameras. Bits and
+    /// numbers that it does not read are 0.
+    pub fn words(&self) -> [u16; word::ALL] {
+        let mut words = [0; word::ALL];
+        let ck = |c: Celsius| (Kelvin::from(c).0 * 100.0).round() as u16;
+        let state = match self.ffc {
+            FfcState::Idle if self.last_ffc_ms == 0 => 0,
+            FfcState::Imminent => 1,
+            FfcState::Running => 2,
+            FfcState::Idle | FfcState::Settling => 3,
+        };
+        let flags = [
+            (self.ffc_desired, status::FFC_DESIRED),
+            (self.agc, status::AGC),
+            (self.shutter_locked, status::SHUTTER_LOCKOUT),
+            (self.overheating, status::OVERHEATING),
+        ];
+        let bits = flags.iter().filter(|f| f.0).fold(state << status::FFC_STATE, |bits, f| bits | f.1);
+        for (at, value) in [
+            (word::UPTIME_MS, self.uptime_ms),
+            (word::STATUS, bits),
+            (word::FRAME_COUNTER, self.counter),
+            (word::LAST_FFC_MS, self.last_ffc_ms),
+        ] {
+            (words[at], words[at + 1]) = (value as u16, (value >> 16) as u16);
+        }
+        words[word::REVISION] = 0x0e;
+        words[word::FPA_CK] = ck(self.fpa);
+        words[word::HOUSING_CK] = self.housing.map_or(0, ck);
+        words[word::GAIN] = u16::from(self.gain == Gain::Low);
+        words[word::EFFECTIVE_GAIN] = words[word::GAIN];
+        words[word::TLINEAR] = u16::from(self.kelvin_per_count.is_some());
+        words[word::RESOLUTION] = u16::from(self.kelvin_per_count.is_some_and(|k| k < 0.05));
+        words
+    }
+
     /// What the counts of the frame mean.
     pub fn signal(&self) -> Signal {
         match self.kelvin_per_count {
@@ -191,6 +227,36 @@ mod tests {
         assert_eq!(ffc_at(3, 110_000, 100_000), FfcState::Idle);
         assert_eq!(ffc_at(3, 4_000, u32::MAX - 1_000), FfcState::Settling);
         assert_eq!(ffc_at(3, 9_000, u32::MAX - 1_000), FfcState::Idle);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bare = read(&[]);
+        let full = Telemetry {
+            counter: 0x2_0001,
+            uptime_ms: 70_123,
+            ffc: FfcState::Settling,
+            ffc_desired: true,
+            last_ffc_ms: 65_000,
+            agc: true,
+            shutter_locked: true,
+            overheating: true,
+            fpa: Celsius(29.3),
+            housing: Some(Celsius(31.25)),
+            gain: Gain::Low,
+            kelvin_per_count: Some(0.1),
+        };
+        let mut all = vec![bare, full, Telemetry { kelvin_per_count: Some(0.01), agc: false, ..full }];
+        all.extend([FfcState::Imminent, FfcState::Running].map(|ffc| Telemetry { ffc, ..bare }));
+        all.push(Telemetry { uptime_ms: 90_000, ffc: FfcState::Idle, ..full });
+        for want in all {
+            let bytes: Vec<u8> = want.words().iter().flat_map(|w| w.to_le_bytes()).collect();
+            let got = Telemetry::read(&bytes).unwrap();
+            assert!((got.fpa.0 - want.fpa.0).abs() < 0.006, "{got:?}");
+            let near = |h: Option<Celsius>| h.map(|c| (c.0 * 50.0).round());
+            assert_eq!(near(got.housing), near(want.housing));
+            assert_eq!(Telemetry { fpa: want.fpa, housing: want.housing, ..got }, want);
+        }
     }
 
     #[test]
