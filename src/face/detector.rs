@@ -13,6 +13,10 @@ const LEVELS: [usize; 3] = [1, 2, 4];
 /// Frames whose extent is above this many pixels get the next level.
 const EXTENTS: [f32; 2] = [240.0, 480.0];
 
+/// Of a still enlarged to the level above its own, faces below this size count, input pixels: the detector is
+/// surer of faces that are not tiny, and what is large was seen before.
+const ENLARGED: f32 = 56.0;
+
 /// Where the five points of a mirrored face lie: left and right change places.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
@@ -84,15 +88,16 @@ impl Detector {
     /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size.
     pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.merged.clear();
-        self.scan(frame, Self::level(frame.width(), frame.height()).min(1), false)?;
+        self.scan(frame, Self::level(frame.width(), frame.height()).min(1), false, f32::INFINITY)?;
         Ok(&self.merged)
     }
 
-    /// Faces of a still: every scale up to the frame's own and its mirror image, merged.
+    /// Faces of a still and of its mirror image: every scale up to the frame's own, and enlarged, merged.
     pub fn detect_still(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.merged.clear();
-        for level in 0..=Self::level(frame.width(), frame.height()) {
-            self.scan(frame, level, true)?;
+        let own = Self::level(frame.width(), frame.height());
+        for level in 0..(own + 2).min(LEVELS.len()) {
+            self.scan(frame, level, true, if level > own { ENLARGED } else { f32::INFINITY })?;
         }
         decode::suppress(&mut self.merged, self.constants.nms_iou);
         Ok(&self.merged)
@@ -103,8 +108,8 @@ impl Detector {
         &self.merged
     }
 
-    /// Runs one level, where asked on the mirror image too, and adds what it found.
-    fn scan(&mut self, frame: &Frame, level: usize, twice: bool) -> Result<()> {
+    /// Runs one level, where asked on the mirror image too, and adds what it found below `limit` input pixels.
+    fn scan(&mut self, frame: &Frame, level: usize, twice: bool, limit: f32) -> Result<()> {
         self.ready(level)?;
         let Some(l) = self.levels[level].as_mut() else { return Ok(()) };
         let place = self.preprocess.letterbox(frame, &self.spec, l.width, &mut l.input);
@@ -121,7 +126,8 @@ impl Detector {
         } else {
             (self.decode)(l.network.as_ref(), &self.constants, &mut l.found);
         }
-        for face in &l.found {
+        let side = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0).max(y1 - y0);
+        for face in l.found.iter().filter(|f| side(f.bbox) < limit) {
             decode::keep(&mut self.merged, to_frame(face, &place));
         }
         Ok(())
@@ -194,7 +200,7 @@ mod tests {
         let small = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
         let before = world.detections();
         assert_eq!(d.detect_still(&small).unwrap().len(), 1);
-        assert_eq!(world.detections() - before, 2, "small frames need one scale, seen both ways");
+        assert_eq!(world.detections() - before, 4, "as it is and enlarged, both ways round");
     }
 
     #[test]
