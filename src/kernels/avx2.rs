@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
 use super::winograd::{Gather, Spread};
-use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, so a value proves that the CPU has both.
 #[derive(Clone, Copy)]
@@ -165,10 +165,11 @@ stamp! {
     spread_four(Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
     gather_two(Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
     gather_four(Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
-    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1, 6>;
-    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2, 4>;
+    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1>;
+    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2>;
     pool_(pool::Job) = pool::pool;
     replicate(pool::ReplicateJob) = pool::replicate;
+    resize_(resize::Job) = resize::resize;
     point_(point::Job) = point::point;
     sample_(sample::Job) = sample::sample;
     reduce(sample::Reduction) = sample::reduce;
@@ -198,6 +199,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     depthwise_half,
     pool: pool_,
     replicate,
+    resize: resize_,
     point: point_,
     sample: sample_,
     reduce,

@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles};
-use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, winograd};
 
 /// Every CPU of this architecture has the instructions.
 #[derive(Clone, Copy)]
@@ -259,13 +259,15 @@ const TABLE: Kernels = Kernels {
         |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Neon, t) },
     ],
     // SAFETY: as above.
-    depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 6>(Neon, j) },
+    depthwise: |j| unsafe { depthwise::depthwise::<_, 1>(Neon, j) },
     // SAFETY: as above.
-    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2, 4>(Neon, j) },
+    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2>(Neon, j) },
     // SAFETY: as above.
     pool: |j| unsafe { pool::pool(Neon, j) },
     // SAFETY: as above.
     replicate: |j| unsafe { pool::replicate(Neon, j) },
+    // SAFETY: as above.
+    resize: |j| unsafe { resize::resize(Neon, j) },
     // SAFETY: as above.
     point: |j| unsafe { point::point(Neon, j) },
     // SAFETY: as above.

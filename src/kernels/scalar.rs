@@ -3,7 +3,7 @@
 
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
-use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, winograd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Scalar;
@@ -147,13 +147,15 @@ pub(super) static KERNELS: Kernels = Kernels {
         |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Scalar, t) },
     ],
     // SAFETY: as above.
-    depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 4>(Scalar, j) },
+    depthwise: |j| unsafe { depthwise::depthwise::<_, 1>(Scalar, j) },
     // SAFETY: as above.
-    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2, 2>(Scalar, j) },
+    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2>(Scalar, j) },
     // SAFETY: as above.
     pool: |j| unsafe { pool::pool(Scalar, j) },
     // SAFETY: as above.
     replicate: |j| unsafe { pool::replicate(Scalar, j) },
+    // SAFETY: as above.
+    resize: |j| unsafe { resize::resize(Scalar, j) },
     // SAFETY: as above.
     point: |j| unsafe { point::point(Scalar, j) },
     // SAFETY: as above.

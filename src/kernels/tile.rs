@@ -2,6 +2,7 @@
 //! over the whole sum. Strides over taps and channels make it a convolution of any size and stride, a
 //! fully connected layer or the products of Winograd's method; nothing is gathered or packed at run time.
 
+use super::Lines;
 use super::act::Finish;
 use super::isa::Isa;
 
@@ -158,10 +159,10 @@ pub(super) struct Panel {
 }
 
 /// Weights of a dense layer, panel by panel, each in the order in which its tiles read them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Panels<W> {
     panels: Vec<Panel>,
-    pub weights: Vec<W>,
+    pub weights: Lines<W>,
 }
 
 /// Where the pixels of a sweep are read, joined by another map's, and written.
@@ -172,7 +173,7 @@ pub(super) struct Grids {
     pub to: Grid,
 }
 
-impl<W> Panels<W> {
+impl<W: Copy + Default> Panels<W> {
     /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
     /// are more, `None`, up to whole registers. `pixels` tells how many pixels share the weights: a single one
     /// gets wider panels.
@@ -185,19 +186,19 @@ impl<W> Panels<W> {
     ) -> Self {
         let lanes = kernels.lanes;
         let registers = channels.div_ceil(lanes);
-        let mut packed = Self { panels: vec![], weights: vec![] };
+        let (mut panels, mut weights) = (vec![], vec![]);
         let mut first = 0;
         while first < registers {
             let width = panel_width(kernels, registers - first, pixels);
-            packed.panels.push(Panel { width, c: first * lanes, weights: packed.weights.len() });
+            panels.push(Panel { width, c: first * lanes, weights: weights.len() });
             for k in 0..depth {
                 for c in first * lanes..(first + width) * lanes {
-                    push(&mut packed.weights, k, (c < channels).then_some(c));
+                    push(&mut weights, k, (c < channels).then_some(c));
                 }
             }
             first += width;
         }
-        packed
+        Self { panels, weights: Lines::of(&weights) }
     }
 
     /// Calls `tile` for all pixels of a `rows` x `columns` grid times all panels, with what `prepare` makes of the
