@@ -43,6 +43,7 @@ mod scalar;
 #[cfg(test)]
 mod suite;
 mod tile;
+mod tone;
 mod winograd;
 
 use std::sync::OnceLock;
@@ -90,6 +91,11 @@ pub struct Kernels {
     bounds: unsafe fn(&level::Bounding),
     classes: unsafe fn(&level::Classing),
     stretch: unsafe fn(&level::Stretching),
+    scale: unsafe fn(&tone::Counted<f32>),
+    bins: unsafe fn(&tone::Counted<u32>),
+    tones: unsafe fn(&tone::Counted<f32>),
+    blend: unsafe fn(&tone::Mixing<f32>),
+    levels: unsafe fn(&tone::Mixing<u8>),
 }
 
 impl Kernels {

@@ -141,9 +141,22 @@ impl Map {
         if plane == 0 {
             return;
         }
-        for (c, plane) in planes.chunks_exact_mut(plane).take(self.c).enumerate() {
+        // Eight planes at a time, so that what a pixel brings near is used.
+        let mut groups = planes[..self.c * plane].chunks_exact_mut(8 * plane);
+        for (g, group) in groups.by_ref().enumerate() {
+            for y in 0..self.h {
+                for x in 0..self.w {
+                    let Some(pixel) = data[self.at(y, x) + 8 * g..].first_chunk::<8>() else { return };
+                    for (i, v) in pixel.iter().enumerate() {
+                        group[i * plane + y * self.w + x] = *v;
+                    }
+                }
+            }
+        }
+        let done = self.c / 8 * 8;
+        for (c, plane) in groups.into_remainder().chunks_exact_mut(plane).enumerate() {
             for (y, line) in plane.chunks_exact_mut(self.w).enumerate() {
-                let row = &data[self.at(y, 0) + c..];
+                let row = &data[self.at(y, 0) + done + c..];
                 for (to, from) in line.iter_mut().zip(row.iter().step_by(self.pitch)) {
                     *to = *from;
                 }
@@ -173,6 +186,8 @@ mod tests {
             round_trip(Map::plain(3, 5, 6, pitch));
         }
         round_trip(Map::bordered(1, 5, 6, 1));
+        round_trip(Map::plain(8, 5, 6, 8));
+        round_trip(Map::bordered(19, 5, 6, 24));
     }
 
     fn round_trip(map: Map) {

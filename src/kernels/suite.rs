@@ -453,6 +453,11 @@ for_every_table!({
         }
 
         #[test]
+        fn tones_follow_their_definitions(count in 0..700usize, seed in any::<u64>()) {
+            this().into_iter().for_each(|k| picture::tones(k, count, seed));
+        }
+
+        #[test]
         fn enlargement_and_what_follows_are_as_defined(case in case(Just(1usize), Just(1usize))) {
             this().into_iter().for_each(|k| enlargement(k, &case));
         }

@@ -169,7 +169,7 @@ pub(super) struct Panels<W> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grids {
     pub from: Grid,
-    pub beside: Grid,
+    pub beside: Option<Grid>,
     pub to: Grid,
 }
 
@@ -224,11 +224,16 @@ impl<W: Copy + Default> Panels<W> {
                 while done < count {
                     // Those in one row.
                     let some = (count - done).min(columns - x);
-                    let (here, there, aside) = (from.spot(y, x), to.spot(y, x), beside.spot(y, x));
+                    let (here, there) = (from.spot(y, x), to.spot(y, x));
                     for i in 0..some {
                         spots.input[done + i] = here + i * from.pixel;
                         spots.output[done + i] = there + i * to.pixel;
-                        spots.other[done + i] = aside + i * beside.pixel;
+                    }
+                    if let Some(beside) = beside {
+                        let aside = beside.spot(y, x);
+                        for i in 0..some {
+                            spots.other[done + i] = aside + i * beside.pixel;
+                        }
                     }
                     (done, x) = (done + some, x + some);
                     if x == columns {
@@ -282,6 +287,7 @@ impl Panels<f32> {
             };
             Some((tiles.len(), (job, *tiles)))
         };
+        let beside = (!other.is_null()).then_some(beside);
         self.each(size, Grids { from, beside, to }, prepare, |(job, tiles), count, spots| {
             // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
             unsafe { tiles[count - 1](job, spots) };
