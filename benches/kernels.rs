@@ -17,6 +17,8 @@ use heatmark::nn::Network;
 use heatmark::nn::card::Input;
 use heatmark::nn::region::{self, Installed};
 use heatmark::preprocess::{Crop, Preprocessor};
+use heatmark::render::agc::{Gain, Mode};
+use heatmark::render::range::Span;
 use tract_onnx::prelude::*;
 
 /// A frame of noise around 22 degC.
@@ -55,6 +57,34 @@ fn preprocess(c: &mut Criterion<ProcessorTime>) {
             group.bench_function(name, |b| {
                 b.iter(|| preprocess.letterbox(black_box(&frame), &spec, to.0, &mut out));
             });
+        }
+    }
+    group.finish();
+}
+
+/// From a frame to palette levels: gain control, then a picture twice as large.
+fn display(c: &mut Criterion<ProcessorTime>) {
+    let mut group = c.benchmark_group("display");
+    group.sample_size(20).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
+    let span = Span { low: 29_000.0, high: 30_000.0 };
+    for (width, height) in [(160, 120), (640, 512)] {
+        let frame = noise(width, height);
+        for (name, mode) in Mode::ALL {
+            for kernels in kernels::available() {
+                let mut gain = Gain::new(Default::default(), 700).on(kernels);
+                let (mut row, mut levels) = (vec![], vec![0; frame.width()]);
+                group.bench_function(format!("{}/{name} {width}x{height}", kernels.name()), |b| {
+                    b.iter(|| {
+                        gain.follow(mode, black_box(&frame), span);
+                        for (y, counts) in frame.pixels.chunks_exact(frame.width()).enumerate() {
+                            gain.row(y, counts, frame.height(), span, &mut row);
+                            for _ in 0..4 {
+                                kernels.levels(&row[1..=frame.width()], &row[2..], 0.25, black_box(&mut levels));
+                            }
+                        }
+                    });
+                });
+            }
         }
     }
     group.finish();
@@ -253,6 +283,6 @@ fn precision(_: &mut Criterion<ProcessorTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ProcessorTime);
-    targets = preprocess, networks, precision, layers
+    targets = preprocess, display, networks, precision, layers
 }
 criterion_main!(benches);

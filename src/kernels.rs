@@ -29,6 +29,7 @@ mod depthwise;
 mod int8;
 mod isa;
 mod level;
+mod lines;
 mod map;
 #[cfg(test)]
 mod naive;
@@ -36,11 +37,13 @@ mod naive;
 mod neon;
 mod point;
 mod pool;
+mod resize;
 mod sample;
 mod scalar;
 #[cfg(test)]
 mod suite;
 mod tile;
+mod tone;
 mod winograd;
 
 use std::sync::OnceLock;
@@ -49,9 +52,11 @@ pub use act::{Act, Join};
 pub use conv::{After, Conv, Window};
 pub use depthwise::Depthwise;
 pub use int8::{Conv8, Into8, Mix, Quant, Round, Sums, Winograd8};
+pub use lines::Lines;
 pub use map::Map;
 pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
+pub use resize::{Between, Resize};
 pub use sample::{Lattice, Picture};
 pub use winograd::{Tile, Winograd};
 
@@ -78,6 +83,7 @@ pub struct Kernels {
     depthwise_half: unsafe fn(&depthwise::Job),
     pool: unsafe fn(&pool::Job),
     replicate: unsafe fn(&pool::ReplicateJob),
+    resize: unsafe fn(&resize::Job),
     point: unsafe fn(&point::Job),
     sample: unsafe fn(&sample::Job),
     reduce: unsafe fn(&sample::Reduction),
@@ -85,6 +91,11 @@ pub struct Kernels {
     bounds: unsafe fn(&level::Bounding),
     classes: unsafe fn(&level::Classing),
     stretch: unsafe fn(&level::Stretching),
+    scale: unsafe fn(&tone::Counted<f32>),
+    bins: unsafe fn(&tone::Counted<u32>),
+    tones: unsafe fn(&tone::Counted<f32>),
+    blend: unsafe fn(&tone::Mixing<f32>),
+    levels: unsafe fn(&tone::Mixing<u8>),
 }
 
 impl Kernels {

@@ -242,6 +242,24 @@ fn every_operator_agrees_with_tract() {
 }
 
 #[test]
+fn linear_interpolation_agrees_with_tract() {
+    for corners in ["half_pixel", "align_corners", "asymmetric"] {
+        for factors in [[2.0, 2.0], [2.0, 1.5], [0.5, 1.0]] {
+            let mut n = Net::new(17, 1, [3, 12, 10]);
+            n.conv(12, 3, 1).relu();
+            let (x, shape) = (n.at.clone(), n.shape);
+            n.resize("linear", corners, factors).relu().conv(5, 3, 1).output();
+            n.from(&x, shape).resize("linear", corners, factors).output();
+            check_whole(&format!("{corners} {factors:?}"), &n);
+        }
+    }
+    let mut n = Net::new(18, 1, [8, 12, 10]);
+    n.resize("linear", "half_pixel", [2.0, 2.0]).conv(5, 3, 1).output();
+    let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
+    assert!(text.contains("interpolate to 24x20 8->8"), "{text}");
+}
+
+#[test]
 fn several_images_run_one_after_the_other() {
     let mut n = Net::new(12, 3, [1, 24, 20]);
     n.conv(16, 3, 2).relu().conv(16, 3, 1).relu().output().gemm(9).output();
@@ -312,8 +330,8 @@ const LAYERS_WITHOUT_KERNEL: [(&str, Build); 7] = [
     ("depthwise 5x5", |n| {
         n.convolution(8, 1, 5, 1, 2, 8);
     }),
-    ("bilinear", |n| {
-        n.bilinear(2);
+    ("nearest by one and a half", |n| {
+        n.resize("nearest", "half_pixel", [1.5, 1.5]);
     }),
     ("tanh", |n| {
         n.unary("Tanh");

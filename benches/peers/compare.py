@@ -82,7 +82,7 @@ class Ncnn(Here):
         self.net.load_model(stem + ".ncnn.bin")
         self.array = np.ascontiguousarray(x[0])
         self.input = ncnn.Mat(self.array).clone()
-        self.names = sorted(self.net.output_names())
+        self.names = sorted(self.net.output_names(), key=lambda n: (len(n), n))
         self.version = ncnn.__version__
 
     def step(self):

@@ -1,4 +1,4 @@
-"""Brings an ONNX model to the formats of the peers: `convert.py CARD FOLDER`.
+"""Brings an ONNX model to the formats of the peers: `convert.py CARD|ONNX FOLDER`.
 
 Writes FOLDER/NAME.onnx (fixed input size), NAME.tflite, NAME.mnn, NAME.ncnn.param and NAME.ncnn.bin. A quantised
 model has no MNN and ncnn forms: those quantise in ways of their own.
@@ -152,15 +152,14 @@ class Lite:
         inputs = [self.value(self.graph.input[0].name)]
         fused = {}
         for n in nodes:
-            out = n.output[0]
+            out, act = n.output[0], tfl.ActivationFunctionType.NONE
             after = users.get(out, [])
-            relu = len(after) == 1 and after[0].op_type == "Relu" and out not in outputs
-            if n.op_type in ("Conv", "Gemm", "Add") and relu:
-                fused[after[0].output[0]] = True
-                out = after[0].output[0]
-            elif n.op_type == "Relu" and n.output[0] in fused:
+            follows = self.limits(after[0]) if len(after) == 1 and out not in outputs else None
+            if n.op_type in ("Conv", "Gemm", "Add") and follows is not None:
+                out, act = after[0].output[0], follows
+                fused[out] = True
+            elif n.output[0] in fused:
                 continue
-            act = tfl.ActivationFunctionType.RELU if out != n.output[0] else tfl.ActivationFunctionType.NONE
             getattr(self, n.op_type.lower())(n, out, act)
         g = tfl.SubGraphT()
         g.tensors, g.operators, g.inputs = self.tensors, self.operators, inputs
@@ -176,10 +175,17 @@ class Lite:
         b.Finish(m.Pack(b), b"TFL3")
         return bytes(b.Output())
 
+    def limits(self, n):
+        """What a ReLU, or one up to six, is as part of the operator before it."""
+        if n.op_type == "Clip" and [float(self.weights[i]) for i in n.input[1:]] == [0, 6]:
+            return tfl.ActivationFunctionType.RELU6
+        return tfl.ActivationFunctionType.RELU if n.op_type == "Relu" else None
+
     def conv(self, n, out, act):
         a = {x.name: onnx.helper.get_attribute_value(x) for x in n.attribute}
-        if a.get("group", 1) != 1:
-            raise SystemExit(f"{n.name}: grouped convolutions are not converted")
+        depthwise = a.get("group", 1) != 1
+        if depthwise and (a["group"] != self.shapes[n.input[0]][1] or n.input[1] in self.whole):
+            raise SystemExit(f"{n.name}: such groups are not converted")
         whole = n.input[1] in self.whole
         w, scales = self.whole[n.input[1]] if whole else (self.weights[n.input[1]], None)
         b = self.whole[n.input[2]][0] if whole else self.weights[n.input[2]]
@@ -196,12 +202,15 @@ class Lite:
             self.operator(tfl.BuiltinOperator.PAD, [x, self.constant(n.name + "/pads", amounts)], padded,
                           tfl.PadOptionsT(), tfl.BuiltinOptions.PadOptions)
             x = padded
-        o = tfl.Conv2DOptionsT()
+        kind = "DepthwiseConv2D" if depthwise else "Conv2D"
+        code = tfl.BuiltinOperator.DEPTHWISE_CONV_2D if depthwise else tfl.BuiltinOperator.CONV_2D
+        o = getattr(tfl, kind + "OptionsT")()
         o.padding, o.strideH, o.strideW, o.fusedActivationFunction = padding, stride, stride, act
-        o.dilationHFactor = o.dilationWFactor = 1
-        inputs = [x, self.constant(n.input[1], w.transpose(0, 2, 3, 1), (scales, 0) if whole else None),
+        o.dilationHFactor = o.dilationWFactor = o.depthMultiplier = 1
+        order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
+        inputs = [x, self.constant(n.input[1], w.transpose(order), (scales, 0) if whole else None),
                   self.constant(n.input[2], b, (scales * quant[0], 0) if whole else None)]
-        self.operator(tfl.BuiltinOperator.CONV_2D, inputs, self.value(out, not whole), o, tfl.BuiltinOptions.Conv2DOptions)
+        self.operator(code, inputs, self.value(out, not whole), o, getattr(tfl.BuiltinOptions, kind + "Options"))
         if not whole and out in self.rounded:
             self.operator(tfl.BuiltinOperator.QUANTIZE, [self.value(out, True)], self.value(out))
 
@@ -241,10 +250,35 @@ class Lite:
                       tfl.ResizeNearestNeighborOptionsT(), tfl.BuiltinOptions.ResizeNearestNeighborOptions)
 
 
+    def hardswish(self, n, out, act):
+        self.operator(tfl.BuiltinOperator.HARD_SWISH, [self.value(n.input[0])], self.value(out),
+                      tfl.HardSwishOptionsT(), tfl.BuiltinOptions.HardSwishOptions)
+
+    def sigmoid(self, n, out, act):
+        self.operator(tfl.BuiltinOperator.LOGISTIC, [self.value(n.input[0])], self.value(out))
+
+    def maxpool(self, n, out, act):
+        a = {x.name: onnx.helper.get_attribute_value(x) for x in n.attribute}
+        o = tfl.Pool2DOptionsT()
+        o.padding = tfl.Padding.VALID
+        (o.filterHeight, o.filterWidth), (o.strideH, o.strideW) = a["kernel_shape"], a["strides"]
+        if any(a.get("pads", [])):
+            raise SystemExit(f"{n.name}: padded pooling is not converted")
+        self.operator(tfl.BuiltinOperator.MAX_POOL_2D, [self.value(n.input[0])], self.value(out), o,
+                      tfl.BuiltinOptions.Pool2DOptions)
+
+    def globalaveragepool(self, n, out, act):
+        o = tfl.ReducerOptionsT()
+        o.keepDims = True
+        axes = self.constant(n.name + "/axes", np.array([1, 2], np.int32))
+        self.operator(tfl.BuiltinOperator.MEAN, [self.value(n.input[0]), axes], self.value(out), o,
+                      tfl.BuiltinOptions.ReducerOptions)
+
+
 def main():
-    card, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
+    file, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
     folder.mkdir(exist_ok=True)
-    model, name = fixed(card), card.stem
+    model, name = onnx.load(file) if file.suffix == ".onnx" else fixed(file), file.stem
     onnx.save(model, folder / f"{name}.onnx")
     (folder / f"{name}.tflite").write_bytes(Lite(model).build())
     if any(n.op_type == "QuantizeLinear" for n in model.graph.node):

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
 use super::winograd::{Gather, Spread};
-use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, so a value proves that the CPU has both.
 #[derive(Clone, Copy)]
@@ -127,6 +127,21 @@ impl Counts for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn ends(self, p: *const f32, at: *const u32) -> [__m256; 2] {
+        // SAFETY: the values are readable by contract.
+        unsafe {
+            let mut both = [0f64; 8];
+            for i in 0..8 {
+                both[i] = p.add(at.add(i).read() as usize).cast::<f64>().read_unaligned();
+            }
+            let near = _mm256_setr_pd(both[0], both[1], both[4], both[5]);
+            let far = _mm256_setr_pd(both[2], both[3], both[6], both[7]);
+            let (near, far) = (_mm256_castpd_ps(near), _mm256_castpd_ps(far));
+            [_mm256_shuffle_ps::<0b10_00_10_00>(near, far), _mm256_shuffle_ps::<0b11_01_11_01>(near, far)]
+        }
+    }
+
+    #[inline(always)]
     unsafe fn bytes(self, p: *mut u8, v: __m256) {
         // SAFETY: eight bytes are writable by contract.
         unsafe {
@@ -165,16 +180,22 @@ stamp! {
     spread_four(Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
     gather_two(Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
     gather_four(Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
-    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1, 6>;
-    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2, 4>;
+    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1>;
+    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2>;
     pool_(pool::Job) = pool::pool;
     replicate(pool::ReplicateJob) = pool::replicate;
+    resize_(resize::Job) = resize::resize;
     point_(point::Job) = point::point;
     sample_(sample::Job) = sample::sample;
     reduce(sample::Reduction) = sample::reduce;
     thin(level::Thinning) = level::thin;
     bounds(level::Bounding) = level::bounds;
     classes(level::Classing) = level::classes;
+    scale(tone::Counted<f32>) = tone::scale;
+    bins(tone::Counted<u32>) = tone::bins;
+    tones(tone::Counted<f32>) = tone::tones;
+    blend(tone::Mixing<f32>) = tone::blend;
+    levels(tone::Mixing<u8>) = tone::levels;
     stretch(level::Stretching) = level::stretch;
 }
 
@@ -198,6 +219,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     depthwise_half,
     pool: pool_,
     replicate,
+    resize: resize_,
     point: point_,
     sample: sample_,
     reduce,
@@ -205,4 +227,9 @@ pub(super) static KERNELS: Kernels = Kernels {
     bounds,
     classes,
     stretch,
+    scale,
+    bins,
+    tones,
+    blend,
+    levels,
 };

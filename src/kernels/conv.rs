@@ -132,7 +132,6 @@ impl Conv {
     ) -> Result<Self> {
         let lanes = kernels.lanes;
         let depth = runs.len() * run;
-        let grid = (to.h, to.w);
         let last = runs.iter().max().map_or(0, |r| r + run);
         let need_in = input.spot(to.h.max(1) - 1, to.w.max(1) - 1) + last;
         let (other, join) = after.other.unzip();
@@ -142,17 +141,22 @@ impl Conv {
         if !fits || depth == 0 || to.values() == 0 || !after.act.fuses() {
             return Err(Error::fatal("kernels", "a dense layer's maps are not wide enough for its registers"));
         }
+        let need_other = other.map_or(0, |o| o.reach(lanes));
+        let (output, other) = (Grid::of(&to), other.as_ref().map(Grid::of));
+        // Rows that follow one another without a gap are one.
+        let whole = |g: &Grid| g.row == to.w * g.pixel;
+        let flat = whole(&input) && whole(&output) && other.as_ref().is_none_or(whole);
         Ok(Self {
             kernels,
             panels: Panels::pack(kernels, to.h * to.w, depth, to.c, weight),
             finish: Finish::new(&after.bias, after.act, join.unwrap_or_default(), to.vectors(lanes) * lanes),
             runs,
             run,
-            grid,
+            grid: if flat { (1, to.h * to.w) } else { (to.h, to.w) },
             input,
-            output: Grid::of(&to),
-            other: other.as_ref().map(Grid::of),
-            need: [need_in, other.map_or(0, |o| o.reach(lanes)), to.reach(lanes)],
+            output,
+            other,
+            need: [need_in, need_other, to.reach(lanes)],
             flops: 2 * (depth * to.values()) as u64,
         })
     }

@@ -4,7 +4,7 @@ use super::act::Finish;
 use super::conv::{After, Window, mismatch};
 use super::isa::Isa;
 use super::tile::Grid;
-use super::{Kernels, Map};
+use super::{Kernels, Lines, Map};
 use crate::error::{Error, Result};
 
 /// What a depthwise kernel needs.
@@ -23,30 +23,35 @@ pub(super) struct Job<'a> {
     pub columns: usize,
 }
 
-/// `R` neighbouring outputs of one row.
+/// `R` neighbouring outputs of one row, `w` the nine registers of weights.
 ///
 /// # Safety
-/// The input pixels below the outputs are readable, the outputs writable.
+/// The input pixels below the outputs are readable, the outputs writable, the weights readable.
 #[inline(always)]
 unsafe fn strip<I: Isa, const S: usize, const R: usize>(
     isa: I,
     job: &Job,
-    w: &[I::V; 9],
-    bias: I::V,
+    w: *const f32,
     c: usize,
     (y, x): (usize, usize),
 ) {
     let (line, step) = (job.from.row / S, job.from.pixel / S);
-    // SAFETY: the corner of the first window.
-    let corner = unsafe { job.input.add(job.from.spot(y, x) + c) };
+    // SAFETY: the corner of the first window; the bias is padded to whole registers.
+    let (corner, bias) = unsafe { (job.input.add(job.from.spot(y, x) + c), isa.load(job.finish.bias.as_ptr().add(c))) };
     let mut sum = [[bias]; R];
     for ky in 0..3 {
+        // One row of the filter at a time leaves registers for more sums.
+        let mut row = [isa.zero(); 3];
+        for kx in 0..3 {
+            // SAFETY: tap `(ky, kx)`.
+            row[kx] = unsafe { isa.load(w.add((ky * 3 + kx) * I::LANES)) };
+        }
         for column in 0..(R - 1) * S + 3 {
             // SAFETY: `column` is under one of the `R` windows.
             let v = unsafe { isa.load(corner.add(ky * line + column * step)) };
             for r in 0..R {
                 if column >= r * S && column < r * S + 3 {
-                    sum[r][0] = isa.fma(v, w[ky * 3 + column - r * S], sum[r][0]);
+                    sum[r][0] = isa.fma(v, row[column - r * S], sum[r][0]);
                 }
             }
         }
@@ -69,38 +74,42 @@ unsafe fn strip<I: Isa, const S: usize, const R: usize>(
     }
 }
 
-/// A depthwise 3x3 convolution with stride `S`, `R` outputs at a time.
+/// Bytes that surely stay in the first-level cache.
+const NEAR: usize = 24 << 10;
+
+/// A depthwise 3x3 convolution with stride `S`.
 ///
 /// # Safety
 /// `job`'s grids stay inside its slices for `rows` x `columns` outputs and 3x3 windows, each for `registers`
 /// registers; `from.row` and `from.pixel` step from output to output, so they are multiples of `S`.
 #[inline(always)]
-pub(super) unsafe fn depthwise<I: Isa, const S: usize, const R: usize>(isa: I, job: &Job) {
-    for register in 0..job.registers {
-        let c = register * I::LANES;
-        // SAFETY: weights and bias are padded to whole registers; the windows are the caller's promise.
-        unsafe {
-            let mut w = [isa.zero(); 9];
-            for t in 0..9 {
-                w[t] = isa.load(job.weights.add((register * 9 + t) * I::LANES));
-            }
-            let bias = isa.load(job.finish.bias.as_ptr().add(c));
-            for y in 0..job.rows {
-                let mut x = 0;
-                while x + R <= job.columns {
-                    strip::<I, S, R>(isa, job, &w, bias, c, (y, x));
-                    x += R;
-                }
-                while R > 4 && x + 4 <= job.columns {
-                    strip::<I, S, 4>(isa, job, &w, bias, c, (y, x));
-                    x += 4;
-                }
-                while x + 2 <= job.columns {
-                    strip::<I, S, 2>(isa, job, &w, bias, c, (y, x));
-                    x += 2;
-                }
-                if x < job.columns {
-                    strip::<I, S, 1>(isa, job, &w, bias, c, (y, x));
+pub(super) unsafe fn depthwise<I: Isa, const S: usize>(isa: I, job: &Job) {
+    // The outputs of a row are shared out evenly among as few strips as can hold them.
+    let most = if S == 1 { 6 } else { 4 };
+    let strips = job.columns.div_ceil(most);
+    let start = |strip: usize| strip * job.columns / strips;
+    // Three rows are read and one is written. Where whole rows are too wide, a block of strips goes all the way down.
+    let strip_bytes = (3 * S + 1) * most * job.registers * I::LANES * size_of::<f32>();
+    let block = (NEAR / strip_bytes).max(1);
+    for first in (0..strips).step_by(block) {
+        for y in 0..job.rows {
+            for register in 0..job.registers {
+                // SAFETY: weights and bias are padded to whole registers; the windows are the caller's promise.
+                unsafe {
+                    let (w, c) = (job.weights.add(register * 9 * I::LANES), register * I::LANES);
+                    for i in first..strips.min(first + block) {
+                        let x = start(i);
+                        match start(i + 1) - x {
+                            1 => strip::<I, S, 1>(isa, job, w, c, (y, x)),
+                            2 => strip::<I, S, 2>(isa, job, w, c, (y, x)),
+                            3 => strip::<I, S, 3>(isa, job, w, c, (y, x)),
+                            4 => strip::<I, S, 4>(isa, job, w, c, (y, x)),
+                            5 if S == 1 => strip::<I, S, 5>(isa, job, w, c, (y, x)),
+                            6 if S == 1 => strip::<I, S, 6>(isa, job, w, c, (y, x)),
+                            7 if S == 1 => strip::<I, S, 7>(isa, job, w, c, (y, x)),
+                            _ => strip::<I, S, 8>(isa, job, w, c, (y, x)),
+                        }
+                    }
                 }
             }
         }
@@ -112,7 +121,7 @@ pub(super) unsafe fn depthwise<I: Isa, const S: usize, const R: usize>(isa: I, j
 pub struct Depthwise {
     kernels: &'static Kernels,
     stride: usize,
-    weights: Vec<f32>,
+    weights: Lines<f32>,
     finish: Finish,
     from: Grid,
     to: Map,
@@ -154,7 +163,7 @@ impl Depthwise {
         if !fits || to.values() == 0 || !after.act.fuses() {
             return Err(Error::fatal("kernels", "a depthwise layer's maps are not wide enough for its registers"));
         }
-        let mut packed = vec![0.0; registers * 9 * lanes];
+        let mut packed = Lines::new(registers * 9 * lanes);
         for (i, w) in weights.iter().enumerate() {
             let (c, tap) = (i / 9, i % 9);
             packed[(c / lanes * 9 + tap) * lanes + c % lanes] = *w;

@@ -87,7 +87,7 @@ impl Kernels {
 /// # Safety
 /// `p` is valid for reading as many.
 #[inline(always)]
-unsafe fn load_some<I: Counts>(isa: I, p: *const f32, count: usize) -> I::V {
+pub(super) unsafe fn load_some<I: Counts>(isa: I, p: *const f32, count: usize) -> I::V {
     // SAFETY: by contract; the buffer holds the lanes of any register.
     unsafe {
         if count >= I::LANES {

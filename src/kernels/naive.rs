@@ -1,6 +1,6 @@
 //! The definitions that every table of kernels is held to: plain loops over planes, in double precision.
 
-use super::{Act, Join, Pooling, Window};
+use super::{Act, Between, Join, Pooling, Window};
 
 /// Planes of `c` x `h` x `w` values.
 #[derive(Clone, Debug)]
@@ -105,6 +105,20 @@ pub(super) fn pool(input: &Planes, window: &Window, pooling: Pooling, (c, y, x):
         Pooling::Sum(factor) => f64::from(factor),
     };
     Exact { value: sum * factor, magnitude: size * factor.abs(), terms: values.len() + 2 }
+}
+
+/// One output of an interpolation.
+pub(super) fn interpolate(input: &Planes, c: usize, row: &Between, column: &Between) -> Exact {
+    let mut sum = Exact { value: 0.0, magnitude: 0.0, terms: 6 };
+    for (y, down) in [(row.first, 1.0 - f64::from(row.part)), (row.second, f64::from(row.part))] {
+        for (x, across) in [(column.first, 1.0 - f64::from(column.part)), (column.second, f64::from(column.part))] {
+            let v = f64::from(input.at(c, y as isize, x as isize).unwrap_or(0.0));
+            sum.value += v * down * across;
+            // A difference of two values is rounded before it is weighted.
+            sum.magnitude += v.abs();
+        }
+    }
+    sum
 }
 
 /// Mean of `fine * fine` bilinear samples of a picture of `w` x `h` counts under the output pixel at column and row

@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles};
-use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, winograd};
 
 /// Every CPU of this architecture has the instructions.
 #[derive(Clone, Copy)]
@@ -120,6 +120,19 @@ impl Counts for Neon {
         unsafe {
             let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
             [a, b, c, d]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn ends(self, p: *const f32, at: *const u32) -> [float32x4_t; 2] {
+        // SAFETY: the values are readable by contract.
+        unsafe {
+            let mut two = [vdup_n_f32(0.0); 4];
+            for i in 0..4 {
+                two[i] = vld1_f32(p.add(at.add(i).read() as usize));
+            }
+            let (near, far) = (vcombine_f32(two[0], two[1]), vcombine_f32(two[2], two[3]));
+            [vuzp1q_f32(near, far), vuzp2q_f32(near, far)]
         }
     }
 
@@ -259,13 +272,15 @@ const TABLE: Kernels = Kernels {
         |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Neon, t) },
     ],
     // SAFETY: as above.
-    depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 6>(Neon, j) },
+    depthwise: |j| unsafe { depthwise::depthwise::<_, 1>(Neon, j) },
     // SAFETY: as above.
-    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2, 4>(Neon, j) },
+    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2>(Neon, j) },
     // SAFETY: as above.
     pool: |j| unsafe { pool::pool(Neon, j) },
     // SAFETY: as above.
     replicate: |j| unsafe { pool::replicate(Neon, j) },
+    // SAFETY: as above.
+    resize: |j| unsafe { resize::resize(Neon, j) },
     // SAFETY: as above.
     point: |j| unsafe { point::point(Neon, j) },
     // SAFETY: as above.
@@ -280,4 +295,14 @@ const TABLE: Kernels = Kernels {
     classes: |j| unsafe { level::classes(Neon, j) },
     // SAFETY: as above.
     stretch: |j| unsafe { level::stretch(Neon, j) },
+    // SAFETY: as above.
+    scale: |j| unsafe { tone::scale(Neon, j) },
+    // SAFETY: as above.
+    bins: |j| unsafe { tone::bins(Neon, j) },
+    // SAFETY: as above.
+    tones: |j| unsafe { tone::tones(Neon, j) },
+    // SAFETY: as above.
+    blend: |j| unsafe { tone::blend(Neon, j) },
+    // SAFETY: as above.
+    levels: |j| unsafe { tone::levels(Neon, j) },
 };

@@ -43,36 +43,84 @@ fn span(window: &Window, axis: usize, i: usize, size: usize) -> (usize, usize) {
     (start.saturating_sub(window.before[axis]).min(end), end)
 }
 
+/// What a window's values make together: the largest, or else the sum.
+#[inline(always)]
+fn join<I: Isa, const MAX: bool>(isa: I, a: I::V, b: I::V) -> I::V {
+    if MAX { isa.max(a, b) } else { isa.add(a, b) }
+}
+
+/// All channels of one output whose window is `h` x `w` pixels from `(y, x)` on; the size is known in advance unless
+/// `H` and `W` are zero.
+///
+/// # Safety
+/// The window is inside the map, of all of whose channels whole registers are readable; so they are writable at
+/// `output`.
+#[inline(always)]
+unsafe fn pixel<I: Isa, const MAX: bool, const H: usize, const W: usize>(
+    isa: I,
+    job: &Job,
+    (y, x): (usize, usize),
+    (h, w): (usize, usize),
+    factor: f32,
+    output: *mut f32,
+) {
+    let p = job.pool;
+    let (h, w) = if H > 0 { (H, W) } else { (h, w) };
+    let (factor, nothing) = (isa.splat(factor), isa.splat(if MAX { f32::NEG_INFINITY } else { 0.0 }));
+    for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
+        // SAFETY: by contract.
+        unsafe {
+            let corner = job.input.add(p.from.at(y, x) + c);
+            let mut all = nothing;
+            for i in 0..h {
+                let mut line = nothing;
+                for j in 0..w {
+                    line = join::<I, MAX>(isa, line, isa.load(corner.add(i * p.from.row + j * p.from.pitch)));
+                }
+                all = join::<I, MAX>(isa, all, line);
+            }
+            isa.store(output.add(c), if MAX { all } else { isa.mul(all, factor) });
+        }
+    }
+}
+
 /// # Safety
 /// The maps of `job.pool` lie inside the memory behind `input` and `output`, rounded up to whole registers.
 #[inline(always)]
-pub(super) unsafe fn pool<I: Isa>(isa: I, job: &Job) {
+unsafe fn sweep<I: Isa, const MAX: bool>(isa: I, job: &Job) {
     let p = job.pool;
     for y in 0..p.to.h {
         let (y0, y1) = span(&p.window, 0, y, p.from.h);
         for x in 0..p.to.w {
             let (x0, x1) = span(&p.window, 1, x, p.from.w);
+            let size = (y1 - y0, x1 - x0);
             let factor = match p.pooling {
                 Pooling::Max => 1.0,
-                Pooling::Mean => 1.0 / ((y1 - y0) * (x1 - x0)) as f32,
+                Pooling::Mean => 1.0 / (size.0 * size.1) as f32,
                 Pooling::Sum(factor) => factor,
             };
-            for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
-                let max = p.pooling == Pooling::Max;
-                let mut all = isa.splat(if max { f32::NEG_INFINITY } else { 0.0 });
-                for yy in y0..y1 {
-                    let mut line = isa.splat(if max { f32::NEG_INFINITY } else { 0.0 });
-                    for xx in x0..x1 {
-                        // SAFETY: the span is inside the map.
-                        let v = unsafe { isa.load(job.input.add(p.from.at(yy, xx) + c)) };
-                        line = if max { isa.max(line, v) } else { isa.add(line, v) };
-                    }
-                    all = if max { isa.max(all, line) } else { isa.add(all, line) };
+            // SAFETY: the spans are inside the map, and pixel `(y, x)` exists.
+            unsafe {
+                let output = job.output.add(p.to.at(y, x));
+                match size {
+                    (2, 2) => pixel::<I, MAX, 2, 2>(isa, job, (y0, x0), size, factor, output),
+                    (3, 3) => pixel::<I, MAX, 3, 3>(isa, job, (y0, x0), size, factor, output),
+                    _ => pixel::<I, MAX, 0, 0>(isa, job, (y0, x0), size, factor, output),
                 }
-                let v = if max { all } else { isa.mul(all, isa.splat(factor)) };
-                // SAFETY: pixel `(y, x)` exists.
-                unsafe { isa.store(job.output.add(p.to.at(y, x) + c), v) };
             }
+        }
+    }
+}
+
+/// # Safety
+/// As [`sweep`].
+#[inline(always)]
+pub(super) unsafe fn pool<I: Isa>(isa: I, job: &Job) {
+    // SAFETY: same contract.
+    unsafe {
+        match job.pool.pooling {
+            Pooling::Max => sweep::<I, true>(isa, job),
+            _ => sweep::<I, false>(isa, job),
         }
     }
 }

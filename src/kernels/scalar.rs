@@ -3,7 +3,7 @@
 
 use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
-use super::{Kernels, depthwise, int8, level, point, pool, sample, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, winograd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Scalar;
@@ -114,6 +114,15 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn ends(self, p: *const f32, at: *const u32) -> [V; 2] {
+        // SAFETY: the numbers and these values are readable by contract.
+        unsafe {
+            let at = at.cast::<[u32; 4]>().read();
+            [0, 1].map(|offset| at.map(|i| p.add(i as usize + offset).read()))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn bytes(self, p: *mut u8, v: V) {
         // SAFETY: four bytes are writable by contract.
         unsafe { p.cast::<[u8; 4]>().write(v.map(|v| v as u8)) }
@@ -147,13 +156,15 @@ pub(super) static KERNELS: Kernels = Kernels {
         |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Scalar, t) },
     ],
     // SAFETY: as above.
-    depthwise: |j| unsafe { depthwise::depthwise::<_, 1, 4>(Scalar, j) },
+    depthwise: |j| unsafe { depthwise::depthwise::<_, 1>(Scalar, j) },
     // SAFETY: as above.
-    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2, 2>(Scalar, j) },
+    depthwise_half: |j| unsafe { depthwise::depthwise::<_, 2>(Scalar, j) },
     // SAFETY: as above.
     pool: |j| unsafe { pool::pool(Scalar, j) },
     // SAFETY: as above.
     replicate: |j| unsafe { pool::replicate(Scalar, j) },
+    // SAFETY: as above.
+    resize: |j| unsafe { resize::resize(Scalar, j) },
     // SAFETY: as above.
     point: |j| unsafe { point::point(Scalar, j) },
     // SAFETY: as above.
@@ -168,4 +179,14 @@ pub(super) static KERNELS: Kernels = Kernels {
     classes: |j| unsafe { level::classes(Scalar, j) },
     // SAFETY: as above.
     stretch: |j| unsafe { level::stretch(Scalar, j) },
+    // SAFETY: as above.
+    scale: |j| unsafe { tone::scale(Scalar, j) },
+    // SAFETY: as above.
+    bins: |j| unsafe { tone::bins(Scalar, j) },
+    // SAFETY: as above.
+    tones: |j| unsafe { tone::tones(Scalar, j) },
+    // SAFETY: as above.
+    blend: |j| unsafe { tone::blend(Scalar, j) },
+    // SAFETY: as above.
+    levels: |j| unsafe { tone::levels(Scalar, j) },
 };

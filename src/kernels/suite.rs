@@ -79,6 +79,11 @@ fn padded(kernels: &Kernels, c: usize, h: usize, w: usize) -> Map {
     Map::bordered(c, h, w, c.next_multiple_of(kernels.lanes))
 }
 
+/// As [`padded`], without a border.
+fn bare(kernels: &Kernels, c: usize, h: usize, w: usize) -> Map {
+    Map::plain(c, h, w, c.next_multiple_of(kernels.lanes))
+}
+
 fn act(i: usize, channels: usize) -> Act {
     match i {
         0 => Act::None,
@@ -101,17 +106,20 @@ struct Case {
     act: usize,
     join: Option<Join>,
     tight: bool,
+    /// Without borders where none is needed.
+    bare: bool,
     seed: u64,
 }
 
 fn case(size: impl Strategy<Value = usize>, stride: impl Strategy<Value = usize>) -> impl Strategy<Value = Case> {
     let join = prop_oneof![Just(None), Just(Some(Join::BeforeAct)), Just(Some(Join::AfterAct))];
     let pad = (0..2usize, 0..2usize);
-    (1..20usize, 1..60usize, 1..14usize, 1..14usize, size, stride, pad, 0..6usize, join, any::<(bool, u64)>()).prop_map(
-        |(ci, co, h, w, size, stride, pad, act, join, (tight, seed))| {
+    let rest = any::<(bool, bool, u64)>();
+    (1..20usize, 1..60usize, 1..14usize, 1..14usize, size, stride, pad, 0..6usize, join, rest).prop_map(
+        |(ci, co, h, w, size, stride, pad, act, join, (tight, bare, seed))| {
             let before = if size == 1 { [0; 2] } else { [pad.0, pad.1] };
             let window = Window { size: [size; 2], stride: [stride; 2], before };
-            Case { ci, co, h, w, window, act, join, tight, seed }
+            Case { ci, co, h, w, window, act, join, tight, bare, seed }
         },
     )
 }
@@ -126,8 +134,13 @@ impl Case {
         Some((axis(0, self.h)?, axis(1, self.w)?))
     }
 
+    /// A map that nothing reads beyond its pixels.
+    fn map(&self, kernels: &Kernels, c: usize, h: usize, w: usize) -> Map {
+        if self.bare { bare(kernels, c, h, w) } else { padded(kernels, c, h, w) }
+    }
+
     fn after(&self, kernels: &Kernels, h: usize, w: usize) -> (After, Option<Planes>, Vec<f32>) {
-        let other = self.join.map(|join| (padded(kernels, self.co, h, w), join));
+        let other = self.join.map(|join| (self.map(kernels, self.co, h, w), join));
         let planes = other.map(|_| planes(self.seed ^ 1, self.co, h, w));
         let data = other.iter().zip(&planes).map(|((map, _), p)| load(map, p)).next().unwrap_or_default();
         (After { bias: values(self.seed ^ 2, self.co), act: act(self.act, self.co), other }, planes, data)
@@ -154,8 +167,11 @@ fn dense(kernels: &'static Kernels, case: &Case) {
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.ci, case.h, case.w);
     let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
-    let from = Map::bordered(case.ci, case.h, case.w, pitch);
-    let to = padded(kernels, case.co, h, w);
+    let from = match case.window.size {
+        [1, 1] if case.bare => Map::plain(case.ci, case.h, case.w, pitch),
+        _ => Map::bordered(case.ci, case.h, case.w, pitch),
+    };
+    let to = case.map(kernels, case.co, h, w);
     let weights = values(case.seed ^ 3, case.co * case.ci * case.window.size[0] * case.window.size[1]);
     let (after, other, beside) = case.after(kernels, h, w);
     let conv = Conv::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
@@ -170,7 +186,7 @@ fn depthwise(kernels: &'static Kernels, case: &Case) {
     let case = Case { ci: case.co, ..case.clone() };
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.ci, case.h, case.w);
-    let (from, to) = (padded(kernels, case.ci, case.h, case.w), padded(kernels, case.co, h, w));
+    let (from, to) = (padded(kernels, case.ci, case.h, case.w), case.map(kernels, case.co, h, w));
     let weights = values(case.seed ^ 3, case.co * 9);
     let (after, other, beside) = case.after(kernels, h, w);
     let layer = Depthwise::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
@@ -222,7 +238,7 @@ fn connected(kernels: &'static Kernels, case: &Case) {
 fn pooling(kernels: &'static Kernels, case: &Case) {
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.co, case.h, case.w);
-    let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
+    let (from, to) = (case.map(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
     for pooling in [Pooling::Max, Pooling::Mean, Pooling::Sum(0.25)] {
         let layer = Pool::pack(kernels, from, to, case.window, pooling).unwrap();
         let mut output = empty(&to);
@@ -290,6 +306,43 @@ fn enlargement(kernels: &'static Kernels, case: &Case) {
     });
 }
 
+/// Interpolation of a map to another size, of rows and columns that lie anywhere.
+fn interpolation(kernels: &'static Kernels, case: &Case) {
+    let (h, w) = (case.h * 2, case.w + case.ci);
+    let input = planes(case.seed, case.co, case.h, case.w);
+    let (from, to) = (case.map(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
+    let between = |salt: u64, count: usize, size: usize| -> Vec<Between> {
+        let random = values(case.seed ^ salt, 3 * count);
+        let index = |v: f32| ((v * 0.5 + 0.5) * size as f32) as usize % size;
+        random
+            .as_chunks()
+            .0
+            .iter()
+            .map(|[a, b, p]| (index(*a), index(*b), p.abs()))
+            .map(|(first, second, part)| Between { first, second, part })
+            .collect()
+    };
+    let (rows, columns) = (between(7, h, case.h), between(8, w, case.w));
+    let layer = Resize::pack(kernels, from, to, rows.clone(), columns.clone()).unwrap();
+    let mut output = empty(&to);
+    layer.run(&load(&from, &input), &mut output);
+    for (i, got) in store(&to, &output).iter().enumerate() {
+        let at = (i / (h * w), i / w % h, i % w);
+        let want = naive::interpolate(&input, at.0, &rows[at.1], &columns[at.2]);
+        assert!(want.allows(*got), "at {at:?}: {got}, not {want:?}");
+    }
+}
+
+/// Rows too wide for the nearest cache are worked on in blocks.
+fn wide(kernels: &'static Kernels) {
+    for stride in [1, 2] {
+        let window = Window::square(3, stride);
+        let join = Some(Join::BeforeAct);
+        let (tight, bare) = (false, false);
+        depthwise(kernels, &Case { ci: 1, co: 203, h: 5, w: 61, window, act: 1, join, tight, bare, seed: 3 });
+    }
+}
+
 /// What the module's documentation says about values that are not finite.
 fn not_finite(kernels: &'static Kernels) {
     let (c, h, w) = (8, 9, 9);
@@ -345,6 +398,12 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Pool::pack(kernels, a, b, Window::square(2, 2), Pooling::Max).is_err());
     assert!(Point::pack(kernels, a, b, &[], none()).is_err());
     assert!(Replicate::pack(kernels, a, b, [2, 2], none()).is_err());
+    let c = padded(kernels, 8, 3, 3);
+    let (inside, outside) = (Between { first: 0, second: 2, part: 0.5 }, Between { first: 0, second: 6, part: 0.5 });
+    assert!(Resize::pack(kernels, a, c, vec![inside; 3], vec![inside; 3]).is_ok());
+    assert!(Resize::pack(kernels, a, c, vec![inside; 3], vec![outside; 3]).is_err());
+    assert!(Resize::pack(kernels, a, c, vec![inside; 2], vec![inside; 3]).is_err());
+    assert!(Resize::pack(kernels, a, b, vec![inside; 3], vec![inside; 3]).is_err());
     let empty = padded(kernels, 0, 3, 3);
     assert!(Conv::pack(kernels, empty, b, Window::square(3, 1), &[], none()).is_err());
 }
@@ -394,14 +453,29 @@ for_every_table!({
         }
 
         #[test]
+        fn tones_follow_their_definitions(count in 0..700usize, seed in any::<u64>()) {
+            this().into_iter().for_each(|k| picture::tones(k, count, seed));
+        }
+
+        #[test]
         fn enlargement_and_what_follows_are_as_defined(case in case(Just(1usize), Just(1usize))) {
             this().into_iter().for_each(|k| enlargement(k, &case));
+        }
+
+        #[test]
+        fn interpolation_follows_its_definition(case in case(Just(1usize), Just(1usize))) {
+            this().into_iter().for_each(|k| interpolation(k, &case));
         }
 
         #[test]
         fn replication_is_exact(case in case(Just(1usize), Just(1usize))) {
             this().into_iter().for_each(|k| replication(k, &case));
         }
+    }
+
+    #[test]
+    fn wide_depthwise_sums_are_within_the_rounding_bound() {
+        this().into_iter().for_each(wide);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! over the whole sum. Strides over taps and channels make it a convolution of any size and stride, a
 //! fully connected layer or the products of Winograd's method; nothing is gathered or packed at run time.
 
+use super::Lines;
 use super::act::Finish;
 use super::isa::Isa;
 
@@ -158,21 +159,21 @@ pub(super) struct Panel {
 }
 
 /// Weights of a dense layer, panel by panel, each in the order in which its tiles read them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Panels<W> {
     panels: Vec<Panel>,
-    pub weights: Vec<W>,
+    pub weights: Lines<W>,
 }
 
 /// Where the pixels of a sweep are read, joined by another map's, and written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grids {
     pub from: Grid,
-    pub beside: Grid,
+    pub beside: Option<Grid>,
     pub to: Grid,
 }
 
-impl<W> Panels<W> {
+impl<W: Copy + Default> Panels<W> {
     /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
     /// are more, `None`, up to whole registers. `pixels` tells how many pixels share the weights: a single one
     /// gets wider panels.
@@ -185,19 +186,19 @@ impl<W> Panels<W> {
     ) -> Self {
         let lanes = kernels.lanes;
         let registers = channels.div_ceil(lanes);
-        let mut packed = Self { panels: vec![], weights: vec![] };
+        let (mut panels, mut weights) = (vec![], vec![]);
         let mut first = 0;
         while first < registers {
             let width = panel_width(kernels, registers - first, pixels);
-            packed.panels.push(Panel { width, c: first * lanes, weights: packed.weights.len() });
+            panels.push(Panel { width, c: first * lanes, weights: weights.len() });
             for k in 0..depth {
                 for c in first * lanes..(first + width) * lanes {
-                    push(&mut packed.weights, k, (c < channels).then_some(c));
+                    push(&mut weights, k, (c < channels).then_some(c));
                 }
             }
             first += width;
         }
-        packed
+        Self { panels, weights: Lines::of(&weights) }
     }
 
     /// Calls `tile` for all pixels of a `rows` x `columns` grid times all panels, with what `prepare` makes of the
@@ -223,11 +224,16 @@ impl<W> Panels<W> {
                 while done < count {
                     // Those in one row.
                     let some = (count - done).min(columns - x);
-                    let (here, there, aside) = (from.spot(y, x), to.spot(y, x), beside.spot(y, x));
+                    let (here, there) = (from.spot(y, x), to.spot(y, x));
                     for i in 0..some {
                         spots.input[done + i] = here + i * from.pixel;
                         spots.output[done + i] = there + i * to.pixel;
-                        spots.other[done + i] = aside + i * beside.pixel;
+                    }
+                    if let Some(beside) = beside {
+                        let aside = beside.spot(y, x);
+                        for i in 0..some {
+                            spots.other[done + i] = aside + i * beside.pixel;
+                        }
                     }
                     (done, x) = (done + some, x + some);
                     if x == columns {
@@ -281,6 +287,7 @@ impl Panels<f32> {
             };
             Some((tiles.len(), (job, *tiles)))
         };
+        let beside = (!other.is_null()).then_some(beside);
         self.each(size, Grids { from, beside, to }, prepare, |(job, tiles), count, spots| {
             // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
             unsafe { tiles[count - 1](job, spots) };

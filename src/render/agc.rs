@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::range::Span;
 use crate::error::{Result, within};
 use crate::frame::{Frame, FrameFormat};
+use crate::kernels::{self, Kernels};
 use crate::units::Nanos;
 
 /// How contrast is given out.
@@ -99,6 +100,9 @@ pub struct Gain {
     grid: (usize, usize),
     held: Option<(Made, Nanos)>,
     bins: Box<[u32; CLASSES]>,
+    kernels: &'static Kernels,
+    /// The class of each pixel of a row.
+    classes: Vec<u32>,
     /// Curves of one row of pixels, between those of the parts above and below.
     line: Vec<Curve>,
 }
@@ -113,8 +117,16 @@ impl Gain {
             grid: (0, 0),
             held: None,
             bins: Box::new([0; CLASSES]),
+            // Nothing can fail here: whoever asks for impossible kernels hears of it from the networks.
+            kernels: kernels::chosen().unwrap_or_else(|_| kernels::scalar()),
+            classes: Vec::new(),
             line: Vec::new(),
         }
+    }
+
+    /// The same with these kernels.
+    pub fn on(self, kernels: &'static Kernels) -> Self {
+        Self { kernels, ..self }
     }
 
     /// Brings the curves up to a frame. Shutter calibration leaves them as they were.
@@ -154,49 +166,71 @@ impl Gain {
         let (top, bottom) = ends(part / across, down, height);
         let (left, right) = ends(part % across, across, width);
         let gain = CLASSES as f32 / span.width();
-        self.bins.fill(0);
+        self.classes.resize(right - left, 0);
+        // Four counts side by side: neighbouring pixels are often of one class, and would wait for one another. The
+        // first class is what lies below the range, the last what lies above.
+        let mut parts = [[0u32; CLASSES + 2]; 4];
         for y in top..bottom {
-            for &v in &frame.pixels[y * width + left..y * width + right] {
-                let class = (f32::from(v) - span.low) * gain;
-                if (0.0..CLASSES as f32).contains(&class) {
-                    self.bins[class as usize] += 1;
+            let row = &frame.pixels[y * width + left..y * width + right];
+            self.kernels.bins(row, span.low, gain, CLASSES as u16, &mut self.classes);
+            for quad in self.classes.chunks(4) {
+                for (part, class) in parts.iter_mut().zip(quad) {
+                    part[*class as usize] += 1;
                 }
             }
+        }
+        for (i, bin) in self.bins.iter_mut().enumerate() {
+            *bin = parts.iter().map(|p| p[i + 1]).sum();
         }
     }
 
     /// Palette positions (0 coldest, 255 hottest, not yet limited) of row `y` of a picture of `height` rows,
     /// its ends repeated once. Of the frame that was followed last.
     pub fn row(&mut self, y: usize, row: &[u16], height: usize, span: Span, into: &mut Vec<f32>) {
-        let ends = (row.first(), row.last());
-        let padded = ends.0.into_iter().chain(row).chain(ends.1);
+        let width = row.len();
         into.clear();
-        into.reserve(row.len() + 2);
-        if self.held.is_none() {
-            let gain = 255.0 / span.width();
-            into.extend(padded.map(|&v| (f32::from(v) - span.low) * gain));
+        if width == 0 {
             return;
         }
+        into.resize(width + 2, 0.0);
+        self.inner(y, row, height, span, &mut into[1..=width]);
+        (into[0], into[width + 1]) = (into[1], into[width]);
+    }
+
+    /// As [`Gain::row`], without the repeated ends.
+    fn inner(&mut self, y: usize, row: &[u16], height: usize, span: Span, into: &mut [f32]) {
+        if self.held.is_none() {
+            self.kernels.scale(row, span.low, 255.0 / span.width(), into);
+            return;
+        }
+        let scale = (span.low, CLASSES as f32 / span.width());
         let (down, across) = self.grid;
+        if (down, across) == (1, 1) {
+            self.kernels.tones(row, scale, [&self.curves[0]; 2], (0.0, 0.0), into);
+            return;
+        }
         let (above, below, share) = between(y, height, down);
         self.line.resize(across, STRAIGHT);
         for x in 0..across {
             let (a, b) = (&self.curves[above * across + x], &self.curves[below * across + x]);
-            for (to, (a, b)) in self.line[x].iter_mut().zip(a.iter().zip(b)) {
-                *to = a + (b - a) * share;
+            self.kernels.blend(a, b, share, &mut self.line[x]);
+        }
+        // From the centre of one part to that of the next the share grows evenly; beyond the outermost centres there
+        // is one curve only.
+        let width = row.len();
+        let step = across as f32 / width as f32;
+        let centre = |part: usize| (((part as f32 + 0.5) / step - 0.5).ceil() as usize).min(width);
+        let mut x = 0;
+        for right in 0..=across {
+            let end = if right < across { centre(right) } else { width };
+            let (left, right) = (right.saturating_sub(1), right.min(across - 1));
+            let share = (x as f32 + 0.5) * step - 0.5 - left as f32;
+            if x < end {
+                let curves = [&self.line[left][..], &self.line[right][..]];
+                self.kernels.tones(&row[x..end], scale, curves, (share, step), &mut into[x..end]);
+                x = end;
             }
         }
-        let gain = CLASSES as f32 / span.width();
-        let (line, width) = (&self.line, row.len());
-        into.extend(padded.enumerate().map(|(x, &v)| {
-            let class = (f32::from(v) - span.low) * gain;
-            if across == 1 {
-                return read(&line[0], class);
-            }
-            let (left, right, share) = between(x.saturating_sub(1).min(width - 1), width, across);
-            let (a, b) = (read(&line[left], class), read(&line[right], class));
-            a + (b - a) * share
-        }));
     }
 
     /// Palette position at each of 256 even steps of the range: the mean over the picture.
@@ -347,6 +381,29 @@ mod tests {
                 assert!(got.iter().zip(&f.pixels).all(|(p, v)| p.is_finite() && (*v >= 1000 || *p <= 0.0)));
                 let ramp = g.ramp();
                 assert!(ramp.is_sorted() && (ramp[0], ramp[255]) == (0, 255), "{mode:?} {width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_table_of_kernels_follows_the_definition() {
+        for (width, height) in [(160, 120), (83, 61), (9, 30), (640, 16)] {
+            let pixels = (0..width * height).map(|i| 900 + (i * 7919 % 1300) as u16 / (1 + i as u16 / 500 % 3));
+            let f = frame(width, 0, pixels.collect());
+            for kernels in kernels::available() {
+                let mut g = gain(4.0, 10.0).on(kernels);
+                let got = positions(&mut g, Mode::Clahe, &f);
+                let (down, across) = g.grid;
+                for (i, got) in got.iter().enumerate() {
+                    let class = (f32::from(f.pixels[i]) - SPAN.low) * (CLASSES as f32 / SPAN.width());
+                    let (above, below, v) = between(i / f.width(), f.height(), down);
+                    let (left, right, u) = between(i % f.width(), f.width(), across);
+                    let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+                    let at = |y: usize, x: usize| read(&g.curves[y * across + x], class);
+                    let want =
+                        mix(mix(at(above, left), at(below, left), v), mix(at(above, right), at(below, right), v), u);
+                    assert!((got - want).abs() < 0.01, "{} {width}x{height} at {i}: {got}, not {want}", kernels.name());
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use super::agc::Gain;
 use super::palette::Lut;
 use super::range::Span;
 use crate::frame::Frame;
+use crate::kernels::{self, Kernels};
 
 /// Largest magnification.
 pub const MAX_SCALE: u32 = 8;
@@ -35,8 +36,9 @@ pub fn scale_for(width: u32, height: u32, wanted: u32) -> u32 {
 }
 
 /// Palette positions of the rows being mixed; each has one pixel more at either end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Painter {
+    kernels: &'static Kernels,
     above: Vec<f32>,
     here: Vec<f32>,
     below: Vec<f32>,
@@ -45,7 +47,20 @@ pub struct Painter {
     levels: Vec<u8>,
 }
 
+impl Default for Painter {
+    fn default() -> Self {
+        // Nothing can fail here: whoever asks for impossible kernels hears of it from the networks.
+        Self::on(kernels::chosen().unwrap_or_else(|_| kernels::scalar()))
+    }
+}
+
 impl Painter {
+    /// A painter with these kernels.
+    pub fn on(kernels: &'static Kernels) -> Self {
+        let (above, here, below, mixed, levels) = Default::default();
+        Self { kernels, above, here, below, mixed, levels }
+    }
+
     /// Paints the whole frame, which the gain has followed, `scale` times as large, and sets the size of the
     /// canvas accordingly.
     /// `frame.pixels` must have the length its format says.
@@ -80,6 +95,8 @@ impl Painter {
         canvas: &mut Canvas,
     ) {
         let width = frame.width();
+        let kernels = self.kernels;
+        let colours = &Colours::of(lut);
         let bands = canvas.rgb.chunks_exact_mut((width * 3 * S * S).max(1));
         let mut positions = |y: usize, into: &mut Vec<f32>| {
             let row = frame.pixels.get(y * width..(y + 1) * width).unwrap_or_default();
@@ -88,7 +105,7 @@ impl Painter {
         if filter == Filter::Nearest || S == 1 {
             for (y, band) in bands.enumerate() {
                 positions(y, &mut self.here);
-                nearest::<S>(&self.here, lut, band);
+                nearest::<S>(kernels, &self.here, &mut self.levels, lut, band);
             }
             return;
         }
@@ -100,9 +117,9 @@ impl Painter {
             for (j, line) in band.chunks_exact_mut(width * 3 * S).enumerate() {
                 let t = offset::<S>(j);
                 let other = if t < 0.0 { &self.above } else { &self.below };
-                self.mixed.clear();
-                self.mixed.extend(self.here.iter().zip(other).map(|(a, b)| a + (b - a) * t.abs()));
-                mix::<S>(&self.mixed, &mut self.levels, lut, line);
+                self.mixed.resize(self.here.len(), 0.0);
+                kernels.blend(&self.here, other, t.abs(), &mut self.mixed);
+                mix::<S>(kernels, &self.mixed, &mut self.levels, colours, line);
             }
             std::mem::swap(&mut self.above, &mut self.here);
             std::mem::swap(&mut self.here, &mut self.below);
@@ -115,37 +132,60 @@ const fn offset<const S: usize>(j: usize) -> f32 {
     (j as f32 + 0.5) / S as f32 - 0.5
 }
 
-/// The palette's level at a position. Adding 2^23 leaves the nearest whole number in the lowest bits of the
-/// sum, which is cheaper than a conversion.
-fn level(position: f32) -> u8 {
-    (position.clamp(0.0, 255.0) + 8_388_608.0).to_bits() as u8
+/// A palette whose colours are read in one piece; the last byte of each is of no account.
+struct Colours([[u8; 4]; 256]);
+
+impl Colours {
+    fn of(lut: &Lut) -> Self {
+        Self(lut.map(|[r, g, b]| [r, g, b, 0]))
+    }
+
+    /// Writes `S` pixels: all but the last in one piece each, whose end the next one covers.
+    #[inline(always)]
+    fn put<const S: usize>(&self, levels: [u8; S], out: &mut [u8]) {
+        for (j, level) in levels.into_iter().enumerate() {
+            let colour = &self.0[usize::from(level)];
+            if j + 1 < S {
+                out[3 * j..3 * j + 4].copy_from_slice(colour);
+            } else {
+                out[3 * j..3 * j + 3].copy_from_slice(&colour[..3]);
+            }
+        }
+    }
 }
 
-fn nearest<const S: usize>(row: &[f32], lut: &Lut, band: &mut [u8]) {
+fn nearest<const S: usize>(kernels: &Kernels, row: &[f32], levels: &mut Vec<u8>, lut: &Lut, band: &mut [u8]) {
     let stride = band.len() / S;
     let (line, rest) = band.split_at_mut(stride);
-    let inner = row.get(1..).unwrap_or_default();
-    for (out, &v) in line.chunks_exact_mut(3 * S).zip(inner) {
-        out.as_chunks_mut().0.fill(lut[usize::from(level(v))]);
+    let width = row.len().saturating_sub(2);
+    let Some(inner) = row.get(1..=width) else { return };
+    levels.resize(width, 0);
+    kernels.levels(inner, inner, 0.0, levels);
+    for (out, level) in line.chunks_exact_mut(3 * S).zip(&*levels) {
+        out.as_chunks_mut().0.fill(lut[usize::from(*level)]);
     }
     rest.chunks_exact_mut(stride.max(1)).for_each(|copy| copy.copy_from_slice(line));
 }
 
-/// Levels first, one part of every pixel at a time, then colours: loops that vectorise, and loops that look up.
-fn mix<const S: usize>(row: &[f32], levels: &mut Vec<u8>, lut: &Lut, line: &mut [u8]) {
+/// Levels first, one part of every pixel at a time, then colours.
+fn mix<const S: usize>(kernels: &Kernels, row: &[f32], levels: &mut Vec<u8>, colours: &Colours, line: &mut [u8]) {
     let width = row.len().saturating_sub(2);
     levels.resize(width * S, 0);
     for (j, levels) in levels.chunks_exact_mut(width.max(1)).enumerate() {
         let t = offset::<S>(j);
         let (here, other) = (&row[1..=width], if t < 0.0 { &row[..width] } else { &row[2..] });
-        for (to, (here, other)) in levels.iter_mut().zip(here.iter().zip(other)) {
-            *to = level(here + (other - here) * t.abs());
-        }
+        kernels.levels(here, other, t.abs(), levels);
     }
-    for (x, out) in line.chunks_exact_mut(3 * S).enumerate() {
-        for (j, px) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            *px = lut[usize::from(levels[j * width + x])];
+    let mut parts = [&levels[..]; S];
+    for (j, part) in parts.iter_mut().enumerate() {
+        *part = &levels[j * width..][..width];
+    }
+    for (x, out) in line.chunks_exact_mut(3 * S).take(width).enumerate() {
+        let mut here = [0; S];
+        for j in 0..S {
+            here[j] = parts[j][x];
         }
+        colours.put(here, out);
     }
 }
 
@@ -164,13 +204,17 @@ mod tests {
         f
     }
 
-    fn painted(f: &Frame, scale: u32, filter: Filter) -> Canvas {
+    fn painted(kernels: &'static Kernels, f: &Frame, scale: u32, filter: Filter) -> Canvas {
         let mut c = Canvas::default();
         let span = Span { low: 1000.0, high: 1255.0 };
-        let mut gain = Gain::new(Default::default(), 0);
+        let mut gain = Gain::new(Default::default(), 0).on(kernels);
         gain.follow(Mode::Linear, f, span);
-        Painter::default().paint(f, (&mut gain, span), &PALETTES[0].lut(), scale, filter, &mut c);
+        Painter::on(kernels).paint(f, (&mut gain, span), &PALETTES[0].lut(), scale, filter, &mut c);
         c
+    }
+
+    fn tables(filter: Filter) -> impl Iterator<Item = (Filter, &'static Kernels)> {
+        kernels::available().into_iter().map(move |k| (filter, k))
     }
 
     /// The definition, one pixel at a time.
@@ -204,8 +248,8 @@ mod tests {
         let pixels: Vec<u16> = (0..7 * 5u32).map(|i| 980 + (i * 7919 % 311) as u16).collect();
         let f = frame(7, &pixels);
         for scale in 1..=MAX_SCALE {
-            for filter in [Filter::Nearest, Filter::Bilinear] {
-                let got: Vec<u8> = painted(&f, scale, filter).rgb.chunks_exact(3).map(|p| p[0]).collect();
+            for (filter, kernels) in [Filter::Nearest, Filter::Bilinear].into_iter().flat_map(tables) {
+                let got: Vec<u8> = painted(kernels, &f, scale, filter).rgb.chunks_exact(3).map(|p| p[0]).collect();
                 for (i, (g, w)) in got.iter().zip(by_definition(&f, scale, filter)).enumerate() {
                     assert!(g.abs_diff(w) <= 1, "{scale}x {filter:?} pixel {i}: {g}, wanted {w}");
                 }
@@ -216,15 +260,15 @@ mod tests {
 
     #[test]
     fn counts_beyond_the_range_take_the_end_colours() {
-        let c = painted(&frame(3, &[0, 1128, 65535]), 1, Filter::Nearest);
+        let c = painted(kernels::scalar(), &frame(3, &[0, 1128, 65535]), 1, Filter::Nearest);
         assert_eq!(c.rgb, [[0; 3], [128; 3], [255; 3]].concat());
     }
 
     #[test]
     fn a_step_stays_a_step_or_becomes_a_ramp() {
         let f = frame(2, &[1000, 1255]);
-        assert_eq!(pattern(&painted(&f, 4, Filter::Nearest)), ["    @@@@"; 4]);
-        assert_eq!(pattern(&painted(&f, 4, Filter::Bilinear)), ["  .-*%@@"; 4]);
+        assert_eq!(pattern(&painted(kernels::scalar(), &f, 4, Filter::Nearest)), ["    @@@@"; 4]);
+        assert_eq!(pattern(&painted(kernels::scalar(), &f, 4, Filter::Bilinear)), ["  .-*%@@"; 4]);
     }
 
     #[test]

@@ -246,11 +246,13 @@ impl Net {
         self.op("Resize", vec![self.at.clone(), String::new(), scales], attributes)
     }
 
-    pub fn bilinear(&mut self, factor: usize) -> &mut Self {
-        let scales = self.constant(&[4], vec![1.0, 1.0, factor as f32, factor as f32]);
-        self.shape[1] *= factor;
-        self.shape[2] *= factor;
-        self.op("Resize", vec![self.at.clone(), String::new(), scales], vec![text("mode", "linear")])
+    /// Resizing by any factors, with the corners where `corners` says; the mode is ONNX's.
+    pub fn resize(&mut self, mode: &str, corners: &str, [rows, columns]: [f32; 2]) -> &mut Self {
+        let scales = self.constant(&[4], vec![1.0, 1.0, rows, columns]);
+        self.shape[1] = (self.shape[1] as f32 * rows) as usize;
+        self.shape[2] = (self.shape[2] as f32 * columns) as usize;
+        let attributes = vec![text("mode", mode), text("coordinate_transformation_mode", corners)];
+        self.op("Resize", vec![self.at.clone(), String::new(), scales], attributes)
     }
 
     pub fn pool(&mut self, op: &str, size: usize, stride: usize, pad: usize) -> &mut Self {

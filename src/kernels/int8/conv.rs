@@ -165,7 +165,7 @@ impl Conv8 {
         let finish = into.finish(kernels, layer, act, zero_sums, to.vectors(lanes) * lanes)?;
         let reach = to.reach(lanes);
         let need_out = if finish.store == Store::Items { kernels.int8_memory(reach) } else { reach };
-        let grids = Grids { from: input, beside: Grid::default(), to: Grid::of(&to) };
+        let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
         Ok(Self {
             kernels,
             panels: pack(kernels, to.h * to.w, runs.len() * items / group, to.c, weight),

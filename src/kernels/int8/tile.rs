@@ -88,7 +88,14 @@ pub(super) unsafe fn tile<I: Ints, const P: usize, const N: usize>(isa: I, job: 
                 w = w.add(N * I::LANES * I::GROUP);
             }
         }
-        store(isa, job, spots, &sum);
+        // A copy for what follows, whose loops may stay loops: then the sums themselves never leave their registers.
+        let mut done = [[isa.all(0); N]; P];
+        for i in 0..P {
+            for j in 0..N {
+                done[i][j] = sum[i][j];
+            }
+        }
+        store(isa, job, spots, &done);
     }
 }
 

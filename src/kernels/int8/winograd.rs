@@ -318,7 +318,7 @@ impl Winograd8 {
         let co = self.plain.bias.len();
         for (p, panels) in self.points.iter().enumerate() {
             let grid = |pixel: usize| Grid { at: p * count * pixel, row: 0, pixel };
-            let grids = Grids { from: grid(self.wide), beside: Grid::default(), to: grid(co) };
+            let grids = Grids { from: grid(self.wide), beside: None, to: grid(co) };
             // SAFETY: point `p` has `count` pixels of all registers in both, and the panels were packed for `run`
             // groups, which are no more than `wide` items.
             unsafe {

@@ -77,6 +77,59 @@ pub(super) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), s
     }
 }
 
+/// Tones against their definitions; what chooses a whole number, exactly.
+pub(super) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
+    let counts = counts(seed, count);
+    let random = super::values(seed ^ 3, 64);
+    let (low, gain) = (20_000.0 + 10_000.0 * random[0], 0.001 + 0.02 * random[1].abs());
+    let place = |v: u16| (f32::from(v) - low) * gain;
+
+    let mut scaled = vec![7.0; count + 3];
+    kernels.scale(&counts, low, gain, &mut scaled);
+    assert!(counts.iter().zip(&scaled).all(|(v, got)| *got == place(*v)));
+    assert_eq!(scaled[count..], [7.0; 3], "beyond the end");
+
+    let mut bins = vec![7; count + 3];
+    kernels.bins(&counts, low, gain, 256, &mut bins);
+    for (v, bin) in counts.iter().zip(&bins) {
+        assert_eq!(*bin, (place(*v) + 1.0).clamp(0.0, 257.0) as u32);
+    }
+    assert_eq!(bins[count..], [7; 3], "beyond the end");
+
+    let curves = [&random[..20], &random[30..50]];
+    let read = |curve: &[f32], v: u16| {
+        let class = f64::from(place(v)).clamp(0.0, 19.0);
+        let i = (class as usize).min(18);
+        f64::from(curve[i]) + (f64::from(curve[i + 1]) - f64::from(curve[i])) * (class - i as f64)
+    };
+    let step = 1.0 / (count + 1) as f32;
+    for second in [0, 1] {
+        let mut tones = vec![7.0; count + 3];
+        kernels.tones(&counts, (low, gain), [curves[0], curves[second]], (0.25, step), &mut tones);
+        for (i, (v, got)) in counts.iter().zip(&tones).enumerate() {
+            let [a, b] = [0, second].map(|c| read(curves[c], *v));
+            let want = a + (b - a) * (0.25 + f64::from(step) * i as f64);
+            assert!((f64::from(*got) - want).abs() < 2e-5, "{v}: {got}, not {want}");
+        }
+        assert_eq!(tones[count..], [7.0; 3], "beyond the end");
+    }
+
+    let [a, b] = [5, 6]
+        .map(|salt| -> Vec<f32> { super::values(seed ^ salt, count).iter().map(|v| v * 300.0 + 100.0).collect() });
+    let (mut mixed, mut levels) = (vec![7.0; count + 3], vec![7; count + 3]);
+    kernels.blend(&a, &b, 0.375, &mut mixed);
+    kernels.levels(&a, &b, 0.375, &mut levels);
+    for i in 0..count {
+        let want = f64::from(a[i]) + (f64::from(b[i]) - f64::from(a[i])) * 0.375;
+        assert!((f64::from(mixed[i]) - want).abs() < 1e-4);
+        assert_eq!(levels[i], mixed[i].clamp(0.0, 255.0).round_ties_even() as u8);
+    }
+    assert_eq!((&mixed[count..], &levels[count..]), (&[7.0; 3][..], &[7; 3][..]), "beyond the end");
+    let mut none = [7; 3];
+    kernels.levels(&[f32::NAN, f32::INFINITY, -1e30], &[f32::NAN, f32::INFINITY, 0.0], 0.0, &mut none);
+    assert_eq!((none[0], none[2]), (0, 0));
+}
+
 pub(super) fn extremes(kernels: &'static Kernels) {
     assert!(Picture::new(&[], 0, 0).is_none() && Picture::new(&[1], 1, 2).is_none());
     assert!(Picture::new(&[1], usize::MAX, 2).is_none());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::plan::Plan;
 use crate::error::{Error, Result};
+use crate::kernels::Lines;
 use crate::nn::Network;
 
 /// A whole network on our kernels. Nothing is allocated after it is made.
@@ -12,7 +13,7 @@ pub struct Executor {
     plan: Arc<Plan>,
     input: [usize; 4],
     names: Vec<(String, Vec<usize>)>,
-    arena: Vec<f32>,
+    arena: Lines<f32>,
     values: Vec<Vec<f32>>,
     /// For each output of the network, the region's output.
     order: Vec<usize>,
@@ -21,7 +22,7 @@ pub struct Executor {
 impl Executor {
     /// `outputs` are the network's outputs by name, each with the region's output that it is.
     pub(super) fn new(plan: Arc<Plan>, input: [usize; 4], outputs: Vec<(String, usize)>) -> Self {
-        let arena = vec![0.0; plan.arena];
+        let arena = Lines::new(plan.arena);
         let values = plan.shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
         let order = outputs.iter().map(|o| o.1).collect();
         let names = outputs.into_iter().map(|(name, i)| (name, plan.shapes[i].clone())).collect();

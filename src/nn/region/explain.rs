@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::read::{Reading, Runs, read};
 use super::{broken, replace};
 use crate::error::Result;
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, Lines};
 
 /// Runs that are timed.
 const RUNS: usize = 20;
@@ -44,7 +44,7 @@ pub fn explain(model: &TypedModel, kernels: &'static Kernels) -> Result<String> 
 
 /// Least time of each step.
 fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
-    let mut arena = vec![0.0; plan.arena];
+    let mut arena = Lines::new(plan.arena);
     let inputs: Vec<Vec<f32>> = reading
         .graph
         .nodes

@@ -1,7 +1,7 @@
 //! The layers of a region, free of tract: what [`super::read`] makes and [`super::fuse`] consumes.
 
 use super::int8::Numbers;
-use crate::kernels::{Act, Into8, Pooling, Quant, Window};
+use crate::kernels::{Act, Between, Into8, Pooling, Quant, Window};
 
 /// In which order a value's numbers come when it is written out row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,11 @@ pub(super) enum Layer {
     Concat,
     /// Nearest neighbour, by whole factors.
     Upsample([usize; 2]),
+    /// Linear interpolation: where the output's rows and columns lie.
+    Resize {
+        rows: Vec<Between>,
+        columns: Vec<Between>,
+    },
     Pool {
         window: Window,
         pooling: Pooling,

@@ -8,8 +8,8 @@ use super::graph::{Graph, Layer};
 use super::plan::{Step, Work};
 use crate::error::{Error, Result};
 use crate::kernels::{
-    After, Conv, Conv8, Depthwise, Into8, Kernels, Map, Mix, Point, Pool, Quant, Replicate, Round, Sums, Winograd,
-    Winograd8,
+    After, Conv, Conv8, Depthwise, Into8, Kernels, Map, Mix, Point, Pool, Quant, Replicate, Resize, Round, Sums,
+    Winograd, Winograd8,
 };
 
 /// A piece of the arena, live from one step to another.
@@ -72,6 +72,9 @@ impl<'g> Layout<'g> {
             unit.inputs.iter().filter(|_| !sum).chain(unit.other.iter().map(|o| &o.0)).for_each(|i| dense[*i] = false);
         }
         let joined = joinable(graph, units, kernels.lanes());
+        for (part, (whole, _)) in &joined {
+            windowed[*whole] |= windowed[*part];
+        }
         let mut layout = Self { graph, kernels, places: HashMap::new(), buffers: vec![], joined, dense, windowed };
         for (i, node) in graph.nodes.iter().enumerate() {
             if matches!(node.layer, Layer::Source) {
@@ -108,6 +111,7 @@ impl<'g> Layout<'g> {
             let pitch = if narrow { form.c } else { form.c.next_multiple_of(lanes) };
             let map = match (form.h, form.w, self.windowed[node]) {
                 (1, 1, false) => Map::vector(form.c, pitch),
+                (_, _, false) => Map::plain(form.c, form.h, form.w, pitch),
                 _ => Map::bordered(form.c, form.h, form.w, pitch),
             };
             Place { buffer: self.buffer(map, None, step), map }
@@ -205,6 +209,11 @@ impl<'g> Layout<'g> {
                 let k = Replicate::pack(kernels, from, to, *factor, after)?;
                 let flops = k.flops();
                 (Work::Replicate(k), flops, format!("upsample {}x{}", factor[0], factor[1]))
+            }
+            Layer::Resize { rows, columns } => {
+                let k = Resize::pack(kernels, from, to, rows.clone(), columns.clone())?;
+                let flops = k.flops();
+                (Work::Resize(k), flops, format!("interpolate to {}x{}", to.h, to.w))
             }
             Layer::Pool { window, pooling } => {
                 let k = Pool::pack(kernels, from, to, *window, *pooling)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 use super::plan::Plan;
+use crate::kernels::Lines;
 
 /// The operator. Its values live in its state, one per session.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ impl Eq for Region {}
 
 #[derive(Clone, Debug)]
 struct State {
-    arena: Vec<f32>,
+    arena: Lines<f32>,
 }
 
 impl Op for Region {
@@ -39,7 +40,7 @@ impl EvalOp for Region {
     not_out_of_plan!();
 
     fn state(&self, _: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(State { arena: vec![0.0; self.0.arena] })))
+        Ok(Some(Box::new(State { arena: Lines::new(self.0.arena) })))
     }
 }
 

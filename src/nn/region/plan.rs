@@ -7,7 +7,9 @@ use super::graph::{Graph, Layer, Order};
 use super::int8::lower;
 use super::layout::{Buffer, Layout, Place, arrange};
 use crate::error::{Error, Result};
-use crate::kernels::{Conv, Conv8, Depthwise, Kernels, Mix, Point, Pool, Replicate, Round, Winograd, Winograd8};
+use crate::kernels::{
+    Conv, Conv8, Depthwise, Kernels, Mix, Point, Pool, Replicate, Resize, Round, Winograd, Winograd8,
+};
 
 /// The arithmetic of a step.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(super) enum Work {
     Pool(Pool),
     Point(Point),
     Replicate(Replicate),
+    Resize(Resize),
 }
 
 /// One kernel call.
@@ -158,6 +161,7 @@ impl Plan {
             Work::Pool(k) => k.run(input, output),
             Work::Point(k) => k.run(input, other, output),
             Work::Replicate(k) => k.run(input, other, output),
+            Work::Resize(k) => k.run(input, output),
         }
         Ok(())
     }

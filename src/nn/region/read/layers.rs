@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::nn::{DataFormat, HardSwish, LeakyRelu, Reduce, 
 use super::super::graph::{Form, Layer, Order};
 use super::quant::quantisation;
 use super::{Left, Reader, floats};
-use crate::kernels::{Act, Pooling, Window};
+use crate::kernels::{Act, Between, Pooling, Window};
 
 /// `[rows, columns]` of a two-element list.
 fn pair(values: &[usize]) -> Result<[usize; 2], Left> {
@@ -113,30 +113,26 @@ impl Reader<'_> {
         Ok(self.push(node, Layer::Concat, inputs?, to))
     }
 
-    /// Any resizing operator that turns out to repeat each pixel: it is run once, on numbered values.
+    /// Any resizing operator that turns out to repeat each pixel, or to interpolate linearly: it is run once, on
+    /// values of which no two are alike.
     pub(super) fn resize(&mut self, node: &TypedNode) -> Result<usize, Left> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
-        let factor = [to.h / from.h, to.w / from.w];
-        if from.c != to.c || [from.h * factor[0], from.w * factor[1]] != [to.h, to.w] || factor.contains(&0) {
-            return Err("it does not enlarge by a whole factor".into());
+        if from.c != to.c {
+            return Err("it changes the channels".into());
         }
-        let numbers: Vec<f32> = (0..from.values() * self.graph.batch).map(|i| i as f32).collect();
-        let probe = Tensor::from_shape(&from.shape, &numbers).map_err(|e| e.to_string())?;
+        let count = from.values() * self.graph.batch;
+        let values: Vec<f32> = (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32).collect();
+        let probe = Tensor::from_shape(&from.shape, &values).map_err(|e| e.to_string())?;
         let mut inputs = tvec!(probe.into_tvalue());
         for outlet in &node.inputs[1..] {
             inputs.push(self.constant(*outlet).ok_or("its scale is not constant")?.into_tvalue());
         }
         let output = node.op.eval_out_of_plan(inputs).ok().flatten().and_then(|o| floats(o.first()?));
         let output = output.filter(|o| o.len() == to.values() * self.graph.batch).ok_or("it cannot be tried")?;
-        let repeats = output.iter().enumerate().all(|(i, v)| {
-            let (plane, y, x) = (i / (to.h * to.w), i / to.w % to.h / factor[0], i % to.w / factor[1]);
-            *v == numbers[(plane * from.h + y) * from.w + x]
-        });
-        match repeats {
-            true => Ok(self.push(node, Layer::Upsample(factor), vec![at], to)),
-            false => Err("it does not just repeat each pixel".into()),
-        }
+        let layer =
+            resized(&from, &to, &values, &output).ok_or("it neither repeats pixels nor interpolates linearly")?;
+        Ok(self.push(node, layer, vec![at], to))
     }
 
     pub(super) fn axes(&mut self, node: &TypedNode, op: &AxisOp) -> Result<usize, Left> {
@@ -285,4 +281,49 @@ fn per_channel(form: &Form, shape: &[usize], values: Vec<f32>) -> Option<Vec<f32
     let offset = form.shape.len().checked_sub(shape.len())?;
     let axis = 1usize.checked_sub(offset)?;
     (channels && shape.get(axis) == Some(&form.c) && values.len() == form.c).then_some(values)
+}
+
+/// The layer that makes `output`, of form `to`, out of `values`, of form `from`.
+fn resized(from: &Form, to: &Form, values: &[f32], output: &[f32]) -> Option<Layer> {
+    let place = |i: usize| (i / (to.h * to.w), i / to.w % to.h, i % to.w);
+    let value = |plane: usize, y: usize, x: usize| values[(plane * from.h + y) * from.w + x];
+    let factor = [to.h / from.h, to.w / from.w];
+    if [from.h * factor[0], from.w * factor[1]] == [to.h, to.w] {
+        let mut all = output.iter().enumerate().map(|(i, v)| (place(i), v));
+        if all.all(|((plane, y, x), v)| *v == value(plane, y / factor[0], x / factor[1])) {
+            return Some(Layer::Upsample(factor));
+        }
+    }
+    CORNERS.iter().find_map(|corners| {
+        let (rows, columns) = (between(from.h, to.h, corners), between(from.w, to.w, corners));
+        let near = |(i, v): (usize, &f32)| {
+            let (plane, y, x) = place(i);
+            let (row, column) = (&rows[y], &columns[x]);
+            let along = |y: usize| {
+                let (a, b) = (value(plane, y, column.first), value(plane, y, column.second));
+                a + (b - a) * column.part
+            };
+            let (above, below) = (along(row.first), along(row.second));
+            // Values reach 2^24.
+            (above + (below - above) * row.part - v).abs() < 400.0
+        };
+        output.iter().enumerate().all(near).then(|| Layer::Resize { rows: rows.clone(), columns: columns.clone() })
+    })
+}
+
+/// Where output `i` of `n` lies among `m` inputs, as ONNX names it: half_pixel, align_corners, asymmetric.
+const CORNERS: [fn(f64, f64, f64) -> f64; 3] = [
+    |i, m, n| (i + 0.5) * m / n - 0.5,
+    |i, m, n| if n > 1.0 { i * (m - 1.0) / (n - 1.0) } else { 0.0 },
+    |i, m, n| i * m / n,
+];
+
+fn between(inputs: usize, outputs: usize, corners: &fn(f64, f64, f64) -> f64) -> Vec<Between> {
+    let last = inputs - 1;
+    let one = |i: usize| {
+        let at = corners(i as f64, inputs as f64, outputs as f64).clamp(0.0, last as f64);
+        let first = (at as usize).min(last);
+        Between { first, second: (first + 1).min(last), part: (at - first as f64) as f32 }
+    };
+    (0..outputs).map(one).collect()
 }

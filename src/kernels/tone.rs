@@ -1,0 +1,223 @@
+//! Tones of a picture for the eye: classes of counts, curves over them, mixtures of rows, palette levels.
+
+use super::Kernels;
+use super::isa::Counts;
+use super::level::load_some;
+use super::sample::store_some;
+
+/// What the kernels on counts need: each count `v` is taken as `(v - low) * gain`.
+pub(super) struct Counted<'a, T> {
+    counts: &'a [u16],
+    low: f32,
+    gain: f32,
+    to: *mut T,
+    /// Of classes, how many; of tones, two curves.
+    rest: Rest<'a>,
+}
+
+enum Rest<'a> {
+    Nothing,
+    Classes(f32),
+    Curves { curves: [&'a [f32]; 2], share: f32, step: f32 },
+}
+
+/// What the kernels on two rows of values need.
+pub(super) struct Mixing<'a, T> {
+    a: &'a [f32],
+    b: &'a [f32],
+    share: f32,
+    to: *mut T,
+}
+
+impl Kernels {
+    /// `(v - low) * gain` of each count.
+    ///
+    /// # Panics
+    /// If `to` is shorter than `counts`.
+    pub fn scale(&self, counts: &[u16], low: f32, gain: f32, to: &mut [f32]) {
+        assert!(to.len() >= counts.len());
+        let job = Counted { counts, low, gain, to: to.as_mut_ptr(), rest: Rest::Nothing };
+        // SAFETY: `to` is long enough; a `Kernels` is only handed out on a CPU that has its instructions.
+        unsafe { (self.scale)(&job) };
+    }
+
+    /// The class of each count: 0 below `low`, `1 + floor((v - low) * gain)` within, `classes + 1` beyond them.
+    ///
+    /// # Panics
+    /// If `to` is shorter than `counts`.
+    pub fn bins(&self, counts: &[u16], low: f32, gain: f32, classes: u16, to: &mut [u32]) {
+        assert!(to.len() >= counts.len());
+        let job = Counted { counts, low, gain, to: to.as_mut_ptr(), rest: Rest::Classes(classes.into()) };
+        // SAFETY: as above.
+        unsafe { (self.bins)(&job) };
+    }
+
+    /// Each count's value on a curve that lies `share` of the way from the first of `curves` to the second, and
+    /// `step` further for each count. Curves have a value at every whole `(v - low) * gain` from 0 on, and are straight
+    /// between; the ends' values hold beyond.
+    ///
+    /// # Panics
+    /// If `to` is shorter than `counts`, or the curves have different lengths or fewer than two values.
+    pub fn tones(
+        &self,
+        counts: &[u16],
+        (low, gain): (f32, f32),
+        curves: [&[f32]; 2],
+        (share, step): (f32, f32),
+        to: &mut [f32],
+    ) {
+        assert!(to.len() >= counts.len() && curves[0].len() >= 2 && curves[0].len() == curves[1].len());
+        let rest = Rest::Curves { curves, share, step };
+        let job = Counted { counts, low, gain, to: to.as_mut_ptr(), rest };
+        // SAFETY: as above; the curves hold all places up to the last.
+        unsafe { (self.tones)(&job) };
+    }
+
+    /// `a + (b - a) * share` of each pair.
+    ///
+    /// # Panics
+    /// If `b` or `to` is shorter than `a`.
+    pub fn blend(&self, a: &[f32], b: &[f32], share: f32, to: &mut [f32]) {
+        assert!(b.len() >= a.len() && to.len() >= a.len());
+        // SAFETY: all rows are long enough.
+        unsafe { (self.blend)(&Mixing { a, b, share, to: to.as_mut_ptr() }) };
+    }
+
+    /// The nearest whole number from 0 to 255 to `a + (b - a) * share` of each pair, halves to even; 0 of NaN.
+    ///
+    /// # Panics
+    /// If `b` or `to` is shorter than `a`.
+    pub fn levels(&self, a: &[f32], b: &[f32], share: f32, to: &mut [u8]) {
+        assert!(b.len() >= a.len() && to.len() >= a.len());
+        // SAFETY: all rows are long enough.
+        unsafe { (self.levels)(&Mixing { a, b, share, to: to.as_mut_ptr() }) };
+    }
+}
+
+/// Calls `$body` for every register of counts, as `(v - low) * gain`, with its place and how many there are.
+macro_rules! each {
+    ($isa:ident, $job:ident, |$i:ident, $left:ident, $v:ident| $body:block) => {
+        let (low, gain) = ($isa.splat($job.low), $isa.splat($job.gain));
+        for $i in (0..$job.counts.len()).step_by(I::LANES) {
+            let $left = $job.counts.len() - $i;
+            // SAFETY: no more counts are read than are left; the buffer holds the lanes of any register.
+            let counts = unsafe {
+                if $left >= I::LANES {
+                    $isa.counts($job.counts.as_ptr().add($i))
+                } else {
+                    let mut part = [0u16; 16];
+                    part[..$left].copy_from_slice(&$job.counts[$i..]);
+                    $isa.counts(part.as_ptr())
+                }
+            };
+            let $v = $isa.mul($isa.sub(counts, low), gain);
+            $body
+        }
+    };
+}
+
+/// # Safety
+/// `to` is writable for as many values as there are counts.
+#[inline(always)]
+pub(super) unsafe fn scale<I: Counts>(isa: I, job: &Counted<f32>) {
+    each!(isa, job, |i, left, v| {
+        // SAFETY: no more than is left is written.
+        unsafe { store_some(isa, job.to.add(i), v, left) };
+    });
+}
+
+/// # Safety
+/// `to` is writable for as many numbers as there are counts.
+#[inline(always)]
+pub(super) unsafe fn bins<I: Counts>(isa: I, job: &Counted<u32>) {
+    let Rest::Classes(classes) = job.rest else { return };
+    let (one, last) = (isa.splat(1.0), isa.splat(classes + 1.0));
+    each!(isa, job, |i, left, v| {
+        let class = isa.whole(isa.limit(isa.add(v, one), last));
+        // SAFETY: no more than is left is written; the buffer holds the lanes of any register.
+        unsafe {
+            if left >= I::LANES {
+                isa.numbers(job.to.add(i), class);
+            } else {
+                let mut part = [0; 16];
+                isa.numbers(part.as_mut_ptr(), class);
+                job.to.add(i).copy_from_nonoverlapping(part.as_ptr(), left);
+            }
+        }
+    });
+}
+
+/// # Safety
+/// `to` is writable for as many values as there are counts; the curves are equally long, two values at least.
+#[inline(always)]
+pub(super) unsafe fn tones<I: Counts>(isa: I, job: &Counted<f32>) {
+    let Rest::Curves { curves, share, step } = job.rest else { return };
+    let end = curves[0].len() - 1;
+    let (last, end) = (isa.splat(end as f32 - 1.0), isa.splat(end as f32));
+    let alone = std::ptr::eq(curves[0], curves[1]);
+    let mut lanes = [0.0; 16];
+    for (lane, value) in lanes.iter_mut().enumerate() {
+        *value = lane as f32;
+    }
+    // SAFETY: the buffer holds the lanes of any register.
+    let lanes = unsafe { isa.load(lanes.as_ptr()) };
+    each!(isa, job, |i, left, v| {
+        let class = isa.limit(v, end);
+        let first = isa.min(last, isa.whole(class));
+        let part = isa.sub(class, first);
+        let mut at = [0; 16];
+        // SAFETY: places are below the curves' last; no more than is left is written.
+        unsafe {
+            isa.numbers(at.as_mut_ptr(), first);
+            let [a, b] = isa.ends(curves[0].as_ptr(), at.as_ptr());
+            let mut tone = isa.fma(isa.sub(b, a), part, a);
+            if !alone {
+                let share = isa.fma(isa.add(lanes, isa.splat(i as f32)), isa.splat(step), isa.splat(share));
+                let [a, b] = isa.ends(curves[1].as_ptr(), at.as_ptr());
+                let other = isa.fma(isa.sub(b, a), part, a);
+                tone = isa.fma(isa.sub(other, tone), share, tone);
+            }
+            store_some(isa, job.to.add(i), tone, left);
+        }
+    });
+}
+
+/// # Safety
+/// `b` is as long as `a`, and `to` writable for as many values.
+#[inline(always)]
+pub(super) unsafe fn blend<I: Counts>(isa: I, job: &Mixing<f32>) {
+    let share = isa.splat(job.share);
+    for i in (0..job.a.len()).step_by(I::LANES) {
+        let left = job.a.len() - i;
+        // SAFETY: no more than is left is read or written.
+        unsafe {
+            let (a, b) = (load_some(isa, job.a.as_ptr().add(i), left), load_some(isa, job.b.as_ptr().add(i), left));
+            store_some(isa, job.to.add(i), isa.fma(isa.sub(b, a), share, a), left);
+        }
+    }
+}
+
+/// # Safety
+/// `b` is as long as `a`, and `to` writable for as many bytes.
+#[inline(always)]
+pub(super) unsafe fn levels<I: Counts>(isa: I, job: &Mixing<u8>) {
+    let (share, most) = (isa.splat(job.share), isa.splat(255.0));
+    // Beyond 2^23 there are whole numbers only: adding it rounds.
+    let whole = isa.splat(8_388_608.0);
+    for i in (0..job.a.len()).step_by(I::LANES) {
+        let left = job.a.len() - i;
+        // SAFETY: no more than is left is read or written; the buffer holds the lanes of any register.
+        unsafe {
+            let (a, b) = (load_some(isa, job.a.as_ptr().add(i), left), load_some(isa, job.b.as_ptr().add(i), left));
+            let v = isa.limit(isa.fma(isa.sub(b, a), share, a), most);
+            let v = isa.sub(isa.add(v, whole), whole);
+            if left >= I::LANES {
+                isa.bytes(job.to.add(i), v);
+            } else {
+                let mut part = [0; 16];
+                isa.bytes(part.as_mut_ptr(), v);
+                job.to.add(i).copy_from_nonoverlapping(part.as_ptr(), left);
+            }
+        }
+    }
+}
