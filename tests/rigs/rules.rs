@@ -101,7 +101,6 @@ fn lost(rig: &mut Rig, run: &Run, camera: Camera) -> Camera {
     let shows =
         state.contains("\"no_signal\"") && state.contains("no permission") && state.contains("last_frame_age_ms\":");
     let counts = metrics.contains("state{state=\"no_signal\"} 1");
-    println!("{silent:?} {shows} {counts}: {state}\n{metrics}");
     rig.check("  in results, on the page, in metrics", "no signal, and why", silent.is_some() && shows && counts);
     let doctor = program_as(User::Video, &["doctor"]);
     let said = text(&doctor);
