@@ -27,6 +27,7 @@ fn every_fault(rig: &mut Rig) {
         (Fault::Stuck, Cure::Restart, frozen, 1),
         (Fault::Short, Cure::Restart, stall, 1),
         (Fault::ErrorBit, Cure::Restart, stall, 1),
+        (Fault::Lossy, Cure::Restart, stall, 1),
         (Fault::Silent, Cure::Configure, stall, 2),
         (Fault::Silent, Cure::Configure, stall, 1),
         // By the step that was learned, and then by the next one.

@@ -4,6 +4,7 @@
 //! Prints one line per check, `RIG | name | what was seen | ok`, and at the end how many failed.
 
 mod cameras;
+mod descriptors;
 mod faults;
 mod loopback;
 mod program;

@@ -131,7 +131,7 @@ fn steps(rig: &mut Rig, run: &Run, camera: &Camera) {
     run.frames(Duration::from_secs(4));
     camera.ail(Fault::Silent, Cure::Deauthorize);
     let mut refused = 0;
-    run.wait(Duration::from_secs(18), |line| {
+    run.wait(Duration::from_secs(14), |line| {
         refused += u32::from(line.says("is not permitted"));
         false
     });
