@@ -136,6 +136,19 @@ impl Run {
         }
     }
 
+    /// Waits until the frames' numbers have gone on by `n`; true where they did and have temperatures. A slow
+    /// machine passes over most frames while it looks for faces.
+    pub fn goes_on(&self, n: u64) -> bool {
+        let (mut first, mut degrees) = (None, false);
+        let done = self.wait(Duration::from_secs(20), |line| {
+            let Line::Result(text) = line else { return false };
+            let Some(seq) = number(text, "\"seq\":") else { return false };
+            degrees = text.contains("\"radiometric\":true");
+            seq >= *first.get_or_insert(seq) + n
+        });
+        done.is_some() && degrees
+    }
+
     /// Passes over what was said so far.
     pub fn skip(&self) {
         self.wait(Duration::from_millis(100), |_| false);
