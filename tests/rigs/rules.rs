@@ -81,8 +81,7 @@ fn strangers(rig: &mut Rig) {
 fn lost(rig: &mut Rig, run: &Run, camera: Camera) -> Camera {
     let taken = fs::set_permissions("/dev/video0", fs::Permissions::from_mode(0o000));
     run.skip();
-    let seen = run.frames(Duration::from_secs(2)).all();
-    rig.check("mode 000 under an open stream", format!("{seen} frames in 2 s"), taken.is_ok() && seen > 12);
+    rig.check("mode 000 under an open stream", "goes on", taken.is_ok() && run.goes_on(10));
 
     let rules = fs::read(RULES).unwrap_or_default();
     let away = fs::remove_file(RULES);
