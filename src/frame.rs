@@ -2,6 +2,8 @@
 
 pub mod pool;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
@@ -31,6 +33,16 @@ impl Signal {
     /// True where a count can be turned into a temperature.
     pub fn is_radiometric(&self) -> bool {
         matches!(self, Signal::Radiometric { .. })
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Signal::Radiometric { kelvin_per_count, .. } => write!(f, "radiometric, {kelvin_per_count} K per count"),
+            Signal::Counts => f.write_str("counts of unknown temperature"),
+            Signal::Grey8 => f.write_str("grey of unknown temperature"),
+        }
     }
 }
 

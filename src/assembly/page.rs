@@ -61,6 +61,7 @@ impl sink::Status for Late {
             in_flight: now.counts.in_flight,
             dropped: now.counts.dropped,
             reopened: now.reopened,
+            trouble: now.trouble,
             age: times(&status.distribution(Stage::Total)),
             infer: times(&status.distribution(Stage::Infer)),
             sink_lost: lost_by_sink(now.sink_lost),

@@ -104,8 +104,15 @@ fn open(wanted: &Wanted) -> Result<(&'static Profile, Box<dyn Device>), Failure>
     let mut device = machine.open(node).map_err(|e| failure(subject.to_string(), Doing::Open, e))?;
     let offers = device.offers().map_err(|e| failure(subject.to_string(), Doing::Ask, e))?;
     let id = node.usb.as_ref().map(|usb| usb.id);
-    let choice = cameras::choose(id, &offers, None).ok_or_else(|| Error::fix(subject, "is no camera that is known"))?;
-    Ok((choice.profile, device))
+    let choice =
+        cameras::choose(id, &offers, None).ok_or_else(|| Error::fix(&subject, "is no camera that is known"))?;
+    let (found, about) = (choice.profile.name, choice.profile.about);
+    match wanted {
+        Wanted::Profile(wanted) if *wanted != found => {
+            Err(Error::fix(subject, format_args!("is {found} ({about}), wanted {wanted}")).into())
+        }
+        _ => Ok((choice.profile, device)),
+    }
 }
 
 fn show(profile: &'static Profile, device: &mut dyn Device, json: bool) -> Done {

@@ -1,6 +1,6 @@
 //! `heatmark camera colour` (feature `nokhwa`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -8,9 +8,13 @@ use clap::Args;
 use super::{Done, print};
 use crate::error::Error;
 use crate::render::{self, Canvas};
+use crate::source::v4l::bus::Bus;
+use crate::source::v4l::failure::PERMISSION;
+use crate::source::v4l::linux::Machine;
+use crate::source::v4l::wanted::Wanted;
 use crate::source::webcam::{Picture, Webcam};
 
-/// Arguments of `heatmark camera colour`; the node is that of `--source`.
+/// Arguments of `heatmark camera colour`; the camera is that of `--source`.
 #[derive(Debug, Args)]
 pub struct Colour {
     /// Columns and rows to ask for; the nearest that the camera has is taken.
@@ -35,8 +39,15 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// Watches a camera.
 pub(super) fn run(source: Option<&str>, colour: &Colour) -> Done {
-    let node = source.ok_or_else(|| Error::fix("camera colour", "found no --source, wanted /dev/videoN"))?;
-    let mut camera = Webcam::open(Path::new(node), colour.size, 30, SILENCE)?;
+    // There is no telling which of several webcams is meant.
+    let spec = source.ok_or_else(|| Error::fix("camera colour", "found no --source, wanted /dev/videoN"))?;
+    let (wanted, nodes) = (Wanted::parse(spec)?, Machine::new("/").nodes());
+    let Some(found) = wanted.pick(&nodes).first().copied() else { return Err(wanted.absent(&nodes).into()) };
+    let node = found.path.display().to_string();
+    if !found.permitted {
+        return Err(Error::fix(node, PERMISSION).into());
+    }
+    let mut camera = Webcam::open(&found.path, colour.size, 30, SILENCE)?;
     let (mut picture, mut first, mut read) = (Picture::default(), None, 0);
     while read < colour.pictures {
         if !camera.read(&mut picture, SILENCE)? {

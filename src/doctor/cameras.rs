@@ -13,16 +13,21 @@ const RULES: &str = include_str!("../../udev/60-heatmark.rules");
 /// Where udev looks for them.
 const FOLDERS: [&str; 4] = ["etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d"];
 const INSTALL: &str = "install udev/60-heatmark.rules as udev/README.md says";
+/// Where the rules are in place.
+const JOIN: &str = "sudo usermod -aG video USER, and log in again; where it is a member, plug the camera in again";
+const AGAIN: &str = "plug it in again, so that udev looks at it with the rules";
 
 pub(super) fn check(root: &Path, bus: &mut dyn Bus) -> Vec<Finding> {
     let all = found(bus);
     let thermal: Vec<&Found> =
         all.iter().filter(|f| f.camera.as_ref().is_some_and(|c| c.profile != "picture")).collect();
+    let rules = rules(root);
+    let in_place = rules.verdict == Verdict::Ok;
     let mut findings = vec![present(&all, &thermal)];
-    findings.extend(thermal.iter().filter_map(|camera| usable(camera)));
-    findings.push(rules(root));
+    findings.extend(thermal.iter().filter_map(|camera| usable(camera, in_place)));
+    findings.push(rules);
     findings.extend(driver(root));
-    findings.extend(thermal.iter().flat_map(|camera| usb(camera)));
+    findings.extend(thermal.iter().flat_map(|camera| usb(camera, in_place)));
     findings
 }
 
@@ -39,10 +44,14 @@ fn present(all: &[Found], thermal: &[&Found]) -> Finding {
     Finding::ok("camera", thermal.iter().map(name).collect::<Vec<_>>().join("; "))
 }
 
-fn usable(camera: &Found) -> Option<Finding> {
+fn usable(camera: &Found, rules: bool) -> Option<Finding> {
     let trouble = camera.trouble.as_ref()?;
     let path = camera.node.path.display();
-    let todo = if trouble == PERMISSION { INSTALL } else { "stop what uses it, or plug it in again" };
+    let todo = match (trouble == PERMISSION, rules) {
+        (true, false) => INSTALL,
+        (true, true) => JOIN,
+        (false, _) => "stop what uses it, or plug it in again",
+    };
     Some(Finding::new("camera", Verdict::Fail, format!("{path}: {trouble}")).todo(todo))
 }
 
@@ -94,7 +103,7 @@ fn needed_mbps(profile: &Profile) -> f32 {
     w as f32 * h as f32 * mode.wire.bytes() as f32 * 8.0 * hz / 1e6
 }
 
-fn usb(camera: &Found) -> Vec<Finding> {
+fn usb(camera: &Found, rules: bool) -> Vec<Finding> {
     let Some(usb) = &camera.node.usb else { return Vec::new() };
     let mut findings = Vec::new();
     let name = format!("{} at usb {}", usb.id, usb.port);
@@ -113,7 +122,8 @@ fn usb(camera: &Found) -> Vec<Finding> {
     }
     if usb.autosuspend {
         let text = format!("{name}: may be suspended, from which some cameras do not wake up");
-        findings.push(Finding::new("usb power", Verdict::Warn, text).todo(INSTALL));
+        let todo = if rules { AGAIN } else { INSTALL };
+        findings.push(Finding::new("usb power", Verdict::Warn, text).todo(todo));
     }
     findings
 }

@@ -30,11 +30,12 @@ fn arithmetic() -> Finding {
             let (name, all) = (kernels.name(), all.join(", "));
             if Some(name) == kernels::available().first().map(|k| k.name()) && kernels::available().len() == 1 {
                 let text = format!("{name} only: this CPU has no instructions that the program is quick with");
-                return Finding::new("kernels", Verdict::Warn, text);
+                let todo = "none is needed where it keeps up; otherwise take face-landmarks-nano and fewer faces";
+                return Finding::new("kernels", Verdict::Warn, text).todo(todo);
             }
             Finding::ok("kernels", format!("{name} (of {all})"))
         }
-        Err(e) => Finding::new("kernels", Verdict::Fail, e.to_string()),
+        Err(e) => Finding::new("kernels", Verdict::Fail, e.to_string()).todo("unset HEATMARK_KERNELS"),
     }
 }
 
@@ -44,7 +45,8 @@ fn model(name: &str) -> Finding {
         Ok(()) => Finding::ok("model", format!("{name}: answers as when it was trained")),
         Err(e) => {
             let finding = Finding::new("model", Verdict::Fail, e.to_string());
-            if e.act() == Act::Fix { finding.todo("name a model that `heatmark model list` shows") } else { finding }
+            let mend = "name a model that `heatmark model list` shows";
+            finding.todo(if e.act() == Act::Fix { mend } else { "install the program again: its file is damaged" })
         }
     }
 }

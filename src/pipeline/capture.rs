@@ -149,7 +149,7 @@ impl Capture {
         }
         self.spare.reshape(format);
         self.format = format;
-        log::info!("{}: opened, {}x{}, {:?}", self.name, format.width, format.height, format.signal);
+        log::info!("{}: opened, {}x{}, {}", self.name, format.width, format.height, format.signal);
         let mut origin = self.board.origin();
         origin.source = Arc::clone(&self.name);
         origin.format = Some(format);

@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub dropped: DropCounts,
     /// Times the source was opened again.
     pub reopened: u64,
+    /// Why the source is away, and what to do; `None` while it is there.
+    pub trouble: Option<String>,
     /// From capture to presentation.
     pub age: Times,
     /// Inference alone.

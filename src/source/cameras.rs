@@ -123,6 +123,8 @@ pub struct Profile {
     pub modes: &'static [Mode],
     /// How it is controlled.
     pub control: Control,
+    /// True where each unit has a serial number of its own, so that it may be named by that.
+    pub serials: bool,
     /// True where `auto` may take it without being asked for it by name.
     pub auto: bool,
     /// Where all this is published.
@@ -162,6 +164,7 @@ pub const CAMERAS: [Profile; 8] = [
             mode(Wire::Y16, (80, 60), Layout::Whole, Meaning::Told),
         ],
         control: Control::PureThermal,
+        serials: true,
         auto: true,
         facts: "FLIR Lepton Engineering Datasheet 500-0659-00-09 (telemetry A, B, C); FLIR Lepton Software IDD \
                 110-0144-04 (TLinear, gain); groupgets/purethermal1-firmware (formats, extension units)",
@@ -180,6 +183,7 @@ pub const CAMERAS: [Profile; 8] = [
             mode(Wire::Y16, (320, 256), Layout::Whole, COUNTS),
         ],
         control: Control::None,
+        serials: true,
         auto: true,
         facts: "FLIR/BosonUSB (Y16 formats); the telemetry reader of Elphel's imagej-elphel (offsets of frame \
                 counter and FPA temperature)",
@@ -197,6 +201,7 @@ pub const CAMERAS: [Profile; 8] = [
             Meaning::HighGain(kelvin(1.0 / 64.0)),
         )],
         control: Control::None,
+        serials: false,
         auto: true,
         facts: "LeoDJ/P2Pro-Viewer (0bda:5830, lower half, 1/64 K; issue 22: wrong in low gain); \
                 leswright1977/PyThermalCamera (the same for the TC001)",
@@ -208,6 +213,7 @@ pub const CAMERAS: [Profile; 8] = [
         usb: &[usb(0x2bdf, 0x0102)],
         modes: &[mode(Wire::Yuyv, (512, 484), Layout::Paired { rows: 96 }, Meaning::HighGain(kelvin(1.0 / 16.0)))],
         control: Control::None,
+        serials: false,
         auto: true,
         facts: "leswright1977/PyThermalCamera pull request 29 (512x484: counts in rows 0 to 95, 1/16 K)",
         note: "one public report; its other formats are described in contradictory ways and are not used",
@@ -218,6 +224,7 @@ pub const CAMERAS: [Profile; 8] = [
         usb: &[],
         modes: &[mode(Wire::Yuyv, (256, 384), Layout::Rows { first: 192, rows: 192 }, COUNTS)],
         control: Control::None,
+        serials: true,
         auto: true,
         facts: "the shape of the row `infiray`",
         note: "recognised by shape: the unit of its counts is unknown unless `source.signal` states it",
@@ -233,6 +240,7 @@ pub const CAMERAS: [Profile; 8] = [
             mode(Wire::Grey, (320, 240), Layout::Whole, Meaning::Always(Signal::Grey8)),
         ],
         control: Control::None,
+        serials: true,
         auto: true,
         facts: "OpenThermal/libseek-thermal (289d:0010 and 289d:0011 are not UVC; sizes; no absolute temperatures)",
         note: "recognised by shape: counts without a known relation to temperature",
@@ -249,6 +257,7 @@ pub const CAMERAS: [Profile; 8] = [
             any(Wire::Y10, Signal::Counts),
         ],
         control: Control::None,
+        serials: true,
         auto: true,
         facts: "the kernel's documentation of V4L2 luma-only formats",
         note: "recognised by shape: the unit of its counts is unknown unless `source.signal` states it",
@@ -259,6 +268,7 @@ pub const CAMERAS: [Profile; 8] = [
         usb: &[],
         modes: &[any(Wire::Grey, Signal::Grey8), any(Wire::Yuyv, Signal::Grey8), any(Wire::Mjpg, Signal::Grey8)],
         control: Control::None,
+        serials: true,
         auto: false,
         facts: "the kernel's documentation of V4L2 formats",
         note: "recognised by shape: pictures carry no temperature; taken only when named",

@@ -130,13 +130,31 @@ impl Drop for Webcam {
     }
 }
 
+/// Codings that are read; of two that are as near in size and rate, the one before.
+const CODINGS: [FrameFormat; 2] = [FrameFormat::YUYV, FrameFormat::MJPEG];
+
+/// The format nearest in size, then in rate.
+fn nearest(offered: &[CameraFormat], (width, height): (u32, u32), rate_hz: u32) -> Option<CameraFormat> {
+    let off = |a: u32, b: u32| u64::from(a.abs_diff(b)).pow(2);
+    let far = |format: &CameraFormat| {
+        let Resolution { width_x: w, height_y: h } = format.resolution();
+        let coding = CODINGS.iter().position(|coding| *coding == format.format());
+        (off(w, width) + off(h, height), format.frame_rate().abs_diff(rate_hz), coding)
+    };
+    offered.iter().filter(|format| CODINGS.contains(&format.format())).min_by_key(|format| far(format)).copied()
+}
+
 /// Takes pictures until told to stop.
-fn take(index: u32, (width, height): (u32, u32), rate_hz: u32, node: &str, shared: &Shared) -> Result<()> {
+fn take(index: u32, size: (u32, u32), rate_hz: u32, node: &str, shared: &Shared) -> Result<()> {
     let failed = |what: &str, e: nokhwa::NokhwaError| Error::retry(node, format_args!("{what}: {e}"));
-    let codings = [FrameFormat::YUYV, FrameFormat::MJPEG];
-    let wanted = CameraFormat::new(Resolution::new(width, height), FrameFormat::YUYV, rate_hz);
-    let request = RequestedFormat::with_formats(RequestedFormatType::Closest(wanted), &codings);
-    let mut camera = Camera::new(CameraIndex::Index(index), request).map_err(|e| failed("cannot be opened", e))?;
+    // The crate's own search for the nearest format looks at one coding and at exact sizes only.
+    let any = RequestedFormat::with_formats(RequestedFormatType::None, &CODINGS);
+    let mut camera = Camera::new(CameraIndex::Index(index), any).map_err(|e| failed("cannot be opened", e))?;
+    let offered = camera.compatible_camera_formats().map_err(|e| failed("does not say what it offers", e))?;
+    if let Some(best) = nearest(&offered, size, rate_hz).filter(|best| *best != camera.camera_format()) {
+        let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(best), &CODINGS);
+        camera.set_camera_requset(exact).map_err(|e| failed("does not take the format", e))?;
+    }
     camera.open_stream().map_err(|e| failed("does not start to stream", e))?;
     let format = camera.camera_format();
     let about = format!("{} {} at {} Hz", format.resolution(), format.format(), format.frame_rate());
@@ -145,11 +163,11 @@ fn take(index: u32, (width, height): (u32, u32), rate_hz: u32, node: &str, share
     let mut picture = Picture::default();
     for seq in 1.. {
         let taken = camera.frame().map_err(|e| failed("gives no frame", e))?;
-        let size = (taken.resolution().width(), taken.resolution().height());
+        let (columns, rows) = (taken.resolution().width(), taken.resolution().height());
         let bytes = taken.buffer();
         let whole = match taken.source_frame_format() {
             FrameFormat::MJPEG => decode(bytes, &mut picture),
-            _ => from_yuyv(bytes, size, &mut picture),
+            _ => from_yuyv(bytes, (columns, rows), &mut picture),
         };
         let mut slot = shared.lock();
         if slot.stop {
@@ -222,6 +240,27 @@ mod tests {
                 assert!(g.abs_diff(*w) <= 2, "{y} {u} {v}: {:?}, wanted {wanted:?}", got.rgb);
             }
         }
+    }
+
+    #[test]
+    fn the_nearest_format_is_taken_in_whatever_coding() {
+        use FrameFormat::{GRAY, MJPEG, YUYV};
+        let format = |w, h, coding, hz| CameraFormat::new(Resolution::new(w, h), coding, hz);
+        let webcam = [
+            format(640, 480, MJPEG, 30),
+            format(640, 480, YUYV, 30),
+            format(1280, 720, YUYV, 10),
+            format(1280, 720, MJPEG, 30),
+            format(1280, 720, MJPEG, 25),
+            format(320, 240, GRAY, 30),
+        ];
+        let taken = |size, hz| nearest(&webcam, size, hz);
+        assert_eq!(taken((640, 480), 30), Some(webcam[1]), "the one that needs no decoding");
+        assert_eq!(taken((1280, 720), 30), Some(webcam[3]), "the faster one");
+        assert_eq!(taken((1300, 700), 26), Some(webcam[4]), "no exact size is needed");
+        assert_eq!(taken((320, 240), 30), Some(webcam[1]), "what is not read is not taken");
+        assert_eq!(nearest(&webcam[..1], (800, 600), 30), Some(webcam[0]));
+        assert_eq!(nearest(&webcam[5..], (320, 240), 30), None);
     }
 
     #[test]

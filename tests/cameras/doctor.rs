@@ -87,6 +87,9 @@ fn cameras_are_looked_at_one_by_one() {
     world.ail(Fault::Forbidden, Cure::After(std::time::Duration::from_secs(1)));
     let all = examine(root.path(), &world);
     assert_eq!(worst(&all), Verdict::Fail);
+    assert!(about(&all, "camera").todo.as_deref().unwrap().contains("usermod -aG video"), "the rules are there");
+    fs::remove_file(root.path().join("etc/udev/rules.d/60-heatmark.rules")).unwrap();
+    let all = examine(root.path(), &world);
     assert!(about(&all, "camera").todo.as_deref().unwrap().contains("udev/60-heatmark.rules"));
 
     world.ail(Fault::Away, Cure::After(std::time::Duration::from_secs(1)));

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use heatmark::source::cameras::named;
 use heatmark::source::v4l::node::{self, Node};
 use heatmark::source::v4l::wanted::Wanted;
 
@@ -66,9 +67,17 @@ fn nodes_are_listed_in_order_with_what_is_behind_them() {
     assert_eq!(usb.file.as_deref(), Some(root.path().join("dev/bus/usb/001/007").as_path()));
     assert!(lepton.permitted && !usb.autosuspend && nodes[2].usb.as_ref().unwrap().autosuspend);
     assert_eq!(nodes[5].usb, None);
-    assert_eq!(lepton.stable_name("purethermal"), "purethermal:8003000b-51");
-    assert_eq!(nodes[2].stable_name("purethermal"), "purethermal:usb-1-1.3");
-    assert_eq!(nodes[5].stable_name("y16"), "y16:video5");
+    let name = |node: &Node, row: &str, by_port| node.stable_name(named(row).unwrap(), by_port);
+    assert_eq!(name(lepton, "purethermal", false), "purethermal:8003000b-51");
+    assert_eq!(name(lepton, "purethermal", true), "purethermal:usb-1-1.2");
+    assert_eq!(name(lepton, "infiray", false), "infiray:usb-1-1.2", "whose serial numbers are all the same");
+    assert_eq!(name(&nodes[2], "purethermal", false), "purethermal:usb-1-1.3");
+    assert_eq!(name(&nodes[5], "y16", false), "y16:video5");
+    // A twin at another port; the two nodes of one camera are none.
+    let mut twin = nodes[2].clone();
+    twin.usb.as_mut().unwrap().serial = Some("8003000b-51".into());
+    assert!(!lepton.has_double(&nodes) && lepton.has_double(&[lepton.clone(), twin]));
+    assert!(!nodes[0].has_double(&nodes) && !nodes[5].has_double(&nodes), "no serial number is not the same one");
 }
 
 #[test]

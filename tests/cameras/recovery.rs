@@ -172,6 +172,24 @@ fn a_camera_that_offers_other_formats_when_it_comes_back_is_taken_as_it_is() {
 }
 
 #[test]
+fn a_camera_that_sets_another_of_its_modes_is_taken_as_it_is() {
+    let world = World::new(LEPTON);
+    let mut source = keep(&world, "auto", &Settings::default());
+    read_for(&world, &mut source, Duration::from_secs(3));
+    // It changed without a word: what arrives is too short, and the list of modes is the old one.
+    world.lock().grants = Some((160, 120));
+    world.ail(Fault::Short, Cure::By(Step::Reopen));
+    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(20));
+    assert!(whole > 100, "{whole}");
+    let format = source.format();
+    assert_eq!((format.width, format.height, format.signal), (160, 120, Signal::Counts));
+    // What is no mode of the camera is refused.
+    world.lock().grants = Some((161, 120));
+    world.ail(Fault::Short, Cure::By(Step::Reopen));
+    assert_eq!(read_for(&world, &mut source, Duration::from_secs(20)).0, 0);
+}
+
+#[test]
 fn a_camera_without_telemetry_is_asked_what_its_counts_mean() {
     let u32_le = |v: u32| v.to_le_bytes().to_vec();
     for (tlinear, resolution, agc, wanted) in [

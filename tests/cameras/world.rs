@@ -66,6 +66,8 @@ pub struct State {
     /// Formats offered, the first of which is what the camera sends.
     pub size: (u32, u32),
     pub offers: Vec<(u32, u32)>,
+    /// What is set, whatever is asked for.
+    pub grants: Option<(u32, u32)>,
     pub usb: UsbId,
     pub number: u32,
     /// Steps that fail with EACCES.
@@ -94,6 +96,7 @@ impl World {
             tally: Tally::default(),
             size,
             offers: vec![size],
+            grants: None,
             usb: "1e4e:0100".parse().unwrap(),
             number: 0,
             barred: Vec::new(),
@@ -230,6 +233,7 @@ impl Device for Stream {
         if state.ails() == Some(Fault::Busy) {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
         }
+        let size = state.grants.unwrap_or(size);
         state.size = size;
         Ok(Granted { code: wire.code(), size, stride: size.0 as usize * 2, rate_hz: 9.0 })
     }

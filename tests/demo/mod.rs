@@ -281,6 +281,7 @@ pub fn snapshot(radiometric: bool) -> Snapshot {
         in_flight: 1,
         dropped: DropCounts { driver: 1, superseded: 11, ..DropCounts::default() },
         reopened: 2,
+        trouble: None,
         age: times(9_300, 31_000),
         infer: times(6_100, 9_700),
         sink_lost: BTreeMap::from([("http".into(), 3), ("odd \"name\"\\\n".into(), 0)]),

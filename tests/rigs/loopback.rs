@@ -12,9 +12,6 @@ use std::time::Duration;
 /// `VIDIOC_S_FMT` of 64-bit Linux: `_IOWR('V', 5, struct v4l2_format)`, 208 bytes.
 const SET_FORMAT: c_ulong = 0xc0d0_5605;
 const OUTPUT: u32 = 2;
-const WIDTH: u32 = 160;
-const HEIGHT: u32 = 120;
-
 unsafe extern "C" {
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
 }
@@ -33,7 +30,33 @@ struct Format {
     rest: [u32; 44],
 }
 
-/// Writes 9 frames a second until it is dropped.
+/// What a node is fed with.
+pub struct Feed {
+    pub coding: [u8; 4],
+    pub size: (u32, u32),
+    /// Taken in turns.
+    pub frames: Vec<Vec<u8>>,
+    pub period: Duration,
+}
+
+impl Feed {
+    /// 9 frames a second of 16-bit counts with noise.
+    pub fn counts(width: u32, height: u32) -> Self {
+        let frame = |n: u16| {
+            let pixel = move |i: u32| (29_500 + (i % 97) as u16 + n).to_le_bytes();
+            (0..width * height).flat_map(pixel).collect()
+        };
+        let period = Duration::from_millis(111);
+        Self { coding: *b"Y16 ", size: (width, height), frames: (0..50).map(frame).collect(), period }
+    }
+
+    /// 20 JPEG pictures a second, as a webcam sends them.
+    pub fn pictures(size: (u32, u32), frames: Vec<Vec<u8>>) -> Self {
+        Self { coding: *b"MJPG", size, frames, period: Duration::from_millis(50) }
+    }
+}
+
+/// Writes frames until it is dropped.
 pub struct Feeder {
     stop: Arc<AtomicBool>,
     silent: Arc<AtomicBool>,
@@ -41,24 +64,17 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    pub fn start(node: &str) -> io::Result<Self> {
+    pub fn start(node: &str, feed: Feed) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(node)?;
-        set_format(&file)?;
+        set_format(&file, &feed)?;
         let (stop, silent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (stopped, quiet) = (Arc::clone(&stop), Arc::clone(&silent));
         let thread = thread::spawn(move || {
-            for n in 0u16.. {
-                if stopped.load(Ordering::SeqCst) {
+            for frame in feed.frames.iter().cycle() {
+                if stopped.load(Ordering::SeqCst) || (!quiet.load(Ordering::SeqCst) && file.write_all(frame).is_err()) {
                     break;
                 }
-                if !quiet.load(Ordering::SeqCst) {
-                    let pixel = |i: u32| (29_500 + (i % 97) as u16 + n % 50).to_le_bytes();
-                    let frame: Vec<u8> = (0..WIDTH * HEIGHT).flat_map(pixel).collect();
-                    if file.write_all(&frame).is_err() {
-                        break;
-                    }
-                }
-                thread::sleep(Duration::from_millis(111));
+                thread::sleep(feed.period);
             }
         });
         Ok(Self { stop, silent, thread: Some(thread) })
@@ -77,21 +93,24 @@ impl Drop for Feeder {
     }
 }
 
-fn set_format(file: &File) -> io::Result<()> {
+fn set_format(file: &File, feed: &Feed) -> io::Result<()> {
+    let (width, height) = feed.size;
     let mut format = Format {
         kind: OUTPUT,
         _pad: 0,
-        width: WIDTH,
-        height: HEIGHT,
-        pixels: *b"Y16 ",
+        width,
+        height,
+        pixels: feed.coding,
         field: 1,
-        bytes_per_line: 2 * WIDTH,
-        size: 2 * WIDTH * HEIGHT,
+        bytes_per_line: 2 * width,
+        size: 2 * width * height,
         rest: [0; 44],
     };
     // SAFETY: the file is open, and `Format` is as long as the driver's structure.
     match unsafe { ioctl(file.as_raw_fd(), SET_FORMAT, &mut format) } {
-        0 => Ok(()),
+        // Another size than was asked for belongs to a reader that has the node open.
+        0 if (format.width, format.height) == feed.size => Ok(()),
+        0 => Err(io::Error::other(format!("{}x{} is kept", format.width, format.height))),
         _ => Err(io::Error::last_os_error()),
     }
 }

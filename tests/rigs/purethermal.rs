@@ -13,12 +13,16 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::descriptors::{DEVICE, configuration, string};
+
 const WIDTH: usize = 160;
 const HEIGHT: usize = 120;
 const TELEMETRY: usize = 2;
-const FPS: u32 = 9;
+pub const FPS: u32 = 9;
 const EPIPE: i32 = -32;
 const ECONNRESET: i32 = -104;
+/// Frames that the shutter hides.
+const SHUTTER: u32 = 5;
 
 /// What the camera does instead of its work.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -28,6 +32,10 @@ pub enum Fault {
     Silent,
     /// Sends the same frame again and again.
     Frozen,
+    /// Sends the same picture again and again, with a frame counter that goes on.
+    Repeated,
+    /// Sends new pictures under a frame counter that stands still.
+    Stuck,
     /// Ends each frame at its half.
     Short,
     /// Sets the error bit of the payload header.
@@ -45,6 +53,8 @@ pub enum Cure {
     Restart,
     /// The device is configured anew: after a reset, a replug, or `authorized`.
     Configure,
+    /// Its configuration is taken away: `authorized`.
+    Deauthorize,
 }
 
 struct Iso {
@@ -59,11 +69,24 @@ struct State {
     interrupts: Vec<u32>,
     over: bool,
     rows: usize,
+    /// It offers 160x122 as well.
+    telemetry: bool,
     fault: Fault,
     cure: Cure,
     configured: u32,
     ffc: u32,
+    /// Frames until the shutter opens, and the camera's time when it last did.
+    shutter: u32,
+    last_ffc: u32,
     frames: u64,
+}
+
+impl State {
+    fn cured_by(&mut self, cure: Cure) {
+        if self.cure == cure {
+            self.fault = Fault::None;
+        }
+    }
 }
 
 struct Shared {
@@ -90,10 +113,13 @@ impl Camera {
             interrupts: Vec::new(),
             over: false,
             rows: HEIGHT,
+            telemetry,
             fault: Fault::None,
             cure: Cure::Told,
             configured: 0,
             ffc: 0,
+            shutter: 0,
+            last_ffc: 60_000,
             frames: 0,
         };
         let out = Mutex::new(ours.try_clone()?);
@@ -101,7 +127,7 @@ impl Camera {
         let (a, b, serial, socket) = (shared.clone(), shared.clone(), serial.to_string(), ours.try_clone()?);
         thread::spawn(move || stream(&a));
         thread::spawn(move || {
-            let _ = serve(&b, ours, &serial, telemetry);
+            let _ = serve(&b, ours, &serial);
             let mut state = b.state.lock().unwrap();
             state.over = true;
             b.more.notify_all();
@@ -113,6 +139,12 @@ impl Camera {
     pub fn ail(&self, fault: Fault, cure: Cure) {
         let mut state = self.shared.state.lock().unwrap();
         (state.fault, state.cure) = (fault, cure);
+    }
+
+    /// Offers 160x122, or no longer, and sends what it offers, without telling the host.
+    pub fn change(&self, telemetry: bool) {
+        let mut state = self.shared.state.lock().unwrap();
+        (state.telemetry, state.rows) = (telemetry, if telemetry { HEIGHT + TELEMETRY } else { HEIGHT });
     }
 
     /// How often the host configured it, and corrections it was told to make.
@@ -129,103 +161,8 @@ impl Drop for Camera {
     }
 }
 
-fn units() -> Vec<u8> {
-    // GUIDs are the firmware's names; controls as many as it has.
-    let unit = |id: u8, name: &[u8; 4], controls: u8, mask: [u8; 4]| {
-        let mut v = vec![29, 0x24, 6, id];
-        v.extend(b"pt1-lep-");
-        v.extend(name);
-        v.extend(b"0000");
-        v.extend([controls, 1, 2, 4]);
-        v.extend(mask);
-        v.push(0);
-        v
-    };
-    [
-        vec![18, 0x24, 2, 1, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0],
-        vec![12, 0x24, 5, 2, 1, 0, 0, 3, 3, 0, 0, 0],
-        unit(3, b"agc-", 0x14, [0xff, 0xff, 0x0f, 0]),
-        unit(4, b"oem-", 0x1e, [0xbf, 0xff, 0xff, 0x7f]),
-        unit(5, b"rad-", 0x1f, [0xff, 0xff, 0xff, 0x7f]),
-        unit(21, b"rad2", 0x1a, [0xff, 0xff, 0xff, 0x03]),
-        unit(6, b"sys-", 0x16, [0xff, 0xff, 0x3f, 0]),
-        unit(7, b"vid-", 0x0e, [0xff, 0x3f, 0, 0]),
-        vec![9, 0x24, 3, 0xff, 0x01, 0x01, 0, 2, 0],
-    ]
-    .concat()
-}
-
-fn format(index: u8, code: &[u8; 4], bits: u8, frames: &[(u16, u16)]) -> Vec<u8> {
-    let mut v = vec![27, 0x24, 4, index, frames.len() as u8];
-    v.extend(code);
-    v.extend([0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71]);
-    v.extend([bits, 1, 0, 0, 0, 0]);
-    for (i, &(w, h)) in frames.iter().enumerate() {
-        let size = u32::from(w) * u32::from(h) * u32::from(bits) / 8;
-        let (rate, every) = (size * 8 * FPS, 10_000_000 / FPS);
-        v.extend([30, 0x24, 5, i as u8 + 1, 2]);
-        v.extend(w.to_le_bytes());
-        v.extend(h.to_le_bytes());
-        for word in [rate, rate, size, every] {
-            v.extend(word.to_le_bytes());
-        }
-        v.push(1);
-        v.extend(every.to_le_bytes());
-    }
-    v.extend([6, 0x24, 0xd, 1, 1, 4]);
-    v
-}
-
-fn configuration(telemetry: bool) -> Vec<u8> {
-    let units = units();
-    let mut control = vec![13, 0x24, 1, 0x00, 0x01];
-    control.extend((13 + units.len() as u16).to_le_bytes());
-    control.extend(6_000_000u32.to_le_bytes());
-    control.extend([1, 1]);
-    let sizes = if telemetry { &[(160, 120), (160, 122)][..] } else { &[(160, 120)] };
-    let formats = [format(1, b"Y16 ", 16, sizes), format(2, b"Y8  ", 8, &[(160, 120)])].concat();
-    let mut streaming = vec![15, 0x24, 1, 2];
-    streaming.extend((15 + formats.len() as u16).to_le_bytes());
-    streaming.extend([0x81, 0, 0xff, 1, 0, 0, 1, 0, 0]);
-    let body = [
-        vec![8, 11, 0, 2, 14, 3, 0, 2],
-        vec![9, 4, 0, 0, 1, 14, 1, 0, 0],
-        control,
-        units,
-        vec![7, 5, 0x82, 3, 8, 0, 32],
-        vec![5, 0x25, 3, 8, 0],
-        vec![9, 4, 1, 0, 0, 14, 2, 0, 0],
-        streaming,
-        formats,
-        vec![9, 4, 1, 1, 1, 14, 2, 0, 0],
-        vec![7, 5, 0x81, 1, 0x82, 2, 1],
-        vec![9, 4, 1, 2, 1, 14, 2, 0, 0],
-        vec![7, 5, 0x81, 1, 0xc2, 3, 1],
-    ]
-    .concat();
-    let mut v = vec![9, 2];
-    v.extend((9 + body.len() as u16).to_le_bytes());
-    v.extend([2, 1, 0, 0x80, 50]);
-    v.extend(body);
-    v
-}
-
-const DEVICE: [u8; 18] = [18, 1, 0x00, 2, 0xef, 2, 1, 64, 0x4e, 0x1e, 0x00, 0x01, 0x00, 2, 1, 2, 3, 1];
-
-fn string(index: u8, serial: &str) -> Option<Vec<u8>> {
-    let text = match index {
-        0 => return Some(vec![4, 3, 9, 4]),
-        1 => "GroupGets",
-        2 => "PureThermal (fw:v1.3.0)",
-        3 => serial,
-        _ => return None,
-    };
-    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    Some([vec![2 + utf16.len() as u8, 3], utf16].concat())
-}
-
 /// A wall at 20 degC with noise, a disc at 37 degC that wanders, and telemetry where it is asked for.
-fn frame(n: u32, rows: usize) -> Vec<u8> {
+fn frame(n: u32, rows: usize, telemetry: &[u16]) -> Vec<u8> {
     let (cx, cy) = ((n as usize * 3 % WIDTH) as i64, (n as usize * 2 % HEIGHT) as i64);
     let mut words = Vec::with_capacity(WIDTH * rows);
     for y in 0..HEIGHT as i64 {
@@ -236,14 +173,27 @@ fn frame(n: u32, rows: usize) -> Vec<u8> {
         }
     }
     if rows > HEIGHT {
-        let mut t = vec![0u16; WIDTH * TELEMETRY];
-        let uptime = 600_000 + n * 111;
-        (t[0], t[1], t[2], t[3]) = (14, uptime as u16, (uptime >> 16) as u16, 3 << 4);
-        (t[20], t[21], t[24]) = ((n * 3) as u16, (n * 3 >> 16) as u16, 30_465);
-        (t[30], t[208], t[209]) = (60_000, 1, 1);
-        words.extend(t);
+        words.extend(telemetry);
     }
     words.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+/// The two rows of telemetry of frame `n`: TLinear in 0.01 K, and what the shutter does.
+fn telemetry(n: u32, state: &mut State) -> Vec<u16> {
+    let mut t = vec![0u16; WIDTH * TELEMETRY];
+    let uptime = 600_000 + n * 111;
+    let closed = state.shutter > 0;
+    if closed {
+        state.shutter -= 1;
+        state.last_ffc = uptime;
+    }
+    let halves = |word: u32| (word as u16, (word >> 16) as u16);
+    (t[0], t[3]) = (14, if closed { 2 << 4 } else { 3 << 4 });
+    (t[1], t[2]) = halves(uptime);
+    (t[20], t[21]) = halves(n * 3);
+    (t[30], t[31]) = halves(state.last_ffc);
+    (t[24], t[208], t[209]) = (30_465, 1, 1);
+    t
 }
 
 /// Fills isochronous requests, a packet each millisecond.
@@ -251,7 +201,7 @@ fn stream(shared: &Shared) {
     let period = Duration::from_nanos(1_000_000_000 / u64::from(FPS));
     let mut clock = Instant::now();
     let mut next = clock;
-    let (mut n, mut fid, mut lossy) = (0u32, 0u8, 0u32);
+    let (mut picture, mut counter, mut fid, mut lossy) = (0u32, 0u32, 0u8, 0u32);
     let mut current: Option<(Vec<u8>, usize)> = None;
     loop {
         let (request, rows, fault) = {
@@ -276,13 +226,14 @@ fn stream(shared: &Shared) {
         for &(offset, length) in &request.packets {
             clock += Duration::from_millis(1);
             if current.is_none() && clock >= next && fault != Fault::Silent {
-                current = Some((frame(n, rows), 0));
-                if fault != Fault::Frozen {
-                    n += 1;
-                }
+                let mut state = shared.state.lock().unwrap();
+                current = Some((frame(picture, rows, &telemetry(counter, &mut state)), 0));
+                state.frames += 1;
+                drop(state);
+                picture += u32::from(!matches!(fault, Fault::Frozen | Fault::Repeated));
+                counter += u32::from(!matches!(fault, Fault::Frozen | Fault::Stuck));
                 fid ^= 1;
                 next += period;
-                shared.state.lock().unwrap().frames += 1;
             }
             let mut actual = 0;
             if let Some((bytes, at)) = current.as_mut() {
@@ -363,10 +314,10 @@ fn registers() -> HashMap<(u8, u8), Vec<u8>> {
 }
 
 /// Answers requests until the host is gone.
-fn serve(shared: &Shared, mut socket: UnixStream, serial: &str, telemetry: bool) -> std::io::Result<()> {
+fn serve(shared: &Shared, mut socket: UnixStream, serial: &str) -> std::io::Result<()> {
     let mut registers = registers();
     let mut probe = vec![0u8; 26];
-    settle(&mut probe);
+    settle(&mut probe, true);
     loop {
         let mut head = [0u8; 48];
         socket.read_exact(&mut head)?;
@@ -391,7 +342,7 @@ fn serve(shared: &Shared, mut socket: UnixStream, serial: &str, telemetry: bool)
             2 => shared.state.lock().unwrap().interrupts.push(seq),
             _ => {
                 let setup: [u8; 8] = head[40..48].try_into().unwrap();
-                match request(shared, &mut registers, &mut probe, setup, &data, (serial, telemetry)) {
+                match request(shared, &mut registers, &mut probe, setup, &data, serial) {
                     Some(mut v) if is_in => {
                         v.truncate(length as usize);
                         answer(shared, seq, 0, &v, 0, &[]);
@@ -406,9 +357,9 @@ fn serve(shared: &Shared, mut socket: UnixStream, serial: &str, telemetry: bool)
 }
 
 /// Completes a probe: the frame asked for, its size, the rate, the packet.
-fn settle(probe: &mut [u8]) {
+fn settle(probe: &mut [u8], telemetry: bool) {
     let format = probe[2].clamp(1, 2);
-    let frame = if format == 1 { probe[3].clamp(1, 2) } else { 1 };
+    let frame = if format == 1 && telemetry { probe[3].clamp(1, 2) } else { 1 };
     (probe[2], probe[3]) = (format, frame);
     let rows = if frame == 2 { HEIGHT + TELEMETRY } else { HEIGHT };
     let size = (WIDTH * rows * if format == 1 { 2 } else { 1 }) as u32;
@@ -424,7 +375,7 @@ fn request(
     probe: &mut Vec<u8>,
     setup: [u8; 8],
     data: &[u8],
-    (serial, telemetry): (&str, bool),
+    serial: &str,
 ) -> Option<Vec<u8>> {
     let word = |i: usize| u16::from_le_bytes([setup[i], setup[i + 1]]);
     let (value, index, length) = (word(2), word(4), usize::from(word(6)));
@@ -433,7 +384,7 @@ fn request(
     match (setup[0], setup[1]) {
         (0x80, 6) => match value >> 8 {
             1 => Some(DEVICE.to_vec()),
-            2 => Some(configuration(telemetry)),
+            2 => Some(configuration(shared.state.lock().unwrap().telemetry)),
             3 => string(value as u8, serial),
             _ => None,
         }
@@ -442,17 +393,19 @@ fn request(
         (0x80, 8) => Some(vec![1]),
         (0x00, 9) => {
             let mut state = shared.state.lock().unwrap();
-            state.configured += 1;
-            if state.cure == Cure::Configure {
-                state.fault = Fault::None;
+            if value == 0 {
+                state.cured_by(Cure::Deauthorize);
+            } else {
+                state.configured += 1;
+                state.cured_by(Cure::Configure);
             }
             Some(vec![])
         }
         (0x00, 1 | 3) | (0x02, 1) => Some(vec![]),
         (0x01, 11) => {
             let mut state = shared.state.lock().unwrap();
-            if value > 0 && state.cure == Cure::Restart {
-                state.fault = Fault::None;
+            if value > 0 {
+                state.cured_by(Cure::Restart);
             }
             Some(vec![])
         }
@@ -465,9 +418,10 @@ fn request(
         (0x21, 1) if streaming => {
             let n = data.len().min(26);
             probe[..n].copy_from_slice(&data[..n]);
-            settle(probe);
+            let mut state = shared.state.lock().unwrap();
+            settle(probe, state.telemetry);
             if selector == 2 {
-                shared.state.lock().unwrap().rows = if probe[3] == 2 { HEIGHT + TELEMETRY } else { HEIGHT };
+                state.rows = if probe[3] == 2 { HEIGHT + TELEMETRY } else { HEIGHT };
             }
             Some(vec![])
         }
@@ -494,7 +448,8 @@ fn request(
         (0x21, 1) => {
             let register = registers.get_mut(&(entity, selector))?;
             if (entity, selector) == (6, 17) {
-                shared.state.lock().unwrap().ffc += 1;
+                let mut state = shared.state.lock().unwrap();
+                (state.ffc, state.shutter) = (state.ffc + 1, SHUTTER);
             }
             let n = register.len().min(data.len());
             register[..n].copy_from_slice(&data[..n]);

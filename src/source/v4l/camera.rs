@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Settings;
-use super::bus::{Device, Taken};
+use super::bus::{Device, Granted, Taken};
 use super::control;
 use super::failure::{Doing, failure, is_gone};
 use super::ladder::Step;
@@ -15,7 +15,7 @@ use crate::frame::{Frame, FrameFormat, Signal};
 use crate::pipeline::clock::SharedClock;
 use crate::recording::Unit;
 use crate::source::cameras::decode::{Decoder, Said, Transfer, may_rest};
-use crate::source::cameras::{self, Choice, Meaning, Told, wire};
+use crate::source::cameras::{self, Choice, Meaning, Told, Wire, wire};
 use crate::source::{Read, Source};
 use crate::units::Nanos;
 
@@ -69,6 +69,8 @@ pub struct Wish<'a> {
     pub profile: Option<&'a str>,
     /// True where the user named the device, so that a camera of pictures is as welcome.
     pub named: bool,
+    /// True where it is called by its port, not by its serial number.
+    pub by_port: bool,
 }
 
 impl Camera {
@@ -89,12 +91,7 @@ impl Camera {
         accept(node, wish, &choice)?;
 
         let granted = device.set(choice.mode.wire, choice.size).map_err(at(Doing::Set))?;
-        if (granted.code, granted.size) != (choice.mode.wire.code(), choice.size) {
-            let (w, h) = choice.size;
-            let found = format!("{} {}x{}", wire::shown(granted.code), granted.size.0, granted.size.1);
-            let wanted = format!("{} {w}x{h}", choice.mode.wire);
-            return Err(Error::retry(path.display(), format_args!("set {found} where {wanted} was asked for")));
-        }
+        let choice = settled(node, wish, choice, &granted)?;
         let transfer = Transfer { stride: granted.stride, rate_hz: granted.rate_hz };
         let mut decoder = Decoder::new(choice, transfer, wish.unit, wish.settings.low_gain);
         if choice.mode.meaning == Meaning::Told
@@ -105,7 +102,7 @@ impl Camera {
         device.start(wish.settings.buffers).map_err(at(Doing::Start))?;
 
         let name = match wish.settings.name.as_str() {
-            "" => node.stable_name(choice.profile.name),
+            "" => node.stable_name(choice.profile, wish.by_port),
             name => name.to_string(),
         };
         log::info!("{name}: {}, {} at {}", choice.profile.about, choice.told, node.path.display());
@@ -197,6 +194,27 @@ impl Source for Camera {
                 Err(failure(self.name.clone(), Doing::Take, e))
             }
         }
+    }
+}
+
+/// What a camera set, where that is another mode of its own than was asked for: one that changed without
+/// being plugged in again still lists the old ones.
+fn settled(node: &Node, wish: &Wish<'_>, choice: Choice, granted: &Granted) -> Result<Choice> {
+    if (granted.code, granted.size) == (choice.mode.wire.code(), choice.size) {
+        return Ok(choice);
+    }
+    let (w, h) = choice.size;
+    let found = format!("{} {}x{}", wire::shown(granted.code), granted.size.0, granted.size.1);
+    let message = format!("set {found} where {} {w}x{h} was asked for", choice.mode.wire);
+    let offer = |wire| cameras::Offer { wire, sizes: cameras::Sizes::One(granted.size.0, granted.size.1) };
+    let id = node.usb.as_ref().map(|usb| usb.id);
+    let other = Wire::of(granted.code).and_then(|w| cameras::choose(id, &[offer(w)], wish.settings.wanted_size()));
+    match other.filter(|other| other.profile == choice.profile) {
+        Some(other) => {
+            log::warn!("{}: {message}; it is taken as it is", node.path.display());
+            Ok(other)
+        }
+        None => Err(Error::retry(node.path.display(), message)),
     }
 }
 

@@ -59,12 +59,13 @@ impl Camera {
 pub fn found(bus: &mut dyn Bus) -> Vec<Found> {
     let nodes = bus.nodes();
     // uvcvideo's second node of a camera never captures.
-    nodes.into_iter().filter(|node| node.index == 0).map(|node| look(bus, node)).collect()
+    nodes.iter().filter(|node| node.index == 0).map(|node| look(bus, node, &nodes)).collect()
 }
 
-fn look(bus: &mut dyn Bus, node: Node) -> Found {
+fn look(bus: &mut dyn Bus, node: &Node, all: &[Node]) -> Found {
     let known = node.profile().map(|profile| Camera::unopened(profile, Told::Usb));
-    let mut found = Found { spec: spec(&node), camera: known, formats: Vec::new(), trouble: None, node };
+    let (spec, node) = (spec(node, all), node.clone());
+    let mut found = Found { spec, camera: known, formats: Vec::new(), trouble: None, node };
     if !found.node.permitted {
         found.trouble = Some(PERMISSION.into());
         return found;
@@ -85,13 +86,11 @@ fn look(bus: &mut dyn Bus, node: Node) -> Found {
 }
 
 /// The spec that names a node for as long as possible: its serial number, its port, its file.
-fn spec(node: &Node) -> String {
-    match &node.usb {
-        Some(usb) => match &usb.serial {
-            Some(serial) => format!("v4l2:serial={serial}"),
-            None => format!("v4l2:usb={}", usb.port),
-        },
-        None => node.path.display().to_string(),
+fn spec(node: &Node, all: &[Node]) -> String {
+    match (node.own_serial(node.profile()).filter(|_| !node.has_double(all)), &node.usb) {
+        (Some(serial), _) => format!("v4l2:serial={serial}"),
+        (None, Some(usb)) => format!("v4l2:usb={}", usb.port),
+        (None, None) => node.path.display().to_string(),
     }
 }
 

@@ -43,7 +43,7 @@ impl Keeper {
         let picked = self.pick(&nodes);
         let mut first = None;
         for node in picked {
-            match self.start(&node) {
+            match self.start(&node, &nodes) {
                 Ok(camera) => {
                     self.port = node.usb.as_ref().map(|usb| usb.port.clone());
                     return Ok(Box::new(camera));
@@ -64,7 +64,7 @@ impl Keeper {
         picked
     }
 
-    fn start(&mut self, node: &Node) -> Result<Camera> {
+    fn start(&mut self, node: &Node, all: &[Node]) -> Result<Camera> {
         if !node.permitted {
             return Err(Error::fix(node.path.display(), PERMISSION));
         }
@@ -77,6 +77,7 @@ impl Keeper {
                 _ => None,
             },
             named: !matches!(self.wanted, Wanted::Auto | Wanted::Profile(_)),
+            by_port: matches!(self.wanted, Wanted::Port(_)) || node.has_double(all),
         };
         let device = self.bus.open(node).map_err(|e| failure(subject(), Doing::Open, e))?;
         let started = Camera::start(node, device, &wish, &self.clock, &self.record);

@@ -63,15 +63,28 @@ impl Node {
         self.usb.as_ref().and_then(|usb| cameras::by_usb(usb.id))
     }
 
-    /// A name that survives replugging: profile and serial number, or port, or the node.
-    pub fn stable_name(&self, profile: &str) -> String {
-        let usb = self.usb.as_ref();
-        let serial = usb.and_then(|u| u.serial.as_deref()).filter(|s| !s.is_empty());
-        match (serial, usb) {
-            (Some(serial), _) => format!("{profile}:{serial}"),
-            (None, Some(usb)) => format!("{profile}:usb-{}", usb.port),
-            (None, None) => format!("{profile}:video{}", self.number),
+    /// The serial number; `None` where it is missing, or the same on every unit of the kind `profile`.
+    pub fn own_serial(&self, profile: Option<&Profile>) -> Option<&str> {
+        let serial = self.usb.as_ref()?.serial.as_deref()?;
+        (!serial.is_empty() && profile.is_none_or(|p| p.serials)).then_some(serial)
+    }
+
+    /// A name that survives replugging: profile and serial number, or port, or the node. `by_port` where
+    /// the serial number does not tell it from another camera that is there.
+    pub fn stable_name(&self, profile: &Profile, by_port: bool) -> String {
+        let kind = profile.name;
+        match (self.own_serial(Some(profile)).filter(|_| !by_port), &self.usb) {
+            (Some(serial), _) => format!("{kind}:{serial}"),
+            (None, Some(usb)) => format!("{kind}:usb-{}", usb.port),
+            (None, None) => format!("{kind}:video{}", self.number),
         }
+    }
+
+    /// True where another camera in `nodes` has the same serial number.
+    pub fn has_double(&self, nodes: &[Node]) -> bool {
+        let key = |node: &Node| node.usb.as_ref().and_then(|usb| usb.serial.clone());
+        let port = |node: &Node| node.usb.as_ref().map(|usb| usb.port.clone());
+        key(self).is_some() && nodes.iter().any(|other| key(other) == key(self) && port(other) != port(self))
     }
 }
 
