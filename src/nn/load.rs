@@ -235,7 +235,7 @@ mod tests {
             ("name = \"presence\"", "name = \"absence\"", "absence"),
             ("name = \"input\"", "name = \"picture\"", "picture"),
             ("height = 96\nwidth = 96", "height = 64\nwidth = 64", "tiny-landmarks"),
-            ("channels = 1", "channels = 3", "tiny-landmarks"),
+            ("channels = 1", "channels = 2\ncontrast_window = 25", "tiny-landmarks"),
         ] {
             let (_dir, card) = edited(from, to);
             let e = Model::open(&card).unwrap().network().err().unwrap_or_else(|| panic!("{to} was accepted"));
