@@ -30,6 +30,9 @@ use crate::nn::{Build, Card, Model};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
 
+/// Detector score times presence that a face of a still needs: there is no next frame to tell a doubtful one.
+const BELIEF: f32 = 0.25;
+
 /// Faces of one stream, or of stills.
 ///
 /// Nothing is allocated per frame once the largest frame was seen and `FrameResult::faces` has room for
@@ -119,7 +122,7 @@ impl Engine {
             // What only one view of the face supports is none.
             let around = self.landmarker.crop(shape.bbox, shape.roll);
             let Some(shape) = self.landmarker.consensus(frame, &around)? else { continue };
-            if follow::enters(&shape, &face, self.presence) {
+            if follow::enters(&shape, &face, self.presence) && face.score * shape.presence >= BELIEF {
                 self.stills.push((shape, face.score));
             }
         }

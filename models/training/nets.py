@@ -169,7 +169,7 @@ class Landmarker(nn.Module):
 class Detector(nn.Module):
     """`[n, 2, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
 
-    def __init__(self, channels=PLANES, a=16, b=24, c=48, d=96):
+    def __init__(self, channels=PLANES, a=16, b=24, c=48, d=64):
         super().__init__()
         self.channels = channels
         self.stride4 = nn.Sequential(Block(channels, a, 2), Block(a, b, 2))

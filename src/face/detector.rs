@@ -115,7 +115,7 @@ impl Detector {
         let place = self.preprocess.letterbox(frame, &self.spec, l.width, &mut l.input);
         l.network.run(&l.input)?;
         if twice {
-            // What one of the two does not see still counts half.
+            // What one view doubts lowers the mean.
             let constants = Decoding { threshold: self.constants.threshold / 2.0, ..self.constants.clone() };
             (self.decode)(l.network.as_ref(), &constants, &mut l.found);
             l.input.chunks_exact_mut(l.width).for_each(<[f32]>::reverse);
@@ -148,26 +148,22 @@ fn mirror(face: &Detection, width: f32) -> Detection {
     Detection { bbox: [width - x1, y0, width - x0, y1], points, score: face.score }
 }
 
-/// Joins what two views of one picture saw into `faces`: faces that overlap become their mean, and what only
-/// one view saw has half its score. Those under the threshold are left out.
+/// Joins what two views of one picture saw into `faces`: faces that overlap become their mean, what only one
+/// view saw stays as it is. Those under the threshold are left out.
 fn agree(faces: &mut Vec<Detection>, others: &mut Vec<Detection>, constants: &Decoding) {
     for face in faces.iter_mut() {
         let same = |o: &Detection| decode::overlap(face.bbox, o.bbox);
         let best = (0..others.len()).max_by(|&a, &b| same(&others[a]).total_cmp(&same(&others[b])));
-        match best.filter(|&i| same(&others[i]) > constants.nms_iou) {
-            Some(i) => {
-                let other = others.swap_remove(i);
-                let mean = |a: f32, b: f32| (a + b) / 2.0;
-                face.bbox = std::array::from_fn(|k| mean(face.bbox[k], other.bbox[k]));
-                for (p, q) in face.points.iter_mut().zip(&other.points) {
-                    *p = [mean(p[0], q[0]), mean(p[1], q[1])];
-                }
-                face.score = mean(face.score, other.score);
-            }
-            None => face.score /= 2.0,
+        let Some(i) = best.filter(|&i| same(&others[i]) > constants.nms_iou) else { continue };
+        let other = others.swap_remove(i);
+        let mean = |a: f32, b: f32| (a + b) / 2.0;
+        face.bbox = std::array::from_fn(|k| mean(face.bbox[k], other.bbox[k]));
+        for (p, q) in face.points.iter_mut().zip(&other.points) {
+            *p = [mean(p[0], q[0]), mean(p[1], q[1])];
         }
+        face.score = mean(face.score, other.score);
     }
-    faces.extend(others.drain(..).map(|f| Detection { score: f.score / 2.0, ..f }));
+    faces.append(others);
     faces.retain(|f| f.score >= constants.threshold);
     decode::suppress(faces, constants.nms_iou);
 }
@@ -204,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn two_views_agree_on_their_mean_and_halve_what_one_alone_sees() {
+    fn two_views_agree_on_their_mean_and_keep_what_one_alone_sees() {
         let constants = Decoding { threshold: 0.3, ..Decoding::default() };
         let face = |x: f32, score: f32| Detection { bbox: [x, 0.0, x + 20.0, 20.0], points: [[x, 1.0]; 5], score };
-        let mut faces = vec![face(0.0, 0.9), face(50.0, 0.7), face(100.0, 0.5)];
-        let mut others = vec![face(150.0, 0.8), face(54.0, 0.5), face(2.0, 0.7), face(200.0, 0.4)];
+        let mut faces = vec![face(0.0, 0.9), face(50.0, 0.4), face(100.0, 0.2)];
+        let mut others = vec![face(150.0, 0.6), face(54.0, 0.24), face(2.0, 0.7), face(200.0, 0.2), face(250.0, 0.4)];
         agree(&mut faces, &mut others, &constants);
-        let want = [face(1.0, 0.8), face(52.0, 0.6), face(150.0, 0.4)];
+        let want = [face(1.0, 0.8), face(150.0, 0.6), face(250.0, 0.4), face(52.0, 0.32)];
         assert_eq!(faces.len(), want.len(), "{faces:?}");
         for (a, b) in faces.iter().zip(&want) {
             assert!((a.score - b.score).abs() < 1e-6 && (a.bbox[0] - b.bbox[0]).abs() < 1e-5, "{a:?}, {b:?}");

@@ -12,9 +12,8 @@ use crate::kernels;
 pub struct Settings {
     /// Detector: a built-in model, or the path of a model card (ending in `.toml`).
     pub detector: String,
-    /// Landmark network: a built-in model, the path of a model card, or `auto`: for streams
-    /// `face-landmarks-small-int8` on CPUs that run it faster than `face-landmarks-small`, which is as accurate, and
-    /// that on others; for single pictures `face-landmarks-base`, the most accurate.
+    /// Landmark network: a built-in model, the path of a model card, or `auto`: `face-landmarks-small-int8` on CPUs that
+    /// run it faster than `face-landmarks-small`, which is as accurate, and that on others.
     pub landmarks: String,
     /// Most faces followed at once, 1 to 16; bounds the time per frame.
     pub max_faces: usize,
@@ -70,13 +69,6 @@ impl Settings {
         }
     }
 
-    /// These settings for single pictures, which wait for nobody.
-    pub fn for_stills(&self) -> Self {
-        let auto = self.landmarks == "auto";
-        let landmarks = if auto { "face-landmarks-base".into() } else { self.landmarks.clone() };
-        Self { landmarks, ..self.clone() }
-    }
-
     /// Fix: a value out of its range, named.
     pub fn validate(&self) -> Result<()> {
         let bad = |key: &str, found: String, wanted: &str| {
@@ -105,15 +97,6 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn single_pictures_get_the_most_accurate_network_unless_another_is_named() {
-        let auto = Settings::default();
-        assert_eq!(auto.for_stills().landmarks_model().unwrap(), "face-landmarks-base");
-        assert!(auto.landmarks_model().unwrap().starts_with("face-landmarks-small"));
-        let named = Settings { landmarks: "face-landmarks-nano".into(), ..auto };
-        assert_eq!(named.for_stills(), named);
-    }
 
     #[test]
     fn defaults_are_valid_and_wrong_values_are_named() {
