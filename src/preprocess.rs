@@ -8,7 +8,8 @@
 //! - Range: of every second row and column of the result, sorted, the samples number
 //!   `floor(p (n - 1) + 0.5)` for the low and high percentile become
 //!   `x = clamp((v - low) / (high - low + floor), 0, 1) * 2 - 1`.
-//! - Local contrast, a second channel where the card asks for it ([`contrast::Contrast::measure`]).
+//! - Local contrast, a second channel where the card asks for it: with mean `m` and standard deviation `s` of the
+//!   window around, borders repeated, `clamp((v - m) / (2 s + floor), -1.5, 1.5)` of the resampled values.
 //!
 //! Finite whatever the frame or crop: a constant picture becomes -1, a NaN coordinate reads pixel 0.
 
