@@ -35,6 +35,7 @@ mod map;
 mod naive;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod part;
 mod point;
 mod pool;
 mod resize;
@@ -194,6 +195,12 @@ pub fn chosen() -> Result<&'static Kernels> {
         table.map_err(|e| e.to_string())
     });
     chosen.as_ref().copied().map_err(|e| Error::fix("kernels", e))
+}
+
+/// The table that this process uses, for what is drawn or prepared beside the networks: nothing can fail here, as
+/// whoever asks for impossible kernels hears of it from the networks.
+pub fn current() -> &'static Kernels {
+    chosen().unwrap_or(&scalar::KERNELS)
 }
 
 #[cfg(test)]

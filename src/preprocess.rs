@@ -92,9 +92,9 @@ pub struct Preprocessor {
 }
 
 impl Default for Preprocessor {
-    /// On the kernels that the process uses. A wrong choice of kernels is reported by whoever builds networks.
+    /// On the kernels that the process uses.
     fn default() -> Self {
-        Self::on(kernels::chosen().unwrap_or_else(|_| kernels::scalar()))
+        Self::on(kernels::current())
     }
 }
 

@@ -82,13 +82,15 @@ impl Detector {
             let found = Vec::with_capacity(CANDIDATES);
             *slot = Some(Level { network, input: vec![0.0; size], width: w, found, mirrored: Vec::new() });
         }
-        slot.as_mut().ok_or_else(|| Error::fatal("detector", "a level vanished"))
+        slot.as_mut().ok_or_else(vanished)
     }
 
     /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size.
     pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.merged.clear();
-        self.scan(frame, Self::level(frame.width(), frame.height()).min(1), false, f32::INFINITY)?;
+        let level = Self::level(frame.width(), frame.height()).min(1);
+        let place = self.look(frame, level, self.constants.threshold)?;
+        self.take(level, &place, f32::INFINITY);
         Ok(&self.merged)
     }
 
@@ -97,7 +99,11 @@ impl Detector {
         self.merged.clear();
         let own = Self::level(frame.width(), frame.height());
         for level in 0..(own + 2).min(LEVELS.len()) {
-            self.scan(frame, level, true, if level > own { ENLARGED } else { f32::INFINITY })?;
+            // What one view doubts lowers the mean.
+            let threshold = self.constants.threshold / 2.0;
+            let place = self.look(frame, level, threshold)?;
+            self.look_mirrored(level, threshold)?;
+            self.take(level, &place, if level > own { ENLARGED } else { f32::INFINITY });
         }
         decode::suppress(&mut self.merged, self.constants.nms_iou);
         Ok(&self.merged)
@@ -108,30 +114,40 @@ impl Detector {
         &self.merged
     }
 
-    /// Runs one level, where asked on the mirror image too, and adds what it found below `limit` input pixels.
-    fn scan(&mut self, frame: &Frame, level: usize, twice: bool, limit: f32) -> Result<()> {
+    /// Finds the faces of a frame at one level, in input pixels.
+    fn look(&mut self, frame: &Frame, level: usize, threshold: f32) -> Result<Letterbox> {
         self.ready(level)?;
-        let Some(l) = self.levels[level].as_mut() else { return Ok(()) };
+        let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
         let place = self.preprocess.letterbox(frame, &self.spec, l.width, &mut l.input);
         l.network.run(&l.input)?;
-        if twice {
-            // What one view doubts lowers the mean.
-            let constants = Decoding { threshold: self.constants.threshold / 2.0, ..self.constants.clone() };
-            (self.decode)(l.network.as_ref(), &constants, &mut l.found);
-            l.input.chunks_exact_mut(l.width).for_each(<[f32]>::reverse);
-            l.network.run(&l.input)?;
-            (self.decode)(l.network.as_ref(), &constants, &mut l.mirrored);
-            l.mirrored.iter_mut().for_each(|face| *face = mirror(face, l.width as f32));
-            agree(&mut l.found, &mut l.mirrored, &self.constants);
-        } else {
-            (self.decode)(l.network.as_ref(), &self.constants, &mut l.found);
-        }
-        let side = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0).max(y1 - y0);
-        for face in l.found.iter().filter(|f| side(f.bbox) < limit) {
-            decode::keep(&mut self.merged, to_frame(face, &place));
-        }
+        (self.decode)(l.network.as_ref(), &Decoding { threshold, ..self.constants.clone() }, &mut l.found);
+        Ok(place)
+    }
+
+    /// Finds the faces of the mirror image of what a level has just looked at, and joins them to those of the
+    /// picture.
+    fn look_mirrored(&mut self, level: usize, threshold: f32) -> Result<()> {
+        let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
+        l.input.chunks_exact_mut(l.width).for_each(<[f32]>::reverse);
+        l.network.run(&l.input)?;
+        (self.decode)(l.network.as_ref(), &Decoding { threshold, ..self.constants.clone() }, &mut l.mirrored);
+        l.mirrored.iter_mut().for_each(|face| *face = mirror(face, l.width as f32));
+        agree(&mut l.found, &mut l.mirrored, &self.constants);
         Ok(())
     }
+
+    /// Takes over what a level found below `limit` input pixels.
+    fn take(&mut self, level: usize, place: &Letterbox, limit: f32) {
+        let side = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0).max(y1 - y0);
+        let found = self.levels[level].iter().flat_map(|l| &l.found);
+        for face in found.filter(|f| side(f.bbox) < limit) {
+            decode::keep(&mut self.merged, to_frame(face, place));
+        }
+    }
+}
+
+fn vanished() -> Error {
+    Error::fatal("detector", "a level vanished")
 }
 
 /// Input pixels to frame pixels.

@@ -136,8 +136,8 @@ impl Conv {
         let need_in = input.spot(to.h.max(1) - 1, to.w.max(1) - 1) + last;
         let (other, join) = after.other.unzip();
         let fits = need_in <= from_len
-            && to.reach(lanes) <= to.len
-            && other.is_none_or(|o: Map| o.values() == to.values() && o.w == to.w && o.reach(lanes) <= o.len);
+            && to.holds(lanes)
+            && other.is_none_or(|o: Map| o.values() == to.values() && o.w == to.w && o.holds(lanes));
         if !fits || depth == 0 || to.values() == 0 || !after.act.fuses() {
             return Err(Error::fatal("kernels", "a dense layer's maps are not wide enough for its registers"));
         }

@@ -105,9 +105,7 @@ pub(super) unsafe fn depthwise<I: Isa, const S: usize>(isa: I, job: &Job) {
                             3 => strip::<I, S, 3>(isa, job, w, c, (y, x)),
                             4 => strip::<I, S, 4>(isa, job, w, c, (y, x)),
                             5 if S == 1 => strip::<I, S, 5>(isa, job, w, c, (y, x)),
-                            6 if S == 1 => strip::<I, S, 6>(isa, job, w, c, (y, x)),
-                            7 if S == 1 => strip::<I, S, 7>(isa, job, w, c, (y, x)),
-                            _ => strip::<I, S, 8>(isa, job, w, c, (y, x)),
+                            _ => strip::<I, S, 6>(isa, job, w, c, (y, x)),
                         }
                     }
                 }
@@ -158,8 +156,8 @@ impl Depthwise {
         let need = grid.spot(to.h - 1, to.w - 1) + 2 * from.row + 2 * from.pitch + registers * lanes;
         let (other, join) = after.other.unzip();
         let fits = need <= from.len
-            && to.reach(lanes) <= to.len
-            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.reach(lanes) <= o.len);
+            && to.holds(lanes)
+            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
         if !fits || to.values() == 0 || !after.act.fuses() {
             return Err(Error::fatal("kernels", "a depthwise layer's maps are not wide enough for its registers"));
         }

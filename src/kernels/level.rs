@@ -2,7 +2,7 @@
 
 use super::Kernels;
 use super::isa::Counts;
-use super::sample::store_some;
+use super::part::{MOST_LANES, bytes_some, load_some, store_some};
 
 /// What the thinning kernel needs.
 pub(super) struct Thinning {
@@ -82,23 +82,6 @@ impl Kernels {
     }
 }
 
-/// Reads up to `LANES` floats; the lanes beyond `count` are zero.
-///
-/// # Safety
-/// `p` is valid for reading as many.
-#[inline(always)]
-pub(super) unsafe fn load_some<I: Counts>(isa: I, p: *const f32, count: usize) -> I::V {
-    // SAFETY: by contract; the buffer holds the lanes of any register.
-    unsafe {
-        if count >= I::LANES {
-            return isa.load(p);
-        }
-        let mut part = [0.0; 16];
-        part.as_mut_ptr().copy_from_nonoverlapping(p, count);
-        isa.load(part.as_ptr())
-    }
-}
-
 /// # Safety
 /// `from` is readable for every second of `2 * rows` rows, the last maybe being the end; `to` is writable for half
 /// the values of each.
@@ -134,7 +117,7 @@ pub(super) unsafe fn bounds<I: Counts>(isa: I, job: &Bounding) {
             let v = isa.load(job.values.add(i));
             (low, high) = (isa.min(low, v), isa.max(high, v));
         }
-        let (mut lows, mut highs) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
+        let (mut lows, mut highs) = ([f32::INFINITY; MOST_LANES], [f32::NEG_INFINITY; MOST_LANES]);
         isa.store(lows.as_mut_ptr(), low);
         isa.store(highs.as_mut_ptr(), high);
         let mut ends = [f32::INFINITY, f32::NEG_INFINITY];
@@ -159,13 +142,7 @@ pub(super) unsafe fn classes<I: Counts>(isa: I, job: &Classing) {
         unsafe {
             let left = job.count - i;
             let v = isa.mul(isa.sub(load_some(isa, job.values.add(i), left), low), scale);
-            if left >= I::LANES {
-                isa.bytes(job.to.add(i), v);
-            } else {
-                let mut part = [0; 16];
-                isa.bytes(part.as_mut_ptr(), v);
-                job.to.add(i).copy_from_nonoverlapping(part.as_ptr(), left);
-            }
+            bytes_some(isa, job.to.add(i), v, left);
         }
     }
 }

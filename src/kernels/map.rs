@@ -68,6 +68,12 @@ impl Map {
         self.c * self.h * self.w
     }
 
+    /// Whether registers of `lanes` floats stay inside the map.
+    #[inline]
+    pub fn holds(&self, lanes: usize) -> bool {
+        self.reach(lanes) <= self.len
+    }
+
     /// One past the last float that a kernel with registers of `lanes` floats touches inside the map.
     #[inline]
     pub fn reach(&self, lanes: usize) -> usize {

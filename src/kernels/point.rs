@@ -71,8 +71,7 @@ impl Point {
             return Err(mismatch("pointwise layer", &from, &to));
         }
         let lanes = kernels.lanes;
-        let wide = |m: &Map| m.reach(lanes) <= m.len;
-        if !wide(&from) || !wide(&to) || other.is_some_and(|o| !wide(&o)) {
+        if !from.holds(lanes) || !to.holds(lanes) || other.is_some_and(|o| !o.holds(lanes)) {
             return Err(Error::fatal("kernels", "a pointwise layer's maps are not wide enough for its registers"));
         }
         let channels = to.vectors(lanes) * lanes;

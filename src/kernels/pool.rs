@@ -142,7 +142,7 @@ impl Pool {
             return Err(mismatch("pooling", &from, &to));
         }
         let lanes = kernels.lanes;
-        if from.reach(lanes) > from.len || to.reach(lanes) > to.len {
+        if !from.holds(lanes) || !to.holds(lanes) {
             return Err(Error::fatal("kernels", "a pooling layer's maps are not wide enough for its registers"));
         }
         Ok(Self { kernels, pooling, window, from, to })
@@ -261,8 +261,8 @@ impl Replicate {
         if other.is_some_and(|o: Map| (o.c, o.h, o.w) != (to.c, to.h, to.w)) {
             return Err(mismatch("replication", &from, &to));
         }
-        let wide = |m: &Map| m.reach(lanes) <= m.len;
-        if !same && !(wide(&from) && wide(&to) && other.as_ref().is_none_or(wide) && after.act.fuses()) {
+        let wide = from.holds(lanes) && to.holds(lanes) && other.is_none_or(|o| o.holds(lanes));
+        if !same && !(wide && after.act.fuses()) {
             return Err(Error::fatal("kernels", "a replication's maps are not wide enough for its registers"));
         }
         let channels = to.vectors(lanes) * lanes;

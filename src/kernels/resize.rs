@@ -76,7 +76,7 @@ impl Resize {
             return Err(mismatch("interpolation", &from, &to));
         }
         let lanes = kernels.lanes;
-        if from.reach(lanes) > from.len || to.reach(lanes) > to.len {
+        if !from.holds(lanes) || !to.holds(lanes) {
             return Err(Error::fatal("kernels", "an interpolation's maps are not wide enough for its registers"));
         }
         Ok(Self { kernels, rows, columns, from, to })

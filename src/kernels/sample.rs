@@ -2,6 +2,7 @@
 
 use super::Kernels;
 use super::isa::Counts;
+use super::part::{NUMBERS, store_some};
 
 /// Counts in rows without gaps.
 #[derive(Clone, Copy, Debug)]
@@ -125,12 +126,6 @@ fn narrow(picture: &Picture, lattice: &Lattice, width: usize, out: &mut [f32]) {
     }
 }
 
-/// Most lanes of any register.
-const MOST_LANES: usize = 16;
-
-/// 0, 1, 2, ...
-const NUMBERS: [f32; MOST_LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
-
 /// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
 const STRIP: usize = 64;
 
@@ -230,24 +225,6 @@ unsafe fn bilinear<I: Counts>(isa: I, picture: &Picture, places: &Places, i: usi
         let above = isa.fma(isa.sub(b, a), fx, a);
         let below = isa.fma(isa.sub(d, c), fx, c);
         isa.fma(isa.sub(below, above), fy, above)
-    }
-}
-
-/// Writes the first `count` lanes, all if it is more.
-///
-/// # Safety
-/// `p` is valid for writing as many floats.
-#[inline(always)]
-pub(super) unsafe fn store_some<I: Counts>(isa: I, p: *mut f32, v: I::V, count: usize) {
-    // SAFETY: by contract; the buffer holds the lanes of any register.
-    unsafe {
-        if count >= I::LANES {
-            isa.store(p, v);
-        } else {
-            let mut part = [0.0; MOST_LANES];
-            isa.store(part.as_mut_ptr(), v);
-            p.copy_from_nonoverlapping(part.as_ptr(), count);
-        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::Kernels;
 use super::isa::Counts;
-use super::level::load_some;
-use super::sample::store_some;
+use super::part::{MOST_LANES, NUMBERS, bytes_some, counts_some, load_some, numbers_some, store_some};
 
 /// What the kernels on counts need: each count `v` is taken as `(v - low) * gain`.
 pub(super) struct Counted<'a, T> {
@@ -100,16 +99,8 @@ macro_rules! each {
         let (low, gain) = ($isa.splat($job.low), $isa.splat($job.gain));
         for $i in (0..$job.counts.len()).step_by(I::LANES) {
             let $left = $job.counts.len() - $i;
-            // SAFETY: no more counts are read than are left; the buffer holds the lanes of any register.
-            let counts = unsafe {
-                if $left >= I::LANES {
-                    $isa.counts($job.counts.as_ptr().add($i))
-                } else {
-                    let mut part = [0u16; 16];
-                    part[..$left].copy_from_slice(&$job.counts[$i..]);
-                    $isa.counts(part.as_ptr())
-                }
-            };
+            // SAFETY: no more counts are read than are left.
+            let counts = unsafe { counts_some($isa, $job.counts.as_ptr().add($i), $left) };
             let $v = $isa.mul($isa.sub(counts, low), gain);
             $body
         }
@@ -134,16 +125,8 @@ pub(super) unsafe fn bins<I: Counts>(isa: I, job: &Counted<u32>) {
     let (one, last) = (isa.splat(1.0), isa.splat(classes + 1.0));
     each!(isa, job, |i, left, v| {
         let class = isa.whole(isa.limit(isa.add(v, one), last));
-        // SAFETY: no more than is left is written; the buffer holds the lanes of any register.
-        unsafe {
-            if left >= I::LANES {
-                isa.numbers(job.to.add(i), class);
-            } else {
-                let mut part = [0; 16];
-                isa.numbers(part.as_mut_ptr(), class);
-                job.to.add(i).copy_from_nonoverlapping(part.as_ptr(), left);
-            }
-        }
+        // SAFETY: no more than is left is written.
+        unsafe { numbers_some(isa, job.to.add(i), class, left) };
     });
 }
 
@@ -155,17 +138,13 @@ pub(super) unsafe fn tones<I: Counts>(isa: I, job: &Counted<f32>) {
     let end = curves[0].len() - 1;
     let (last, end) = (isa.splat(end as f32 - 1.0), isa.splat(end as f32));
     let alone = std::ptr::eq(curves[0], curves[1]);
-    let mut lanes = [0.0; 16];
-    for (lane, value) in lanes.iter_mut().enumerate() {
-        *value = lane as f32;
-    }
-    // SAFETY: the buffer holds the lanes of any register.
-    let lanes = unsafe { isa.load(lanes.as_ptr()) };
+    // SAFETY: there are at least as many numbers as lanes.
+    let lanes = unsafe { isa.load(NUMBERS.as_ptr()) };
     each!(isa, job, |i, left, v| {
         let class = isa.limit(v, end);
         let first = isa.min(last, isa.whole(class));
         let part = isa.sub(class, first);
-        let mut at = [0; 16];
+        let mut at = [0; MOST_LANES];
         // SAFETY: places are below the curves' last; no more than is left is written.
         unsafe {
             isa.numbers(at.as_mut_ptr(), first);
@@ -206,18 +185,12 @@ pub(super) unsafe fn levels<I: Counts>(isa: I, job: &Mixing<u8>) {
     let whole = isa.splat(8_388_608.0);
     for i in (0..job.a.len()).step_by(I::LANES) {
         let left = job.a.len() - i;
-        // SAFETY: no more than is left is read or written; the buffer holds the lanes of any register.
+        // SAFETY: no more than is left is read or written.
         unsafe {
             let (a, b) = (load_some(isa, job.a.as_ptr().add(i), left), load_some(isa, job.b.as_ptr().add(i), left));
             let v = isa.limit(isa.fma(isa.sub(b, a), share, a), most);
             let v = isa.sub(isa.add(v, whole), whole);
-            if left >= I::LANES {
-                isa.bytes(job.to.add(i), v);
-            } else {
-                let mut part = [0; 16];
-                isa.bytes(part.as_mut_ptr(), v);
-                job.to.add(i).copy_from_nonoverlapping(part.as_ptr(), left);
-            }
+            bytes_some(isa, job.to.add(i), v, left);
         }
     }
 }

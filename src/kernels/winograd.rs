@@ -225,8 +225,8 @@ impl Winograd {
         let corner = from.origin - from.row - from.pitch;
         let last = corner + (tiles.0 * side + 1) * from.row + (tiles.1 * side + 1) * from.pitch;
         let fits = last + from.vectors(lanes) * lanes <= from.len
-            && to.reach(lanes) <= to.len
-            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.reach(lanes) <= o.len);
+            && to.holds(lanes)
+            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
         if !fits || !after.act.fuses() {
             return Err(Error::fatal("kernels", "a Winograd layer's maps are not wide enough for its tiles"));
         }

@@ -4,10 +4,11 @@
 //! hangs from the inputs and consists of operators that the [kernels](crate::kernels) have: convolutions 1x1 to
 //! 3x3 (and larger ones padded by no more than a pixel), depthwise 3x3, ReLU, Clip, LeakyRelu, PRelu, HardSwish,
 //! Sigmoid, Add, Mul or Sub by channel, maximum, average and global pooling, Concat of channels, Resize that
-//! repeats pixels or interpolates linearly, Gemm and MatMul, and changes of shape. QuantizeLinear and DequantizeLinear around convolutions, as
-//! quantisers write them, make these run in int8, and additions and enlargements between them. If that is the whole model it becomes an [`Executor`],
-//! which needs no tract and allocates nothing; otherwise one operator takes the part's place in tract's model.
-//! [`explain`] tells which operator went where, and why.
+//! repeats pixels or interpolates linearly, Gemm and MatMul, and changes of shape. QuantizeLinear and
+//! DequantizeLinear around convolutions, as quantisers write them, make these run in int8, and additions and
+//! enlargements between them. If that is the whole model it becomes an [`Executor`], which needs no tract and
+//! allocates nothing; otherwise one operator takes the part's place in tract's model. [`explain`] tells which
+//! operator went where, and why.
 
 mod executor;
 mod explain;

@@ -117,8 +117,7 @@ impl Gain {
             grid: (0, 0),
             held: None,
             bins: Box::new([0; CLASSES]),
-            // Nothing can fail here: whoever asks for impossible kernels hears of it from the networks.
-            kernels: kernels::chosen().unwrap_or_else(|_| kernels::scalar()),
+            kernels: kernels::current(),
             classes: Vec::new(),
             line: Vec::new(),
         }

@@ -49,8 +49,7 @@ pub struct Painter {
 
 impl Default for Painter {
     fn default() -> Self {
-        // Nothing can fail here: whoever asks for impossible kernels hears of it from the networks.
-        Self::on(kernels::chosen().unwrap_or_else(|_| kernels::scalar()))
+        Self::on(kernels::current())
     }
 }
 

@@ -47,7 +47,7 @@ impl Into8 {
 
     /// Whether `map` can take the results in registers of `lanes` channels.
     pub(super) fn fits(&self, map: &Map, lanes: usize) -> bool {
-        map.reach(lanes) <= map.len && map.pitch.is_multiple_of(lanes)
+        map.holds(lanes) && map.pitch.is_multiple_of(lanes)
     }
 }
 

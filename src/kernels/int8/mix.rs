@@ -50,7 +50,7 @@ pub(super) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
 }
 
 fn wide(map: &Map, lanes: usize) -> bool {
-    map.reach(lanes) <= map.len && map.pitch >= map.vectors(lanes) * lanes
+    map.holds(lanes) && map.pitch >= map.vectors(lanes) * lanes
 }
 
 impl Round {
