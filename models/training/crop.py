@@ -22,7 +22,7 @@ Normalisation
     ``x = clamp((v - lo) / (hi - lo + floor), 0, 1) * 2 - 1``. ``floor`` is 0.2 K for radiometric
     frames (20 for centikelvin), 8 for raw counts, 2 for 8-bit grey, so that a flat picture stays flat.
 
-Local contrast (the second plane of an input)
+Local contrast (the second plane of an input, where PLANES is 2)
     Before a cold wall a face takes up a tenth of the range and its features a hundredth. With the mean ``m``
     and standard deviation ``s`` of the 25 x 25 pixels around, borders repeated, and before normalisation:
     ``y = clamp((v - m) / (2 s + floor), -1.5, 1.5)``.
@@ -47,7 +47,7 @@ LANDMARK_TAILS = 0.01
 DETECTOR_TAILS = 0.005
 WINDOW = 25
 LIMIT = 1.5
-PLANES = 2
+PLANES = 1
 DETECTOR_WIDTH, DETECTOR_HEIGHT = 160, 128
 FLOOR = {"centikelvin": 20.0, "counts": 8.0, "grey": 2.0}
 
@@ -145,13 +145,14 @@ def contrast(image, floor):
     return np.clip((v - mean) / (2 * spread + np.float32(floor)), -LIMIT, LIMIT)
 
 
-def planes(image, floor, tails=LANDMARK_TAILS):
-    """Network input ``[2, ...]`` f32 of a resampled picture."""
-    return np.stack([normalise(image, floor, tails), contrast(image, floor)])
+def planes(image, floor, tails=LANDMARK_TAILS, count=PLANES):
+    """Network input ``[count, ...]`` f32 of a resampled picture: the picture, and its local contrast."""
+    plane = normalise(image, floor, tails)
+    return np.stack([plane, contrast(image, floor)]) if count > 1 else plane[None]
 
 
 def landmark_input(frame, centre, half, turn, floor, size=SIZE):
-    """Network input ``[2, size, size]`` f32 of a crop of `frame` (2-D, any numeric type)."""
+    """Network input ``[PLANES, size, size]`` f32 of a crop of `frame` (2-D, any numeric type)."""
     return planes(resample(frame.astype(np.float32), centre, half, turn, size), floor)
 
 

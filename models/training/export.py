@@ -101,7 +101,7 @@ def card(name, state, shape, digest, cost, recipe, spread=None, threshold=None):
     tails = 100 * (crop.LANDMARK_TAILS if face else crop.DETECTOR_TAILS)
     picture = {"name": "image", "channels": shape[0], "height": shape[1], "width": shape[2],
                "percentiles": [tails, 100 - tails]}
-    if shape[0] == crop.PLANES:
+    if shape[0] == 2:
         picture["contrast_window"] = crop.WINDOW
     metrics = state["metrics"]
     if face:

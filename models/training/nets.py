@@ -167,7 +167,7 @@ class Landmarker(nn.Module):
 
 
 class Detector(nn.Module):
-    """`[n, 2, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
+    """`[n, c, H, W]` (multiples of 32) to `heat` `[n, 1, H/4, W/4]` and `geom` `[n, 14, H/4, W/4]`."""
 
     def __init__(self, channels=PLANES, a=16, b=24, c=48, d=64):
         super().__init__()

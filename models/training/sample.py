@@ -13,7 +13,7 @@ from points import COUNT, MIRROR, box
 
 @dataclass
 class Batch:
-    """Network inputs `[n, 2, R, R]`, truth `[n, 70, 2]` in crop units, visibility, presence.
+    """Network inputs `[n, PLANES, R, R]`, truth `[n, 70, 2]` in crop units, visibility, presence.
 
     `present` 1 face, 0 none; `sure` is the weight of the presence loss.
     """

@@ -83,12 +83,12 @@ def test_percentiles_are_sorted_samples():
 def test_the_letterbox_keeps_aspect_and_centre():
     frame = np.random.default_rng(4).normal(0, 50, (120, 160)).astype(np.float32)
     x, (s, x0, y0) = crop.detector_input(frame, 0.0)
-    assert x.shape == (2, 128, 160) and (s, x0, y0) == (1.0, 0.0, -4.0)
+    assert x.shape == (crop.PLANES, 128, 160) and (s, x0, y0) == (1.0, 0.0, -4.0)
     lo, hi = crop.limits(np.concatenate([frame[:1]] * 4 + [frame] + [frame[-1:]] * 4), 0.005)
     inside = np.clip((frame - lo) / (hi - lo), 0, 1) * 2 - 1
     assert np.abs(x[0, 4:124] - inside).max() < 1e-4
     assert np.array_equal(x[0, 0], x[0, 4]) and np.array_equal(x[0, 127], x[0, 123])
-    assert crop.detector_input(np.zeros((348, 464)), 2.0)[0].shape == (2, 256, 320)
+    assert crop.detector_input(np.zeros((348, 464)), 2.0)[0].shape == (crop.PLANES, 256, 320)
 
 
 def test_local_contrast_is_that_of_the_window():

@@ -9,6 +9,7 @@ import torch
 
 import export
 import nets
+from crop import PLANES
 
 
 def shaken(net, seed=0):
@@ -45,18 +46,18 @@ def test_export_matches_torch(about, tmp_path):
 def test_the_detector_takes_larger_frames():
     net = shaken(nets.Detector())
     model, _ = export.build(net, {"task": "face-detector"})
-    heat, geom = export.run(model, np.zeros((1, 2, 256, 320), np.float32))
+    heat, geom = export.run(model, np.zeros((1, PLANES, 256, 320), np.float32))
     assert heat.shape == (1, 1, 64, 80) and geom.shape == (1, 14, 64, 80)
 
 
 @pytest.mark.parametrize("size,low,high", [("nano", 10, 20), ("small", 45, 60), ("base", 100, 130)])
 def test_sizes_keep_their_budget(size, low, high):
-    assert low < nets.mflop(nets.Landmarker(size), (2, 96, 96)) < high
+    assert low < nets.mflop(nets.Landmarker(size), (PLANES, 96, 96)) < high
 
 
 def test_a_larger_network_begins_where_the_smaller_one_ended():
     torch.manual_seed(5)
-    small, base = shaken(nets.Landmarker("small", 1)), nets.Landmarker("base").eval()
+    small, base = shaken(nets.Landmarker("small", 1)), nets.Landmarker("base", 2).eval()
     nets.begin(base, {"average": small.state_dict()})
     x = torch.randn(2, 2, 96, 96, generator=torch.Generator().manual_seed(2))
     near = lambda a, b: all(torch.allclose(p, q, atol=1e-4) for p, q in zip(a, b))
@@ -71,12 +72,12 @@ def test_a_larger_network_begins_where_the_smaller_one_ended():
 
 
 def test_the_detector_keeps_its_budget():
-    assert 60 < nets.mflop(nets.Detector(), (2, 128, 160)) < 90
+    assert 60 < nets.mflop(nets.Detector(), (PLANES, 128, 160)) < 90
 
 
 def test_a_card_and_its_golden_agree_with_the_model(tmp_path):
     tomllib = pytest.importorskip("tomllib")
-    net = shaken(nets.Landmarker("nano"))
+    net = shaken(nets.Landmarker("nano", 2))
     torch.save({"average": net.state_dict(), "metrics": {"nme": 5.0},
                 "describe": {"task": "face-landmarks", "size": "nano", "steps": 3, "channels": 2}}, tmp_path / "best.pt")
     export.export(tmp_path / "best.pt", "n", tmp_path, 'a "quoted" recipe')

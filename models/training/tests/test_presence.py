@@ -4,14 +4,14 @@ import numpy as np
 import torch
 
 import presence
-from crop import DETECTOR_HEIGHT, DETECTOR_WIDTH
+from crop import DETECTOR_HEIGHT, DETECTOR_WIDTH, PLANES
 from nets import Landmarker
 
 
 class Sees(torch.nn.Module):
     """A detector that sees 32 px faces at two cells of its map."""
 
-    channels = 2
+    channels = PLANES
 
     def forward(self, x):
         n = len(x)
@@ -46,7 +46,7 @@ def test_only_the_presence_head_is_trained():
     net = Landmarker("nano")
     veto = presence.Veto(net)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    x = torch.randn(8, 2, 96, 96)
+    x = torch.randn(8, PLANES, 96, 96)
     veto.train()
     optimiser = torch.optim.SGD(veto.parameters(), 0.1)
     veto(x).sum().backward()

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 import export
 import nets
 import quantise
+from crop import PLANES
 from test_nets import shaken
 
 
@@ -92,7 +93,7 @@ def test_the_card_is_the_float_models_with_its_own_files(pair, tmp_path):
     _, small, _ = pair
     net = shaken(nets.Landmarker("nano"))
     torch.save({"average": copy.deepcopy(net.state_dict()), "metrics": {"nme": 5.0},
-                "describe": {"task": "face-landmarks", "size": "nano", "steps": 3, "channels": 2}}, tmp_path / "best.pt")
+                "describe": {"task": "face-landmarks", "size": "nano", "steps": 3, "channels": PLANES}}, tmp_path / "best.pt")
     export.export(tmp_path / "best.pt", "n", tmp_path, "recipe")
     quantise.write(small, tmp_path / "n.onnx", tmp_path / "n-int8.onnx", {"nme_synthetic": 5.1}, "ranges by guess")
     old, new = (tomllib.loads((tmp_path / f).read_text()) for f in ("n.toml", "n-int8.toml"))
