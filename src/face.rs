@@ -144,9 +144,14 @@ impl Engine {
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 
-    /// Faces as the detector alone sees them, strongest first.
-    pub fn detect(&mut self, frame: &Frame) -> Result<&[decode::Detection]> {
-        self.detector.detect_still(frame)
+    /// What the detector alone takes for faces, strongest first, down to scores of `least`.
+    pub fn candidates(&mut self, frame: &Frame, least: f32) -> Result<&[decode::Detection]> {
+        self.detector.candidates(frame, least)
+    }
+
+    /// The score from which on the detector calls something a face.
+    pub fn detector_threshold(&self) -> f32 {
+        self.detector.threshold()
     }
 
     fn still(&self, frame: &Frame, shape: &Shape, score: f32, track: u64) -> Face {

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::face::decode::overlap;
-use crate::face::landmarker::size;
 use crate::landmarks::{COUNT, GROUPS};
 
 /// What a distance is divided by.
@@ -189,107 +187,6 @@ impl Landmarks {
     }
 }
 
-/// Upper limits of the face sizes (square root of the box area, pixels) whose recall is reported apart.
-pub const SIZES: [f32; 7] = [12.0, 16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
-
-/// Collects detections.
-#[derive(Debug, Default)]
-pub struct Detections {
-    /// Score and whether it is right.
-    hits: Vec<(f32, bool)>,
-    sizes: [Mean; SIZES.len()],
-    pictures: usize,
-    ignored: usize,
-}
-
-/// Numbers of a detector.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct DetectionScores {
-    /// Faces of the truth that count.
-    pub faces: usize,
-    /// Faces that are neither asked for nor punished.
-    pub ignored: usize,
-    /// Average precision at an overlap of 0.5: area under the precision envelope over recall.
-    pub ap_50: f64,
-    /// Share of faces found at the detector's threshold.
-    pub recall: f64,
-    /// Share of detections that are faces, at the same threshold.
-    pub precision: f64,
-    /// Detections that are no face, per picture.
-    pub false_per_picture: f64,
-    /// Recall by face size: lower limit, upper limit (pixels; none above the last), recall.
-    pub recall_by_size: Vec<(f32, Option<f32>, Mean)>,
-}
-
-impl Detections {
-    /// Adds a picture: boxes of the truth and whether each counts, and boxes with scores, strongest first.
-    /// What overlaps a face that does not count is neither right nor wrong.
-    pub fn add(&mut self, truth: &[([f32; 4], bool)], found: &[([f32; 4], f32)]) {
-        self.pictures += 1;
-        let mut taken = vec![false; truth.len()];
-        for &(bbox, score) in found {
-            let best = (0..truth.len())
-                .filter(|&i| truth[i].1 && !taken[i])
-                .max_by(|&a, &b| overlap(truth[a].0, bbox).total_cmp(&overlap(truth[b].0, bbox)))
-                .filter(|&i| overlap(truth[i].0, bbox) >= 0.5);
-            if let Some(i) = best {
-                taken[i] = true;
-            } else if truth.iter().any(|t| !t.1 && overlap(t.0, bbox) >= 0.3) {
-                continue;
-            }
-            self.hits.push((score, best.is_some()));
-        }
-        for (&(t, counts), hit) in truth.iter().zip(taken) {
-            if !counts {
-                self.ignored += 1;
-                continue;
-            }
-            let size = size(t);
-            let bin = SIZES.iter().position(|&limit| size < limit).unwrap_or(SIZES.len() - 1);
-            self.sizes[bin].add(if hit { 1.0 } else { 0.0 });
-        }
-    }
-
-    /// The numbers.
-    pub fn scores(&self) -> DetectionScores {
-        let faces: usize = self.sizes.iter().map(|s| s.count).sum();
-        let right = self.hits.iter().filter(|h| h.1).count();
-        let lower = |i: usize| if i == 0 { 0.0 } else { SIZES[i - 1] };
-        let bins = (0..SIZES.len()).map(|i| (lower(i), Some(SIZES[i]).filter(|s| s.is_finite()), self.sizes[i]));
-        DetectionScores {
-            faces,
-            ignored: self.ignored,
-            ap_50: average_precision(&self.hits, faces),
-            recall: right as f64 / faces.max(1) as f64,
-            precision: right as f64 / self.hits.len().max(1) as f64,
-            false_per_picture: (self.hits.len() - right) as f64 / self.pictures.max(1) as f64,
-            recall_by_size: bins.collect(),
-        }
-    }
-}
-
-/// Area under the precision envelope over recall, every recall level used (PASCAL VOC from 2010 on).
-fn average_precision(hits: &[(f32, bool)], faces: usize) -> f64 {
-    let mut hits = hits.to_vec();
-    hits.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut right = 0;
-    let mut steps: Vec<f64> = Vec::new();
-    for (i, (_, hit)) in hits.iter().enumerate() {
-        if *hit {
-            right += 1;
-            steps.push(f64::from(right) / (i + 1) as f64);
-        }
-    }
-    // From the right, precision may only rise.
-    let mut best = 0.0f64;
-    let mut sum = 0.0;
-    for p in steps.iter().rev() {
-        best = best.max(*p);
-        sum += best;
-    }
-    sum / faces.max(1) as f64
-}
-
 /// `q` of `1 - (1 + q) exp(-q) = 0.9`: the radius, in error scales, that holds 90 % of a radial Laplace error.
 pub const RADIUS_90: f32 = 3.889_72;
 
@@ -436,28 +333,6 @@ mod tests {
         close(c.auc_8, (0.06 + 0.02) / (4.0 * 0.08));
         close(c.auc_10, (0.08 + 0.04 + 0.01) / (4.0 * 0.10));
         assert_eq!(Curve::new(&[]), Curve::default());
-    }
-
-    #[test]
-    fn average_precision_is_that_of_a_worked_example() {
-        // Five faces; ranked right, wrong, right, right, wrong: precisions 1, 2/3, 3/4, envelope 1, 3/4, 3/4.
-        let hits = [(0.9, true), (0.8, false), (0.7, true), (0.6, true), (0.5, false)];
-        close(average_precision(&hits, 5), (1.0 + 0.75 + 0.75) / 5.0);
-        let mut d = Detections::default();
-        let face = |x: f32, side: f32| [x, 0.0, x + side, side];
-        // A double detection of one face is wrong; a small face is missed.
-        // A third is ignored, and so is what was found there.
-        let truth = [(face(0.0, 40.0), true), (face(100.0, 14.0), true), (face(200.0, 30.0), false)];
-        d.add(&truth, &[(face(201.0, 30.0), 0.95), (face(1.0, 40.0), 0.9), (face(0.0, 40.0), 0.8)]);
-        let s = d.scores();
-        assert_eq!((s.faces, s.ignored), (2, 1));
-        close(s.ap_50, 0.5);
-        close(s.recall, 0.5);
-        close(s.precision, 0.5);
-        assert_eq!(
-            (s.recall_by_size[1].2, s.recall_by_size[4].2),
-            (Mean { mean: 0.0, count: 1 }, Mean { mean: 1.0, count: 1 })
-        );
     }
 
     #[test]

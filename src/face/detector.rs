@@ -96,17 +96,26 @@ impl Detector {
 
     /// Faces of a still and of its mirror image: every scale up to the frame's own, and enlarged, merged.
     pub fn detect_still(&mut self, frame: &Frame) -> Result<&[Detection]> {
+        self.candidates(frame, self.constants.threshold)
+    }
+
+    /// The same down to scores of `least`.
+    pub fn candidates(&mut self, frame: &Frame, least: f32) -> Result<&[Detection]> {
         self.merged.clear();
         let own = Self::level(frame.width(), frame.height());
         for level in 0..(own + 2).min(LEVELS.len()) {
             // What one view doubts lowers the mean.
-            let threshold = self.constants.threshold / 2.0;
-            let place = self.look(frame, level, threshold)?;
-            self.look_mirrored(level, threshold)?;
+            let place = self.look(frame, level, least / 2.0)?;
+            self.look_mirrored(level, least)?;
             self.take(level, &place, if level > own { ENLARGED } else { f32::INFINITY });
         }
         decode::suppress(&mut self.merged, self.constants.nms_iou);
         Ok(&self.merged)
+    }
+
+    /// The score from which on something is a face.
+    pub fn threshold(&self) -> f32 {
+        self.constants.threshold
     }
 
     /// What the last detection found.
@@ -126,13 +135,14 @@ impl Detector {
 
     /// Finds the faces of the mirror image of what a level has just looked at, and joins them to those of the
     /// picture.
-    fn look_mirrored(&mut self, level: usize, threshold: f32) -> Result<()> {
+    fn look_mirrored(&mut self, level: usize, least: f32) -> Result<()> {
+        let threshold = least / 2.0;
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
         l.input.chunks_exact_mut(l.width).for_each(<[f32]>::reverse);
         l.network.run(&l.input)?;
         (self.decode)(l.network.as_ref(), &Decoding { threshold, ..self.constants.clone() }, &mut l.mirrored);
         l.mirrored.iter_mut().for_each(|face| *face = mirror(face, l.width as f32));
-        agree(&mut l.found, &mut l.mirrored, &self.constants);
+        agree(&mut l.found, &mut l.mirrored, self.constants.nms_iou, least);
         Ok(())
     }
 
@@ -165,12 +175,12 @@ fn mirror(face: &Detection, width: f32) -> Detection {
 }
 
 /// Joins what two views of one picture saw into `faces`: faces that overlap become their mean, what only one
-/// view saw stays as it is. Those under the threshold are left out.
-fn agree(faces: &mut Vec<Detection>, others: &mut Vec<Detection>, constants: &Decoding) {
+/// view saw stays as it is. Those with scores under `least` are left out.
+fn agree(faces: &mut Vec<Detection>, others: &mut Vec<Detection>, nms_iou: f32, least: f32) {
     for face in faces.iter_mut() {
         let same = |o: &Detection| decode::overlap(face.bbox, o.bbox);
         let best = (0..others.len()).max_by(|&a, &b| same(&others[a]).total_cmp(&same(&others[b])));
-        let Some(i) = best.filter(|&i| same(&others[i]) > constants.nms_iou) else { continue };
+        let Some(i) = best.filter(|&i| same(&others[i]) > nms_iou) else { continue };
         let other = others.swap_remove(i);
         let mean = |a: f32, b: f32| (a + b) / 2.0;
         face.bbox = std::array::from_fn(|k| mean(face.bbox[k], other.bbox[k]));
@@ -180,8 +190,8 @@ fn agree(faces: &mut Vec<Detection>, others: &mut Vec<Detection>, constants: &De
         face.score = mean(face.score, other.score);
     }
     faces.append(others);
-    faces.retain(|f| f.score >= constants.threshold);
-    decode::suppress(faces, constants.nms_iou);
+    faces.retain(|f| f.score >= least);
+    decode::suppress(faces, nms_iou);
 }
 
 #[cfg(test)]
@@ -217,11 +227,10 @@ mod tests {
 
     #[test]
     fn two_views_agree_on_their_mean_and_keep_what_one_alone_sees() {
-        let constants = Decoding { threshold: 0.3, ..Decoding::default() };
         let face = |x: f32, score: f32| Detection { bbox: [x, 0.0, x + 20.0, 20.0], points: [[x, 1.0]; 5], score };
         let mut faces = vec![face(0.0, 0.9), face(50.0, 0.4), face(100.0, 0.2)];
         let mut others = vec![face(150.0, 0.6), face(54.0, 0.24), face(2.0, 0.7), face(200.0, 0.2), face(250.0, 0.4)];
-        agree(&mut faces, &mut others, &constants);
+        agree(&mut faces, &mut others, Decoding::default().nms_iou, 0.3);
         let want = [face(1.0, 0.8), face(150.0, 0.6), face(250.0, 0.4), face(52.0, 0.32)];
         assert_eq!(faces.len(), want.len(), "{faces:?}");
         for (a, b) in faces.iter().zip(&want) {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::person;
+use super::person::Identity;
 use super::random::Random;
 use super::scene::{self, FaceTruth, Rendering, Studio};
 use super::sensor::centikelvin;
@@ -53,11 +53,27 @@ impl Kind {
 
     /// Renders record `index` of `seed`.
     pub fn render(self, studio: &Studio, seed: u64, index: u64, colour: bool) -> Rendering {
+        self.render_after(studio, seed, index, colour, &mut None)
+    }
+
+    /// The same, with the number and the shape of whom was rendered last, which the next views share.
+    fn render_after(
+        self,
+        studio: &Studio,
+        seed: u64,
+        index: u64,
+        colour: bool,
+        last: &mut Option<(u64, Identity)>,
+    ) -> Rendering {
         let mut r = Random::new(seed, index);
         let (scene, moments) = match self {
             Kind::Crops => {
-                let shape = person::identity(&studio.model, &mut Random::new(seed ^ 0x1d, index / VIEWS));
-                scene::crop(studio, &shape, CROP, colour, &mut r)
+                let number = index / VIEWS;
+                if last.as_ref().is_none_or(|(n, _)| *n != number) {
+                    *last = None;
+                }
+                let draw = || (number, Identity::draw(&studio.model, &mut Random::new(seed ^ 0x1d, number)));
+                scene::crop(studio, &last.get_or_insert_with(draw).1, CROP, colour, &mut r)
             }
             Kind::Frames { width, height } => scene::frame(studio, (width, height), FACES, colour, &mut r),
         };
@@ -90,8 +106,10 @@ pub fn write(
         std::thread::scope(|s| {
             for (t, part) in slots.chunks_mut(share).enumerate() {
                 s.spawn(move || {
+                    let mut last = None;
                     for (i, slot) in part.iter_mut().enumerate() {
-                        *slot = Some(kind.render(studio, seed, (from + t * share + i) as u64, colour));
+                        let index = (from + t * share + i) as u64;
+                        *slot = Some(kind.render_after(studio, seed, index, colour, &mut last));
                     }
                 });
             }

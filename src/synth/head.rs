@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::npz::Npz;
-use super::vector::{V3, add, cross, sub, unit};
+use super::vector::{V3, add, cross, dot, scale, sub, unit};
 use crate::error::{Error, Result};
 use crate::landmarks::COUNT;
 
@@ -182,4 +182,37 @@ pub fn normals(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
         out[k] = add(out[k], n);
     }
     out
+}
+
+/// Mean curvature per vertex, 1/cm, folds positive, at most 1.5 either way: the Laplacian over an edge's length.
+pub fn curvature(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<f32> {
+    let mut sum = vec![[0.0f32; 3]; shape.len()];
+    let mut count = vec![0.0f32; shape.len()];
+    for t in triangles {
+        let [i, j, k] = t.map(|v| v as usize);
+        for (v, a, b) in [(i, j, k), (j, k, i), (k, i, j)] {
+            sum[v] = add(sum[v], add(shape[a], shape[b]));
+            count[v] += 2.0;
+        }
+    }
+    let normal = normals(shape, triangles);
+    let of = |v: usize| {
+        if count[v] == 0.0 {
+            return 0.0;
+        }
+        let to = sub(scale(sum[v], 1.0 / count[v]), shape[v]);
+        // The area of the triangles around, six of them about an inner vertex, tells the edge's length.
+        let area = dot(normal[v], normal[v]).sqrt() / count[v];
+        (dot(to, unit(normal[v])) / (2.3 * area).max(1e-3)).clamp(-1.5, 1.5)
+    };
+    let raw: Vec<f32> = (0..shape.len()).map(of).collect();
+    // Once around each vertex: single vertices are noise.
+    let mut smooth = vec![0.0f32; shape.len()];
+    for t in triangles {
+        let [i, j, k] = t.map(|v| v as usize);
+        let all = raw[i] + raw[j] + raw[k];
+        [i, j, k].iter().for_each(|v| smooth[*v] += all);
+    }
+    smooth.iter_mut().zip(&count).for_each(|(s, n)| *s /= (1.5 * n).max(1.0));
+    smooth
 }

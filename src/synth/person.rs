@@ -2,7 +2,7 @@
 
 use super::body;
 use super::climate::Climate;
-use super::head::{HeadModel, normals, part};
+use super::head::{HeadModel, curvature, normals, part};
 use super::random::{Random, step};
 use super::raster::{Camera, Layers, Sheet, material};
 use super::skin::Fields;
@@ -31,7 +31,7 @@ pub struct Moment {
 /// Everything about a person that does not move.
 pub struct Person {
     forehead: f32,
-    identity: Vec<V3>,
+    shape: Vec<V3>,
     /// Under each point, before anything covers it.
     skin: [f32; COUNT],
     temps: Vec<f32>,
@@ -56,10 +56,27 @@ pub struct Points {
     pub apparent_c: [f32; COUNT],
 }
 
-/// A random identity: the shape that several looks may share.
-pub fn identity(model: &HeadModel, r: &mut Random) -> Vec<V3> {
-    let weights: Vec<f32> = (0..model.modes()).map(|_| r.normal(0.0, 0.9)).collect();
-    model.identity(&weights)
+/// The shape of a head, which several looks may share.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Vertices without expression, head coordinates, cm.
+    pub shape: Vec<V3>,
+    /// Folds and ridges: see [`curvature`].
+    pub relief: Vec<f32>,
+}
+
+impl Identity {
+    /// A given shape.
+    pub fn of(model: &HeadModel, shape: Vec<V3>) -> Self {
+        let relief = curvature(&shape, &model.triangles);
+        Self { shape, relief }
+    }
+
+    /// A random one.
+    pub fn draw(model: &HeadModel, r: &mut Random) -> Self {
+        let weights: Vec<f32> = (0..model.modes()).map(|_| r.normal(0.0, 0.9)).collect();
+        Self::of(model, model.identity(&weights))
+    }
 }
 
 /// A random expression: sparse, jaw open in a third, some blinks and smiles.
@@ -96,7 +113,7 @@ impl Person {
     pub fn draw(
         model: &HeadModel,
         fields: &Fields,
-        identity: Vec<V3>,
+        identity: &Identity,
         climate: &Climate,
         colour: bool,
         r: &mut Random,
@@ -119,19 +136,19 @@ impl Person {
         forehead: f32,
         model: &HeadModel,
         fields: &Fields,
-        identity: Vec<V3>,
+        identity: &Identity,
         climate: &Climate,
         colour: bool,
         r: &mut Random,
     ) -> Self {
         let n = model.neutral.len();
-        let temps = fields.temperatures(model, r, forehead, climate.chill);
+        let temps = fields.temperatures(model, &identity.relief, r, forehead, climate.chill);
         // Of its own stream: the thermal picture is the same with and without.
         let mut own = Random::new(r.bits(), 0);
         let albedo = if colour { colours(model, fields, &mut own) } else { Vec::new() };
         let mut person = Self {
             forehead,
-            identity,
+            shape: identity.shape.clone(),
             skin: model.landmarks.map(|v| temps[v]),
             temps,
             breath_k: r.range(0.1, 0.9),
@@ -148,7 +165,7 @@ impl Person {
             material: &mut person.material,
             albedo: &mut person.albedo,
             sheets: &mut person.head_sheets,
-            identity: &person.identity,
+            identity: &person.shape,
         };
         wear::dress(&mut look, outfit, model, fields, climate, forehead, r);
         person.body_sheets = body::clothed(climate, forehead, outfit.neck, r);
@@ -198,7 +215,7 @@ impl Person {
                 layers.draw(cam, &at, &sheet.triangles, false, shade, kind);
             }
         }
-        let mut shape = self.identity.clone();
+        let mut shape = self.shape.clone();
         for &(i, w) in &moment.expression {
             model.express(&mut shape, i, w);
         }

@@ -3,7 +3,7 @@
 use super::backdrop::{self, Place};
 use super::climate::Climate;
 use super::head::HeadModel;
-use super::person::{self, Moment, Person, Points};
+use super::person::{self, Identity, Moment, Person, Points};
 use super::random::Random;
 use super::raster::{Camera, Layers, material};
 use super::sensor::{self, SUPERSAMPLING, Sensor};
@@ -191,19 +191,19 @@ fn set(r: &mut Random, climate: &Climate, size: (usize, usize), focal_px: f32, p
 const FACE_CM: f32 = 14.5;
 
 /// One face filling about 36 to 92 pixels of a `size` x `size` crop, others sometimes behind.
-pub fn crop(studio: &Studio, shape: &[V3], size: usize, colour: bool, r: &mut Random) -> (Scene, Vec<Moment>) {
+pub fn crop(studio: &Studio, identity: &Identity, size: usize, colour: bool, r: &mut Random) -> (Scene, Vec<Moment>) {
     let climate = Climate::draw(r);
     let distance = r.log_range(35.0, 400.0);
     let tall = r.range(34.0, 86.0) * size as f32 / 128.0;
     let focal = tall / FACE_CM * distance;
-    let mut people = vec![Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, colour, r)];
+    let mut people = vec![Person::draw(&studio.model, &studio.fields, identity, &climate, colour, r)];
     let centre = |r: &mut Random| r.normal(0.0, 0.05) * size as f32 / focal * distance;
     let mut moments = vec![moment(studio, [centre(r), centre(r), distance], r)];
     if r.chance(0.15) {
         let away = distance * r.range(1.15, 2.5);
         let side = if r.chance(0.5) { 1.0 } else { -1.0 };
         let at = [side * r.range(16.0, 45.0), r.normal(0.0, 12.0), away];
-        people.push(Person::draw(&studio.model, &studio.fields, shape.to_vec(), &climate, colour, r));
+        people.push(Person::draw(&studio.model, &studio.fields, identity, &climate, colour, r));
         moments.push(moment(studio, at, r));
     }
     (set(r, &climate, (size, size), focal, people), moments)
@@ -246,8 +246,8 @@ pub fn frame(studio: &Studio, size: (usize, usize), most: usize, colour: bool, r
         if overlaps {
             continue;
         }
-        let shape = person::identity(&studio.model, r);
-        people.push(Person::draw(&studio.model, &studio.fields, shape, &climate, colour, r));
+        let identity = Identity::draw(&studio.model, r);
+        people.push(Person::draw(&studio.model, &studio.fields, &identity, &climate, colour, r));
         let mut m = moment(studio, at, r);
         if r.chance(0.12) {
             // Seen from behind: a head without a face.

@@ -5,7 +5,7 @@ use std::f32::consts::TAU;
 use super::backdrop::Place;
 use super::climate::Climate;
 use super::head::HeadModel;
-use super::person::{self, Moment, Person};
+use super::person::{Identity, Moment, Person};
 use super::random::Random;
 use super::raster::{Camera, Light};
 use super::readout::Readout;
@@ -119,8 +119,8 @@ impl Demo {
         let people = [(Outfit { spectacles: true, ..plain }, 34.3), (Outfit { beard: true, ..plain }, 33.8)]
             .into_iter()
             .map(|(outfit, forehead)| {
-                let shape = person::identity(&studio.model, &mut r);
-                Person::wearing(outfit, forehead, &studio.model, &studio.fields, shape, &climate, true, &mut r)
+                let identity = Identity::draw(&studio.model, &mut r);
+                Person::wearing(outfit, forehead, &studio.model, &studio.fields, &identity, &climate, true, &mut r)
             })
             .collect();
         let size = (160, 120);

@@ -7,6 +7,8 @@ use super::vector::{V3, add, dot, scale, sub, unit};
 /// Fields over the vertices, computed once per face model.
 pub struct Fields {
     gaussians: Vec<Vec<f32>>,
+    /// The same without their zeros, which most vertices are.
+    spots: Vec<Vec<(u32, f32)>>,
     coarse: Vec<Wave>,
     fine: Vec<Wave>,
     /// Waves of hair and cloth, 0.8 to 3.5 cm.
@@ -25,11 +27,17 @@ pub struct Wave {
     sin: Vec<f32>,
 }
 
+/// Vertices where a field is not zero, and its values.
+fn nonzero(field: &[f32]) -> Vec<(u32, f32)> {
+    (0..).zip(field.iter().copied()).filter(|(_, f)| *f != 0.0).collect()
+}
+
 /// The local features of the thermal face, in the order of [`Fields::gaussians`].
 #[derive(Clone, Copy)]
 #[repr(usize)]
 enum Spot {
-    NoseTight,
+    Nose,
+    NoseTip,
     NoseWide,
     Bridge,
     CanthusR,
@@ -40,7 +48,15 @@ enum Spot {
     CheekL,
     BrowR,
     BrowL,
+    LashR,
+    LashL,
     Lips,
+    MouthLine,
+    Perioral,
+    FoldR,
+    FoldL,
+    VesselR,
+    VesselL,
     Chin,
     Temples,
     Glabella,
@@ -67,6 +83,33 @@ fn gaussian(model: &HeadModel, centres: &[V3], sigma: f32, amplitude: f32) -> Ve
     model.neutral.iter().map(at).collect()
 }
 
+/// Distance from `q` to the nearest segment of a polyline.
+fn away(q: V3, path: &[V3]) -> f32 {
+    let from = |a: V3, b: V3| {
+        let (d, w) = (sub(b, a), sub(q, a));
+        let t = (dot(w, d) / dot(d, d).max(1e-9)).clamp(0.0, 1.0);
+        let e = sub(w, scale(d, t));
+        dot(e, e)
+    };
+    path.windows(2).map(|p| from(p[0], p[1])).fold(f32::MAX, f32::min).sqrt()
+}
+
+/// A line of Gaussian profile along paths.
+fn line(model: &HeadModel, paths: &[&[V3]], sigma: f32) -> Vec<f32> {
+    let k = -0.5 / (sigma * sigma);
+    let at = |q: &V3| {
+        let d = paths.iter().map(|p| away(*q, p)).fold(f32::MAX, f32::min);
+        if d > 3.5 * sigma { 0.0 } else { libm::expf(k * d * d) }
+    };
+    model.neutral.iter().map(at).collect()
+}
+
+/// A level patch around paths, `radius` wide, with a soft edge of about a centimetre.
+fn patch(model: &HeadModel, paths: &[(&[V3], f32)]) -> Vec<f32> {
+    let at = |q: &V3| paths.iter().map(|(p, radius)| step((radius - away(*q, p)) * 2.2)).fold(0.0, f32::max);
+    model.neutral.iter().map(at).collect()
+}
+
 fn waves(model: &HeadModel, r: &mut Random, count: usize, lo_cm: f32, hi_cm: f32) -> Vec<Wave> {
     (0..count)
         .map(|_| {
@@ -88,7 +131,10 @@ impl Fields {
         let points = |ids: std::ops::RangeInclusive<usize>| ids.map(p).collect::<Vec<_>>();
         let mut gaussians = vec![Vec::new(); Spot::Count as usize];
         let mut set = |s: Spot, f: Vec<f32>| gaussians[s as usize] = f;
-        set(Spot::NoseTight, g(&[p(30), p(33)], 1.1, 0.8));
+        let path = |ids: &[usize]| ids.iter().map(|&i| p(i)).collect::<Vec<_>>();
+        let (ridge, wings) = (path(&[28, 29, 30]), path(&[31, 32, 33, 34, 35]));
+        set(Spot::Nose, patch(model, &[(&ridge, 1.15), (&wings, 0.95)]));
+        set(Spot::NoseTip, g(&[p(30), p(33)], 1.0, 0.8));
         set(Spot::NoseWide, g(&[p(30), p(29)], 1.9, 0.6));
         set(Spot::Bridge, g(&[p(27), p(28)], 1.0, 0.7));
         set(Spot::CanthusR, g(&[p(39)], 0.55, 1.0));
@@ -97,18 +143,21 @@ impl Fields {
         set(Spot::OrbitL, g(&[eyes[1]], 1.7, 1.0));
         set(Spot::CheekR, g(&[model.centre([36, 48]), model.centre([2, 48])], 2.0, 0.8));
         set(Spot::CheekL, g(&[model.centre([45, 54]), model.centre([14, 54])], 2.0, 0.8));
-        // Brows are lines, not the five points on them.
-        let brow = |from: usize| {
-            let mut centres = Vec::new();
-            for i in from..from + 4 {
-                centres.extend([p(i), scale(add(p(i), p(i + 1)), 0.5)]);
-            }
-            centres.push(p(from + 4));
-            centres
-        };
-        set(Spot::BrowR, g(&brow(17), 0.42, 0.5));
-        set(Spot::BrowL, g(&brow(22), 0.42, 0.5));
+        // The skin of a brow lies below its hair: 0.25 cm under the five points, which run along its upper edge.
+        let brow = |ids: [usize; 5]| ids.map(|i| sub(p(i), [0.0, 0.25, 0.0]));
+        set(Spot::BrowR, line(model, &[&brow([17, 18, 19, 20, 21])], 0.33));
+        set(Spot::BrowL, line(model, &[&brow([22, 23, 24, 25, 26])], 0.33));
+        set(Spot::LashR, line(model, &[&path(&[36, 37, 38, 39])], 0.2));
+        set(Spot::LashL, line(model, &[&path(&[42, 43, 44, 45])], 0.2));
         set(Spot::Lips, g(&points(48..=59), 0.5, 0.4));
+        set(Spot::MouthLine, line(model, &[&path(&[48, 60, 61, 62, 63, 64, 54]), &path(&[60, 67, 66, 65, 64])], 0.22));
+        set(Spot::Perioral, patch(model, &[(&path(&[48, 51, 54, 57, 48]), 1.3)]));
+        set(Spot::FoldR, line(model, &[&[add(p(31), [-0.6, 0.4, 0.0]), add(p(48), [-0.6, 0.0, 0.0])]], 0.35));
+        set(Spot::FoldL, line(model, &[&[add(p(35), [0.6, 0.4, 0.0]), add(p(54), [0.6, 0.0, 0.0])]], 0.35));
+        // Frontal and angular vessels: from the inner corner of the eye up the forehead.
+        let vessel = |i: usize, x: f32| [p(i), add(p(27), [x, 1.6, 0.0]), add(p(27), [1.6 * x, 6.0, -0.8])];
+        set(Spot::VesselR, line(model, &[&vessel(39, -0.9)], 0.45));
+        set(Spot::VesselL, line(model, &[&vessel(42, 0.9)], 0.45));
         set(Spot::Chin, g(&[p(8)], 2.3, 1.0));
         set(Spot::Temples, g(&[[-7.0, 5.5, 4.5], [7.0, 5.5, 4.5]], 2.0, 1.0));
         set(Spot::Glabella, g(&[model.centre([21, 22])], 1.6, 1.0));
@@ -134,6 +183,7 @@ impl Fields {
             neck,
             ears: [ear(-1.0), ear(1.0)],
             beard,
+            spots: gaussians.iter().map(|f| nonzero(f)).collect(),
             gaussians,
         }
     }
@@ -157,25 +207,39 @@ impl Fields {
     /// forehead 33.8 +-1.2 and inner canthus above it (Ring & Ammer 2012, Physiol. Meas. 33:R33;
     /// Ng et al. 2004), a nose that cools by up to 5 K under cold or sympathetic load and warms after
     /// exercise (Ioannou et al. 2014, Psychophysiology 51:951), cool ears and cheeks and warm orbits and
-    /// neck (Haddad et al. 2016, J. Therm. Biol. 62).
-    pub fn temperatures(&self, model: &HeadModel, r: &mut Random, forehead: f32, chill: f32) -> Vec<f32> {
+    /// neck (Haddad et al. 2016, J. Therm. Biol. 62). Frontal and angular vessels show as warm lines (Buddharaju et
+    /// al. 2007, IEEE TPAMI 29:613). Brows and lashes are hair, nearer to the air; the cornea is cooler than the lids
+    /// (Purslow & Wolffsohn 2005, Eye Contact Lens 31:117); a closed mouth is a moist, mostly warm line. Folds of
+    /// the head (`relief`, see [`curvature`](super::head::curvature)) are warmer and act as cavities, ridges cool.
+    pub fn temperatures(
+        &self,
+        model: &HeadModel,
+        relief: &[f32],
+        r: &mut Random,
+        forehead: f32,
+        chill: f32,
+    ) -> Vec<f32> {
         let mut a = [0.0f32; Spot::Count as usize];
         let mut set = |s: Spot, v: f32| a[s as usize] = v;
         // `chill` (0 warm room to 1 cold air) pulls blood from nose, ears, cheeks and chin.
-        let nose = if r.chance(0.72 + 0.2 * chill) { -r.range(0.0, 3.2 + 3.5 * chill) } else { r.range(0.0, 0.9) };
-        let share = r.range(0.3, 0.9);
-        set(Spot::NoseTight, nose * share);
-        set(Spot::NoseWide, nose * (1.0 - share) * 1.4);
+        let nose = if r.chance(0.8 + 0.15 * chill) { -r.range(0.3, 3.4 + 3.5 * chill) } else { r.range(0.0, 0.9) };
+        let (tip, wide) = (r.range(0.1, 0.5), r.range(0.0, 0.35));
+        set(Spot::Nose, nose * (1.0 - tip - 0.5 * wide));
+        set(Spot::NoseTip, nose * tip);
+        set(Spot::NoseWide, nose * wide);
         set(Spot::Bridge, r.range(-0.8, 0.5));
         let pair = |r: &mut Random, lo: f32, hi: f32, asym: f32| {
             let v = r.range(lo, hi);
             (v + r.normal(0.0, asym), v + r.normal(0.0, asym))
         };
         for (right, left, lo, hi, asym) in [
-            (Spot::CanthusR, Spot::CanthusL, 0.2, 1.6, 0.12),
-            (Spot::OrbitR, Spot::OrbitL, -0.2, 1.0, 0.1),
-            (Spot::CheekR, Spot::CheekL, -2.0 - 1.5 * chill, 0.6, 0.3),
-            (Spot::BrowR, Spot::BrowL, -2.2, -0.1, 0.1),
+            (Spot::CanthusR, Spot::CanthusL, 0.3, 2.0, 0.12),
+            (Spot::OrbitR, Spot::OrbitL, -0.1, 1.2, 0.1),
+            (Spot::CheekR, Spot::CheekL, -2.6 - 1.5 * chill, 0.4, 0.3),
+            (Spot::BrowR, Spot::BrowL, -3.2, -0.3, 0.1),
+            (Spot::LashR, Spot::LashL, -2.2, 0.2, 0.1),
+            (Spot::FoldR, Spot::FoldL, -0.1, 0.9, 0.1),
+            (Spot::VesselR, Spot::VesselL, -0.1, 0.9, 0.25),
             (Spot::JawR, Spot::JawL, -1.5 - chill, 0.5, 0.2),
         ] {
             let (x, y) = pair(r, lo, hi, asym);
@@ -183,16 +247,24 @@ impl Fields {
             set(left, y);
         }
         set(Spot::Lips, r.range(-0.8, 1.2));
+        set(Spot::MouthLine, if r.chance(0.75) { r.range(0.1, 1.6) } else { -r.range(0.1, 1.5) });
+        set(Spot::Perioral, r.range(-0.3, 0.8));
         set(Spot::Chin, r.range(-1.6 - chill, 0.5));
         set(Spot::Temples, r.range(-0.3, 0.7));
         set(Spot::Glabella, r.range(-0.2, 0.5));
         let mut t = vec![forehead; model.neutral.len()];
-        let mut add = |w: f32, f: &[f32]| t.iter_mut().zip(f).for_each(|(t, f)| *t += w * f);
-        for (w, f) in a.iter().zip(&self.gaussians).filter(|(w, _)| **w != 0.0) {
-            add(*w, f);
+        for (w, spot) in a.iter().zip(&self.spots) {
+            spot.iter().for_each(|&(v, f)| t[v as usize] += w * f);
         }
-        add(r.range(0.1, 0.9), &Self::random(&self.coarse, r, 6));
-        add(r.range(0.05, 0.4), &Self::random(&self.fine, r, 8));
+        let mut add = |w: f32, f: &[f32]| t.iter_mut().zip(f).for_each(|(t, f)| *t += w * f);
+        // Most faces are smooth between their features; some are mottled.
+        let (broad, small) = if r.chance(0.75) { (0.5, 0.2) } else { (0.9, 0.4) };
+        add(r.range(0.1, broad), &Self::random(&self.coarse, r, 6));
+        add(r.range(0.02, small), &Self::random(&self.fine, r, 8));
+        // Folds keep their warmth and look blacker than the skin around them; what stands out cools.
+        let (fold, ridge) = (r.range(0.05, 0.5), r.range(0.0, 0.35));
+        let warmth = relief.iter().map(|c| if *c > 0.0 { fold * c } else { ridge * c });
+        add(1.0, &warmth.collect::<Vec<_>>());
         add(r.range(-0.5, 1.2), &self.neck);
         let ear = -r.range(0.0, 3.5 + 4.0 * chill);
         add(ear + r.normal(0.0, 0.3), &self.ears[0]);
@@ -203,7 +275,7 @@ impl Fields {
             let depth = r.range(0.3, 1.5);
             t.iter_mut().zip(&patches).for_each(|(t, p)| *t -= depth * p.max(0.0));
         }
-        let (mouth, eye) = (r.range(-1.5, 2.0), r.range(-1.8, 0.6));
+        let (mouth, eye) = (r.range(-1.5, 2.0), r.range(-2.0, 0.4));
         for (t, p) in t.iter_mut().zip(&model.part) {
             match *p {
                 part::MOUTH | part::TONGUE => *t = forehead + mouth,

@@ -1,0 +1,174 @@
+//! Detections against boxes of the truth.
+
+use serde::Serialize;
+
+use super::metrics::Mean;
+use crate::face::decode::overlap;
+use crate::face::landmarker::size;
+
+/// Upper limits of the face sizes (square root of the box area, pixels) whose recall is reported apart.
+pub const SIZES: [f32; 7] = [12.0, 16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
+
+/// Upper limits of the shares of a face's points that cannot be seen, whose recall is reported apart.
+pub const SHARES: [f32; 4] = [0.05, 0.2, 0.4, f32::INFINITY];
+
+/// A face that a detector is to find.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Around its points, pixels.
+    pub bbox: [f32; 4],
+    /// Whether it counts; one that does not is neither asked for nor punished.
+    pub counts: bool,
+    /// Share of its points behind objects or outside the picture.
+    pub hidden: f32,
+}
+
+/// Collects detections.
+#[derive(Debug, Default)]
+pub struct Detections {
+    /// Score, whether it is right, and whether the detector calls it a face.
+    hits: Vec<(f32, bool, bool)>,
+    sizes: [Mean; SIZES.len()],
+    shares: [Mean; SHARES.len()],
+    pictures: usize,
+    ignored: usize,
+}
+
+/// Numbers of a detector.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct DetectionScores {
+    /// Faces of the truth that count.
+    pub faces: usize,
+    /// Faces that are neither asked for nor punished.
+    pub ignored: usize,
+    /// Average precision at an overlap of 0.5: area under the precision envelope over recall, of all candidates.
+    pub ap_50: f64,
+    /// Share of faces found at the detector's threshold.
+    pub recall: f64,
+    /// Share of detections that are faces, at the same threshold.
+    pub precision: f64,
+    /// Detections that are no face, per picture.
+    pub false_per_picture: f64,
+    /// Recall by face size: lower limit, upper limit (pixels; none above the last), recall.
+    pub recall_by_size: Vec<(f32, Option<f32>, Mean)>,
+    /// Recall by the share of the face's points that cannot be seen, alike.
+    pub recall_by_hidden: Vec<(f32, Option<f32>, Mean)>,
+}
+
+impl Detections {
+    /// Adds a picture: its faces, and candidates as boxes with scores, strongest first, of which those from
+    /// `threshold` on are called faces. What overlaps a face that does not count is neither right nor wrong.
+    pub fn add(&mut self, truth: &[Target], found: &[([f32; 4], f32)], threshold: f32) {
+        self.pictures += 1;
+        // By whom each face was taken: nobody, a candidate, one that is called a face.
+        let mut taken = vec![None; truth.len()];
+        for &(bbox, score) in found {
+            let called = score >= threshold;
+            let best = (0..truth.len())
+                .filter(|&i| truth[i].counts && taken[i].is_none())
+                .max_by(|&a, &b| overlap(truth[a].bbox, bbox).total_cmp(&overlap(truth[b].bbox, bbox)))
+                .filter(|&i| overlap(truth[i].bbox, bbox) >= 0.5);
+            if let Some(i) = best {
+                taken[i] = Some(called);
+            } else if truth.iter().any(|t| !t.counts && overlap(t.bbox, bbox) >= 0.3) {
+                continue;
+            }
+            self.hits.push((score, best.is_some(), called));
+        }
+        for (t, hit) in truth.iter().zip(taken) {
+            if !t.counts {
+                self.ignored += 1;
+                continue;
+            }
+            let hit = if hit == Some(true) { 1.0 } else { 0.0 };
+            self.sizes[bin(&SIZES, size(t.bbox))].add(hit);
+            self.shares[bin(&SHARES, t.hidden)].add(hit);
+        }
+    }
+
+    /// The numbers.
+    pub fn scores(&self) -> DetectionScores {
+        let faces: usize = self.sizes.iter().map(|s| s.count).sum();
+        let called = self.hits.iter().filter(|h| h.2).count();
+        let right = self.hits.iter().filter(|h| h.1 && h.2).count();
+        DetectionScores {
+            faces,
+            ignored: self.ignored,
+            ap_50: average_precision(&self.hits, faces),
+            recall: right as f64 / faces.max(1) as f64,
+            precision: right as f64 / called.max(1) as f64,
+            false_per_picture: (called - right) as f64 / self.pictures.max(1) as f64,
+            recall_by_size: bins(&SIZES, &self.sizes),
+            recall_by_hidden: bins(&SHARES, &self.shares),
+        }
+    }
+}
+
+/// The bin of a value.
+fn bin(limits: &[f32], value: f32) -> usize {
+    limits.iter().position(|&limit| value < limit).unwrap_or(limits.len() - 1)
+}
+
+/// Lower and upper limit of each bin, and its mean.
+fn bins(limits: &[f32], means: &[Mean]) -> Vec<(f32, Option<f32>, Mean)> {
+    let lower = std::iter::once(0.0).chain(limits.iter().copied());
+    lower.zip(limits).zip(means).map(|((low, &high), m)| (low, Some(high).filter(|h| h.is_finite()), *m)).collect()
+}
+
+/// Area under the precision envelope over recall, every recall level used (PASCAL VOC from 2010 on).
+fn average_precision(hits: &[(f32, bool, bool)], faces: usize) -> f64 {
+    let mut hits = hits.to_vec();
+    hits.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut right = 0;
+    let mut steps: Vec<f64> = Vec::new();
+    for (i, (_, hit, _)) in hits.iter().enumerate() {
+        if *hit {
+            right += 1;
+            steps.push(f64::from(right) / (i + 1) as f64);
+        }
+    }
+    // From the right, precision may only rise.
+    let mut best = 0.0f64;
+    let mut sum = 0.0;
+    for p in steps.iter().rev() {
+        best = best.max(*p);
+        sum += best;
+    }
+    sum / faces.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+    }
+
+    #[test]
+    fn average_precision_is_that_of_a_worked_example() {
+        // Five faces; ranked right, wrong, right, right, wrong: precisions 1, 2/3, 3/4, envelope 1, 3/4, 3/4.
+        let hits = [(0.9, true), (0.8, false), (0.7, true), (0.6, true), (0.5, false)].map(|(s, hit)| (s, hit, true));
+        close(average_precision(&hits, 5), (1.0 + 0.75 + 0.75) / 5.0);
+        let mut d = Detections::default();
+        let face = |x: f32, side: f32| [x, 0.0, x + side, side];
+        let target = |bbox, counts, hidden| Target { bbox, counts, hidden };
+        // A double detection of one face is wrong; a small face is only a candidate.
+        // A third is ignored, and so is what was found there.
+        let small = face(100.0, 14.0);
+        let truth =
+            [target(face(0.0, 40.0), true, 0.0), target(small, true, 0.3), target(face(200.0, 30.0), false, 0.9)];
+        let found = [(face(201.0, 30.0), 0.95), (face(1.0, 40.0), 0.9), (face(0.0, 40.0), 0.8), (small, 0.2)];
+        d.add(&truth, &found, 0.5);
+        let s = d.scores();
+        assert_eq!((s.faces, s.ignored), (2, 1));
+        // Ranked right, wrong, right: precisions 1 and 2/3.
+        close(s.ap_50, (1.0 + 2.0 / 3.0) / 2.0);
+        close(s.recall, 0.5);
+        close(s.precision, 0.5);
+        close(s.false_per_picture, 1.0);
+        let (missed, found) = (Mean { mean: 0.0, count: 1 }, Mean { mean: 1.0, count: 1 });
+        assert_eq!((s.recall_by_size[1].2, s.recall_by_size[4].2), (missed, found));
+        assert_eq!((s.recall_by_hidden[2].2, s.recall_by_hidden[0].2), (missed, found));
+    }
+}

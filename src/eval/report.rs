@@ -1,0 +1,105 @@
+//! The report as text.
+
+use std::fmt;
+
+use super::metrics::Curve;
+use super::{Empty, LARGE, Report, SMALL};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} pictures ({} synthetic), {} faces", self.pictures, self.synthetic, self.faces)?;
+        for (title, scores) in [("landmarks given the box", &self.given_box), ("landmarks end to end", &self.found)] {
+            let Some(s) = scores else { continue };
+            writeln!(f, "\n{title}: {} faces, {} missed", s.faces, s.missed)?;
+            writeln!(
+                f,
+                "  {:<14}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}",
+                "norm", "NME %", "median", "FR 8", "FR 10", "AUC 8", "AUC 10"
+            )?;
+            for (name, c) in [
+                ("visible, box", s.visible_box),
+                ("inter-ocular", s.inter_ocular),
+                ("box", s.box_size),
+                ("diagonal", s.diagonal),
+            ] {
+                let Curve { nme, median, failure_8, failure_10, auc_8, auc_10 } = c;
+                write!(f, "  {name:<14}")?;
+                for v in [nme, median, failure_8, failure_10, auc_8, auc_10] {
+                    write!(f, "{:>8.2}", 100.0 * v)?;
+                }
+                writeln!(f)?;
+            }
+            write!(f, "  by group (box, %):")?;
+            for (name, nme) in &s.groups {
+                write!(f, "  {name} {:.2}", 100.0 * nme)?;
+            }
+            writeln!(f)?;
+            write!(f, "  by visibility (box, %):")?;
+            for (name, m) in [("visible", s.visible), ("self-occluded", s.self_occluded), ("occluded", s.occluded)] {
+                write!(f, "  {name} {:.2} ({} points)", 100.0 * m.mean, m.count)?;
+            }
+            writeln!(f)?;
+        }
+        self.detection_lines(f)?;
+        if let Some(c) = self.calibration {
+            writeln!(
+                f,
+                "\ncalibration ({} points): {:.1} % within the predicted 90 % radius; confidence {:.3}, within 5 % {:.3}",
+                c.points,
+                100.0 * c.coverage_90,
+                c.confidence,
+                c.within_5
+            )?;
+        }
+        for (title, t) in [("temperature", self.temperature), ("displacement", self.displacement)] {
+            if let Some(t) = t {
+                writeln!(
+                    f,
+                    "{title} error, K ({} readings): bias {:+.3}, mean {:.3}, median {:.3}, p95 {:.3}",
+                    t.readings, t.bias_k, t.mean_k, t.median_k, t.p95_k
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn detection_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let d = &self.detector;
+        writeln!(
+            f,
+            "\ndetector: AP50 {:.2} %, recall {:.2} %, precision {:.2} %, {:.3} false per picture",
+            100.0 * d.ap_50,
+            100.0 * d.recall,
+            100.0 * d.precision,
+            d.false_per_picture
+        )?;
+        writeln!(
+            f,
+            "  {} faces of {SMALL} px and more; {} smaller or hidden ones do not count; AP50 from {LARGE} px {:.2} %",
+            d.faces,
+            d.ignored,
+            100.0 * self.detector_large.ap_50
+        )?;
+        if self.empty.pictures > 0 {
+            let Empty { pictures, faces } = self.empty;
+            let rate = faces as f64 / pictures as f64;
+            writeln!(f, "  {pictures} pictures without faces: {faces} found in them, {rate:.3} per picture")?;
+        }
+        for (what, bins) in
+            [("face size (px)", &d.recall_by_size), ("share of points behind objects or outside", &d.recall_by_hidden)]
+        {
+            write!(f, "  recall by {what}:")?;
+            for (low, high, m) in bins.iter().filter(|b| b.2.count > 0) {
+                match high {
+                    Some(high) => write!(f, "  {low}-{high}")?,
+                    None => write!(f, "  {low}+")?,
+                }
+                write!(f, " {:.1} % of {}", 100.0 * m.mean, m.count)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
