@@ -278,14 +278,14 @@ fn the_page_works_at_every_width() {
         std::thread::sleep(Duration::from_secs(30));
     }
     for (width, height, name) in
-        [(1440, 900, "desktop"), (390, 844, "phone"), (768, 1024, "tablet"), (320, 568, "small")]
+        [(1440, 900, "desktop"), (1280, 800, "laptop"), (390, 844, "phone"), (768, 1024, "tablet"), (320, 568, "small")]
     {
         browser.size(width, height);
         std::thread::sleep(Duration::from_millis(600));
         let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
         assert!(wide <= u64::from(width), "{name}: scrolls sideways, {wide} pixels");
         let cut = browser.eval(
-            "[...document.querySelectorAll('button, select, input, dd, h2, #legend .name')].filter(n => n.offsetParent && \
+            "[...document.querySelectorAll('button, select, input, dd, h2, #legend .name, #legend .number')].filter(n => n.offsetParent && \
              !n.closest('#tracks') && n.scrollWidth > n.clientWidth + 1 && getComputedStyle(n).overflow !== 'visible').length",
         );
         assert_eq!(cut, 0, "{name}: cut texts");
