@@ -161,6 +161,7 @@ impl DrawTarget for Layer<'_> {
     type Color = Rgba;
     type Error = Infallible;
 
+    #[inline]
     fn draw_iter<I: IntoIterator<Item = Pixel<Rgba>>>(&mut self, pixels: I) -> Result<(), Infallible> {
         for Pixel(p, c) in pixels {
             if let Some(px) = self.0.at(p) {

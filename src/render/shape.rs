@@ -103,17 +103,16 @@ fn cover<D: DrawTarget<Color = Rgba>>(
     let (right, bottom) = (left + bounds.size.width as f32, top + bounds.size.height as f32);
     let first = |v: f32, least: f32, most: f32| v.floor().clamp(least, most) as i32;
     let end = |v: f32, least: f32, most: f32| v.ceil().clamp(least, most) as i32;
-    let (row, share) = (&row, &share);
-    let pixels = (first(area[1], top, bottom)..end(area[3], top, bottom)).flat_map(|y| {
+    for y in first(area[1], top, bottom)..end(area[3], top, bottom) {
         let middle = y as f32 + 0.5;
         let [from, to] = row(middle);
         let columns = first(from.max(area[0]), left, right)..end(to.min(area[2]), left, right);
-        columns.filter_map(move |x| {
+        target.draw_iter(columns.filter_map(|x| {
             let share = share(x as f32 + 0.5, middle);
             (share > 0.0).then(|| Pixel(Point::new(x, y), color.fade(share.min(1.0))))
-        })
-    });
-    target.draw_iter(pixels)
+        }))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
