@@ -187,7 +187,7 @@ fn the_far_side_of_a_profile_cannot_be_seen() {
 }
 
 /// Mean and worst difference between `truth` and the pixels under visible points, how many of how many
-/// were compared. Left out are points whose pixel and its eight neighbours span 1 K or more: on an edge
+/// were compared. Left out are points whose pixel and its eight neighbours span 0.6 K or more: on an edge
 /// a pixel averages two surfaces.
 fn compare(pictures: &[Rendering], truth: impl Fn(&scene::FaceTruth, usize) -> f32) -> (f32, f32, usize, usize) {
     let (mut sum, mut worst, mut count, mut visible) = (0.0f32, 0.0f32, 0, 0);
@@ -203,7 +203,7 @@ fn compare(pictures: &[Rendering], truth: impl Fn(&scene::FaceTruth, usize) -> f
                 let (lo, hi) = around.fold((f32::MAX, f32::MIN), |(lo, hi), i| {
                     (lo.min(picture.thermal_c[i]), hi.max(picture.thermal_c[i]))
                 });
-                if hi - lo < 1.0 {
+                if hi - lo < 0.6 {
                     let off = (picture.thermal_c[y * 128 + x] - truth(face, k)).abs();
                     (sum, worst, count) = (sum + off, worst.max(off), count + 1);
                 }
@@ -213,7 +213,7 @@ fn compare(pictures: &[Rendering], truth: impl Fn(&scene::FaceTruth, usize) -> f
     (sum / count as f32, worst, count, visible)
 }
 
-/// Sixty drawn scenes without blur, noise and fine texture, faces of at least 40 px.
+/// A hundred drawn scenes without blur, noise and fine texture, faces of at least 40 px.
 #[test]
 fn pixels_under_visible_points_read_the_apparent_temperature() {
     let Some(studio) = studio() else { return };
@@ -225,10 +225,10 @@ fn pixels_under_visible_points_read_the_apparent_temperature() {
         scene.texture_k = [0.0; 2];
         scene.render(studio, &moments, false, &mut r)
     };
-    let pictures: Vec<Rendering> = (0..60).map(render).collect();
+    let pictures: Vec<Rendering> = (0..100).map(render).collect();
     let (mean, worst, count, visible) = compare(&pictures, |f, k| f.apparent_c[k]);
     println!("apparent: {count} of {visible} visible points: mean {mean:.3} K, worst {worst:.2} K");
-    assert!(count > 800 && mean < 0.15 && worst < 1.0, "{count} of {visible}: mean {mean} K, worst {worst} K");
+    assert!(count > 800 && mean < 0.15 && worst < 0.6, "{count} of {visible}: mean {mean} K, worst {worst} K");
 }
 
 /// Skin as black as it gets shows its own temperature: pixels against the truth of the field itself,
@@ -237,12 +237,12 @@ fn pixels_under_visible_points_read_the_apparent_temperature() {
 fn black_skin_shows_its_true_temperature() {
     let Some(studio) = studio() else { return };
     let mut pictures = Vec::new();
-    for (yaw, pitch) in [(0.0, 0.0), (25.0, 10.0), (-40.0, -8.0), (60.0, 0.0)] {
+    for (yaw, pitch) in [(0.0, 0.0), (25.0, 10.0), (-40.0, -8.0), (60.0, 0.0), (15.0, -12.0)] {
         pictures.push(portrait(studio, [0.0, 0.0, 95.0], [yaw, pitch, 5.0]));
     }
     let (mean, worst, count, visible) = compare(&pictures, |f, k| f.skin_c[k]);
     println!("skin: {count} of {visible} visible points: mean {mean:.3} K, worst {worst:.2} K");
-    assert!(count > 80 && mean < 0.15 && worst < 1.2, "{count} of {visible}: mean {mean} K, worst {worst} K");
+    assert!(count > 80 && mean < 0.15 && worst < 1.0, "{count} of {visible}: mean {mean} K, worst {worst} K");
 }
 
 #[test]

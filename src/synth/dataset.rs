@@ -69,9 +69,7 @@ impl Kind {
         let (scene, moments) = match self {
             Kind::Crops => {
                 let number = index / VIEWS;
-                if last.as_ref().is_none_or(|(n, _)| *n != number) {
-                    *last = None;
-                }
+                last.take_if(|(n, _)| *n != number);
                 let draw = || (number, Identity::draw(&studio.model, &mut Random::new(seed ^ 0x1d, number)));
                 scene::crop(studio, &last.get_or_insert_with(draw).1, CROP, colour, &mut r)
             }

@@ -6,9 +6,11 @@ use super::vector::{V3, add, dot, scale, sub, unit};
 
 /// Fields over the vertices, computed once per face model.
 pub struct Fields {
-    gaussians: Vec<Vec<f32>>,
-    /// The same without their zeros, which most vertices are.
+    /// In the order of [`Spot`]: the vertices where each is not zero, and its values there.
     spots: Vec<Vec<(u32, f32)>>,
+    nostrils: Vec<f32>,
+    brows: Vec<f32>,
+    lips: Vec<f32>,
     coarse: Vec<Wave>,
     fine: Vec<Wave>,
     /// Waves of hair and cloth, 0.8 to 3.5 cm.
@@ -32,7 +34,7 @@ fn nonzero(field: &[f32]) -> Vec<(u32, f32)> {
     (0..).zip(field.iter().copied()).filter(|(_, f)| *f != 0.0).collect()
 }
 
-/// The local features of the thermal face, in the order of [`Fields::gaussians`].
+/// The local features of the thermal face, in the order of [`Fields::spots`].
 #[derive(Clone, Copy)]
 #[repr(usize)]
 enum Spot {
@@ -129,8 +131,8 @@ impl Fields {
         let eyes = [model.centre(36..=41), model.centre(42..=47)];
         let g = |c: &[V3], s: f32, a: f32| gaussian(model, c, s, a);
         let points = |ids: std::ops::RangeInclusive<usize>| ids.map(p).collect::<Vec<_>>();
-        let mut gaussians = vec![Vec::new(); Spot::Count as usize];
-        let mut set = |s: Spot, f: Vec<f32>| gaussians[s as usize] = f;
+        let mut fields = vec![Vec::new(); Spot::Count as usize];
+        let mut set = |s: Spot, f: Vec<f32>| fields[s as usize] = f;
         let path = |ids: &[usize]| ids.iter().map(|&i| p(i)).collect::<Vec<_>>();
         let (ridge, wings) = (path(&[28, 29, 30]), path(&[31, 32, 33, 34, 35]));
         set(Spot::Nose, patch(model, &[(&ridge, 1.15), (&wings, 0.95)]));
@@ -169,7 +171,7 @@ impl Fields {
             let inside = |q: &V3| q[1] < 4.8 && q[1] > -4.0 && q[2] < 3.0;
             model.neutral.iter().map(|q| if inside(q) { step((q[0] * sign - 7.9) * 1.8) } else { 0.0 }).collect()
         };
-        let lips = &gaussians[Spot::Lips as usize];
+        let lips = &fields[Spot::Lips as usize];
         let moustache = p(33)[1] - 0.4;
         let beard = model.neutral.iter().zip(lips).map(|(q, lip)| {
             let where_hair = step((moustache - q[1]) * 2.2) * step((q[1] + 11.5) * 1.0) * step((q[2] - 2.0) * 0.8);
@@ -183,8 +185,14 @@ impl Fields {
             neck,
             ears: [ear(-1.0), ear(1.0)],
             beard,
-            spots: gaussians.iter().map(|f| nonzero(f)).collect(),
-            gaussians,
+            spots: fields.iter().map(|f| nonzero(f)).collect(),
+            brows: fields[Spot::BrowR as usize]
+                .iter()
+                .zip(&fields[Spot::BrowL as usize])
+                .map(|(r, l)| r.max(*l))
+                .collect(),
+            nostrils: std::mem::take(&mut fields[Spot::Nostrils as usize]),
+            lips: std::mem::take(&mut fields[Spot::Lips as usize]),
         }
     }
 
@@ -290,17 +298,17 @@ impl Fields {
 
     /// How strongly breath touches a vertex, 0 to 1.
     pub fn breath(&self) -> &[f32] {
-        &self.gaussians[Spot::Nostrils as usize]
+        &self.nostrils
     }
 
     /// Brow hair, 0 to 1, for colour.
     pub fn brows(&self, vertex: usize) -> f32 {
-        self.gaussians[Spot::BrowR as usize][vertex].max(self.gaussians[Spot::BrowL as usize][vertex])
+        self.brows[vertex]
     }
 
     /// Redness of the lips, 0 to 1, for colour.
     pub fn lips(&self, vertex: usize) -> f32 {
-        self.gaussians[Spot::Lips as usize][vertex]
+        self.lips[vertex]
     }
 
     /// A unit field of 7 to 20 cm.
