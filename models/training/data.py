@@ -1,8 +1,10 @@
 """Rendered data on disk, memory-mapped. A folder counts once its meta.json exists.
 
 Face folders: thermal u16 [N,128,128] centikelvin, rgb u8 [N,128,128,3], points f32 [N,70,2],
-visibility u8 [N,70] (0 visible, 1 self-occluded, 2 occluded by an object), pose f32 [N,3] degrees.
-Scene folders: thermal u16 [N,H,W], points f32 [N,F,70,2] (NaN where absent), visibility u8 [N,F,70].
+visibility u8 [N,70] (0 visible, 1 self-occluded, 2 occluded by an object), pose f32 [N,3] degrees
+(yaw, pitch, roll).
+Scene folders: thermal u16 [N,H,W], points f32 [N,F,70,2] (NaN where absent), visibility u8 [N,F,70],
+pose f32 [N,F,3].
 """
 
 import glob
@@ -80,20 +82,21 @@ class Shards:
         self.weight = None
 
     def turned(self):
-        """Cumulative sampling weights: turned heads are drawn more often."""
+        """Cumulative sampling weights: turned and bowed heads are drawn more often; pictures without
+        faces as often as the mean of the others."""
         if self.weight is None:
-            yaw = np.array([self.folders[f].pose[i, 0] for f, i in self.train])
-            self.weight = np.cumsum(1.0 + np.minimum(np.abs(np.nan_to_num(yaw)), 80) / 50.0)
+            poses = [np.abs(self.folders[f].pose[i].reshape(-1, 3)) for f, i in self.train]
+            rare = np.array([np.fmax.reduce(p[:, 0].clip(max=80) / 50 + p[:, 1].clip(max=40) / 25) for p in poses])
+            absent = np.isnan(rare)
+            rare[absent] = rare[~absent].mean() if not absent.all() else 0.0
+            self.weight = np.cumsum(1.0 + rare)
         return self.weight
 
     def draw(self, rng, count):
         """`count` training items as (folder, index)."""
-        train, weight = self.train, self.turned() if self.folders[0].points.ndim == 3 else None
-        if weight is None:
-            picks = rng.integers(0, len(train), count)
-        else:
-            picks = np.searchsorted(weight, rng.random(count) * weight[-1]).clip(0, len(train) - 1)
-        return [(self.folders[f], int(i)) for f, i in train[picks]]
+        weight = self.turned()
+        picks = np.searchsorted(weight, rng.random(count) * weight[-1]).clip(0, len(self.train) - 1)
+        return [(self.folders[f], int(i)) for f, i in self.train[picks]]
 
     def held_items(self, count):
         """Up to `count` held-out items, spread over all folders."""
