@@ -210,7 +210,18 @@ fn take_turns(rounds: usize, runs: &mut [&mut dyn FnMut()]) -> Vec<(Duration, Du
     times.into_iter().map(summary).collect()
 }
 
+/// Whether the command line asks for `what`: by a part of its name, or for everything.
+fn asked(what: &str) -> bool {
+    let value_of = |flag: &str| ["--profile-time", "--measurement-time", "--sample-size"].contains(&flag);
+    let args: Vec<String> = std::env::args().collect();
+    let filter = args.windows(2).find(|w| !w[1].starts_with('-') && !value_of(&w[0]));
+    filter.is_none_or(|w| what.contains(w[1].as_str()))
+}
+
 fn networks(_: &mut Criterion<ProcessorTime>) {
+    if !asked("networks") {
+        return;
+    }
     let nets = [
         ("repvgg 96x96", nets::repvgg(96, 96, [16, 32, 64, 96])),
         ("half repvgg 96x96", nets::repvgg(96, 96, [8, 16, 32, 48])),
@@ -256,6 +267,9 @@ fn networks(_: &mut Criterion<ProcessorTime>) {
 
 /// The shipped landmark network in float and in int8.
 fn precision(_: &mut Criterion<ProcessorTime>) {
+    if !asked("precision") {
+        return;
+    }
     let read = |name: &str| {
         let path = format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
         let model = tract_onnx::onnx().model_for_path(path).unwrap();

@@ -1,5 +1,7 @@
 //! Resampling of 16-bit pictures: bilinear on a rotated lattice, exact reduction by whole factors.
 
+mod upright;
+
 use super::Kernels;
 use super::isa::Counts;
 use super::part::{NUMBERS, store_some};
@@ -138,12 +140,27 @@ struct Places {
     down: [f32; STRIP],
 }
 
-/// Bilinear samples on a rotated lattice.
+/// Bilinear samples on a lattice.
 ///
 /// # Safety
 /// The picture has two rows and columns at least; `out` is writable for `width` x `height` values.
 #[inline(always)]
 pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
+    // SAFETY: same contract; the lattice was asked.
+    unsafe {
+        match upright::fits(job.picture, job.lattice) {
+            true => upright::sample(isa, job),
+            false => turned(isa, job),
+        }
+    }
+}
+
+/// Bilinear samples on a rotated lattice.
+///
+/// # Safety
+/// As [`sample`].
+#[inline(always)]
+unsafe fn turned<I: Counts>(isa: I, job: &Job) {
     let Job { picture, lattice, out, width, height } = *job;
     let k = lattice.fine;
     let step = 1.0 / k as i32 as f32;

@@ -5,6 +5,8 @@ use crate::kernels::Kernels;
 
 /// Classes between the least and the greatest value.
 const CLASSES: usize = 256;
+/// Classes that are looked through at once.
+const CHUNK: usize = 32;
 /// So few values are sorted as they are.
 const FEW: usize = 64;
 /// Times that a class is divided again before its values are sorted as they are.
@@ -41,11 +43,16 @@ impl Ranks {
         ranks.map(|rank| {
             let (class, before) = place(&counts, rank);
             self.near.clear();
-            for (values, classes) in self.samples.chunks(32).zip(self.classes.chunks(32)) {
+            for at in (0..self.samples.len()).step_by(CHUNK) {
+                let end = (at + CHUNK).min(self.samples.len());
+                let classes = &self.classes[at..end];
                 // Most chunks hold none: all of a chunk are tested at once.
                 if classes.iter().fold(false, |any, c| any | (*c == class)) {
-                    let those = values.iter().zip(classes).filter(|(_, c)| **c == class);
-                    self.near.extend(those.map(|(v, _)| v));
+                    for (value, c) in self.samples[at..end].iter().zip(classes) {
+                        if *c == class {
+                            self.near.push(*value);
+                        }
+                    }
                 }
             }
             self.nth(kernels, rank - before)
@@ -82,16 +89,21 @@ fn divide(kernels: &Kernels, values: &[f32], classes: &mut [u8]) -> Option<Count
     // Four counts side by side: neighbouring values are often of one class, and would wait for one another.
     let mut parts = [[0u32; CLASSES]; 4];
     let classes = &classes[..values.len()];
-    let mut quads = classes.chunks_exact(4);
-    for quad in &mut quads {
-        for (part, class) in parts.iter_mut().zip(quad) {
-            part[usize::from(*class)] += 1;
-        }
+    let (quads, rest) = classes.as_chunks::<4>();
+    let [p, q, r, t] = &mut parts;
+    for &[a, b, c, d] in quads {
+        p[usize::from(a)] += 1;
+        q[usize::from(b)] += 1;
+        r[usize::from(c)] += 1;
+        t[usize::from(d)] += 1;
     }
-    for class in quads.remainder() {
-        parts[0][usize::from(*class)] += 1;
+    for class in rest {
+        p[usize::from(*class)] += 1;
     }
-    Some(std::array::from_fn(|i| parts[0][i] + parts[1][i] + parts[2][i] + parts[3][i]))
+    for i in 0..CLASSES {
+        p[i] += q[i] + r[i] + t[i];
+    }
+    Some(parts[0])
 }
 
 /// The class of the value of this rank, and how many values are in the classes below.

@@ -14,7 +14,7 @@ pub(super) struct View {
 /// Rotated views, and upright ones whose samples fall on pixel centres or not.
 pub(super) fn view() -> impl Strategy<Value = View> {
     let free = (-4f32..4.0, -4f32..4.0);
-    let upright = prop_oneof![Just((1.0, 0.0)), Just((2.0, 0.0)), Just((3.0, 0.0)), Just((0.5, 0.0))];
+    let upright = prop_oneof![Just((1.0, 0.0)), Just((2.0, 0.0)), Just((3.0, 0.0)), (0.01f32..9.0, Just(0.0))];
     let across = prop_oneof![free, upright];
     let centre =
         prop_oneof![(-10f32..60.0, -10f32..60.0), (-9..60i32, -9..60i32).prop_map(|(x, y)| (x as f32, y as f32))];
