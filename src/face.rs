@@ -50,11 +50,13 @@ pub struct Engine {
 impl Engine {
     /// Loads the models that `settings` name and checks them. `surface`: emissivity and reflection of skin.
     pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
-        let name = settings.landmarks_model()?;
-        if name != settings.landmarks {
-            log::info!("landmarks: {name}, the fastest here");
+        let names = [settings.detector_model()?, settings.landmarks_model()?];
+        for (name, setting) in names.into_iter().zip([&settings.detector, &settings.landmarks]) {
+            if name != setting {
+                log::info!("{name}: the fastest here of its accuracy");
+            }
         }
-        let (detector, landmarks) = (Model::find(&settings.detector)?, Model::find(name)?);
+        let (detector, landmarks) = (Model::find(names[0])?, Model::find(names[1])?);
         let cards = (detector.card().clone(), landmarks.card().clone());
         Self::with(settings, surface, (&cards.0, detector.into_build()), (&cards.1, landmarks.into_build()))
     }

@@ -82,7 +82,7 @@ fn every_board_names_models_that_are_carried() {
     for board in boards::all().unwrap() {
         let settled = load(&Given { board: Some(board.name.into()), ..Given::default() }).unwrap();
         let face = &settled.values.face;
-        for model in [face.detector.as_str(), face.landmarks_model().unwrap()] {
+        for model in [face.detector_model().unwrap(), face.landmarks_model().unwrap()] {
             assert!(carried.contains(model), "{}: {model} is not among {carried:?}", board.name);
         }
     }

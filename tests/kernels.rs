@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use heatmark::kernels::{self, Kernels};
-use heatmark::nn::Network;
 use heatmark::nn::region::{self, Executor, Installed};
+use heatmark::nn::{Model, Network};
 use nets::Net;
 use proptest::prelude::*;
 use tract_onnx::prelude::*;
@@ -176,49 +176,53 @@ fn quantised_values_that_something_else_reads_are_floats_again() {
     assert!(text.contains("dequantise 2->2") && text.contains("round 16->16") && !text.contains("int8 conv"), "{text}");
 }
 
-/// A shipped model as tract loads it.
-fn shipped(name: &str) -> TypedModel {
+/// A shipped model as tract loads it, and its input's height and width.
+fn shipped(name: &str) -> (TypedModel, [usize; 2]) {
     let path = format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+    let size = Model::embedded(name).map(|m| [m.card().input.height, m.card().input.width]).unwrap();
     let model = tract_onnx::onnx().model_for_path(path).unwrap();
-    model.with_input_fact(0, f32::fact([1, 1, 96, 96]).into()).unwrap().into_typed().unwrap()
+    (model.with_input_fact(0, f32::fact([1, 1, size[0], size[1]]).into()).unwrap().into_typed().unwrap(), size)
 }
 
 /// A warm ellipse with darker spots at some place.
-fn face(x: f32, y: f32) -> Vec<f32> {
-    let pixel = |i: usize| ((i % 96) as f32 / 48.0 - 1.0 - x, (i / 96) as f32 / 48.0 - 1.0 - y);
+fn face([height, width]: [usize; 2], x: f32, y: f32) -> Vec<f32> {
+    let middle = [width, height].map(|n| n as f32 / 2.0);
+    let pixel = |i: usize| ((i % width) as f32 / middle[0] - 1.0 - x, (i / width) as f32 / middle[1] - 1.0 - y);
     let spot = |u: f32, v: f32, a: f32, b: f32| (-((u - a).powi(2) + (v - b).powi(2)) / 0.015).exp();
     let value = |(u, v): (f32, f32)| {
         let face = 1.0 / (1.0 + (-18.0 * (0.6 - (u / 0.75).hypot(v))).exp());
         let spots = spot(u, v, -0.22, -0.15) + spot(u, v, 0.22, -0.15) + spot(u, v, 0.0, 0.1);
         (-0.8 + 0.2 * v + 1.5 * face - 0.5 * spots * face).clamp(-1.0, 1.0)
     };
-    (0..96 * 96).map(|i| value(pixel(i))).collect()
+    (0..height * width).map(|i| value(pixel(i))).collect()
 }
 
-/// The int8 model answers nearly as the float one; on every table of kernels alike, but for numbers that the first
+/// Each int8 model answers nearly as its float one; on every table of kernels alike, but for numbers that the first
 /// layer, in float, rounds another way.
 #[test]
-fn the_int8_model_answers_as_the_float_one() {
-    let whole = |name: &str, kernels| match region::install(shipped(name), kernels).unwrap() {
+fn int8_models_answer_as_the_float_ones() {
+    let whole = |name: &str, kernels| match region::install(shipped(name).0, kernels).unwrap() {
         Installed::Whole(executor) => executor,
         Installed::Part { left, .. } => panic!("{name}: left to tract: {left:?}"),
     };
-    let mut float = whole("face-landmarks-small", kernels::scalar());
-    let mut first = whole("face-landmarks-small-int8", kernels::scalar());
-    let tables = kernels::available();
-    let mut others: Vec<_> = tables.iter().map(|k| whole("face-landmarks-small-int8", k)).collect();
     let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / a.len() as f32;
-    for (x, y) in [(0.0, 0.0), (0.1, -0.05), (-0.2, 0.1), (0.0, 0.3)] {
-        let data = face(x, y);
-        let (want, got) = (run(&mut float, &data), run(&mut first, &data));
-        let size = off(&want[0], &vec![0.0; want[0].len()]);
-        let (votes, presence) = (off(&want[0], &got[0]) / size, off(&want[1], &got[1]));
-        println!("at {x}, {y}: votes off by {:.2} %, presence {} by {presence}", 100.0 * votes, want[1][0]);
-        assert!(votes < 0.05 && presence < 0.6, "votes off by {votes}, presence by {presence}");
-        for (kernels, other) in tables.iter().zip(&mut others) {
-            let same = run(other, &data);
-            let votes = off(&got[0], &same[0]) / size;
-            assert!(votes < 0.02, "votes on {} off by {votes}", kernels.name());
+    let pairs: Vec<_> = Model::names().filter_map(|name| Some((name.strip_suffix("-int8")?, name))).collect();
+    assert!(pairs.contains(&("face-landmarks-small", "face-landmarks-small-int8")), "{pairs:?}");
+    for (float, int8) in pairs {
+        let (size, tables) = (shipped(float).1, kernels::available());
+        let (mut float, mut first) = (whole(float, kernels::scalar()), whole(int8, kernels::scalar()));
+        let mut others: Vec<_> = tables.iter().map(|k| whole(int8, k)).collect();
+        for (x, y) in [(0.0, 0.0), (0.1, -0.05), (-0.2, 0.1), (0.0, 0.3)] {
+            let data = face(size, x, y);
+            let (want, got) = (run(&mut float, &data), run(&mut first, &data));
+            let scale = off(&want[0], &vec![0.0; want[0].len()]);
+            let (maps, other) = (off(&want[0], &got[0]) / scale, off(&want[1], &got[1]));
+            println!("{int8} at {x}, {y}: first output off by {:.2} %, second by {other}", 100.0 * maps);
+            assert!(maps < 0.05 && other < 0.6, "{int8}: first output off by {maps}, second by {other}");
+            for (kernels, network) in tables.iter().zip(&mut others) {
+                let maps = off(&got[0], &run(network, &data)[0]) / scale;
+                assert!(maps < 0.02, "{int8} on {}: first output off by {maps}", kernels.name());
+            }
         }
     }
 }

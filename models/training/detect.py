@@ -10,6 +10,7 @@ than the IoU threshold are dropped. The box is that around the 70 points.
 
 import numpy as np
 
+from points import box
 from scene import BASE, STRIDE
 
 
@@ -70,6 +71,14 @@ class Score:
                     self.errors.append(np.abs(np.asarray(b) - t).mean() / max(size, 1))
             elif not any(not a and iou(b, t) > 0.2 for t, a in zip(truth, asked)):
                 self.found.append((s, False))
+
+    def picture(self, heat, geom, faces):
+        """One picture by its maps and its faces: points, and the share of its box in view; those with less
+        than 0.45 or under 8 px are not asked for."""
+        boxes, _, scores = decode(heat, geom, 0.05)
+        truth = np.array([box(p) for p, _ in faces]).reshape(-1, 4)
+        asked = [inside >= 0.45 and max(b[2] - b[0], b[3] - b[1]) >= 8 for b, (_, inside) in zip(truth, faces)]
+        self.add(boxes, scores, truth, asked)
 
     def result(self):
         """Percentages."""

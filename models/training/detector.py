@@ -8,29 +8,35 @@ import losses
 import scene
 from crop import DETECTOR_TAILS, PLANES, planes
 from data import Shards
-from detect import Score, decode
+from detect import Score
 from loop import Budget, Run, train
 from nets import Detector, begin
 from points import box
 
 
+def held_scenes(source, count):
+    """Held-out scenes, each an input and its faces: as the runtime sees them, and composed through the cameras."""
+    items = source.scenes.held_items(count)
+    plain = [scene.plain(f.thermal[i], f.points[i], f.visibility[i]) for f, i in items]
+    rng, hard = np.random.default_rng(7), []
+
+    def draw(r):
+        f, i = items[int(r.integers(len(items)))]
+        return f.thermal[i], f.points[i], f.visibility[i]
+
+    for _ in range(len(items)):
+        image, faces = scene.compose(draw, rng)
+        around = box(faces[0][0]) if faces else np.array([60.0, 40.0, 100.0, 80.0])
+        image, floor = camera.observe(image, around, rng)
+        hard.append((planes(image, floor, DETECTOR_TAILS), faces))
+    return plain, hard
+
+
 class Judge:
-    """Held-out scenes: plain as the runtime sees them, and composed through the cameras."""
+    """The detector on held-out scenes."""
 
     def __init__(self, source, count=300):
-        items = source.scenes.held_items(count)
-        self.plain = [scene.plain(f.thermal[i], f.points[i], f.visibility[i]) for f, i in items]
-        rng, self.hard = np.random.default_rng(7), []
-
-        def draw(r):
-            f, i = items[int(r.integers(len(items)))]
-            return f.thermal[i], f.points[i], f.visibility[i]
-
-        for _ in range(len(items)):
-            image, faces = scene.compose(draw, rng)
-            around = box(faces[0][0]) if faces else np.array([60.0, 40.0, 100.0, 80.0])
-            image, floor = camera.observe(image, around, rng)
-            self.hard.append((planes(image, floor, DETECTOR_TAILS), faces))
+        self.plain, self.hard = held_scenes(source, count)
 
     def __call__(self, net):
         plain = self._score(net, self.plain)
@@ -46,11 +52,7 @@ class Judge:
             with torch.inference_mode():
                 heat, geom = net(torch.from_numpy(np.stack([x for x, _ in part])))
             for n, (_, faces) in enumerate(part):
-                boxes, _, scores = decode(heat[n, 0].numpy(), geom[n].numpy(), 0.05)
-                truth = np.array([box(p) for p, _ in faces]).reshape(-1, 4)
-                asked = [inside >= 0.45 and max(b[2] - b[0], b[3] - b[1]) >= 8
-                         for b, (_, inside) in zip(truth, faces)]
-                score.add(boxes, scores, truth, asked)
+                score.picture(heat[n, 0].numpy(), geom[n].numpy(), faces)
         return score.result()
 
 

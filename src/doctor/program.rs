@@ -14,8 +14,9 @@ const ENOUGH_MB: u64 = 500;
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = vec![arithmetic()];
+    let detector = config.face.detector_model().unwrap_or(&config.face.detector);
     let landmarks = config.face.landmarks_model().unwrap_or(&config.face.landmarks);
-    findings.extend([config.face.detector.as_str(), landmarks].map(model));
+    findings.extend([detector, landmarks].map(model));
     findings.push(disk(&config.record.dir));
     if config.http.enabled {
         findings.push(port(&config.http.listen));

@@ -10,10 +10,10 @@ use crate::kernels;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Detector: a built-in model, or the path of a model card (ending in `.toml`).
+    /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`: `face-detector-int8` on
+    /// CPUs that run it faster than `face-detector`, which is as accurate, and that on others.
     pub detector: String,
-    /// Landmark network: a built-in model, the path of a model card, or `auto`: `face-landmarks-small-int8` on CPUs that
-    /// run it faster than `face-landmarks-small`, which is as accurate, and that on others.
+    /// Landmark network: as above, `auto` choosing between `face-landmarks-small-int8` and `face-landmarks-small`.
     pub landmarks: String,
     /// Most faces followed at once, 1 to 16; bounds the time per frame.
     pub max_faces: usize,
@@ -36,11 +36,23 @@ pub struct Settings {
     pub range_c: [f32; 2],
 }
 
+/// The model of a setting that leaves the choice to the CPU.
+const AUTO: &str = "auto";
+
+/// What `setting` names, or which of two equally accurate models it stands for.
+fn fastest<'a>(setting: &'a str, float: &'a str, int8: &'a str) -> Result<&'a str> {
+    match setting {
+        AUTO if kernels::chosen()?.faster_in_int8() => Ok(int8),
+        AUTO => Ok(float),
+        named => Ok(named),
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            detector: "face-detector".into(),
-            landmarks: "auto".into(),
+            detector: AUTO.into(),
+            landmarks: AUTO.into(),
             max_faces: 4,
             detect_every_ms: 500,
             search_every_ms: 0,
@@ -57,16 +69,20 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU.
+    /// The detector that `detector` names, or that `auto` stands for on this CPU.
     ///
     /// # Errors
     /// Fix: kernels are asked for that this CPU has not.
+    pub fn detector_model(&self) -> Result<&str> {
+        fastest(&self.detector, "face-detector", "face-detector-int8")
+    }
+
+    /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU.
+    ///
+    /// # Errors
+    /// As [`Settings::detector_model`].
     pub fn landmarks_model(&self) -> Result<&str> {
-        match self.landmarks.as_str() {
-            "auto" if kernels::chosen()?.faster_in_int8() => Ok("face-landmarks-small-int8"),
-            "auto" => Ok("face-landmarks-small"),
-            named => Ok(named),
-        }
+        fastest(&self.landmarks, "face-landmarks-small", "face-landmarks-small-int8")
     }
 
     /// Fix: a value out of its range, named.

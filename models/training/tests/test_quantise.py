@@ -11,6 +11,7 @@ from onnx import numpy_helper
 import export
 import nets
 import quantise
+import rounding
 from crop import PLANES
 from test_nets import shaken
 
@@ -23,8 +24,8 @@ def pair():
     rng = np.random.default_rng(0)
     smooth = np.cumsum(rng.normal(0, 0.2, (12, *shape)), -1)
     images = np.clip(smooth - smooth.mean(), -1, 1).astype(np.float32)
-    ranges = {t: (h.low, h.high) for t, h in quantise.observe(model, images).items()}
-    return model, quantise.Rewriter(model, ranges).run(), images
+    ranges = {t: (h.low, h.high) for t, h in rounding.observe(model, images).items()}
+    return model, rounding.Rewriter(model, ranges).run(), images
 
 
 def test_all_convolutions_but_the_first_read_whole_numbers(pair):
@@ -48,8 +49,8 @@ def test_all_convolutions_but_the_first_read_whole_numbers(pair):
 def test_int8_answers_nearly_as_float_does(pair):
     model, small, images = pair
     for image in images[:4]:
-        want = quantise.session(model).run(None, {"image": image[None]})
-        got = quantise.session(small).run(None, {"image": image[None]})
+        want = rounding.session(model).run(None, {"image": image[None]})
+        got = rounding.session(small).run(None, {"image": image[None]})
         for a, b in zip(want, got):
             assert 0 < np.abs(a - b).mean() < 0.05 * np.abs(a).max()
 
@@ -57,8 +58,8 @@ def test_int8_answers_nearly_as_float_does(pair):
 def test_rounding_leaves_the_float_model_alone(pair):
     model, _, images = pair
     before = model.SerializeToString()
-    quantise.Rewriter(model, {t: (0.0, 1.0) for t in quantise.rounded(model.graph)[1]}).run()
-    quantise.observe(model, images[:1])
+    rounding.Rewriter(model, {t: (0.0, 1.0) for t in rounding.rounded(model.graph)[1]}).run()
+    rounding.observe(model, images[:1])
     assert model.SerializeToString() == before
 
 
@@ -66,7 +67,7 @@ def test_weights_are_multiples_of_their_scale_and_biases_fit():
     weight = np.random.default_rng(1).normal(0, 1, (4, 3, 3, 3)).astype(np.float32)
     weight[2] = 0
     bias = np.array([0.1, -2, 3, 0], np.float32)
-    numbers, scale = quantise.whole_numbers(weight, bias, np.float32(0.01))
+    numbers, scale = rounding.whole_numbers(weight, bias, np.float32(0.01))
     back = numbers * scale[:, None, None, None]
     assert np.abs(back - weight).max() <= 0.5001 * scale.max()
     steps = bias / (scale * 0.01)
@@ -74,17 +75,17 @@ def test_weights_are_multiples_of_their_scale_and_biases_fit():
 
 
 def test_ranges_hold_zero_and_leave_out_what_they_say():
-    histogram = quantise.Histogram(0.0, 10.0)
+    histogram = rounding.Histogram(0.0, 10.0)
     histogram.add(np.concatenate([np.random.default_rng(0).uniform(0, 1, 100_000), [10.0]]))
-    assert quantise.RANGES["whole"](histogram) == (0.0, 10.0)
-    assert quantise.RANGES["99.99 %"](histogram)[1] == pytest.approx(1, abs=0.01)
-    low, high = quantise.RANGES["least squares"](histogram)
+    assert rounding.RANGES["whole"](histogram) == (0.0, 10.0)
+    assert rounding.RANGES["99.99 %"](histogram)[1] == pytest.approx(1, abs=0.01)
+    low, high = rounding.RANGES["least squares"](histogram)
     assert low == 0 and 0.9 < high <= 10
-    two_sided = quantise.Histogram(-3.0, 5.0)
+    two_sided = rounding.Histogram(-3.0, 5.0)
     two_sided.add(np.linspace(-3, 5, 1000))
-    for way in quantise.RANGES.values():
+    for way in rounding.RANGES.values():
         low, high = way(two_sided)
-        scale, zero = quantise.scale_and_zero(low, high)
+        scale, zero = rounding.scale_and_zero(low, high)
         assert low < 0 < high and abs(float(scale) * int(zero) + low) <= float(scale) / 2 * 1.001
 
 
@@ -103,5 +104,5 @@ def test_the_card_is_the_float_models_with_its_own_files(pair, tmp_path):
     assert new["training"]["quantised_from"] == old["sha256"] and 0.005 <= new["golden"]["tolerance"] < 0.2
     with open(tmp_path / new["golden"]["file"], "rb") as f:
         image, *want = (np.load(f) for _ in range(3))
-    got = quantise.session(onnx.load(tmp_path / "n-int8.onnx")).run(None, {"image": image.astype(np.float32) / 127.5 - 1})
+    got = rounding.session(onnx.load(tmp_path / "n-int8.onnx")).run(None, {"image": image.astype(np.float32) / 127.5 - 1})
     assert all(np.abs(a - b).max() < 1e-5 for a, b in zip(got, want))
