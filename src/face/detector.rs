@@ -29,6 +29,8 @@ pub struct Detector {
     levels: [Option<Level>; LEVELS.len()],
     preprocess: Preprocessor,
     merged: Vec<Detection>,
+    /// Whether the last look at a stream was at its mirror image.
+    mirrored: bool,
 }
 
 /// The network at one input size.
@@ -38,6 +40,17 @@ struct Level {
     width: usize,
     found: Vec<Detection>,
     mirrored: Vec<Detection>,
+}
+
+impl Level {
+    /// Mirrors the input and finds the faces in it; `mirrored` holds them as they lie in the picture.
+    fn mirror(&mut self, decode: DecodeFaces, constants: &Decoding) -> Result<()> {
+        self.input.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
+        self.network.run(&self.input)?;
+        decode(self.network.as_ref(), constants, &mut self.mirrored);
+        self.mirrored.iter_mut().for_each(|face| *face = mirror(face, self.width as f32));
+        Ok(())
+    }
 }
 
 impl Detector {
@@ -56,6 +69,7 @@ impl Detector {
             levels: [const { None }; LEVELS.len()],
             preprocess: Preprocessor::default(),
             merged: Vec::with_capacity(CANDIDATES),
+            mirrored: true,
         };
         detector.ready(0)?;
         Ok(detector)
@@ -80,16 +94,19 @@ impl Detector {
             let network = (self.build)(h, w)?;
             let size = network.input_shape().iter().product();
             let found = Vec::with_capacity(CANDIDATES);
-            *slot = Some(Level { network, input: vec![0.0; size], width: w, found, mirrored: Vec::new() });
+            let mirrored = Vec::with_capacity(CANDIDATES);
+            *slot = Some(Level { network, input: vec![0.0; size], width: w, found, mirrored });
         }
         slot.as_mut().ok_or_else(vanished)
     }
 
-    /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size.
+    /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size, and
+    /// by turns as it is and mirrored, for what the network misses one way round it may find the other.
     pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.merged.clear();
+        self.mirrored = !self.mirrored;
         let level = Self::level(frame.width(), frame.height()).min(1);
-        let place = self.look(frame, level, self.constants.threshold)?;
+        let place = self.look(frame, level, self.constants.threshold, self.mirrored)?;
         self.take(level, &place, f32::INFINITY);
         Ok(&self.merged)
     }
@@ -105,7 +122,7 @@ impl Detector {
         let own = Self::level(frame.width(), frame.height());
         for level in 0..(own + 2).min(LEVELS.len()) {
             // What one view doubts lowers the mean.
-            let place = self.look(frame, level, least / 2.0)?;
+            let place = self.look(frame, level, least / 2.0, false)?;
             self.look_mirrored(level, least)?;
             self.take(level, &place, if level > own { ENLARGED } else { f32::INFINITY });
         }
@@ -123,25 +140,28 @@ impl Detector {
         &self.merged
     }
 
-    /// Finds the faces of a frame at one level, in input pixels.
-    fn look(&mut self, frame: &Frame, level: usize, threshold: f32) -> Result<Letterbox> {
+    /// Finds the faces of a frame, or of its mirror image, at one level, in input pixels of the frame as it is.
+    fn look(&mut self, frame: &Frame, level: usize, threshold: f32, mirrored: bool) -> Result<Letterbox> {
+        let constants = Decoding { threshold, ..self.constants.clone() };
         self.ready(level)?;
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
         let place = self.preprocess.letterbox(frame, &self.spec, l.width, &mut l.input);
-        l.network.run(&l.input)?;
-        (self.decode)(l.network.as_ref(), &Decoding { threshold, ..self.constants.clone() }, &mut l.found);
+        if mirrored {
+            l.mirror(self.decode, &constants)?;
+            std::mem::swap(&mut l.found, &mut l.mirrored);
+        } else {
+            l.network.run(&l.input)?;
+            (self.decode)(l.network.as_ref(), &constants, &mut l.found);
+        }
         Ok(place)
     }
 
     /// Finds the faces of the mirror image of what a level has just looked at, and joins them to those of the
     /// picture.
     fn look_mirrored(&mut self, level: usize, least: f32) -> Result<()> {
-        let threshold = least / 2.0;
+        let constants = Decoding { threshold: least / 2.0, ..self.constants.clone() };
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
-        l.input.chunks_exact_mut(l.width).for_each(<[f32]>::reverse);
-        l.network.run(&l.input)?;
-        (self.decode)(l.network.as_ref(), &Decoding { threshold, ..self.constants.clone() }, &mut l.mirrored);
-        l.mirrored.iter_mut().for_each(|face| *face = mirror(face, l.width as f32));
+        l.mirror(self.decode, &constants)?;
         agree(&mut l.found, &mut l.mirrored, self.constants.nms_iou, least);
         Ok(())
     }
@@ -210,6 +230,26 @@ mod tests {
         let b = found[0].bbox;
         assert!((b[0] + b[2] - 120.0).abs() < 3.0 && (b[1] + b[3] - 80.0).abs() < 3.0, "{b:?}");
         assert!((b[2] - b[0] - 30.0).abs() < 4.0, "{b:?}");
+    }
+
+    #[test]
+    fn a_stream_is_looked_at_one_way_round_and_then_the_other() {
+        let world = fake::World::default();
+        let mut d = Detector::new(&fake::detector_card(), world.detector(), None).unwrap();
+        let frame = fake::frame(160, 120, &[([40.0, 50.0], 40.0)]);
+        let centres: Vec<f32> = (0..4)
+            .map(|_| {
+                let b = d.detect(&frame).unwrap()[0].bbox;
+                (b[0] + b[2]) / 2.0
+            })
+            .collect();
+        assert!(centres.iter().all(|x| (x - 40.0).abs() < 3.0), "{centres:?}");
+        let inputs = [0, 1].map(|_| {
+            d.detect(&frame).unwrap();
+            d.levels[0].as_ref().unwrap().input.clone()
+        });
+        let rows = |i: usize| inputs[i].chunks_exact(160);
+        assert!(rows(0).zip(rows(1)).all(|(a, b)| a.iter().eq(b.iter().rev())));
     }
 
     #[test]
