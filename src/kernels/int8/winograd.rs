@@ -163,11 +163,15 @@ impl Winograd8 {
         let table = kernels.int8.winograd.as_ref().filter(|_| same)?;
         /// A tile's sums start and end, in units of one register's product and sum.
         const START: usize = 40;
-        /// A register of weights comes from beyond the first-level cache.
-        const WEIGHT: usize = 1;
+        /// A register of weights comes from beyond the first-level cache, or beyond the second where a layer has
+        /// more of them than it holds.
+        const WEIGHT: [usize; 2] = [1, 3];
+        /// Weights that a second-level cache holds.
+        const HELD: usize = 1 << 19;
         let (depth, co) = (from.c.div_ceil(kernels.int8.group), to.vectors(kernels.lanes));
-        let sums = |pixels: usize, depth: usize| {
-            pixels * depth * co + pixels.div_ceil(6) * co.div_ceil(2) * START + depth * co * WEIGHT
+        let weight = |taps: usize| WEIGHT[usize::from(taps * from.c * to.c > HELD)];
+        let sums = |pixels: usize, depth: usize, weight: usize| {
+            pixels * depth * co + pixels.div_ceil(6) * co.div_ceil(2) * START + depth * co * weight
         };
         let cost = |tile: Tile| {
             let tiles = to.h.div_ceil(tile.outputs()) * to.w.div_ceil(tile.outputs());
@@ -175,11 +179,12 @@ impl Winograd8 {
                 Tile::Two => (30, 40),
                 Tile::Four => (130, 190),
             };
-            points(tile) * sums(tiles, depth) + tiles * (spread * from.c.div_ceil(table.halves) + gather * co)
+            let sums = sums(tiles, depth, weight(points(tile)));
+            points(tile) * sums + tiles * (spread * from.c.div_ceil(table.halves) + gather * co)
         };
         let fits = [Tile::Two, Tile::Four].into_iter().filter(|t| holds(weights, from.c, headroom(*t)));
         let best = fits.min_by_key(|t| cost(*t))?;
-        (cost(best) * 110 < sums(to.h * to.w, 9 * depth) * 100).then_some(best)
+        (cost(best) * 110 < sums(to.h * to.w, 9 * depth, weight(9)) * 100).then_some(best)
     }
 
     /// A convolution `from` -> `to` of one size.
