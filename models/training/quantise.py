@@ -40,10 +40,6 @@ class Landmarks:
         self.held = {"clean": sample.held_batch(items, False), "hard": sample.held_batch(items, True),
                      "without": self.source.without(items)}
 
-    def images(self, count):
-        """Pictures like those of training."""
-        return self.source.batch(count, np.random.default_rng(11)).image
-
     def judge(self, model, half, threshold):
         """Error in percent of the face on clean and hard crops, and how often a face is seen where one is and where
         none is, in percent; of every second held-out crop."""
@@ -74,10 +70,6 @@ class Faces:
             raise SystemExit("a detector is quantised on scene folders: --scenes")
         self.source = scene.Source(Shards(scenes), Shards(faces) if faces else None)
         self.plain, self.hard = held_scenes(self.source, hold)
-
-    def images(self, count):
-        """Pictures like those of training."""
-        return self.source.batch(count, np.random.default_rng(11)).image
 
     def judge(self, model, half, _):
         """Average precision and its parts (`Score`) on scenes as the runtime sees them and on hard ones."""
@@ -171,7 +163,8 @@ def main():
     model = onnx.load(args.model)
     card = tomllib.loads(Path(args.model).with_suffix(".toml").read_text())
     task, threshold = TASKS[card["task"]](args.data, args.scenes, args.hold), card["decoding"]["threshold"]
-    way, ranges = choose(model, observe(model, task.images(args.calibrate)), task, threshold)
+    images = task.source.batch(args.calibrate, np.random.default_rng(11)).image
+    way, ranges = choose(model, observe(model, images), task, threshold)
     small = Rewriter(model, ranges).run()
     before, after = task.judge(model, 1, threshold), task.judge(small, 1, threshold)
     for key, value in before.items():

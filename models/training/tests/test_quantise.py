@@ -106,3 +106,29 @@ def test_the_card_is_the_float_models_with_its_own_files(pair, tmp_path):
         image, *want = (np.load(f) for _ in range(3))
     got = rounding.session(onnx.load(tmp_path / "n-int8.onnx")).run(None, {"image": image.astype(np.float32) / 127.5 - 1})
     assert all(np.abs(a - b).max() < 1e-5 for a, b in zip(got, want))
+
+
+def test_a_detector_is_judged_on_scenes_and_stays_as_it_was(tmp_path):
+    rng = np.random.default_rng(4)
+    count, face = 120, rng.uniform(-18, 18, (70, 2)) + (80, 60)
+    thermal = rng.normal(29500, 30, (count, 120, 160))
+    thermal[:, 42:78, 62:98] += 800
+    for name, array in {"thermal": thermal.astype(np.uint16), "visibility": np.zeros((count, 1, 70), np.uint8),
+                        "points": np.broadcast_to(face, (count, 1, 70, 2)).astype(np.float32)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    (tmp_path / "meta.json").write_text("{}")
+    task = quantise.Faces(None, str(tmp_path), 2)
+    torch.manual_seed(5)
+    model, shape = export.build(shaken(nets.Detector()), {"task": "face-detector"})
+    images = task.source.batch(4, rng).image
+    assert images.shape == (4, *shape)
+    ranges = {t: (h.low, h.high) for t, h in rounding.observe(model, images).items()}
+    small = rounding.Rewriter(model, ranges).run()
+    found = [task.judge(m, half, 0.25) for m in (model, small) for half in (0, 1)]
+    assert all(0 <= f["ap50"] <= 100 and 0 <= f["hard_ap50"] <= 100 for f in found)
+    for want, got in zip(*(rounding.session(m).run(None, {"image": images[:1]}) for m in (model, small))):
+        assert 0 < np.abs(want - got).mean() < 0.05 * np.abs(want).max()
+    with pytest.raises(SystemExit, match="--scenes"):
+        quantise.Faces(None, None, 2)
+    with pytest.raises(SystemExit, match="--data"):
+        quantise.Landmarks(None, None, 2)
