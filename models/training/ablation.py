@@ -119,7 +119,7 @@ def main(args):
                                lambda rng: source.batch(args.batch, rng), transfer_step(teacher, parts), judge,
                                seed, args.rate, {"task": "face-landmarks", "size": args.size, "seed": seed,
                                                 "channels": PLANES},
-                               every=args.every, prefetch=not args.inline)
+                               every=args.every, prefetch=not args.inline, arithmetic=args.arithmetic)
             np.save(place(folder, key) / "points.npy", predict(net, judge.hard.image)[0][..., :2])
             done["runs"][key] = metrics
             temporary = store.with_suffix(".tmp")

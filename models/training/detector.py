@@ -10,8 +10,10 @@ from crop import DETECTOR_TAILS, PLANES, planes
 from data import Shards
 from detect import Score
 from loop import Budget, Run, train
-from nets import Detector, begin
+from machine import fetch, send
+from nets import Detector
 from points import box
+from unfold import start
 
 
 def held_scenes(source, count):
@@ -50,9 +52,9 @@ class Judge:
         for at in range(0, len(pictures), 32):
             part = pictures[at:at + 32]
             with torch.inference_mode():
-                heat, geom = net(torch.from_numpy(np.stack([x for x, _ in part])))
+                heat, geom = (fetch(v) for v in net(send(np.stack([x for x, _ in part]))))
             for n, (_, faces) in enumerate(part):
-                score.picture(heat[n, 0].numpy(), geom[n].numpy(), faces)
+                score.picture(heat[n, 0], geom[n], faces)
         return score.result()
 
 
@@ -62,17 +64,17 @@ def main(args):
     source = scene.Source(Shards(args.data, args.limit), Shards(args.faces, args.limit) if args.faces else None)
     net = Detector()
     if args.init:
-        begin(net, torch.load(args.init, map_location="cpu", weights_only=False))
+        start(net, args.init, lambda: source.batch(64, np.random.default_rng(0)).image)
     run = Run(args.out, args.resume)
     print(f"{len(source.scenes.train)} scenes to train on, {len(source.scenes.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")
 
     def step(net, maps, _):
-        image, heat, ignore, geom, weight = (torch.from_numpy(v) for v in (
+        image, heat, ignore, geom, weight = (send(v) for v in (
             maps.image, maps.heat, maps.ignore, maps.geom, maps.weight))
-        out_heat, out_geom = net(image.contiguous(memory_format=torch.channels_last))
-        centre = losses.focal(out_heat, heat, ignore)
-        shape = losses.geometry(out_geom, geom, weight)
+        out_heat, out_geom = net(image)
+        centre = losses.focal(out_heat.float(), heat, ignore)
+        shape = losses.geometry(out_geom.float(), geom, weight)
         return centre + shape, {"heat": float(centre.detach()), "geom": float(shape.detach())}
 
     def refresh():
@@ -82,4 +84,4 @@ def main(args):
                 "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
-          prefetch=not args.inline)
+          prefetch=not args.inline, arithmetic=args.arithmetic)

@@ -13,6 +13,7 @@ adapter, points and log-scales.
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -21,9 +22,11 @@ import sample
 from crop import PLANES
 from data import Shards
 from loop import Budget, Run, train
+from machine import DEVICE, send
 from metrics import landmark_errors
-from nets import Backbone, Landmarker, begin, weights
+from nets import Backbone, Landmarker, weights
 from student import Judge, predict, task, tensors
+from unfold import checkpoint, start as start_from
 
 PARTS = ("feature", "logit", "forward", "reverse")
 WEIGHTS = {"feature": 0.5, "logit": 0.5, "forward": 0.3, "reverse": 0.3}
@@ -36,7 +39,7 @@ def fade(progress):
 
 def load(path):
     """A frozen network of a checkpoint and what it says of itself."""
-    state = torch.load(path, map_location="cpu", weights_only=False)
+    state = checkpoint(path)
     about = state["describe"]
     if about["task"] != "face-landmarks":
         raise SystemExit(f"{path}: a {about['task']} checkpoint, landmarks wanted")
@@ -44,12 +47,12 @@ def load(path):
     net.load_state_dict(weights(state))
     for p in net.parameters():
         p.requires_grad_(False)
-    return net.eval().to(memory_format=torch.channels_last), about
+    return net.eval().to(DEVICE, memory_format=torch.channels_last), about
 
 
 def colours(batch):
     """RGB inputs of a batch."""
-    return torch.from_numpy(batch.colour).contiguous(memory_format=torch.channels_last)
+    return send(batch.colour)
 
 
 class ColourJudge:
@@ -77,7 +80,7 @@ def go(args, net, run, source, step, judge, **about):
                 "rate": args.rate, "stage": args.stage, "channels": PLANES, **about}
     return train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
                  judge, args.seed, args.rate, describe, source.faces.refresh if args.refresh else None,
-                 args.every, prefetch=not args.inline)
+                 args.every, prefetch=not args.inline, arithmetic=args.arithmetic)
 
 
 def teacher_rgb(args):
@@ -156,7 +159,7 @@ def compress(args):
     source, run = start(args, False, 0.14)
     net = Adapted(args.size, about["size"])
     if args.init:
-        begin(net.student, torch.load(args.init, map_location="cpu", weights_only=False))
+        start_from(net.student, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
 
     def step(net, batch, progress):
         data = tensors(batch)

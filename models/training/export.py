@@ -15,20 +15,16 @@ import onnxruntime as ort
 import torch
 
 import crop
-import graph
-from nets import CELLS, Detector, Landmarker, fold, mflop, weights
+from nets import CELLS, fold, mflop, weights
+from unfold import build as network, checkpoint as read, graph_of
 
 LICENCE = "MIT OR Apache-2.0"
 
 
 def load(path):
     """The averaged network of a checkpoint, in evaluation mode, and the checkpoint."""
-    state = torch.load(path, map_location="cpu", weights_only=False)
-    about = state["describe"]
-    if about["task"] == "face-detector":
-        net = Detector(about.get("channels", 1))
-    else:
-        net = Landmarker(about["size"], about.get("channels", 1))
+    state = read(path)
+    net = network(state["describe"])
     net.load_state_dict(weights(state))
     return net.eval(), state
 
@@ -37,8 +33,8 @@ def build(net, about):
     """The ONNX model of a network (which is left as it is) and its golden input shape."""
     folded, channels = fold(copy.deepcopy(net).eval()), net.channels
     if about["task"] == "face-detector":
-        return graph.detector(folded, channels), (channels, crop.DETECTOR_HEIGHT, crop.DETECTOR_WIDTH)
-    return graph.landmarker(folded, crop.SIZE, channels), (channels, crop.SIZE, crop.SIZE)
+        return graph_of(folded), (channels, crop.DETECTOR_HEIGHT, crop.DETECTOR_WIDTH)
+    return graph_of(folded), (channels, crop.SIZE, crop.SIZE)
 
 
 def golden_input(shape):

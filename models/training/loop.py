@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from machine import DEVICE, arithmetic as arithmetic_of
+
 
 class Budget:
     """Progress 0..1 by steps or by wall minutes (summed over resumed runs)."""
@@ -115,14 +117,15 @@ class Run:
 
 
 def train(net, run, budget, make, step, evaluate, seed, peak, describe,
-          refresh=None, every=120.0, decay=1e-4, prefetch=True):
+          refresh=None, every=120.0, decay=1e-4, prefetch=True, arithmetic="auto"):
     """The training loop.
 
     make(rng) -> batch; step(net, batch, progress) -> (loss, dict of floats);
     evaluate(net) -> dict of floats, run on the averaged weights every `every` seconds;
-    describe: what export needs to know, stored in every checkpoint; refresh(): looks for new data.
+    describe: what export needs to know, stored in every checkpoint; refresh(): looks for new data;
+    arithmetic: of the forward pass, see `machine.arithmetic`.
     """
-    net.to(memory_format=torch.channels_last)
+    net.to(DEVICE, memory_format=torch.channels_last)
     flat = [p for p in net.parameters() if p.requires_grad and p.ndim < 2]
     deep = [p for p in net.parameters() if p.requires_grad and p.ndim >= 2]
     optimiser = torch.optim.AdamW([{"params": deep, "weight_decay": decay},
@@ -156,7 +159,8 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
             for group in optimiser.param_groups:
                 group["lr"] = rate(progress, budget.done, peak)
             batch = source.next() if source else make(np.random.default_rng([seed, budget.done]))
-            loss, values = step(net, batch, progress)
+            with arithmetic_of(arithmetic):
+                loss, values = step(net, batch, progress)
             if not torch.isfinite(loss):
                 raise SystemExit(f"loss is {float(loss.detach())} at step {budget.done}: lower --rate")
             optimiser.zero_grad(set_to_none=True)

@@ -117,8 +117,13 @@ def tally(votes):
     The channels are, 70 each: weight logits, u and v from the cell's centre, log-scales. Each point is
     the mean of what all cells say, by the softmax of their weights.
     """
+    with torch.autocast(votes.device.type, enabled=False):
+        return _tally(votes.float())
+
+
+def _tally(votes):
     n, _, rows, columns = votes.shape
-    logits, said = votes.float().reshape(n, 4, COUNT, rows * columns).split([1, 3], 1)
+    logits, said = votes.reshape(n, 4, COUNT, rows * columns).split([1, 3], 1)
     weight = torch.softmax(logits, -1)
     u = (torch.arange(columns, device=votes.device) + 0.5) / columns * 2 - 1
     v = (torch.arange(rows, device=votes.device) + 0.5) / rows * 2 - 1

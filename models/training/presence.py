@@ -17,9 +17,11 @@ from crop import DETECTOR_HEIGHT as H, DETECTOR_WIDTH as W, FLOOR, PLANES, SIZE,
 from data import Shards
 from detect import decode, iou
 from loop import Budget, Run, train
-from nets import Detector, Landmarker, weights
+from machine import DEVICE, fetch, send
+from nets import Landmarker, weights
 from points import box
 from scene import faces_of
+from unfold import build, checkpoint
 
 #: Least score of a detection that is worth refusing: below what any user will ask for.
 SCORE = 0.1
@@ -45,9 +47,9 @@ def mistakes(detector, thermal, points, visibility, rng=None, chunk=32):
         views = [seen(thermal[k], rng) for k in part]
         x = np.stack([view for view, _ in views])[:, :detector.channels]
         with torch.inference_mode():
-            heat, geom = detector(torch.from_numpy(x))
+            heat, geom = (fetch(v) for v in detector(send(x)))
         for k, n in enumerate(part):
-            boxes, _, _ = decode(heat[k, 0].numpy(), geom[k].numpy(), SCORE)
+            boxes, _, _ = decode(heat[k, 0], geom[k], SCORE)
             s, x0, y0 = views[k][1]
             faces = [box(p) for p in faces_of(points[n], visibility[n])[0]]
             for b in boxes * s + np.array([x0, y0, x0, y0]):
@@ -85,7 +87,7 @@ class Veto(nn.Module):
     def __init__(self, net):
         super().__init__()
         self.look, self.presence = net.head.look, net.head.presence
-        self.frozen = [net.backbone.eval()]  # in a list: neither trained nor saved
+        self.frozen = [net.backbone.eval().to(DEVICE)]  # in a list: neither trained nor saved
 
     def forward(self, x):
         with torch.no_grad():
@@ -109,7 +111,7 @@ class Judge:
     def __call__(self, net):
         net.eval()
         with torch.inference_mode():
-            hit, miss = (np.concatenate([net(torch.from_numpy(x[k:k + 128])).numpy()[:, 0]
+            hit, miss = (np.concatenate([fetch(net(send(x[k:k + 128])))[:, 0]
                                          for k in range(0, len(x), 128)]) for x in (self.faces, self.others))
         return {"presence_hit": float(100 * (hit > self.ENTRY).mean()),
                 "presence_mistakes": float(100 * (miss > self.ENTRY).mean())}
@@ -118,16 +120,16 @@ class Judge:
 def main(args):
     """Runs the stage; OUT/best.pt is the whole landmark network."""
     torch.manual_seed(args.seed)
-    state = torch.load(args.init, map_location="cpu", weights_only=False)
+    state = checkpoint(args.init)
     if state["describe"].get("channels", 1) != PLANES:
         raise SystemExit(f"{args.init}: a landmark network of {PLANES} planes is wanted")
     net = Landmarker(state["describe"]["size"])
     net.load_state_dict(weights(state))
-    theirs = torch.load(args.detector, map_location="cpu", weights_only=False)
-    detector = Detector(theirs["describe"].get("channels", 1))
+    theirs = checkpoint(args.detector)
+    detector = build(theirs["describe"])
     detector.load_state_dict(theirs["average"])
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes))
-    found = mine(detector.eval(), source.scenes, args.mine, args.seed)
+    found = mine(detector.eval().to(DEVICE), source.scenes, args.mine, args.seed)
     if len(found) < 20:
         raise SystemExit(f"{args.detector}: {len(found)} mistakes in {args.mine} scenes, wanted at least 20")
     np.random.default_rng(args.seed).shuffle(found)
@@ -147,14 +149,15 @@ def main(args):
         return batch
 
     def step(veto, batch, _):
-        logit = veto(torch.from_numpy(batch.image).contiguous(memory_format=torch.channels_last))
-        loss = losses.presence(logit, torch.from_numpy(batch.present), torch.from_numpy(batch.sure))
+        logit = veto(send(batch.image))
+        loss = losses.presence(logit, send(batch.present), send(batch.sure))
         return loss, {}
 
     veto = Veto(net)
     run = Run(args.out, args.resume)
     metrics, average = train(veto, run, Budget(args.steps, args.minutes), make, step, Judge(source, held), args.seed,
-                             args.rate, {"task": "presence"}, every=args.every, prefetch=not args.inline)
+                             args.rate, {"task": "presence"}, every=args.every, prefetch=not args.inline,
+                             arithmetic="float32")
     net.head.look, net.head.presence = average.look, average.presence
     describe = {**state["describe"], "presence_steps": run_steps(run)}
     kept = {k: v for k, v in state["metrics"].items() if not k.startswith("presence")}

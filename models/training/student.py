@@ -8,8 +8,10 @@ import sample
 from crop import PLANES
 from data import Shards
 from loop import Budget, Run, train
+from machine import fetch, send
 from metrics import landmark_errors
-from nets import Landmarker, begin
+from nets import Landmarker
+from unfold import start
 
 
 def predict(net, images, chunk=128):
@@ -18,9 +20,8 @@ def predict(net, images, chunk=128):
     parts = []
     with torch.inference_mode():
         for at in range(0, len(images), chunk):
-            x = torch.from_numpy(images[at:at + chunk]).contiguous(memory_format=torch.channels_last)
-            points, presence = net(x)
-            parts.append((points.numpy(), presence[:, 0].numpy()))
+            points, presence = net(send(images[at:at + chunk]))
+            parts.append((fetch(points), fetch(presence[:, 0])))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
@@ -60,8 +61,7 @@ class Judge:
 
 def tensors(batch):
     """A batch as tensors."""
-    image = torch.from_numpy(batch.image).contiguous(memory_format=torch.channels_last)
-    return (image, *(torch.from_numpy(v) for v in (batch.points, batch.visibility, batch.present, batch.sure)))
+    return tuple(send(v) for v in (batch.image, batch.points, batch.visibility, batch.present, batch.sure))
 
 
 def task(out, batch, progress):
@@ -79,7 +79,7 @@ def main(args):
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
     net = Landmarker(args.size)
     if args.init:
-        begin(net, torch.load(args.init, map_location="cpu", weights_only=False))
+        start(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
     run = Run(args.out, args.resume)
     print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")
@@ -95,4 +95,4 @@ def main(args):
                 "rate": args.rate, "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
-          prefetch=not args.inline)
+          prefetch=not args.inline, arithmetic=args.arithmetic)

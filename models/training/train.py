@@ -34,20 +34,23 @@ def parser():
         p.add_argument("--refresh", action="store_true", help="take up new folders while running")
         p.add_argument("--inline", action="store_true", help="make batches in the training thread")
         p.add_argument("--limit", type=int, help="use at most this many items of each folder")
-        p.add_argument("--init", help="start from the averaged weights of this checkpoint")
+        p.add_argument("--init", help="start from the averaged weights of this checkpoint, or from a shipped model "
+                       "(NAME.onnx beside its card)")
+        p.add_argument("--arithmetic", choices=("auto", "float32", "bfloat16"), default="auto",
+                       help="of the forward pass; auto: bfloat16 where the hardware is fast at it")
         if name != "detector":
             light = name in ("student", "compress")
             p.add_argument("--size", choices=("nano", "small", "base", "teacher"),
                            default="small" if light else "nano" if name == "ablation" else "teacher")
             p.add_argument("--scenes", help="scene folders, for crops without faces")
         if name in ("transfer", "compress", "ablation"):
-            p.add_argument("--teacher", required=True, help="checkpoint (best.pt) of the teacher")
+            p.add_argument("--teacher", required=True, help="checkpoint (best.pt) or shipped model of the teacher")
         if name == "transfer":
             p.add_argument("--parts", default="feature,logit,forward,reverse", help="losses besides the task's")
         if name == "ablation":
             p.add_argument("--seeds", default="1,2,3")
         if name == "presence":
-            p.add_argument("--detector", required=True, help="checkpoint (best.pt) of the detector")
+            p.add_argument("--detector", required=True, help="checkpoint (best.pt) or shipped model of the detector")
             p.add_argument("--mine", type=int, default=12000, help="scenes in which its mistakes are looked for")
         if name == "detector":
             p.add_argument("--faces", help="face folders, as further scenes of one face each")

@@ -1,0 +1,135 @@
+"""Checkpoint or product to a network that can be trained on.
+
+A product (`NAME.onnx` beside its card `NAME.toml`) has its batch norms folded away. Unfolded, every norm stands
+for the identity and every filter has length 1, since the length of a normalised filter only slows its learning.
+Such norms are right for evaluation alone: `settle` gives them the statistics of real inputs before training.
+"""
+
+import copy
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+import graph
+from crop import SIZE
+from machine import send
+from nets import Block, Detector, Landmarker, begin, fold
+
+
+def build(about):
+    """The untrained network that a checkpoint or card describes."""
+    if about["task"] == "face-detector":
+        return Detector(about.get("channels", 1))
+    return Landmarker(about["size"], about.get("channels", 1))
+
+
+def graph_of(folded):
+    """The ONNX model of a folded network."""
+    if isinstance(folded, Detector):
+        return graph.detector(folded, folded.channels)
+    return graph.landmarker(folded, SIZE, folded.channels)
+
+
+def constants(model):
+    """Weights of an ONNX model by name."""
+    return {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
+
+
+def layers(module):
+    """Convolutions and linear layers by path."""
+    return {path: layer for path, layer in module.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
+
+
+def names(net):
+    """For every layer of the folded form of `net`, by path: what its weights are called in the ONNX model."""
+    marked = fold(copy.deepcopy(net).eval())
+    paths = list(layers(marked))
+    with torch.no_grad():
+        for number, layer in enumerate(layers(marked).values()):
+            layer.weight.fill_(number)
+    found = {}
+    for name, array in constants(graph_of(marked)).items():
+        if name.endswith(".weight"):
+            found[paths[int(array.flat[0])]] = name.removesuffix(".weight")
+    return found
+
+
+@torch.no_grad()
+def unfold(path):
+    """The state of a shipped float model, as a checkpoint's."""
+    path = Path(path)
+    try:
+        card = tomllib.loads(path.with_suffix(".toml").read_text())
+        there = constants(onnx.load(path))
+    except (OSError, ValueError, onnx.onnx_cpp2py_export.checker.ValidationError) as error:
+        raise SystemExit(f"{path}: {error}") from error
+    except Exception as error:  # protobuf's own, which has no public name
+        raise SystemExit(f"{path}: not an ONNX model: {error}") from error
+    about = {"task": "face-detector" if card["task"] == "detector" else "face-landmarks", **card["training"]}
+    net = build(about)
+    inner = dict(net.named_modules())
+    for place, name in names(net).items():
+        try:
+            weight, bias = (torch.from_numpy(there[f"{name}.{part}"].copy()) for part in ("weight", "bias"))
+        except KeyError as error:
+            raise SystemExit(f"{path}: no weights {error}: is it a float model that export.py wrote?") from error
+        block = inner.get(place.rpartition(".")[0])
+        if not isinstance(block, Block):
+            layer = inner[place]
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+            continue
+        if block.identity:
+            centre, each = block.conv.kernel_size[0] // 2, torch.arange(len(weight))
+            weight[each, each, centre, centre] -= 1
+        length = weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+        block.conv.weight.copy_(weight / length[:, None, None, None])
+        block.norm.weight.copy_(length * np.sqrt(1 + block.norm.eps))
+        block.norm.bias.copy_(bias)
+    return {"average": net.state_dict(), "describe": about, "metrics": {}, "unfolded": True}
+
+
+def checkpoint(path):
+    """What a `best.pt` or a shipped `NAME.onnx` holds."""
+    if str(path).endswith(".onnx"):
+        return unfold(path)
+    return torch.load(path, map_location="cpu", weights_only=False)
+
+
+@torch.no_grad()
+def settle(net, images):
+    """Batch norms take the statistics of `images` (f32 `[n, c, H, W]`); what the network answers stays the same."""
+    seen, hooks = {}, []
+
+    def look(norm, inputs, _):
+        x = inputs[0].transpose(0, 1).flatten(1)
+        seen[norm] = x.mean(1), x.var(1)
+
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        hooks.append(norm.register_forward_hook(look))
+    mode = net.training
+    net.eval()(send(images).to(next(net.parameters()).device))
+    net.train(mode)
+    for hook in hooks:
+        hook.remove()
+    for norm in norms:
+        mean, variance = seen[norm]
+        slope = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        norm.bias += (mean - norm.running_mean) * slope
+        norm.weight.copy_(slope * torch.sqrt(variance + norm.eps))
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+
+def start(net, path, images):
+    """Begins `net` from a checkpoint or shipped model; `images()` gives network inputs to settle the latter with."""
+    state = checkpoint(path)
+    begin(net, state)
+    if state.get("unfolded"):
+        settle(net, images())
