@@ -14,7 +14,7 @@ import torch
 import figures
 from crop import PLANES
 from data import Shards
-from distil import load, transfer_step
+from distil import frozen, transfer_step
 from loop import Budget, Run, train
 from nets import Landmarker
 from sample import Source
@@ -102,7 +102,7 @@ def main(args):
     done = json.loads(store.read_text()) if store.exists() else {"setting": setting, "runs": {}}
     if done["setting"] != setting:
         raise SystemExit(f"{store}: made with {done['setting']}, not {setting}; use another --out")
-    teacher, about = load(args.teacher)
+    teacher, about = frozen(args.teacher)
     if about["size"] != args.size or about.get("channels", 1) != 3:
         raise SystemExit(f"{args.teacher}: an RGB teacher of size {args.size} is wanted")
     faces, scenes = Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None

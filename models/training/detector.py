@@ -13,7 +13,7 @@ from loop import Budget, Run, train
 from machine import fetch, send
 from nets import Detector
 from points import box
-from unfold import start
+from unfold import begin_from
 
 
 def held_scenes(source, count):
@@ -64,7 +64,7 @@ def main(args):
     source = scene.Source(Shards(args.data, args.limit), Shards(args.faces, args.limit) if args.faces else None)
     net = Detector()
     if args.init:
-        start(net, args.init, lambda: source.batch(64, np.random.default_rng(0)).image)
+        begin_from(net, args.init, lambda: source.batch(64, np.random.default_rng(0)).image)
     run = Run(args.out, args.resume)
     print(f"{len(source.scenes.train)} scenes to train on, {len(source.scenes.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")

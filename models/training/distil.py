@@ -24,9 +24,9 @@ from data import Shards
 from loop import Budget, Run, train
 from machine import DEVICE, send
 from metrics import landmark_errors
-from nets import Backbone, Landmarker, weights
+from nets import Backbone, Landmarker
 from student import Judge, predict, task, tensors
-from unfold import checkpoint, start as start_from
+from unfold import begin_from, load
 
 PARTS = ("feature", "logit", "forward", "reverse")
 WEIGHTS = {"feature": 0.5, "logit": 0.5, "forward": 0.3, "reverse": 0.3}
@@ -37,17 +37,15 @@ def fade(progress):
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def load(path):
+def frozen(path):
     """A frozen network of a checkpoint and what it says of itself."""
-    state = checkpoint(path)
+    net, state = load(path)
     about = state["describe"]
     if about["task"] != "face-landmarks":
         raise SystemExit(f"{path}: a {about['task']} checkpoint, landmarks wanted")
-    net = Landmarker(about["size"], about.get("channels", 1))
-    net.load_state_dict(weights(state))
     for p in net.parameters():
         p.requires_grad_(False)
-    return net.eval().to(DEVICE, memory_format=torch.channels_last), about
+    return net.to(DEVICE, memory_format=torch.channels_last), about
 
 
 def colours(batch):
@@ -130,7 +128,7 @@ def transfer_step(teacher, parts):
 
 def transfer(args):
     """The thermal teacher from the RGB teacher."""
-    teacher, about = load(args.teacher)
+    teacher, about = frozen(args.teacher)
     if about["size"] != args.size or about.get("channels", 1) != 3:
         raise SystemExit(f"{args.teacher}: an RGB teacher of size {args.size} is wanted")
     parts = [p for p in args.parts.split(",") if p]
@@ -153,13 +151,13 @@ class Adapted(nn.Module):
 
 def compress(args):
     """The light student from the thermal teacher."""
-    teacher, about = load(args.teacher)
+    teacher, about = frozen(args.teacher)
     if about.get("channels", 1) != PLANES:
         raise SystemExit(f"{args.teacher}: a thermal teacher of {PLANES} planes is wanted")
     source, run = start(args, False, 0.14)
     net = Adapted(args.size, about["size"])
     if args.init:
-        start_from(net.student, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
+        begin_from(net.student, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
 
     def step(net, batch, progress):
         data = tensors(batch)

@@ -15,26 +15,17 @@ import onnxruntime as ort
 import torch
 
 import crop
-from nets import CELLS, fold, mflop, weights
-from unfold import build as network, checkpoint as read, graph_of
+from nets import CELLS, fold, mflop
+from unfold import graph_of, load
 
 LICENCE = "MIT OR Apache-2.0"
 
 
-def load(path):
-    """The averaged network of a checkpoint, in evaluation mode, and the checkpoint."""
-    state = read(path)
-    net = network(state["describe"])
-    net.load_state_dict(weights(state))
-    return net.eval(), state
-
-
 def build(net, about):
     """The ONNX model of a network (which is left as it is) and its golden input shape."""
-    folded, channels = fold(copy.deepcopy(net).eval()), net.channels
-    if about["task"] == "face-detector":
-        return graph_of(folded), (channels, crop.DETECTOR_HEIGHT, crop.DETECTOR_WIDTH)
-    return graph_of(folded), (channels, crop.SIZE, crop.SIZE)
+    face = about["task"] == "face-landmarks"
+    sides = (crop.SIZE, crop.SIZE) if face else (crop.DETECTOR_HEIGHT, crop.DETECTOR_WIDTH)
+    return graph_of(fold(copy.deepcopy(net).eval())), (net.channels, *sides)
 
 
 def golden_input(shape):

@@ -18,10 +18,9 @@ from data import Shards
 from detect import decode, iou
 from loop import Budget, Run, train
 from machine import DEVICE, fetch, send
-from nets import Landmarker, weights
 from points import box
 from scene import faces_of
-from unfold import build, checkpoint
+from unfold import load
 
 #: Least score of a detection that is worth refusing: below what any user will ask for.
 SCORE = 0.1
@@ -120,16 +119,12 @@ class Judge:
 def main(args):
     """Runs the stage; OUT/best.pt is the whole landmark network."""
     torch.manual_seed(args.seed)
-    state = checkpoint(args.init)
+    net, state = load(args.init)
     if state["describe"].get("channels", 1) != PLANES:
         raise SystemExit(f"{args.init}: a landmark network of {PLANES} planes is wanted")
-    net = Landmarker(state["describe"]["size"])
-    net.load_state_dict(weights(state))
-    theirs = checkpoint(args.detector)
-    detector = build(theirs["describe"])
-    detector.load_state_dict(theirs["average"])
+    detector, _ = load(args.detector)
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes))
-    found = mine(detector.eval().to(DEVICE), source.scenes, args.mine, args.seed)
+    found = mine(detector.to(DEVICE), source.scenes, args.mine, args.seed)
     if len(found) < 20:
         raise SystemExit(f"{args.detector}: {len(found)} mistakes in {args.mine} scenes, wanted at least 20")
     np.random.default_rng(args.seed).shuffle(found)

@@ -37,6 +37,7 @@ class Landmarks:
             raise SystemExit("a landmark network is quantised on face folders: --data")
         self.source = sample.Source(Shards(faces), Shards(scenes) if scenes else None)
         items = self.source.faces.held_items(hold)
+        self.count = len(items)
         self.held = {"clean": sample.held_batch(items, False), "hard": sample.held_batch(items, True),
                      "without": self.source.without(items)}
 
@@ -70,6 +71,7 @@ class Faces:
             raise SystemExit("a detector is quantised on scene folders: --scenes")
         self.source = scene.Source(Shards(scenes), Shards(faces) if faces else None)
         self.plain, self.hard = held_scenes(self.source, hold)
+        self.count = len(self.plain)
 
     def judge(self, model, half, _):
         """Average precision and its parts (`Score`) on scenes as the runtime sees them and on hard ones."""
@@ -157,7 +159,7 @@ def main():
     p.add_argument("--scenes", help="scene folders")
     p.add_argument("--out", required=True, help="int8 model; its card and golden file are written beside it")
     p.add_argument("--calibrate", type=int, default=CALIBRATE, help="pictures that ranges are taken from")
-    p.add_argument("--hold", type=int, default=HOLD, help="held-out pictures")
+    p.add_argument("--hold", type=int, default=HOLD, help="held-out pictures, as far as there are so many")
     args = p.parse_args()
     torch.set_num_threads(1)
     model = onnx.load(args.model)
@@ -173,7 +175,7 @@ def main():
     metrics |= {f"float_{k}_synthetic": v for k, v in before.items()}
     write(small, args.model, args.out, metrics,
           f"post-training, u8 activations with ranges by {way} of {args.calibrate} pictures, s8 weights per channel; "
-          f"metrics of the second half of {args.hold} held-out pictures")
+          f"metrics of the second half of {task.count} held-out pictures")
     print(f"{args.out}: ranges by {way}")
 
 

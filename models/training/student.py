@@ -11,7 +11,7 @@ from loop import Budget, Run, train
 from machine import fetch, send
 from metrics import landmark_errors
 from nets import Landmarker
-from unfold import start
+from unfold import begin_from
 
 
 def predict(net, images, chunk=128):
@@ -79,7 +79,7 @@ def main(args):
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
     net = Landmarker(args.size)
     if args.init:
-        start(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
+        begin_from(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
     run = Run(args.out, args.resume)
     print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")

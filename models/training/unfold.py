@@ -18,8 +18,7 @@ from torch import nn
 
 import graph
 from crop import SIZE
-from machine import send
-from nets import Block, Detector, Landmarker, begin, fold
+from nets import Block, Detector, Landmarker, begin, fold, weights
 
 #: Root mean square of the weights of an unfolded filter.
 SPREAD = 0.1
@@ -70,12 +69,12 @@ def unfold(path):
     try:
         card = tomllib.loads(path.with_suffix(".toml").read_text())
         there = constants(onnx.load(path))
-    except (OSError, ValueError, onnx.onnx_cpp2py_export.checker.ValidationError) as error:
-        raise SystemExit(f"{path}: {error}") from error
-    except Exception as error:  # protobuf's own, which has no public name
-        raise SystemExit(f"{path}: not an ONNX model: {error}") from error
-    about = {"task": "face-detector" if card["task"] == "detector" else "face-landmarks", **card["training"]}
-    net = build(about)
+        about = {"task": "face-detector" if card["task"] == "detector" else "face-landmarks", **card["training"]}
+        net = build(about)
+    except KeyError as error:
+        raise SystemExit(f"{path}: its card lacks {error}") from error
+    except Exception as error:  # of the file system, of TOML, and protobuf's own, which have no public name
+        raise SystemExit(f"{path}: not a model with its card: {error}") from error
     inner = dict(net.named_modules())
     for place, name in names(net).items():
         try:
@@ -105,6 +104,14 @@ def checkpoint(path):
     return torch.load(path, map_location="cpu", weights_only=False)
 
 
+def load(path):
+    """The averaged network of a checkpoint or shipped model, in evaluation mode, and the checkpoint."""
+    state = checkpoint(path)
+    net = build(state["describe"])
+    net.load_state_dict(weights(state))
+    return net.eval(), state
+
+
 @torch.no_grad()
 def settle(net, images):
     """Batch norms take the statistics of `images` (f32 `[n, c, H, W]`); what the network answers stays the same."""
@@ -118,7 +125,7 @@ def settle(net, images):
     for norm in norms:
         hooks.append(norm.register_forward_hook(look))
     mode = net.training
-    net.eval()(send(images).to(next(net.parameters()).device))
+    net.eval()(torch.from_numpy(images))
     net.train(mode)
     for hook in hooks:
         hook.remove()
@@ -131,7 +138,7 @@ def settle(net, images):
         norm.running_var.copy_(variance)
 
 
-def start(net, path, images):
+def begin_from(net, path, images):
     """Begins `net` from a checkpoint or shipped model; `images()` gives network inputs to settle the latter with."""
     state = checkpoint(path)
     begin(net, state)

@@ -32,7 +32,7 @@ def test_an_unfolded_product_answers_as_it_did_and_settling_changes_nothing(abou
     images = np.random.default_rng(2).uniform(-1, 1, (8, 1, 96, 96)).astype(np.float32)
     nets.begin(again, unfold.checkpoint(path))
     unfolded = copy.deepcopy(again)
-    unfold.start(again, path, lambda: images)
+    unfold.begin_from(again, path, lambda: images)
     with torch.no_grad():
         want = net.maps(torch.from_numpy(images))
         for mine in (unfolded.eval(), again.eval()):
@@ -52,6 +52,10 @@ def test_what_is_no_product_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="model.onnx"):
         unfold.checkpoint(path)
     path.write_bytes(whole)
-    path.with_suffix(".toml").unlink()
+    card = path.with_suffix(".toml")
+    card.write_text(card.read_text().replace("[training]", "[other]"))
+    with pytest.raises(SystemExit, match="model.onnx: its card lacks 'training'"):
+        unfold.checkpoint(path)
+    card.unlink()
     with pytest.raises(SystemExit, match="model.onnx"):
         unfold.checkpoint(path)
