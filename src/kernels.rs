@@ -24,6 +24,8 @@
 mod act;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod conv;
 mod depthwise;
 mod int8;
@@ -46,6 +48,8 @@ mod suite;
 mod tile;
 mod tone;
 mod winograd;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::sync::OnceLock;
 
@@ -100,7 +104,8 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// The name of the instruction set: `scalar`, `avx2`, `neon` or `dotprod` (NEON with dot products of bytes).
+    /// The name of the instruction set: `scalar`, `avx2`, `avxvnni` (AVX2 with dot products for int8), `avx512`,
+    /// `avx512vnni`, `neon` or `dotprod` (NEON with dot products of bytes).
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -123,11 +128,16 @@ struct Row {
     table: Option<&'static Kernels>,
 }
 
-fn rows() -> [Row; 4] {
+fn rows() -> [Row; 7] {
     #[cfg(target_arch = "x86_64")]
-    let avx2 = avx2::available().then_some(&avx2::KERNELS);
+    let [avx2, avxvnni, avx512, avx512vnni] = [
+        avx2::available().then_some(&avx2::KERNELS),
+        avx2::dot_products().then_some(&avx2::AVXVNNI),
+        avx512::available().then_some(&avx512::KERNELS),
+        avx512::dot_products().then_some(&avx512::AVX512VNNI),
+    ];
     #[cfg(not(target_arch = "x86_64"))]
-    let avx2 = None;
+    let [avx2, avxvnni, avx512, avx512vnni] = [None; 4];
     // Every CPU of this architecture has NEON.
     #[cfg(target_arch = "aarch64")]
     let neon = Some(&neon::KERNELS);
@@ -138,6 +148,9 @@ fn rows() -> [Row; 4] {
     [
         Row { name: "scalar", table: Some(&scalar::KERNELS) },
         Row { name: "avx2", table: avx2 },
+        Row { name: "avxvnni", table: avxvnni },
+        Row { name: "avx512", table: avx512 },
+        Row { name: "avx512vnni", table: avx512vnni },
         Row { name: "neon", table: neon },
         Row { name: "dotprod", table: dotprod },
     ]
@@ -213,7 +226,7 @@ mod tests {
         let best = available().last().unwrap().name();
         assert_eq!(detect(None, None).unwrap().name(), best);
         assert_eq!(detect(Some(best), None).unwrap().name(), best);
-        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, neon, dotprod"));
+        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, avxvnni, avx512, avx512vnni, neon, dotprod"));
         assert!(detect(None, Some("mmx")).is_err());
         assert!(detect(Some("scalar"), Some("avx2")).is_err());
         assert!(detect(Some("scalar"), Some("scalar")).is_ok());

@@ -3,26 +3,15 @@
 use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
-use super::tile::{Job, Spots, tile, tiles, two};
-use super::winograd::{Gather, Spread};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, winograd};
+use super::x86::{intrinsics, stamp, table};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, winograd};
 
-/// Made only by functions that are compiled for AVX2 and FMA, so a value proves that the CPU has both.
+/// Made only by functions that are compiled for AVX2 and FMA, and AVX-VNNI where `DOT`, so a value proves that the CPU
+/// has them.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(pub(super) ());
+pub(super) struct Avx2<const DOT: bool>(pub(super) ());
 
-/// Methods that only name an intrinsic.
-macro_rules! intrinsics {
-    ($($name:ident($($arg:ident),+) = $intrinsic:ident;)+) => {$(
-        #[inline(always)]
-        fn $name(self, $($arg: __m256),+) -> __m256 {
-            // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
-            unsafe { $intrinsic($($arg),+) }
-        }
-    )+};
-}
-
-impl Isa for Avx2 {
+impl<const DOT: bool> Isa for Avx2<DOT> {
     const LANES: usize = 8;
     type V = __m256;
 
@@ -33,12 +22,12 @@ impl Isa for Avx2 {
     }
 
     intrinsics! {
-        fma(a, b, c) = _mm256_fmadd_ps;
-        add(a, b) = _mm256_add_ps;
-        sub(a, b) = _mm256_sub_ps;
-        mul(a, b) = _mm256_mul_ps;
-        max(a, b) = _mm256_max_ps;
-        min(a, b) = _mm256_min_ps;
+        fma(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fmadd_ps;
+        add(a: __m256, b: __m256) -> __m256 = _mm256_add_ps;
+        sub(a: __m256, b: __m256) -> __m256 = _mm256_sub_ps;
+        mul(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps;
+        max(a: __m256, b: __m256) -> __m256 = _mm256_max_ps;
+        min(a: __m256, b: __m256) -> __m256 = _mm256_min_ps;
     }
 
     #[inline(always)]
@@ -73,7 +62,7 @@ unsafe fn pairs(p: *const u16, at: *const u32) -> [__m256; 2] {
     }
 }
 
-impl Counts for Avx2 {
+impl Counts for Avx2<false> {
     #[inline(always)]
     fn limit(self, x: __m256, limit: __m256) -> __m256 {
         // `max` gives its second operand for a NaN.
@@ -152,84 +141,27 @@ impl Counts for Avx2 {
     }
 }
 
-/// # Safety
-/// As [`tile`], on a CPU with AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
-    // SAFETY: same contract.
-    unsafe { tile::<_, P, N>(Avx2(()), job, spots) }
-}
-
-/// Functions compiled for AVX2 and FMA that run a generic kernel.
-macro_rules! stamp {
-    ($($name:ident($job:ty) = $kernel:path;)+) => {$(
-        /// # Safety
-        /// As the generic kernel, on a CPU with AVX2 and FMA.
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(job: &$job) {
-            // SAFETY: same contract.
-            unsafe { $kernel(Avx2(()), job) }
-        }
-    )+};
-}
-
-pub(super) use stamp;
-
-stamp! {
-    spread_two(Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
-    spread_four(Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
-    gather_two(Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
-    gather_four(Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
-    depthwise_full(depthwise::Job) = depthwise::depthwise::<_, 1>;
-    depthwise_half(depthwise::Job) = depthwise::depthwise::<_, 2>;
-    pool_(pool::Job) = pool::pool;
-    replicate(pool::ReplicateJob) = pool::replicate;
-    resize_(resize::Job) = resize::resize;
-    point_(point::Job) = point::point;
-    sample_(sample::Job) = sample::sample;
-    reduce(sample::Reduction) = sample::reduce;
-    thin(level::Thinning) = level::thin;
-    bounds(level::Bounding) = level::bounds;
-    classes(level::Classing) = level::classes;
-    scale(tone::Counted<f32>) = tone::scale;
-    bins(tone::Counted<u32>) = tone::bins;
-    tones(tone::Counted<f32>) = tone::tones;
-    blend(tone::Mixing<f32>) = tone::blend;
-    levels(tone::Mixing<u8>) = tone::levels;
-    stretch(level::Stretching) = level::stretch;
-}
-
 /// Whether this CPU has AVX2 and FMA.
 pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
+// As many pixels as keep all sums, the weights and one input in sixteen registers: with four pixels by three registers
+// the compiler spills, and the tile runs at half the speed.
+table! {
+    Avx2<false> = Avx2::<false>(()), "avx2,fma", "avx2",
+    tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1 },
+    panel: tile::two,
+    int8: int8::AVX2
+}
+
 /// The AVX2 kernels. To be handed out only where [`available`].
-pub(super) static KERNELS: Kernels = Kernels {
-    name: "avx2",
-    lanes: Avx2::LANES,
-    // As many pixels as keep all sums, the weights and one input in sixteen registers: with four pixels by three
-    // registers the compiler spills, and the tile runs at half the speed.
-    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1),
-    panel: two,
-    int8: int8::AVX2,
-    spread: [spread_two, spread_four],
-    gather: [gather_two, gather_four],
-    depthwise: depthwise_full,
-    depthwise_half,
-    pool: pool_,
-    replicate,
-    resize: resize_,
-    point: point_,
-    sample: sample_,
-    reduce,
-    thin,
-    bounds,
-    classes,
-    stretch,
-    scale,
-    bins,
-    tones,
-    blend,
-    levels,
-};
+pub(super) static KERNELS: Kernels = TABLE;
+
+/// Whether this CPU has dot products of 16-bit numbers in registers of 32 bytes.
+pub(super) fn dot_products() -> bool {
+    available() && is_x86_feature_detected!("avxvnni")
+}
+
+/// The AVX2 kernels, with dot products for int8. To be handed out only where there are [`dot_products`].
+pub(super) static AVXVNNI: Kernels = Kernels { name: "avxvnni", int8: int8::AVXVNNI, ..TABLE };

@@ -7,11 +7,10 @@
 //! kernels give the same bits; `scalar` is the definition in code, `suite` holds the others to it.
 //!
 //! **What is stored.** How a value lies in memory is a table's own choice ([`Item`]): `q - zero` in 16 bits where
-//! products are taken of pairs of 16 bits (plain Rust, AVX2's `vpmaddwd`: twice the products of a fused
-//! multiply-add), or `q` in 8 signed bits where four are summed at once (NEON, with and without dot products).
-//! Borders hold what stands for zero.
-//!
-//! x86-64's VNNI has no kernels: they could not be run where this was written.
+//! products are taken of pairs of 16 bits (plain Rust, `vpmaddwd` of AVX2 and AVX-512, VNNI's `vpdpwssd`: twice the
+//! products of a fused multiply-add), or `q` in 8 signed bits where four are summed at once (NEON, with and without dot
+//! products). VNNI could sum four bytes too, but pairs leave room for Winograd's method. Borders hold what stands for
+//! zero.
 
 mod conv;
 mod ints;
@@ -24,15 +23,21 @@ mod winograd;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use conv::{Conv8, Into8, Sums};
 pub use mix::{Mix, Round};
 pub use winograd::Winograd8;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx2::TABLE as AVX2;
+pub(super) use avx2::{dot::TABLE as AVXVNNI, plain::TABLE as AVX2};
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::{dot::TABLE as AVX512VNNI, plain::TABLE as AVX512};
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::{DOT, PLAIN};
 pub(super) use scalar::TABLE as SCALAR;

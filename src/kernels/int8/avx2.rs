@@ -1,26 +1,14 @@
 //! Whole numbers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
-//! saturation (which `vpmaddubsw`, on bytes, has).
+//! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpwssd` adds them to the sum as well.
 
 use std::arch::x86_64::*;
 
 use super::ints::{Halves, Ints};
-use super::tile::{Job, tile};
-use super::{Item, Table, mix, winograd};
-use crate::kernels::avx2::{Avx2, stamp};
-use crate::kernels::tile::{Spots, tiles};
+use super::x86::table;
+use crate::kernels::avx2::Avx2;
+use crate::kernels::x86::intrinsics;
 
-/// Methods that only name an intrinsic.
-macro_rules! intrinsics {
-    ($($name:ident($($arg:ident: $type:ty),+) -> $to:ty = $intrinsic:ident;)+) => {$(
-        #[inline(always)]
-        fn $name(self, $($arg: $type),+) -> $to {
-            // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
-            unsafe { $intrinsic($($arg),+) }
-        }
-    )+};
-}
-
-impl Ints for Avx2 {
+impl<const DOT: bool> Ints for Avx2<DOT> {
     type Item = i16;
     type S = __m256i;
     type W = __m256i;
@@ -37,7 +25,12 @@ impl Ints for Avx2 {
     #[inline(always)]
     fn dot(self, sum: __m256i, a: __m256i, w: __m256i) -> __m256i {
         // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
-        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)) }
+        unsafe {
+            match DOT {
+                true => _mm256_dpwssd_avx_epi32(sum, a, w),
+                false => _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)),
+            }
+        }
     }
 
     #[inline(always)]
@@ -80,7 +73,7 @@ impl Ints for Avx2 {
     }
 }
 
-impl Halves for Avx2 {
+impl<const DOT: bool> Halves for Avx2<DOT> {
     type H = __m256i;
     const HALVES: usize = 16;
 
@@ -127,34 +120,14 @@ impl Halves for Avx2 {
     }
 }
 
-/// # Safety
-/// As [`tile`], on a CPU with AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
-    // SAFETY: same contract.
-    unsafe { tile::<_, P, N>(Avx2(()), job, spots) }
+/// AVX2 alone.
+pub(super) mod plain {
+    use super::*;
+    table! { Avx2<false> = Avx2::<false>(()), "avx2,fma", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 } }
 }
 
-stamp! {
-    round(mix::Rounding) = mix::round;
-    mixed(mix::Mixing) = mix::mix;
-    spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
-    spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
-    gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
-    gather_four(winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
+/// With AVX-VNNI.
+pub(super) mod dot {
+    use super::*;
+    table! { Avx2<true> = Avx2::<true>(()), "avx2,fma,avxvnni", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 } }
 }
-
-/// The AVX2 int8 kernels.
-pub(in crate::kernels) const TABLE: Table = Table {
-    item: Item::Halves,
-    group: Avx2::GROUP,
-    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3),
-    round,
-    mix: mixed,
-    winograd: Some(winograd::Table {
-        spread: [spread_two, spread_four],
-        gather: [gather_two, gather_four],
-        halves: Avx2::HALVES,
-    }),
-    faster: true,
-};

@@ -1,0 +1,159 @@
+//! Kernels for x86-64 CPUs with AVX-512 (F, BW, DQ, VL: Intel servers since 2017, AMD since 2022).
+
+use std::arch::x86_64::*;
+
+use super::isa::{Counts, Isa};
+use super::x86::{intrinsics, stamp, table};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, winograd};
+
+/// Made only by functions that are compiled for AVX-512, and its VNNI where `DOT`, so a value proves that the CPU has
+/// them.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512<const DOT: bool>(pub(super) ());
+
+impl<const DOT: bool> Isa for Avx512<DOT> {
+    const LANES: usize = 16;
+    type V = __m512;
+
+    intrinsics! {
+        splat(x: f32) -> __m512 = _mm512_set1_ps;
+        fma(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps;
+        add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps;
+        sub(a: __m512, b: __m512) -> __m512 = _mm512_sub_ps;
+        mul(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps;
+        max(a: __m512, b: __m512) -> __m512 = _mm512_max_ps;
+        min(a: __m512, b: __m512) -> __m512 = _mm512_min_ps;
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: sixteen floats are readable by contract.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512) {
+        // SAFETY: sixteen floats are writable by contract.
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+}
+
+/// Numbers of neighbouring counts as floats: the even ones, and the odd ones.
+///
+/// # Safety
+/// On a CPU with AVX-512.
+#[inline(always)]
+unsafe fn pairs(v: __m512i) -> [__m512; 2] {
+    // SAFETY: by contract.
+    unsafe {
+        let even = _mm512_and_si512(v, _mm512_set1_epi32(0xffff));
+        [_mm512_cvtepi32_ps(even), _mm512_cvtepi32_ps(_mm512_srli_epi32::<16>(v))]
+    }
+}
+
+impl Counts for Avx512<false> {
+    #[inline(always)]
+    fn limit(self, x: __m512, limit: __m512) -> __m512 {
+        // `max` gives its second operand for a NaN.
+        self.min(self.max(x, self.zero()), limit)
+    }
+
+    #[inline(always)]
+    fn whole(self, x: __m512) -> __m512 {
+        // SAFETY: a value of `Avx512` proves that the CPU has the instruction.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn evens(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: a value of `Avx512` proves that the CPU has the instructions.
+        unsafe {
+            let places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            _mm512_permutex2var_ps(a, places, b)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn counts(self, p: *const u16) -> __m512 {
+        // SAFETY: sixteen counts are readable by contract.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(self, p: *const u16) -> __m512 {
+        // SAFETY: thirty-two counts are readable by contract.
+        unsafe {
+            let [even, odd] = pairs(_mm512_loadu_si512(p.cast()));
+            _mm512_add_ps(even, odd)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn numbers(self, p: *mut u32, v: __m512) {
+        // SAFETY: sixteen numbers are writable by contract.
+        unsafe { _mm512_storeu_si512(p.cast(), _mm512_cvttps_epi32(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [__m512; 4] {
+        // SAFETY: the counts are readable by contract; two neighbours are gathered as one number.
+        unsafe {
+            let at = _mm512_loadu_si512(at.cast());
+            let [a, b] = pairs(_mm512_i32gather_epi32::<2>(at, p.cast()));
+            let [c, d] = pairs(_mm512_i32gather_epi32::<2>(at, p.add(below).cast()));
+            [a, b, c, d]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn ends(self, p: *const f32, at: *const u32) -> [__m512; 2] {
+        // SAFETY: the values are readable by contract.
+        unsafe {
+            let at = _mm512_loadu_si512(at.cast());
+            [_mm512_i32gather_ps::<4>(at, p), _mm512_i32gather_ps::<4>(at, p.add(1))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(self, p: *mut u8, v: __m512) {
+        // SAFETY: sixteen bytes are writable by contract.
+        unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v))) }
+    }
+}
+
+// Sums, weights and one input stay within thirty-two registers.
+table! {
+    Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl", "avx512",
+    tiles: {
+        1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6; 8 => 1
+    },
+    panel: four_or_three,
+    int8: int8::AVX512
+}
+
+/// Two threes rather than a four and a two.
+fn four_or_three(left: usize) -> usize {
+    match left {
+        3 | 6 | 9 => 3,
+        _ => left.min(2),
+    }
+}
+
+/// The AVX-512 kernels. To be handed out only where [`available`].
+pub(super) static KERNELS: Kernels = TABLE;
+
+/// The AVX-512 kernels, with dot products for int8. To be handed out only where there are [`dot_products`].
+pub(super) static AVX512VNNI: Kernels = Kernels { name: "avx512vnni", int8: int8::AVX512VNNI, ..TABLE };
+
+/// Whether this CPU has these parts of AVX-512.
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+/// Whether this CPU has dot products of 16-bit numbers in registers of 64 bytes.
+pub(super) fn dot_products() -> bool {
+    available() && is_x86_feature_detected!("avx512vnni")
+}

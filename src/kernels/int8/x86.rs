@@ -1,0 +1,43 @@
+//! What the int8 tables of x86-64 have in common.
+
+/// The table `TABLE` of all int8 kernels of an instruction set.
+macro_rules! table {
+    ($isa:ty = $value:expr, $features:literal, tiles: { $($tiles:tt)+ }) => {
+        use crate::kernels::int8::{Item, Table, mix, tile, winograd};
+        use crate::kernels::tile::{Spots, tiles};
+        use crate::kernels::x86::stamp;
+
+        /// # Safety
+        /// As [`tile::tile`], on a CPU with these features.
+        #[target_feature(enable = $features)]
+        unsafe fn dense<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
+            // SAFETY: same contract.
+            unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
+        }
+
+        stamp! { $value, $features:
+            round(mix::Rounding) = mix::round;
+            mixed(mix::Mixing) = mix::mix;
+            spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
+            spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
+            gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
+            gather_four(winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
+        }
+
+        /// These kernels. To be handed out only on a CPU with the features.
+        pub(in crate::kernels) const TABLE: Table = Table {
+            item: Item::Halves,
+            group: <$isa as Ints>::GROUP,
+            tiles: tiles!(dense: $($tiles)+),
+            round,
+            mix: mixed,
+            winograd: Some(winograd::Table {
+                spread: [spread_two, spread_four],
+                gather: [gather_two, gather_four],
+                halves: <$isa as Halves>::HALVES,
+            }),
+            faster: true,
+        };
+    };
+}
+pub(super) use table;
