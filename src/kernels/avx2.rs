@@ -158,7 +158,7 @@ table! {
 /// The AVX2 kernels. To be handed out only where [`available`].
 pub(super) static KERNELS: Kernels = TABLE;
 
-/// Whether this CPU has dot products of 16-bit numbers in registers of 32 bytes.
+/// Whether this CPU has dot products of bytes in registers of 32.
 pub(super) fn dot_products() -> bool {
     available() && is_x86_feature_detected!("avxvnni")
 }

@@ -153,7 +153,7 @@ pub(super) fn available() -> bool {
         && is_x86_feature_detected!("avx512vl")
 }
 
-/// Whether this CPU has dot products of 16-bit numbers in registers of 64 bytes.
+/// Whether this CPU has dot products of bytes in registers of 64.
 pub(super) fn dot_products() -> bool {
     available() && is_x86_feature_detected!("avx512vnni")
 }

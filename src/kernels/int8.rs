@@ -7,10 +7,9 @@
 //! kernels give the same bits; `scalar` is the definition in code, `suite` holds the others to it.
 //!
 //! **What is stored.** How a value lies in memory is a table's own choice ([`Item`]): `q - zero` in 16 bits where
-//! products are taken of pairs of 16 bits (plain Rust, `vpmaddwd` of AVX2 and AVX-512, VNNI's `vpdpwssd`: twice the
-//! products of a fused multiply-add), or `q` in 8 signed bits where four are summed at once (NEON, with and without dot
-//! products). VNNI could sum four bytes too, but pairs leave room for Winograd's method. Borders hold what stands for
-//! zero.
+//! products are taken of pairs of 16 bits (plain Rust, `vpmaddwd` of AVX2 and AVX-512: twice the products of a fused
+//! multiply-add), or `q` in 8 bits where four are summed at once: unsigned ones with VNNI, signed ones with NEON, with
+//! and without dot products. Borders hold what stands for zero.
 
 mod conv;
 mod ints;
@@ -84,14 +83,17 @@ pub(super) enum Item {
     Halves,
     /// `q`, less 128 if unsigned, as i8.
     #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code))]
-    Bytes,
+    Signed,
+    /// `q`, plus 128 if signed, as u8.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    Unsigned,
 }
 
 impl Item {
     fn bytes(self) -> usize {
         match self {
             Item::Halves => 2,
-            Item::Bytes => 1,
+            Item::Signed | Item::Unsigned => 1,
         }
     }
 
@@ -99,8 +101,8 @@ impl Item {
     fn zero(self, quant: &Quant) -> i32 {
         match self {
             Item::Halves => 0,
-            Item::Bytes if quant.signed => quant.zero,
-            Item::Bytes => quant.zero - 128,
+            Item::Signed => quant.zero - if quant.signed { 0 } else { 128 },
+            Item::Unsigned => quant.zero + if quant.signed { 128 } else { 0 },
         }
     }
 }
@@ -148,7 +150,8 @@ impl Kernels {
         let zero = self.int8.item.zero(quant);
         match self.int8.item {
             Item::Halves => map.fill_border(numbers::<i16>(memory), zero as i16),
-            Item::Bytes => map.fill_border(numbers::<i8>(memory), zero as i8),
+            Item::Signed => map.fill_border(numbers::<i8>(memory), zero as i8),
+            Item::Unsigned => map.fill_border(numbers::<u8>(memory), zero as u8),
         }
     }
 }
@@ -156,6 +159,7 @@ impl Kernels {
 /// Whole numbers that memory of floats can hold as well.
 pub(super) trait Number: Copy {}
 impl Number for i8 {}
+impl Number for u8 {}
 impl Number for i16 {}
 impl Number for i32 {}
 

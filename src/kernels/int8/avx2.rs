@@ -1,79 +1,105 @@
 //! Whole numbers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
-//! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpwssd` adds them to the sum as well.
+//! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpbusd` sums four products of bytes.
 
 use std::arch::x86_64::*;
 
 use super::ints::{Halves, Ints};
-use super::x86::table;
+use super::x86::{table, winograd_table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::x86::intrinsics;
 
-impl<const DOT: bool> Ints for Avx2<DOT> {
-    type Item = i16;
-    type S = __m256i;
-    type W = __m256i;
-    const GROUP: usize = 2;
+/// What both kinds of numbers have in common; they differ in what is stored and how many of it a product sums.
+macro_rules! ints {
+    (
+        $dot:literal, $item:ty, $group:literal,
+        |$sum:ident, $a:ident, $w:ident| $products:expr,
+        |$from:ident| $widened:expr,
+        |$to:ident, $v:ident| $narrowed:expr
+    ) => {
+        impl Ints for Avx2<$dot> {
+            type Item = $item;
+            type S = __m256i;
+            type W = __m256i;
+            const GROUP: usize = $group;
 
-    intrinsics! {
-        all(x: i32) -> __m256i = _mm256_set1_epi32;
-        plus(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32;
-        float(x: __m256i) -> __m256 = _mm256_cvtepi32_ps;
-        // Rounds as the control register says, which is to even unless somebody changed it.
-        nearest(x: __m256) -> __m256i = _mm256_cvtps_epi32;
-    }
+            intrinsics! {
+                all(x: i32) -> __m256i = _mm256_set1_epi32;
+                plus(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32;
+                float(x: __m256i) -> __m256 = _mm256_cvtepi32_ps;
+                // Rounds as the control register says, which is to even unless somebody changed it.
+                nearest(x: __m256) -> __m256i = _mm256_cvtps_epi32;
+            }
 
-    #[inline(always)]
-    fn dot(self, sum: __m256i, a: __m256i, w: __m256i) -> __m256i {
-        // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
-        unsafe {
-            match DOT {
-                true => _mm256_dpwssd_avx_epi32(sum, a, w),
-                false => _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)),
+            #[inline(always)]
+            unsafe fn load_sums(self, p: *const i32) -> __m256i {
+                // SAFETY: eight sums are readable by contract.
+                unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_sums(self, p: *mut i32, v: __m256i) {
+                // SAFETY: eight sums are writable by contract.
+                unsafe { _mm256_storeu_si256(p.cast(), v) }
+            }
+
+            #[inline(always)]
+            unsafe fn weights(self, p: *const $item) -> __m256i {
+                // SAFETY: a register of weights is readable by contract.
+                unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn group(self, p: *const $item) -> __m256i {
+                // SAFETY: two 16-bit or four 8-bit values are readable by contract.
+                unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
+            }
+
+            #[inline(always)]
+            fn dot(self, $sum: __m256i, $a: __m256i, $w: __m256i) -> __m256i {
+                // SAFETY: a value of this type proves that the CPU has the instructions.
+                unsafe { $products }
+            }
+
+            #[inline(always)]
+            unsafe fn widen(self, $from: *const $item) -> __m256i {
+                // SAFETY: eight values are readable by contract.
+                unsafe { $widened }
+            }
+
+            #[inline(always)]
+            unsafe fn narrow(self, $to: *mut $item, $v: __m256i) {
+                // SAFETY: eight values are writable by contract.
+                unsafe { $narrowed }
             }
         }
-    }
-
-    #[inline(always)]
-    unsafe fn load_sums(self, p: *const i32) -> __m256i {
-        // SAFETY: eight sums are readable by contract.
-        unsafe { _mm256_loadu_si256(p.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_sums(self, p: *mut i32, v: __m256i) {
-        // SAFETY: eight sums are writable by contract.
-        unsafe { _mm256_storeu_si256(p.cast(), v) }
-    }
-
-    #[inline(always)]
-    unsafe fn weights(self, p: *const i16) -> __m256i {
-        // SAFETY: sixteen weights are readable by contract.
-        unsafe { _mm256_loadu_si256(p.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn group(self, p: *const i16) -> __m256i {
-        // SAFETY: two values are readable by contract.
-        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn widen(self, p: *const i16) -> __m256i {
-        // SAFETY: eight values are readable by contract.
-        unsafe { _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn narrow(self, p: *mut i16, v: __m256i) {
-        // SAFETY: eight values are writable by contract.
-        unsafe {
-            let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
-            _mm_storeu_si128(p.cast(), v);
-        }
-    }
+    };
 }
 
-impl<const DOT: bool> Halves for Avx2<DOT> {
+ints!(
+    false,
+    i16,
+    2,
+    |sum, a, w| _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)),
+    |p| _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())),
+    |p, v| {
+        let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+        _mm_storeu_si128(p.cast(), v);
+    }
+);
+
+ints!(
+    true,
+    u8,
+    4,
+    |sum, a, w| _mm256_dpbusd_avx_epi32(sum, a, w),
+    |p| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())),
+    |p, v| {
+        let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+        _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
+    }
+);
+
+impl Halves for Avx2<false> {
     type H = __m256i;
     const HALVES: usize = 16;
 
@@ -123,11 +149,20 @@ impl<const DOT: bool> Halves for Avx2<DOT> {
 /// AVX2 alone.
 pub(super) mod plain {
     use super::*;
-    table! { Avx2<false> = Avx2::<false>(()), "avx2,fma", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 } }
+    winograd_table! { Avx2<false> = Avx2::<false>(()), "avx2,fma" }
+    table! {
+        Avx2<false> = Avx2::<false>(()), "avx2,fma", Item::Halves,
+        tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
+        winograd: Some(WINOGRAD)
+    }
 }
 
-/// With AVX-VNNI.
+/// With VNNI, whose products of bytes are so many that Winograd's method, on 16 bits, gains nothing.
 pub(super) mod dot {
     use super::*;
-    table! { Avx2<true> = Avx2::<true>(()), "avx2,fma,avxvnni", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 } }
+    table! {
+        Avx2<true> = Avx2::<true>(()), "avx2,fma,avxvnni", Item::Unsigned,
+        tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
+        winograd: None
+    }
 }

@@ -1,76 +1,99 @@
-//! Whole numbers with AVX-512: `vpmaddwd`, or VNNI's `vpdpwssd`, on thirty-two pairs of 16-bit numbers.
+//! Whole numbers with AVX-512: `vpmaddwd` on thirty-two 16-bit numbers, or VNNI's `vpdpbusd` on sixty-four bytes.
 
 use std::arch::x86_64::*;
 
 use super::ints::{Halves, Ints};
-use super::x86::table;
+use super::x86::{table, winograd_table};
 use crate::kernels::avx512::Avx512;
 use crate::kernels::x86::intrinsics;
 
-impl<const DOT: bool> Ints for Avx512<DOT> {
-    type Item = i16;
-    type S = __m512i;
-    type W = __m512i;
-    const GROUP: usize = 2;
+/// What both kinds of numbers have in common; they differ in what is stored and how many of it a product sums.
+macro_rules! ints {
+    (
+        $dot:literal, $item:ty, $group:literal,
+        |$sum:ident, $a:ident, $w:ident| $products:expr,
+        |$from:ident| $widened:expr,
+        |$to:ident, $v:ident| $narrowed:expr
+    ) => {
+        impl Ints for Avx512<$dot> {
+            type Item = $item;
+            type S = __m512i;
+            type W = __m512i;
+            const GROUP: usize = $group;
 
-    intrinsics! {
-        all(x: i32) -> __m512i = _mm512_set1_epi32;
-        plus(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32;
-        float(x: __m512i) -> __m512 = _mm512_cvtepi32_ps;
-        // Rounds as the control register says, which is to even unless somebody changed it.
-        nearest(x: __m512) -> __m512i = _mm512_cvtps_epi32;
-    }
+            intrinsics! {
+                all(x: i32) -> __m512i = _mm512_set1_epi32;
+                plus(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32;
+                float(x: __m512i) -> __m512 = _mm512_cvtepi32_ps;
+                // Rounds as the control register says, which is to even unless somebody changed it.
+                nearest(x: __m512) -> __m512i = _mm512_cvtps_epi32;
+            }
 
-    #[inline(always)]
-    fn dot(self, sum: __m512i, a: __m512i, w: __m512i) -> __m512i {
-        // SAFETY: a value of `Avx512` proves that the CPU has the instructions.
-        unsafe {
-            match DOT {
-                true => _mm512_dpwssd_epi32(sum, a, w),
-                false => _mm512_add_epi32(sum, _mm512_madd_epi16(a, w)),
+            #[inline(always)]
+            unsafe fn load_sums(self, p: *const i32) -> __m512i {
+                // SAFETY: sixteen sums are readable by contract.
+                unsafe { _mm512_loadu_si512(p.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_sums(self, p: *mut i32, v: __m512i) {
+                // SAFETY: sixteen sums are writable by contract.
+                unsafe { _mm512_storeu_si512(p.cast(), v) }
+            }
+
+            #[inline(always)]
+            unsafe fn weights(self, p: *const $item) -> __m512i {
+                // SAFETY: a register of weights is readable by contract.
+                unsafe { _mm512_loadu_si512(p.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn group(self, p: *const $item) -> __m512i {
+                // SAFETY: two 16-bit or four 8-bit values are readable by contract.
+                unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
+            }
+
+            #[inline(always)]
+            fn dot(self, $sum: __m512i, $a: __m512i, $w: __m512i) -> __m512i {
+                // SAFETY: a value of this type proves that the CPU has the instructions.
+                unsafe { $products }
+            }
+
+            #[inline(always)]
+            unsafe fn widen(self, $from: *const $item) -> __m512i {
+                // SAFETY: sixteen values are readable by contract.
+                unsafe { $widened }
+            }
+
+            #[inline(always)]
+            unsafe fn narrow(self, $to: *mut $item, $v: __m512i) {
+                // SAFETY: sixteen values are writable by contract.
+                unsafe { $narrowed }
             }
         }
-    }
-
-    #[inline(always)]
-    unsafe fn load_sums(self, p: *const i32) -> __m512i {
-        // SAFETY: sixteen sums are readable by contract.
-        unsafe { _mm512_loadu_si512(p.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_sums(self, p: *mut i32, v: __m512i) {
-        // SAFETY: sixteen sums are writable by contract.
-        unsafe { _mm512_storeu_si512(p.cast(), v) }
-    }
-
-    #[inline(always)]
-    unsafe fn weights(self, p: *const i16) -> __m512i {
-        // SAFETY: thirty-two weights are readable by contract.
-        unsafe { _mm512_loadu_si512(p.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn group(self, p: *const i16) -> __m512i {
-        // SAFETY: two values are readable by contract.
-        unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn widen(self, p: *const i16) -> __m512i {
-        // SAFETY: sixteen values are readable by contract.
-        unsafe { _mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn narrow(self, p: *mut i16, v: __m512i) {
-        // SAFETY: sixteen values are writable by contract.
-        unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(v)) }
-    }
+    };
 }
 
+ints!(
+    false,
+    i16,
+    2,
+    |sum, a, w| _mm512_add_epi32(sum, _mm512_madd_epi16(a, w)),
+    |p| _mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast())),
+    |p, v| _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(v))
+);
+
+ints!(
+    true,
+    u8,
+    4,
+    |sum, a, w| _mm512_dpbusd_epi32(sum, a, w),
+    |p| _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())),
+    |p, v| _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(v))
+);
+
 /// Registers of 32 bytes for 16-bit numbers: pixels have multiples of sixteen channels, not of thirty-two.
-impl<const DOT: bool> Halves for Avx512<DOT> {
+impl Halves for Avx512<false> {
     type H = __m256i;
     const HALVES: usize = 16;
 
@@ -121,21 +144,20 @@ impl<const DOT: bool> Halves for Avx512<DOT> {
 /// AVX-512 alone.
 pub(super) mod plain {
     use super::*;
+    winograd_table! { Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl" }
     table! {
-        Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl",
-        tiles: {
-            1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6
-        }
+        Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
+        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
+        winograd: Some(WINOGRAD)
     }
 }
 
-/// With VNNI.
+/// With VNNI, whose products of bytes are so many that Winograd's method, on 16 bits, gains nothing.
 pub(super) mod dot {
     use super::*;
     table! {
-        Avx512<true> = Avx512::<true>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni",
-        tiles: {
-            1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6
-        }
+        Avx512<true> = Avx512::<true>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
+        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
+        winograd: None
     }
 }

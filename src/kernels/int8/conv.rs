@@ -100,7 +100,7 @@ pub struct Conv8 {
 pub(super) fn push(item: Item, to: &mut Vec<u8>, value: i16) {
     match item {
         Item::Halves => to.extend(value.to_ne_bytes()),
-        Item::Bytes => to.push(value as u8),
+        Item::Signed | Item::Unsigned => to.push(value as u8),
     }
 }
 

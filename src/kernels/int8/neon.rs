@@ -181,7 +181,7 @@ unsafe fn dot<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
 
 /// The int8 kernels of every CPU with NEON. Float networks are as fast: Winograd's method makes up for wider numbers.
 pub(in crate::kernels) const PLAIN: Table = Table {
-    item: Item::Bytes,
+    item: Item::Signed,
     group: Neon::GROUP,
     tiles: tiles!(plain: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
     // SAFETY: the closures' contracts are those of the functions they call.

@@ -67,7 +67,8 @@ impl Planes {
             let (at, value) = (map.at(y, x) + c, self.q[i] - self.quant.zero + stored);
             match kernels.int8.item {
                 Item::Halves => numbers::<i16>(&mut memory)[at] = value as i16,
-                Item::Bytes => numbers::<i8>(&mut memory)[at] = value as i8,
+                Item::Signed => numbers::<i8>(&mut memory)[at] = value as i8,
+                Item::Unsigned => numbers::<u8>(&mut memory)[at] = value as u8,
             }
         }
         (map, memory)
@@ -106,7 +107,8 @@ fn results(kernels: &Kernels, map: &Map, memory: &mut [f32], into: &Into8) -> Ve
     let places = (0..map.values()).map(|i| map.at(i / map.w % map.h, i % map.w) + i / (map.h * map.w));
     let read = places.map(|at| match kernels.int8.item {
         Item::Halves => i32::from(numbers::<i16>(memory)[at]),
-        Item::Bytes => i32::from(numbers::<i8>(memory)[at]),
+        Item::Signed => i32::from(numbers::<i8>(memory)[at]),
+        Item::Unsigned => i32::from(numbers::<u8>(memory)[at]),
     });
     read.map(|v| v - stored + quant.zero).collect()
 }

@@ -2,8 +2,8 @@
 
 /// The table `TABLE` of all int8 kernels of an instruction set.
 macro_rules! table {
-    ($isa:ty = $value:expr, $features:literal, tiles: { $($tiles:tt)+ }) => {
-        use crate::kernels::int8::{Item, Table, mix, tile, winograd};
+    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ }, winograd: $winograd:expr) => {
+        use crate::kernels::int8::{Item, Table, mix, tile};
         use crate::kernels::tile::{Spots, tiles};
         use crate::kernels::x86::stamp;
 
@@ -18,26 +18,39 @@ macro_rules! table {
         stamp! { $value, $features:
             round(mix::Rounding) = mix::round;
             mixed(mix::Mixing) = mix::mix;
+        }
+
+        /// These kernels. To be handed out only on a CPU with the features.
+        pub(in crate::kernels) const TABLE: Table = Table {
+            item: $item,
+            group: <$isa as Ints>::GROUP,
+            tiles: tiles!(dense: $($tiles)+),
+            round,
+            mix: mixed,
+            winograd: $winograd,
+            faster: true,
+        };
+    };
+}
+pub(super) use table;
+
+/// The table `WINOGRAD` of Winograd's transforms for an instruction set.
+macro_rules! winograd_table {
+    ($isa:ty = $value:expr, $features:literal) => {
+        use crate::kernels::int8::winograd;
+
+        stamp! { $value, $features:
             spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
             spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
             gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
             gather_four(winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
         }
 
-        /// These kernels. To be handed out only on a CPU with the features.
-        pub(in crate::kernels) const TABLE: Table = Table {
-            item: Item::Halves,
-            group: <$isa as Ints>::GROUP,
-            tiles: tiles!(dense: $($tiles)+),
-            round,
-            mix: mixed,
-            winograd: Some(winograd::Table {
-                spread: [spread_two, spread_four],
-                gather: [gather_two, gather_four],
-                halves: <$isa as Halves>::HALVES,
-            }),
-            faster: true,
+        const WINOGRAD: winograd::Table = winograd::Table {
+            spread: [spread_two, spread_four],
+            gather: [gather_two, gather_four],
+            halves: <$isa as Halves>::HALVES,
         };
     };
 }
-pub(super) use table;
+pub(super) use winograd_table;
