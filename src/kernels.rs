@@ -105,7 +105,7 @@ pub struct Kernels {
 
 impl Kernels {
     /// The name of the instruction set: `scalar`, `avx2`, `avxvnni` (AVX2 with dot products for int8), `avx512`,
-    /// `avx512vnni`, `neon` or `dotprod` (NEON with dot products of bytes).
+    /// `avx512vnni`, `amx` (products of matrices for int8), `neon` or `dotprod` (NEON with dot products of bytes).
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -128,16 +128,17 @@ struct Row {
     table: Option<&'static Kernels>,
 }
 
-fn rows() -> [Row; 7] {
+fn rows() -> [Row; 8] {
     #[cfg(target_arch = "x86_64")]
-    let [avx2, avxvnni, avx512, avx512vnni] = [
+    let [avx2, avxvnni, avx512, avx512vnni, amx] = [
         avx2::available().then_some(&avx2::KERNELS),
         avx2::dot_products().then_some(&avx2::AVXVNNI),
         avx512::available().then_some(&avx512::KERNELS),
         avx512::dot_products().then_some(&avx512::AVX512VNNI),
+        avx512::amx().then_some(&avx512::AMX),
     ];
     #[cfg(not(target_arch = "x86_64"))]
-    let [avx2, avxvnni, avx512, avx512vnni] = [None; 4];
+    let [avx2, avxvnni, avx512, avx512vnni, amx] = [None; 5];
     // Every CPU of this architecture has NEON.
     #[cfg(target_arch = "aarch64")]
     let neon = Some(&neon::KERNELS);
@@ -151,6 +152,7 @@ fn rows() -> [Row; 7] {
         Row { name: "avxvnni", table: avxvnni },
         Row { name: "avx512", table: avx512 },
         Row { name: "avx512vnni", table: avx512vnni },
+        Row { name: "amx", table: amx },
         Row { name: "neon", table: neon },
         Row { name: "dotprod", table: dotprod },
     ]
@@ -226,7 +228,12 @@ mod tests {
         let best = available().last().unwrap().name();
         assert_eq!(detect(None, None).unwrap().name(), best);
         assert_eq!(detect(Some(best), None).unwrap().name(), best);
-        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, avxvnni, avx512, avx512vnni, neon, dotprod"));
+        assert!(
+            detect(Some("mmx"), None)
+                .unwrap_err()
+                .to_string()
+                .contains("scalar, avx2, avxvnni, avx512, avx512vnni, amx, neon, dotprod")
+        );
         assert!(detect(None, Some("mmx")).is_err());
         assert!(detect(Some("scalar"), Some("avx2")).is_err());
         assert!(detect(Some("scalar"), Some("scalar")).is_ok());

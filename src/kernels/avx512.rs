@@ -145,6 +145,14 @@ pub(super) static KERNELS: Kernels = TABLE;
 /// The AVX-512 kernels, with dot products for int8. To be handed out only where there are [`dot_products`].
 pub(super) static AVX512VNNI: Kernels = Kernels { name: "avx512vnni", int8: int8::AVX512VNNI, ..TABLE };
 
+/// The AVX-512 kernels, with products of matrices for int8. To be handed out only where there is [`amx`].
+pub(super) static AMX: Kernels = Kernels { name: "amx", int8: int8::AMX, ..TABLE };
+
+/// Whether this CPU and its system have products of matrices of bytes.
+pub(super) fn amx() -> bool {
+    int8::has_amx()
+}
+
 /// Whether this CPU has these parts of AVX-512.
 pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f")

@@ -13,6 +13,7 @@
 
 mod conv;
 mod ints;
+mod matrix;
 mod mix;
 mod scalar;
 #[cfg(test)]
@@ -20,6 +21,8 @@ mod suite;
 mod tile;
 mod winograd;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -33,6 +36,8 @@ pub use conv::{Conv8, Into8, Sums};
 pub use mix::{Mix, Round};
 pub use winograd::Winograd8;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use amx::{TABLE as AMX, available as has_amx};
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::{dot::TABLE as AVXVNNI, plain::TABLE as AVX2};
 #[cfg(target_arch = "x86_64")]
@@ -115,6 +120,8 @@ pub(super) struct Table {
     pub tiles: tile::Tiles,
     pub round: unsafe fn(&mix::Rounding),
     pub mix: unsafe fn(&mix::Mixing),
+    /// Whole convolutions, where an instruction multiplies matrices.
+    pub matrix: Option<unsafe fn(&matrix::Sweep)>,
     /// Winograd's transforms for F(2x2) and F(4x4), where they pay.
     pub winograd: Option<winograd::Table>,
     /// Whether a network runs faster in int8 than in float on CPUs of this table.
@@ -132,7 +139,9 @@ impl Kernels {
 
     /// A map of whole numbers. Its lengths count numbers, not floats.
     pub fn int8_map(&self, c: usize, h: usize, w: usize) -> Map {
-        Map::bordered(c, h, w, c.next_multiple_of(PITCH))
+        let map = Map::bordered(c, h, w, c.next_multiple_of(PITCH));
+        // The last pixel's products may read on.
+        Map { len: map.len + if self.int8.matrix.is_some() { matrix::DEPTH } else { 0 }, ..map }
     }
 
     /// Floats of memory that hold as many whole numbers.

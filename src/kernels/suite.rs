@@ -33,7 +33,7 @@ macro_rules! for_every_table {
         }
     };
     ($body:tt $($name:ident)+) => { $(for_every_table!(@ $name $body);)+ };
-    ($body:tt) => { for_every_table!($body scalar avx2 avxvnni avx512 avx512vnni neon dotprod); };
+    ($body:tt) => { for_every_table!($body scalar avx2 avxvnni avx512 avx512vnni amx neon dotprod); };
 }
 pub(super) use for_every_table;
 

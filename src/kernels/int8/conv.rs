@@ -1,5 +1,6 @@
 //! Dense convolution of whole numbers.
 
+use super::matrix::{DEPTH, Packed, Sweep};
 use super::tile::{Finish, Store, sweep};
 use super::{Item, Quant, Table};
 use crate::error::{Error, Result};
@@ -81,14 +82,24 @@ impl Sums<'_> {
     }
 }
 
+/// Packed weights, by what multiplies them.
+#[derive(Debug)]
+enum Weights {
+    /// Runs and the groups of each.
+    Panels {
+        panels: Panels<u8>,
+        runs: Vec<usize>,
+        run: usize,
+    },
+    Matrix(Packed),
+}
+
 /// A dense convolution with packed weights.
 #[derive(Debug)]
 pub struct Conv8 {
     kernels: &'static Kernels,
-    panels: Panels<u8>,
+    weights: Weights,
     finish: Finish,
-    runs: Vec<usize>,
-    run: usize,
     size: (usize, usize),
     grids: Grids,
     /// Floats of memory that make every access of `run` valid: input, output.
@@ -149,7 +160,8 @@ impl Conv8 {
             let taps = (0..kh * kw).map(|t| t / kw * from.row + t % kw * from.pitch);
             (taps.collect(), from.c.next_multiple_of(group))
         };
-        let need_in = input.spot(to.h - 1, to.w - 1) + runs.iter().max().map_or(0, |r| r + items);
+        let read = if kernels.int8.matrix.is_some() { items.next_multiple_of(DEPTH) } else { items };
+        let need_in = input.spot(to.h - 1, to.w - 1) + runs.iter().max().map_or(0, |r| r + read);
         if need_in > from.len || !from.pitch.is_multiple_of(group) || !into.fits(&to, lanes) {
             return Err(Error::fatal("kernels", "an int8 convolution's maps are not wide enough for its registers"));
         }
@@ -166,12 +178,17 @@ impl Conv8 {
         let reach = to.reach(lanes);
         let need_out = if finish.store == Store::Items { kernels.int8_memory(reach) } else { reach };
         let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
+        let weights = match kernels.int8.matrix {
+            Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &runs, items)),
+            None => {
+                let panels = pack(kernels, to.h * to.w, runs.len() * items / group, to.c, weight);
+                Weights::Panels { panels, runs, run: items / group }
+            }
+        };
         Ok(Self {
             kernels,
-            panels: pack(kernels, to.h * to.w, runs.len() * items / group, to.c, weight),
+            weights,
             finish,
-            run: items / group,
-            runs,
             size: (to.h, to.w),
             grids,
             need: [kernels.int8_memory(need_in), need_out],
@@ -190,18 +207,20 @@ impl Conv8 {
     /// If a slice is shorter than the map it was packed for.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
         assert!(input.len() >= self.need[0] && output.len() >= self.need[1]);
+        let Self { finish, size, grids, .. } = self;
+        let (input, output) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
         // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole registers; a
         // `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
-            sweep(
-                &self.panels,
-                self.kernels.int8.tiles,
-                self.size,
-                (&self.runs, self.run),
-                &self.finish,
-                self.grids,
-                (input.as_ptr().cast(), output.as_mut_ptr().cast()),
-            );
+            match (&self.weights, self.kernels.int8.matrix) {
+                (Weights::Matrix(packed), Some(multiply)) => {
+                    multiply(&Sweep { packed, finish, input, output, grids: *grids, size: *size });
+                }
+                (Weights::Panels { panels, runs, run }, _) => {
+                    sweep(panels, self.kernels.int8.tiles, *size, (runs, *run), finish, *grids, (input, output));
+                }
+                (Weights::Matrix(_), None) => {}
+            }
         }
     }
 }

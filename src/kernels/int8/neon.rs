@@ -188,6 +188,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
     round: |j| unsafe { mix::round(Neon, j) },
     // SAFETY: as above.
     mix: |j| unsafe { mix::mix(Neon, j) },
+    matrix: None,
     winograd: None,
     faster: false,
 };

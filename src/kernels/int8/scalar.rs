@@ -154,6 +154,7 @@ pub(in crate::kernels) const TABLE: Table = Table {
     round: |j| unsafe { mix::round(Scalar, j) },
     // SAFETY: as above.
     mix: |j| unsafe { mix::mix(Scalar, j) },
+    matrix: None,
     winograd: Some(winograd::Table {
         // SAFETY: as above.
         spread: [

@@ -27,6 +27,7 @@ macro_rules! table {
             tiles: tiles!(dense: $($tiles)+),
             round,
             mix: mixed,
+            matrix: None,
             winograd: $winograd,
             faster: true,
         };

@@ -1,0 +1,86 @@
+//! Dense convolution where an instruction multiplies whole matrices: a block of pixels of one row, [`DEPTH`] bytes of
+//! each, times the weights of [`OUTPUTS`] outputs.
+
+use super::conv::Sums;
+use super::tile::Finish;
+use crate::kernels::Map;
+use crate::kernels::lines::Lines;
+use crate::kernels::tile::{Grid, Grids};
+
+/// Bytes of a pixel that one product sums over; reading may go so far beyond a pixel's last.
+pub(in crate::kernels) const DEPTH: usize = 64;
+/// Outputs of one product.
+pub(in crate::kernels) const OUTPUTS: usize = 16;
+/// Most pixels of one product.
+const PIXELS: usize = 16;
+/// Bytes of the weights of one product.
+pub(super) const WEIGHTS: usize = DEPTH * OUTPUTS;
+
+/// What a kernel for a whole layer needs.
+pub(in crate::kernels) struct Sweep<'a> {
+    pub packed: &'a Packed,
+    pub finish: &'a Finish,
+    pub input: *const u8,
+    /// Items or floats, as `finish` says.
+    pub output: *mut u8,
+    pub grids: Grids,
+    /// Rows and columns of the output.
+    pub size: (usize, usize),
+}
+
+/// A layer's weights, and how its pixels are shared out.
+#[derive(Debug)]
+pub(in crate::kernels) struct Packed {
+    /// For each pair of registers of outputs, for each chunk: the weights of one, then of the other; in groups of four
+    /// bytes of the pixel, each of which all outputs have in turn. A last odd register is alone.
+    pub weights: Lines<u8>,
+    /// Offsets, in bytes, of the chunks that a pixel sums over.
+    pub chunks: Vec<usize>,
+    /// Registers of outputs.
+    pub registers: usize,
+    /// Pixels of a block. Blocks of a row begin so far apart; the last one ends with the row, so it may overlap the one
+    /// before.
+    pub height: usize,
+}
+
+impl Packed {
+    /// For runs of `items` bytes that begin at `runs` (one, or one for each row or tap of the window).
+    pub fn new(layer: &Sums, (from, to): (&Map, &Map), taps: usize, runs: &[usize], items: usize) -> Self {
+        let offsets = || (0..items).step_by(DEPTH);
+        let chunks: Vec<usize> = runs.iter().flat_map(|r| offsets().map(move |o| r + o)).collect();
+        let registers = to.c.div_ceil(OUTPUTS);
+        let mut weights = Lines::new(registers * chunks.len() * WEIGHTS);
+        let (per_run, per_tap) = (taps / runs.len(), items * runs.len() / taps);
+        for (k, (run, first)) in (0..runs.len()).flat_map(|r| offsets().map(move |o| (r, o))).enumerate() {
+            for byte in first..items.min(first + DEPTH) {
+                let (tap, c) = (run * per_run + byte / per_tap, byte % per_tap);
+                if c >= from.c {
+                    continue;
+                }
+                for o in 0..to.c {
+                    let (register, lane, within) = (o / OUTPUTS, o % OUTPUTS, byte - first);
+                    let (pair, wide) = (register / 2, (registers - register / 2 * 2).min(2));
+                    let start = (2 * pair * chunks.len() + k * wide + register % 2) * WEIGHTS;
+                    let place = start + within / 4 * 4 * OUTPUTS + lane * 4 + within % 4;
+                    weights[place] = layer.weights[(o * from.c + c) * taps + tap] as u8;
+                }
+            }
+        }
+        let height = to.w.div_ceil(to.w.div_ceil(PIXELS));
+        Self { weights, chunks, registers, height }
+    }
+}
+
+impl Sweep<'_> {
+    /// Blocks of the layer, and the row and first column of each.
+    pub fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let ((rows, columns), height) = (self.size, self.packed.height);
+        (0..rows).flat_map(move |y| (0..columns.div_ceil(height)).map(move |i| (y, (i * height).min(columns - height))))
+    }
+
+    /// Where a block's first pixel is read and written.
+    pub fn spots(&self, (y, x): (usize, usize)) -> [usize; 2] {
+        let spot = |g: &Grid| g.spot(y, x);
+        [spot(&self.grids.from), spot(&self.grids.to)]
+    }
+}
