@@ -116,7 +116,7 @@ impl Counts for Avx2<false> {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, at: *const u32) -> [__m256; 2] {
+    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [__m256; 2] {
         // SAFETY: the values are readable by contract.
         unsafe {
             let mut both = [0f64; 8];

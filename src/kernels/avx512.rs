@@ -106,10 +106,18 @@ impl Counts for Avx512<false> {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, at: *const u32) -> [__m512; 2] {
-        // SAFETY: the values are readable by contract.
+    unsafe fn ends(self, p: *const f32, count: usize, at: *const u32) -> [__m512; 2] {
+        // SAFETY: the values are readable by contract; two registers are read where the values have so many.
         unsafe {
+            let first = at.read();
             let at = _mm512_loadu_si512(at.cast());
+            let place = _mm512_sub_epi32(at, _mm512_set1_epi32(first as i32));
+            let near = _mm512_cmplt_epu32_mask(place, _mm512_set1_epi32(31)) == !0;
+            if near && first as usize + 32 <= count {
+                let (a, b) = (self.load(p.add(first as usize)), self.load(p.add(first as usize + 16)));
+                let next = _mm512_add_epi32(place, _mm512_set1_epi32(1));
+                return [_mm512_permutex2var_ps(a, place, b), _mm512_permutex2var_ps(a, next, b)];
+            }
             [_mm512_i32gather_ps::<4>(at, p), _mm512_i32gather_ps::<4>(at, p.add(1))]
         }
     }

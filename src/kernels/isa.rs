@@ -75,11 +75,11 @@ pub(super) trait Counts: Isa {
     /// `p` is valid for reading all of these.
     unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [Self::V; 4];
 
-    /// Values number `i` and `i + 1` for each of the `LANES` numbers `i` at `at`.
+    /// Values number `i` and `i + 1` of `count` for each of the `LANES` numbers `i` at `at`.
     ///
     /// # Safety
-    /// `p` is valid for reading all of these, `at` for `LANES` numbers.
-    unsafe fn ends(self, p: *const f32, at: *const u32) -> [Self::V; 2];
+    /// `p` is valid for reading `count` values, which are more than any `i + 1`, and `at` for `LANES` numbers.
+    unsafe fn ends(self, p: *const f32, count: usize, at: *const u32) -> [Self::V; 2];
 
     /// Writes the whole parts of `v` as bytes: exact from 0 to 255, else some byte.
     ///

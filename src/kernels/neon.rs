@@ -124,7 +124,7 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, at: *const u32) -> [float32x4_t; 2] {
+    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [float32x4_t; 2] {
         // SAFETY: the values are readable by contract.
         unsafe {
             let mut two = [vdup_n_f32(0.0); 4];

@@ -131,7 +131,8 @@ fn narrow(picture: &Picture, lattice: &Lattice, width: usize, out: &mut [f32]) {
 /// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
 const STRIP: usize = 64;
 
-/// Where the samples of a strip lie.
+/// Where the samples of a strip lie. The arrays begin with cache lines, so that no register straddles two.
+#[repr(C, align(64))]
 struct Places {
     /// Number of the count to the upper left.
     at: [u32; STRIP],
@@ -139,6 +140,10 @@ struct Places {
     across: [f32; STRIP],
     down: [f32; STRIP],
 }
+
+/// Sums of a strip's samples.
+#[repr(C, align(64))]
+struct Totals([f32; STRIP]);
 
 /// Bilinear samples on a lattice.
 ///
@@ -170,7 +175,7 @@ unsafe fn turned<I: Counts>(isa: I, job: &Job) {
     for i in 0..height {
         for j in (0..width).step_by(STRIP) {
             let count = STRIP.min(width - j);
-            let mut sums = [0.0; STRIP];
+            let mut sums = Totals([0.0; STRIP]);
             for a in 0..k * k {
                 let u = j as i32 as f32 + ((a % k) as i32 as f32 + 0.5) * step - middle[0];
                 let v = i as i32 as f32 + ((a / k) as i32 as f32 + 0.5) * step - middle[1];
@@ -179,7 +184,7 @@ unsafe fn turned<I: Counts>(isa: I, job: &Job) {
                     // SAFETY: all places are inside the picture.
                     unsafe {
                         let v = bilinear(isa, picture, &places, x);
-                        let sum = sums.as_mut_ptr().add(x);
+                        let sum = sums.0.as_mut_ptr().add(x);
                         isa.store(sum, isa.add(isa.load(sum), v));
                     }
                 }
@@ -187,7 +192,7 @@ unsafe fn turned<I: Counts>(isa: I, job: &Job) {
             for x in (0..count).step_by(I::LANES) {
                 // SAFETY: no more than the row holds is written.
                 unsafe {
-                    let mean = isa.mul(isa.load(sums.as_ptr().add(x)), share);
+                    let mean = isa.mul(isa.load(sums.0.as_ptr().add(x)), share);
                     store_some(isa, out.add(i * width + j + x), mean, count - x);
                 }
             }

@@ -114,7 +114,7 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, at: *const u32) -> [V; 2] {
+    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [V; 2] {
         // SAFETY: the numbers and these values are readable by contract.
         unsafe {
             let at = at.cast::<[u32; 4]>().read();

@@ -148,11 +148,11 @@ pub(super) unsafe fn tones<I: Counts>(isa: I, job: &Counted<f32>) {
         // SAFETY: places are below the curves' last; no more than is left is written.
         unsafe {
             isa.numbers(at.as_mut_ptr(), first);
-            let [a, b] = isa.ends(curves[0].as_ptr(), at.as_ptr());
+            let [a, b] = isa.ends(curves[0].as_ptr(), curves[0].len(), at.as_ptr());
             let mut tone = isa.fma(isa.sub(b, a), part, a);
             if !alone {
                 let share = isa.fma(isa.add(lanes, isa.splat(i as f32)), isa.splat(step), isa.splat(share));
-                let [a, b] = isa.ends(curves[1].as_ptr(), at.as_ptr());
+                let [a, b] = isa.ends(curves[1].as_ptr(), curves[1].len(), at.as_ptr());
                 let other = isa.fma(isa.sub(b, a), part, a);
                 tone = isa.fma(isa.sub(other, tone), share, tone);
             }

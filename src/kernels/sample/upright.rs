@@ -24,15 +24,16 @@ pub(super) fn fits(picture: &Picture, lattice: &Lattice) -> bool {
     sized && turn == 0.0 && step > 0.0 && step <= MOST_STEP && (1..=MOST_FINE).contains(&lattice.fine)
 }
 
-/// Where the samples of a strip of columns lie.
+/// Where the samples of a strip of columns lie. The arrays begin with cache lines, so that no register straddles two.
+#[repr(C, align(64))]
 struct Columns {
-    /// The first that is needed, and how many.
-    first: usize,
-    count: usize,
     /// Of each sample of each output column, the column to the left, counted from `first`.
     left: [[u32; STRIP]; MOST_FINE],
     /// How far to the right of it.
     across: [[f32; STRIP]; MOST_FINE],
+    /// The first that is needed, and how many.
+    first: usize,
+    count: usize,
 }
 
 /// Shares of the picture's rows in an output row, from `first` on.
@@ -90,7 +91,7 @@ pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
                 for x in (0..count).step_by(I::LANES) {
                     let mut sum = isa.zero();
                     for a in 0..lattice.fine {
-                        let [left, right] = isa.ends(mixed.as_ptr(), columns.left[a].as_ptr().add(x));
+                        let [left, right] = isa.ends(mixed.as_ptr(), SPAN, columns.left[a].as_ptr().add(x));
                         let part = isa.load(columns.across[a].as_ptr().add(x));
                         sum = isa.add(sum, isa.fma(isa.sub(right, left), part, left));
                     }
