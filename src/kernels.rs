@@ -47,6 +47,7 @@ mod scalar;
 mod suite;
 mod tile;
 mod tone;
+mod votes;
 mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -63,6 +64,7 @@ pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
 pub use resize::{Between, Resize};
 pub use sample::{Lattice, Picture};
+pub use votes::VALUES;
 pub use winograd::{Tile, Winograd};
 
 use crate::error::{Error, Result};
@@ -101,6 +103,7 @@ pub struct Kernels {
     tones: unsafe fn(&tone::Counted<f32>),
     blend: unsafe fn(&tone::Mixing<f32>),
     levels: unsafe fn(&tone::Mixing<u8>),
+    votes: unsafe fn(&votes::Job),
 }
 
 impl Kernels {

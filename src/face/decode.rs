@@ -1,6 +1,7 @@
 //! Network outputs to detections and landmarks; one function per output layout, named by the model card.
 
 use crate::error::{Error, Result};
+use crate::kernels::{self, VALUES};
 use crate::landmarks::COUNT;
 use crate::nn::Network;
 use crate::nn::card::{Card, Decoding};
@@ -219,25 +220,10 @@ fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -
     if votes.is_empty() || votes.len() != rows * columns || presence.len() != 1 || !presence[0].is_finite() {
         return false;
     }
-    let mut most = [f32::NEG_INFINITY; COUNT];
-    for cell in votes {
-        most.iter_mut().zip(cell).for_each(|(m, v)| *m = m.max(*v));
-    }
-    let (mut sums, mut total) = ([[0.0; COUNT]; 3], [0.0; COUNT]);
-    for (i, cell) in votes.iter().enumerate() {
-        let (logits, [x, y, s]) = (&cell[..COUNT], [1, 2, 3].map(|k| &cell[k * COUNT..][..COUNT]));
-        let right = ((i % columns) as f32 + 0.5) * 2.0 / columns as f32 - 1.0;
-        let down = ((i / columns) as f32 + 0.5) * 2.0 / rows as f32 - 1.0;
-        for p in 0..COUNT {
-            let weight = shrink(logits[p] - most[p]);
-            total[p] += weight;
-            sums[0][p] += weight * (x[p] + right);
-            sums[1][p] += weight * (y[p] + down);
-            sums[2][p] += weight * s[p];
-        }
-    }
+    let mut means = [0.0; VALUES * COUNT];
+    kernels::current().votes(votes.as_flattened(), (rows, columns), COUNT, &mut means);
     for p in 0..COUNT {
-        let mean = sums.map(|s| s[p] / total[p]);
+        let mean = [0, 1, 2].map(|k| means[k * COUNT + p]);
         if !mean.iter().all(|v| v.is_finite()) {
             return false;
         }
@@ -245,18 +231,6 @@ fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -
     }
     into.presence = sigmoid(presence[0]);
     true
-}
-
-/// `e^x` for finite x up to 0, to about six digits; next to nothing below -87; NaN for what is not finite.
-/// Without calls or branches, unlike the library's, so that loops over it vectorise.
-fn shrink(x: f32) -> f32 {
-    // 2^t for t = n + f: n goes into the exponent, 2^f (|f| <= 1/2) is its Taylor polynomial.
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-    let t = (x * std::f32::consts::LOG2_E).max(-126.0) + 0.0 * x;
-    let shifted = t + ROUND;
-    let f = (t - (shifted - ROUND)) * std::f32::consts::LN_2;
-    let power = f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23);
-    power * (1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f / 720.0))))))
 }
 
 /// Probability that a point lies within `radius` of where it was put, for an error scale `spread` (both
@@ -368,18 +342,6 @@ mod tests {
         assert_eq!(out.presence, 0.5);
         t.values[0][100] = f32::NAN;
         assert!(!laplace70(&t, &Decoding::default(), &mut out));
-    }
-
-    #[test]
-    fn weights_are_exponentials() {
-        for i in 0..=8000 {
-            let x = -0.01 * i as f32;
-            let (found, wanted) = (f64::from(shrink(x)), f64::from(x).exp());
-            // Rounding the product with log2(e) alone costs |x| * 2^-24.
-            assert!((found / wanted - 1.0).abs() < 3e-7 + f64::from(x.abs()) * 1.3e-7, "{x}: {found:e} {wanted:e}");
-        }
-        assert_eq!(shrink(0.0), 1.0);
-        assert!(shrink(-1e30) < 1e-37 && shrink(f32::NAN).is_nan() && shrink(f32::NEG_INFINITY).is_nan());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What happens to a value between its sum and its store.
 
+use super::int8::Steps;
 use super::isa::Isa;
 
 /// An activation function.
@@ -78,6 +79,8 @@ pub(super) struct Finish {
     pub slope: Vec<f32>,
     pub act: Act,
     pub join: Join,
+    /// How the results become whole numbers, for tiles that store such.
+    pub steps: Option<Steps>,
 }
 
 impl Finish {
@@ -93,7 +96,7 @@ impl Finish {
             Act::Slope(s) => pad(s),
             _ => vec![],
         };
-        Self { bias: pad(bias), slope, act, join }
+        Self { bias: pad(bias), slope, act, join, steps: None }
     }
 
     /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels

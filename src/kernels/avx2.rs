@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{Counts, Isa};
+use super::isa::{Counts, Isa, ROUND};
 use super::x86::{intrinsics, stamp, table};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, and AVX-VNNI where `DOT`, so a value proves that the CPU
 /// has them.
@@ -26,8 +26,18 @@ impl<const DOT: bool> Isa for Avx2<DOT> {
         add(a: __m256, b: __m256) -> __m256 = _mm256_add_ps;
         sub(a: __m256, b: __m256) -> __m256 = _mm256_sub_ps;
         mul(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps;
+        div(a: __m256, b: __m256) -> __m256 = _mm256_div_ps;
         max(a: __m256, b: __m256) -> __m256 = _mm256_max_ps;
         min(a: __m256, b: __m256) -> __m256 = _mm256_min_ps;
+    }
+
+    #[inline(always)]
+    fn power(self, shifted: __m256) -> __m256 {
+        // SAFETY: a value of this type proves that the CPU has the instructions.
+        unsafe {
+            let none = _mm256_set1_epi32((ROUND.to_bits() - 127) as i32);
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_sub_epi32(_mm256_castps_si256(shifted), none)))
+        }
     }
 
     #[inline(always)]

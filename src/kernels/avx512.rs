@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{Counts, Isa};
+use super::isa::{Counts, Isa, ROUND};
 use super::x86::{intrinsics, stamp, table};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX-512, and its VNNI where `DOT`, so a value proves that the CPU has
 /// them.
@@ -21,8 +21,18 @@ impl<const DOT: bool> Isa for Avx512<DOT> {
         add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps;
         sub(a: __m512, b: __m512) -> __m512 = _mm512_sub_ps;
         mul(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps;
+        div(a: __m512, b: __m512) -> __m512 = _mm512_div_ps;
         max(a: __m512, b: __m512) -> __m512 = _mm512_max_ps;
         min(a: __m512, b: __m512) -> __m512 = _mm512_min_ps;
+    }
+
+    #[inline(always)]
+    fn power(self, shifted: __m512) -> __m512 {
+        // SAFETY: a value of this type proves that the CPU has the instructions.
+        unsafe {
+            let none = _mm512_set1_epi32((ROUND.to_bits() - 127) as i32);
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_sub_epi32(_mm512_castps_si512(shifted), none)))
+        }
     }
 
     #[inline(always)]

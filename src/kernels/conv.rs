@@ -1,6 +1,7 @@
 //! Dense convolution and fully connected layers.
 
 use super::act::{Act, Finish, Join};
+use super::int8::{Quant, Steps};
 use super::tile::{Grid, Panels};
 use super::{Kernels, Map};
 use crate::error::{Error, Result};
@@ -76,6 +77,35 @@ impl Conv {
         weights: &[f32],
         after: After,
     ) -> Result<Self> {
+        Self::window(kernels, (from, to), window, weights, after, None)
+    }
+
+    /// As [`Conv::pack`], with results rounded to whole numbers, in a map of such.
+    ///
+    /// # Errors
+    /// If the sizes do not belong together, or these kernels do not round on the way ([`Kernels::rounds`]).
+    pub fn rounding(
+        kernels: &'static Kernels,
+        (from, to): (Map, Map),
+        window: Window,
+        weights: &[f32],
+        after: After,
+        quant: &Quant,
+    ) -> Result<Self> {
+        if !kernels.rounds() || !quant.valid() {
+            return Err(mismatch("rounding convolution", &from, &to));
+        }
+        Self::window(kernels, (from, to), window, weights, after, Some(Steps::of(kernels, quant)))
+    }
+
+    fn window(
+        kernels: &'static Kernels,
+        (from, to): (Map, Map),
+        window: Window,
+        weights: &[f32],
+        after: After,
+        steps: Option<Steps>,
+    ) -> Result<Self> {
         let [kh, kw] = window.size;
         if weights.len() != to.c * from.c * kh * kw || !window.fits(&from, &to) {
             return Err(mismatch("convolution", &from, &to));
@@ -92,7 +122,7 @@ impl Conv {
             let (tap, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * kh * kw + tap]
         };
-        Self::build(kernels, (input, runs, run), from.len, to, after, weight)
+        Self::build(kernels, (input, runs, run), from.len, to, (after, steps), weight)
     }
 
     /// A fully connected layer over all values of `from`; `weights` are `[to.c, from.c * from.h * from.w]`
@@ -119,7 +149,7 @@ impl Conv {
             let (pixel, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * from.h * from.w + pixel]
         };
-        Self::build(kernels, (Grid::of(&from), runs, run), from.len, to, after, weight)
+        Self::build(kernels, (Grid::of(&from), runs, run), from.len, to, (after, None), weight)
     }
 
     fn build(
@@ -127,7 +157,7 @@ impl Conv {
         (input, runs, run): (Grid, Vec<usize>, usize),
         from_len: usize,
         to: Map,
-        after: After,
+        (after, steps): (After, Option<Steps>),
         weight: impl Fn(usize, usize) -> f32,
     ) -> Result<Self> {
         let lanes = kernels.lanes;
@@ -146,17 +176,22 @@ impl Conv {
         // Rows that follow one another without a gap are one.
         let whole = |g: &Grid| g.row == to.w * g.pixel;
         let flat = whole(&input) && whole(&output) && other.as_ref().is_none_or(whole);
+        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), to.vectors(lanes) * lanes);
+        let reach = to.reach(lanes);
+        let need_out = if steps.is_some() { kernels.int8_memory(reach) } else { reach };
+        // Tiles that round have no panels for a single pixel.
+        let pixels = (to.h * to.w).max(if steps.is_some() { 2 } else { 1 });
         Ok(Self {
             kernels,
-            panels: Panels::pack(kernels, to.h * to.w, depth, to.c, weight),
-            finish: Finish::new(&after.bias, after.act, join.unwrap_or_default(), to.vectors(lanes) * lanes),
+            panels: Panels::pack(kernels, pixels, depth, to.c, weight),
+            finish: Finish { steps, ..finish },
             runs,
             run,
             grid: if flat { (1, to.h * to.w) } else { (to.h, to.w) },
             input,
             output,
             other,
-            need: [need_in, need_other, to.reach(lanes)],
+            need: [need_in, need_other, need_out],
             flops: 2 * (depth * to.values()) as u64,
         })
     }
@@ -166,7 +201,8 @@ impl Conv {
         self.flops
     }
 
-    /// Computes the layer. `other` is the map to add, if the layer was packed with one.
+    /// Computes the layer. `other` is the map to add, if the layer was packed with one. Memory of whole numbers is given
+    /// as floats.
     ///
     /// # Panics
     /// If a slice is shorter than the map it was packed for, or `other` is missing.
@@ -181,11 +217,13 @@ impl Conv {
             (None, None) => (std::ptr::null(), self.output),
             _ => panic!("a residual is given exactly where the layer was packed with one"),
         };
+        let rounding = self.finish.steps.as_ref().and(self.kernels.int8.rounding);
+        let tiles = rounding.unwrap_or(self.kernels.tiles);
         // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole
         // registers; a `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             self.panels.sweep(
-                self.kernels.tiles,
+                tiles,
                 self.grid,
                 (&self.runs, self.run),
                 &self.finish,

@@ -33,6 +33,7 @@ mod neon;
 mod x86;
 
 pub use conv::{Conv8, Into8, Sums};
+pub(super) use mix::Steps;
 pub use mix::{Mix, Round};
 pub use winograd::Winograd8;
 
@@ -46,7 +47,7 @@ pub(super) use avx512::{dot::TABLE as AVX512VNNI, plain::TABLE as AVX512};
 pub(super) use neon::{DOT, PLAIN};
 pub(super) use scalar::TABLE as SCALAR;
 
-use super::{Kernels, Map};
+use super::{Kernels, Map, tile as float};
 
 /// What the whole numbers of a map stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +119,8 @@ pub(super) struct Table {
     /// Summands of one product.
     pub group: usize,
     pub tiles: tile::Tiles,
+    /// Float tiles whose results are rounded before they are stored.
+    pub rounding: Option<float::Tiles>,
     pub round: unsafe fn(&mix::Rounding),
     pub mix: unsafe fn(&mix::Mixing),
     /// Whole convolutions, where an instruction multiplies matrices.
@@ -135,6 +138,11 @@ impl Kernels {
     /// Whether networks with much dense convolution run faster in int8 than in float on these kernels.
     pub fn faster_in_int8(&self) -> bool {
         self.int8.faster
+    }
+
+    /// Whether float convolutions can round their results on the way.
+    pub fn rounds(&self) -> bool {
+        self.int8.rounding.is_some()
     }
 
     /// A map of whole numbers. Its lengths count numbers, not floats.

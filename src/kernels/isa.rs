@@ -1,5 +1,8 @@
 //! What a kernel needs from a register of floats.
 
+/// 1.5 * 2^23: adding it to a small number leaves the nearest whole number in the low bits.
+pub(super) const ROUND: f32 = 12_582_912.0;
+
 /// An instruction set. A value of it is proof that this CPU has the instructions.
 ///
 /// Comparisons keep a NaN of their *second* operand, so clamping never turns a NaN into a number; of a NaN in the
@@ -16,10 +19,14 @@ pub(super) trait Isa: Copy + 'static {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger; NaN if `b` is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The smaller; NaN if `b` is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `2^n` for whole numbers `n` from -126 to 127 in the low bits of [`ROUND`]` + n`.
+    fn power(self, shifted: Self::V) -> Self::V;
 
     /// Reads `LANES` floats.
     ///

@@ -2,9 +2,9 @@
 
 use std::arch::aarch64::*;
 
-use super::isa::{Counts, Isa};
+use super::isa::{Counts, Isa, ROUND};
 use super::tile::{Job, Spots, tile, tiles};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, votes, winograd};
 
 /// Every CPU of this architecture has the instructions.
 #[derive(Clone, Copy)]
@@ -41,9 +41,19 @@ impl Isa for Neon {
         add(a, b) = vaddq_f32;
         sub(a, b) = vsubq_f32;
         mul(a, b) = vmulq_f32;
+        div(a, b) = vdivq_f32;
         // These give NaN if either operand is NaN.
         max(a, b) = vmaxq_f32;
         min(a, b) = vminq_f32;
+    }
+
+    #[inline(always)]
+    fn power(self, shifted: float32x4_t) -> float32x4_t {
+        // SAFETY: every CPU of this architecture has the instructions.
+        unsafe {
+            let none = vdupq_n_u32(ROUND.to_bits() - 127);
+            vreinterpretq_f32_u32(vshlq_n_u32::<23>(vsubq_u32(vreinterpretq_u32_f32(shifted), none)))
+        }
     }
 
     #[inline(always)]
@@ -305,4 +315,6 @@ const TABLE: Kernels = Kernels {
     blend: |j| unsafe { tone::blend(Neon, j) },
     // SAFETY: as above.
     levels: |j| unsafe { tone::levels(Neon, j) },
+    // SAFETY: as above.
+    votes: |j| unsafe { votes::votes(Neon, j) },
 };

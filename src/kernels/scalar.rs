@@ -1,9 +1,9 @@
 //! Kernels in plain Rust, for any CPU. Registers are arrays of four floats, which compilers turn into
 //! whatever vectors the target always has; products and sums are rounded one by one.
 
-use super::isa::{Counts, Isa};
+use super::isa::{Counts, Isa, ROUND};
 use super::tile::{Job, Spots, tile, tiles, two};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, votes, winograd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Scalar;
@@ -42,6 +42,16 @@ impl Isa for Scalar {
     #[inline(always)]
     fn mul(self, a: V, b: V) -> V {
         zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn power(self, shifted: V) -> V {
+        shifted.map(|x| f32::from_bits(x.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23))
     }
 
     #[inline(always)]
@@ -189,4 +199,6 @@ pub(super) static KERNELS: Kernels = Kernels {
     blend: |j| unsafe { tone::blend(Scalar, j) },
     // SAFETY: as above.
     levels: |j| unsafe { tone::levels(Scalar, j) },
+    // SAFETY: as above.
+    votes: |j| unsafe { votes::votes(Scalar, j) },
 };

@@ -2,6 +2,7 @@
 //! output, and fails the suite where [`REQUIRED`] names it.
 
 mod picture;
+mod votes;
 
 use proptest::prelude::*;
 use rand_core::{Rng, SeedableRng};
@@ -430,6 +431,11 @@ for_every_table!({
         #[test]
         fn fully_connected_sums_are_within_the_rounding_bound(case in case(Just(1usize), Just(1usize))) {
             this().into_iter().for_each(|k| connected(k, &case));
+        }
+
+        #[test]
+        fn votes_become_means_by_their_softmax(size in (1..14usize, 1..14usize), points in 16..90usize, seed in any::<u64>()) {
+            this().into_iter().for_each(|k| votes::means(k, size, points, seed));
         }
 
         #[test]

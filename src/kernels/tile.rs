@@ -28,8 +28,9 @@ pub(super) struct Job<'a> {
     pub c: usize,
     pub input: *const f32,
     pub weights: *const f32,
-    /// The residual, or null.
+    /// The residual, or null, of the panel's channels.
     pub other: *const f32,
+    /// Of all channels; floats, or whole numbers where `finish` says how to make them.
     pub output: *mut f32,
 }
 
@@ -39,11 +40,24 @@ pub(super) type Tile = unsafe fn(&Job, &Spots);
 /// `P` pixels times `N` registers.
 ///
 /// # Safety
-/// For each of the first `P` spots: `input + spot + run offset` is readable for `run` floats, `output + spot`
+/// For each of the first `P` spots: `input + spot + run offset` is readable for `run` floats, `output + spot + c`
 /// writable and `other + spot` (unless null) readable for `N` registers. `weights` is readable for
 /// `runs.len() * run * N` registers, and `c` plus `N` registers is within `finish`'s channels.
 #[inline(always)]
 pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots) {
+    // SAFETY: same contract.
+    unsafe {
+        let mut sum = sums::<I, P, N>(isa, job, spots);
+        finish(isa, job, spots, &mut sum);
+    }
+}
+
+/// The sums of a tile.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn sums<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots) -> [[I::V; N]; P] {
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         let bias = job.finish.bias.as_ptr().add(job.c);
@@ -74,7 +88,7 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
                 w = w.add(N * I::LANES);
             }
         }
-        finish(isa, job, spots, &mut sum);
+        sum
     }
 }
 
@@ -84,6 +98,28 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
 /// As [`tile`].
 #[inline(always)]
 pub(super) unsafe fn finish<I: Isa, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    spots: &Spots,
+    sum: &mut [[I::V; N]; P],
+) {
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        apply(isa, job, spots, sum);
+        for i in 0..P {
+            for j in 0..N {
+                isa.store(job.output.add(spots.output[i] + job.c + j * I::LANES), sum[i][j]);
+            }
+        }
+    }
+}
+
+/// Activation and residual of the sums of a tile.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
     isa: I,
     job: &Job,
     spots: &Spots,
@@ -101,11 +137,6 @@ pub(super) unsafe fn finish<I: Isa, const P: usize, const N: usize>(
                 }
             }
             job.finish.apply(isa, sum, (job.c, I::LANES), Some(&other));
-        }
-        for i in 0..P {
-            for j in 0..N {
-                isa.store(job.output.add(spots.output[i] + j * I::LANES), sum[i][j]);
-            }
         }
     }
 }
@@ -283,7 +314,7 @@ impl Panels<f32> {
             let job = unsafe {
                 let weights = self.weights.as_ptr().add(panel.weights);
                 let other = if other.is_null() { other } else { other.add(c) };
-                Job { runs, run, finish, c, input, weights, other, output: output.add(c) }
+                Job { runs, run, finish, c, input, weights, other, output }
             };
             Some((tiles.len(), (job, *tiles)))
         };

@@ -62,6 +62,7 @@ macro_rules! table {
             blend(tone::Mixing<f32>) = tone::blend;
             levels(tone::Mixing<u8>) = tone::levels;
             stretch(level::Stretching) = level::stretch;
+            votes_(votes::Job) = votes::votes;
         }
 
         const TABLE: Kernels = Kernels {
@@ -89,6 +90,7 @@ macro_rules! table {
             tones,
             blend,
             levels,
+            votes: votes_,
         };
     };
 }

@@ -22,27 +22,52 @@ pub struct Round {
     kernels: &'static Kernels,
     from: Map,
     to: Map,
+    steps: Steps,
+}
+
+/// How floats become stored whole numbers.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernels) struct Steps {
     /// Steps per unit.
     factor: f32,
     limits: (f32, f32),
+    /// What is stored for zero.
     zero: i32,
+}
+
+impl Steps {
+    /// To numbers as these kernels store them.
+    pub fn of(kernels: &Kernels, quant: &Quant) -> Self {
+        let limits = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
+        Self { factor: quant.scale.recip(), limits, zero: kernels.int8.item.zero(quant) }
+    }
+
+    /// Stores the whole numbers of `v`.
+    ///
+    /// # Safety
+    /// `to` is writable for `LANES` of them.
+    #[inline(always)]
+    pub(super) unsafe fn store<I: Ints>(&self, isa: I, v: I::V, to: *mut I::Item) {
+        let v = isa.mul(v, isa.splat(self.factor));
+        let v = isa.min(isa.max(v, isa.splat(self.limits.0)), isa.splat(self.limits.1));
+        // SAFETY: by contract; the limits are those of an item.
+        unsafe { isa.narrow(to, isa.plus(isa.nearest(v), isa.all(self.zero))) }
+    }
 }
 
 /// # Safety
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
 pub(super) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
-    let Round { from, to, factor, limits, zero, .. } = *job.layer;
-    let (factor, lo, hi, zero) = (isa.splat(factor), isa.splat(limits.0), isa.splat(limits.1), isa.all(zero));
-    let (grid, out) = (Grid::of(&from), Grid::of(&to));
+    let Round { from, to, steps, .. } = job.layer;
+    let (grid, out) = (Grid::of(from), Grid::of(to));
     for y in 0..to.h {
         for x in 0..to.w {
             for c in (0..to.vectors(I::LANES)).map(|r| r * I::LANES) {
                 // SAFETY: pixel `(y, x)` exists in both maps.
                 unsafe {
-                    let v = isa.mul(isa.load(job.input.add(grid.spot(y, x) + c)), factor);
-                    let v = isa.min(isa.max(v, lo), hi);
-                    isa.narrow(job.output.cast::<I::Item>().add(out.spot(y, x) + c), isa.plus(isa.nearest(v), zero));
+                    let v = isa.load(job.input.add(grid.spot(y, x) + c));
+                    steps.store(isa, v, job.output.cast::<I::Item>().add(out.spot(y, x) + c));
                 }
             }
         }
@@ -65,9 +90,7 @@ impl Round {
         if !wide(&from, kernels.lanes) || !wide(&to, kernels.lanes) {
             return Err(narrow_maps());
         }
-        let limits = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
-        let zero = kernels.int8.item.zero(quant);
-        Ok(Self { kernels, from, to, factor: quant.scale.recip(), limits, zero })
+        Ok(Self { kernels, from, to, steps: Steps::of(kernels, quant) })
     }
 
     /// Computes the layer. Memory of whole numbers is given as floats.

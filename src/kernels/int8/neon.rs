@@ -34,6 +34,8 @@ impl Isa for Dot {
         add(a, b);
         sub(a, b);
         mul(a, b);
+        div(a, b);
+        power(shifted);
         max(a, b);
         min(a, b);
     }
@@ -184,6 +186,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
     item: Item::Signed,
     group: Neon::GROUP,
     tiles: tiles!(plain: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
+    rounding: None,
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Neon, j) },
     // SAFETY: as above.

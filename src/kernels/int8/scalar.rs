@@ -5,7 +5,7 @@ use super::tile::{Job, tile};
 use super::{Item, Table, mix, winograd};
 use crate::kernels::isa::Isa;
 use crate::kernels::scalar::{Scalar, zip};
-use crate::kernels::tile::{Spots, tiles};
+use crate::kernels::tile::{self as float, Spots, tiles};
 
 type S = [i32; 4];
 
@@ -145,11 +145,19 @@ unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     unsafe { tile::<_, P, N>(Scalar, job, spots) }
 }
 
+/// # Safety
+/// As [`super::tile::rounding`].
+unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spots) {
+    // SAFETY: same contract.
+    unsafe { super::tile::rounding::<_, P, N>(Scalar, job, spots) }
+}
+
 /// The scalar int8 kernels.
 pub(in crate::kernels) const TABLE: Table = Table {
     item: Item::Halves,
     group: Scalar::GROUP,
     tiles: tiles!(dense: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
+    rounding: Some(tiles!(rounding: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2)),
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Scalar, j) },
     // SAFETY: as above.

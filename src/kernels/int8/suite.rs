@@ -5,7 +5,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::*;
-use crate::kernels::conv::Window;
+use crate::kernels::conv::{After, Conv, Window};
 use crate::kernels::suite::{cases, for_every_table, table};
 use crate::kernels::{Act, Tile, Winograd};
 
@@ -251,6 +251,34 @@ fn rounding(kernels: &'static Kernels, case: &Case) {
     assert_eq!(results(kernels, &to, &mut output, &into), want);
 }
 
+/// A convolution of floats that rounds gives what one that does not and rounding after it give.
+fn rounding_convolution(kernels: &'static Kernels, case: &Case) {
+    let Some(size) = case.output().filter(|_| kernels.rounds()) else { return };
+    let quant = quant(case.seed);
+    let into = Into8::Numbers(quant);
+    let random = |salt: u64, count: usize| -> Vec<f32> {
+        random(case.seed ^ salt, count, -2400, 2400).iter().map(|v| *v as f32 / 2048.0).collect()
+    };
+    let (from, _) = empty(kernels, (case.ci, case.h, case.w), &Into8::Floats);
+    let (middle, mut floats) = empty(kernels, size, &Into8::Floats);
+    let (to, mut output) = empty(kernels, size, &into);
+    let mut data = vec![0.0; from.len];
+    from.read_planes(&random(1, from.values()), &mut data);
+    let weights = random(2, case.ci * case.co * case.window.size[0] * case.window.size[1]);
+    let after = |other| After { bias: random(3, case.co), act: case.act.clone(), other };
+    // Sometimes with a residual.
+    let added = (case.ci > 20).then(|| (middle, Default::default()));
+    let beside = random(4, middle.len);
+    let other = added.is_some().then_some(&beside[..]);
+    Conv::pack(kernels, from, middle, case.window, &weights, after(added)).unwrap().run(&data, other, &mut floats);
+    let (_, mut wanted) = empty(kernels, size, &into);
+    Round::pack(kernels, middle, to, &quant).unwrap().run(&floats, &mut wanted);
+    let conv = Conv::rounding(kernels, (from, to), case.window, &weights, after(added), &quant).unwrap();
+    conv.run(&data, other, &mut output);
+    let wanted = results(kernels, &to, &mut wanted, &into);
+    assert_eq!(results(kernels, &to, &mut output, &into), wanted);
+}
+
 fn mixing(kernels: &'static Kernels, case: &Case) {
     let repeat = [case.window.size[0], case.window.stride[0]];
     let size = (case.co, case.h * repeat[0], case.w * repeat[1]);
@@ -346,6 +374,11 @@ for_every_table!({
         #[test]
         fn rounding_is_exact(case in case(Just(1usize), Just(1usize))) {
             this().into_iter().for_each(|k| rounding(k, &case));
+        }
+
+        #[test]
+        fn rounding_on_the_way_is_exact(case in case(1..=3usize, 1..=3usize)) {
+            this().into_iter().for_each(|k| rounding_convolution(k, &case));
         }
 
         #[test]

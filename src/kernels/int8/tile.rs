@@ -2,7 +2,7 @@
 //! groups of summands that one product adds up.
 
 use super::ints::Ints;
-use crate::kernels::tile::{Grids, Panel, Panels, Spots};
+use crate::kernels::tile::{self as float, Grids, Panel, Panels, Spots};
 
 /// Where the results go, and as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,26 @@ pub(super) unsafe fn tile<I: Ints, const P: usize, const N: usize>(isa: I, job: 
             }
         }
         store(isa, job, spots, &done);
+    }
+}
+
+/// A tile of floats, whose results are stored as whole numbers.
+///
+/// # Safety
+/// As [`float::tile`], but that `output` is writable for whole numbers, which `finish` says how to make.
+#[inline(always)]
+pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, job: &float::Job, spots: &Spots) {
+    let Some(steps) = &job.finish.steps else { return };
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let mut sum = float::sums::<I, P, N>(isa, job, spots);
+        float::apply(isa, job, spots, &mut sum);
+        let to = job.output.cast::<I::Item>().add(job.c);
+        for i in 0..P {
+            for j in 0..N {
+                steps.store(isa, sum[i][j], to.add(spots.output[i] + j * I::LANES));
+            }
+        }
     }
 }
 

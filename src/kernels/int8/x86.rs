@@ -4,7 +4,7 @@
 macro_rules! table {
     ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ }, winograd: $winograd:expr) => {
         use crate::kernels::int8::{Item, Table, mix, tile};
-        use crate::kernels::tile::{Spots, tiles};
+        use crate::kernels::tile::{self as float, Spots, tiles};
         use crate::kernels::x86::stamp;
 
         /// # Safety
@@ -13,6 +13,14 @@ macro_rules! table {
         unsafe fn dense<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
             // SAFETY: same contract.
             unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
+        }
+
+        /// # Safety
+        /// As [`tile::rounding`], on a CPU with these features.
+        #[target_feature(enable = $features)]
+        unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spots) {
+            // SAFETY: same contract.
+            unsafe { tile::rounding::<$isa, P, N>($value, job, spots) }
         }
 
         stamp! { $value, $features:
@@ -25,6 +33,7 @@ macro_rules! table {
             item: $item,
             group: <$isa as Ints>::GROUP,
             tiles: tiles!(dense: $($tiles)+),
+            rounding: Some(tiles!(rounding: $($tiles)+)),
             round,
             mix: mixed,
             matrix: None,

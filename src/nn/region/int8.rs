@@ -6,7 +6,7 @@
 
 use super::fuse::Unit;
 use super::graph::{Graph, Layer};
-use crate::kernels::{Act, Into8, Join, Quant};
+use crate::kernels::{Act, Into8, Join, Kernels, Quant, Winograd};
 
 /// Weights and bias of a convolution in whole numbers.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
 }
 
 /// Whether a unit can round its result to `quant`; if so, it does from now on.
-fn rounds(unit: &mut Unit, quant: &Quant) -> bool {
+fn rounds(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
     let finite = |scale: f32| (scale / quant.scale).is_finite();
     match &mut unit.layer {
         Layer::Conv8 { numbers, from, into, .. } if *into == Into8::Floats => {
@@ -107,6 +107,10 @@ fn rounds(unit: &mut Unit, quant: &Quant) -> bool {
             }
             fits
         }
+        // One of floats, unless Winograd's method may do it faster.
+        Layer::Conv { window, depthwise: false, .. } => {
+            kernels.rounds() && quant.valid() && *window != Winograd::WINDOW
+        }
         _ => false,
     }
 }
@@ -120,7 +124,7 @@ fn reads(graph: &Graph, units: &[Unit]) -> Vec<usize> {
 }
 
 /// Moves what can be computed on whole numbers there.
-pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>) -> Vec<Unit> {
+pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> Vec<Unit> {
     let quantised = |n: &super::graph::Node| matches!(n.layer, Layer::Quantise(_) | Layer::Dequantise(_));
     if !graph.nodes.iter().any(quantised) {
         return units;
@@ -143,7 +147,7 @@ pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>) -> Vec<Unit> {
         if let (Layer::Quantise(quant), [input]) = (&unit.layer, &unit.inputs[..]) {
             let before = done.iter_mut().find(|u| u.output() == *input && reads[*input] == 1);
             if let Some(before) = before
-                && rounds(before, quant)
+                && rounds(before, quant, kernels)
             {
                 before.nodes.push(unit.output());
                 continue;

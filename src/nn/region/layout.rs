@@ -144,7 +144,8 @@ impl<'g> Layout<'g> {
         self.buffers[to.buffer].last = self.buffers[to.buffer].last.max(at);
         let other = added.map(|(place, join)| (place.map, join));
         let after = After { bias: vec![], act: unit.act.clone(), other };
-        let (work, flops, kind) = self.work(&unit.layer, from.map, to.map, after)?;
+        let quant = self.buffers[to.buffer].quant;
+        let (work, flops, kind) = self.work(&unit.layer, (from.map, to.map), after, quant.as_ref())?;
         let scratch = match &work {
             Work::Winograd(k) => Some(k.scratch()),
             Work::Winograd8(k) => Some(k.scratch()),
@@ -163,14 +164,25 @@ impl<'g> Layout<'g> {
         Ok(())
     }
 
-    /// Packs one layer: the kernel, its operations and its kind.
-    fn work(&self, layer: &Layer, from: Map, to: Map, mut after: After) -> Result<(Work, u64, String)> {
+    /// Packs one layer, into whole numbers where `quant` says what they stand for: the kernel, its operations and its
+    /// kind.
+    fn work(
+        &self,
+        layer: &Layer,
+        (from, to): (Map, Map),
+        mut after: After,
+        quant: Option<&Quant>,
+    ) -> Result<(Work, u64, String)> {
         let kernels = self.kernels;
         Ok(match layer {
             Layer::Conv { window, depthwise, weights, bias } => {
                 after.bias = bias.clone();
                 let size = format!("{}x{}/{}", window.size[0], window.size[1], window.stride[0]);
-                if *depthwise {
+                if let Some(quant) = quant {
+                    let k = Conv::rounding(kernels, (from, to), *window, weights, after, quant)?;
+                    let flops = k.flops();
+                    (Work::Conv(k), flops, format!("rounding conv {size}"))
+                } else if *depthwise {
                     let k = Depthwise::pack(kernels, from, to, *window, weights, after)?;
                     let flops = k.flops();
                     (Work::Depthwise(k), flops, format!("depthwise {size}"))

@@ -60,7 +60,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Packs the graph for one table of kernels.
     pub fn new(graph: &Graph, kernels: &'static Kernels) -> Result<Self> {
-        let units = lower(graph, fuse(graph));
+        let units = lower(graph, fuse(graph), kernels);
         let mut layout = Layout::new(graph, kernels, &units);
         let mut steps = vec![];
         for unit in &units {
