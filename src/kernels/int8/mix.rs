@@ -2,6 +2,7 @@
 
 use super::conv::Into8;
 use super::ints::Ints;
+use super::tile::Limits;
 use super::{Item, Quant};
 use crate::error::{Error, Result};
 use crate::kernels::conv::mismatch;
@@ -24,28 +25,46 @@ pub struct Round {
     to: Map,
     /// Steps per unit.
     factor: f32,
-    limits: (f32, f32),
-    zero: i32,
+    limits: Limits,
 }
 
 /// # Safety
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
 pub(super) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
-    let Round { from, to, factor, limits, zero, .. } = *job.layer;
-    let (factor, lo, hi, zero) = (isa.splat(factor), isa.splat(limits.0), isa.splat(limits.1), isa.all(zero));
-    let (grid, out) = (Grid::of(&from), Grid::of(&to));
+    let Round { from, to, factor, limits, .. } = *job.layer;
+    let (grid, out, registers) = (Grid::of(&from), Grid::of(&to), to.vectors(I::LANES));
     for y in 0..to.h {
         for x in 0..to.w {
-            for c in (0..to.vectors(I::LANES)).map(|r| r * I::LANES) {
-                // SAFETY: pixel `(y, x)` exists in both maps.
-                unsafe {
-                    let v = isa.mul(isa.load(job.input.add(grid.spot(y, x) + c)), factor);
-                    let v = isa.min(isa.max(v, lo), hi);
-                    isa.narrow(job.output.cast::<I::Item>().add(out.spot(y, x) + c), isa.plus(isa.nearest(v), zero));
+            // SAFETY: pixel `(y, x)` exists in both maps.
+            unsafe {
+                let from = job.input.add(grid.spot(y, x));
+                let to = job.output.cast::<I::Item>().add(out.spot(y, x));
+                let (fours, ones) = (registers / 4, registers % 4);
+                for r in (0..fours).map(|r| 4 * r) {
+                    rounded::<I, 4>(isa, factor, &limits, from.add(r * I::LANES), to.add(r * I::LANES));
+                }
+                for r in (0..ones).map(|r| 4 * fours + r) {
+                    rounded::<I, 1>(isa, factor, &limits, from.add(r * I::LANES), to.add(r * I::LANES));
                 }
             }
         }
+    }
+}
+
+/// Rounds `N` registers.
+///
+/// # Safety
+/// They are readable at `from`, and writable at `to`.
+#[inline(always)]
+unsafe fn rounded<I: Ints, const N: usize>(isa: I, factor: f32, limits: &Limits, from: *const f32, to: *mut I::Item) {
+    let mut v = [isa.zero(); N];
+    // SAFETY: by contract.
+    unsafe {
+        for j in 0..N {
+            v[j] = isa.mul(isa.load(from.add(j * I::LANES)), isa.splat(factor));
+        }
+        isa.items(limits, &v, to);
     }
 }
 
@@ -65,9 +84,9 @@ impl Round {
         if !wide(&from, kernels.lanes) || !wide(&to, kernels.lanes) {
             return Err(narrow_maps());
         }
-        let limits = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
-        let zero = kernels.int8.item.zero(quant);
-        Ok(Self { kernels, from, to, factor: quant.scale.recip(), limits, zero })
+        let (lo, hi) = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
+        let limits = Limits { lo, hi, zero: kernels.int8.item.zero(quant) };
+        Ok(Self { kernels, from, to, factor: quant.scale.recip(), limits })
     }
 
     /// Computes the layer. Memory of whole numbers is given as floats.
