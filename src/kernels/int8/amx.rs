@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::Table;
 use super::avx512::dot;
 use super::matrix::{OUTPUTS, Packed, Sweep, WEIGHTS};
-use super::tile::{Store, narrow, scaled};
+use super::tile::{Store, scales};
 use crate::kernels::avx512::{self, Avx512};
 use crate::kernels::int8::ints::Ints;
 use crate::kernels::isa::Isa;
@@ -161,14 +161,23 @@ products!(two_by_two:
 #[inline(always)]
 unsafe fn finish(job: &Sweep, c: usize, sums: &[i32], to: usize) {
     let isa = Avx512::<true>(());
+    let limits = job.finish.limits;
+    // SAFETY: the channels exist by contract. They are read before anything is written.
+    let [scale] = match job.finish.store {
+        Store::Sums => [isa.zero()],
+        _ => unsafe { scales::<_, 1>(isa, job.finish, c) },
+    };
     for (i, sum) in sums.as_chunks::<OUTPUTS>().0.iter().take(job.packed.height).enumerate() {
         let at = to + i * job.grids.to.pixel + c;
         // SAFETY: by contract.
         unsafe {
             let sum = isa.load_sums(sum.as_ptr());
             match job.finish.store {
-                Store::Items => narrow(isa, job.finish, c, sum, job.output.add(at)),
-                Store::Floats => isa.store(job.output.cast::<f32>().add(at), scaled(isa, job.finish, c, sum)),
+                Store::Items => isa.items(&limits, &[isa.mul(isa.float(sum), scale)], job.output.add(at)),
+                Store::Floats => {
+                    let v = limits.limit(isa, isa.mul(isa.float(sum), scale));
+                    isa.store(job.output.cast::<f32>().add(at), v);
+                }
                 Store::Sums => isa.store_sums(job.output.cast::<i32>().add(at), sum),
             }
         }

@@ -1,7 +1,7 @@
 //! Dense convolution of whole numbers.
 
 use super::matrix::{DEPTH, Packed, Sweep};
-use super::tile::{Finish, Store, sweep};
+use super::tile::{Finish, Limits, Store, sweep};
 use super::{Item, Quant, Table};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
@@ -43,7 +43,7 @@ impl Into8 {
         if scale.iter().any(|s| !s.is_finite()) {
             return Err(Error::fatal("kernels", "the scales of an int8 convolution are too far apart"));
         }
-        Ok(Finish { bias: (0..channels).map(bias).collect(), scale, lo, hi, zero, store })
+        Ok(Finish { bias: (0..channels).map(bias).collect(), scale, limits: Limits { lo, hi, zero }, store })
     }
 
     /// Whether `map` can take the results in registers of `lanes` channels.

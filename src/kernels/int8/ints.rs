@@ -1,5 +1,6 @@
 //! What int8 kernels need of an instruction set, besides floats.
 
+use super::tile::Limits;
 use crate::kernels::isa::Isa;
 
 /// Registers of as many 32-bit sums as there are floats in one. Sums and products of whole numbers wrap around.
@@ -57,6 +58,21 @@ pub(in crate::kernels) trait Ints: Isa {
     /// # Safety
     /// `p` is valid for writing them.
     unsafe fn narrow(self, p: *mut Self::Item, v: Self::S);
+
+    /// Limits, rounds and stores `N` registers of scaled sums. The limits are those of an item; a NaN becomes some
+    /// number within them.
+    ///
+    /// # Safety
+    /// `p` is valid for writing as many items.
+    #[inline(always)]
+    unsafe fn items<const N: usize>(self, limits: &Limits, v: &[Self::V; N], p: *mut Self::Item) {
+        let (lo, hi, zero) = (self.splat(limits.lo), self.splat(limits.hi), self.all(limits.zero));
+        for j in 0..N {
+            let v = self.nearest(self.min(self.max(v[j], lo), hi));
+            // SAFETY: by contract.
+            unsafe { self.narrow(p.add(j * Self::LANES), self.plus(v, zero)) };
+        }
+    }
 }
 
 /// What Winograd's method needs: registers of `HALVES` 16-bit numbers, and more to do with sums.

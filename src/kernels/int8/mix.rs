@@ -2,6 +2,7 @@
 
 use super::conv::Into8;
 use super::ints::Ints;
+use super::tile::Limits;
 use super::{Item, Quant};
 use crate::error::{Error, Result};
 use crate::kernels::conv::mismatch;
@@ -29,29 +30,15 @@ pub struct Round {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kernels) struct Steps {
     /// Steps per unit.
-    factor: f32,
-    limits: (f32, f32),
-    /// What is stored for zero.
-    zero: i32,
+    pub factor: f32,
+    pub limits: Limits,
 }
 
 impl Steps {
     /// To numbers as these kernels store them.
     pub fn of(kernels: &Kernels, quant: &Quant) -> Self {
-        let limits = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
-        Self { factor: quant.scale.recip(), limits, zero: kernels.int8.item.zero(quant) }
-    }
-
-    /// Stores the whole numbers of `v`.
-    ///
-    /// # Safety
-    /// `to` is writable for `LANES` of them.
-    #[inline(always)]
-    pub(super) unsafe fn store<I: Ints>(&self, isa: I, v: I::V, to: *mut I::Item) {
-        let v = isa.mul(v, isa.splat(self.factor));
-        let v = isa.min(isa.max(v, isa.splat(self.limits.0)), isa.splat(self.limits.1));
-        // SAFETY: by contract; the limits are those of an item.
-        unsafe { isa.narrow(to, isa.plus(isa.nearest(v), isa.all(self.zero))) }
+        let (lo, hi) = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
+        Self { factor: quant.scale.recip(), limits: Limits { lo, hi, zero: kernels.int8.item.zero(quant) } }
     }
 }
 
@@ -59,18 +46,39 @@ impl Steps {
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
 pub(super) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
-    let Round { from, to, steps, .. } = job.layer;
-    let (grid, out) = (Grid::of(from), Grid::of(to));
+    let Round { from, to, steps, .. } = *job.layer;
+    let (grid, out, registers) = (Grid::of(&from), Grid::of(&to), to.vectors(I::LANES));
     for y in 0..to.h {
         for x in 0..to.w {
-            for c in (0..to.vectors(I::LANES)).map(|r| r * I::LANES) {
-                // SAFETY: pixel `(y, x)` exists in both maps.
-                unsafe {
-                    let v = isa.load(job.input.add(grid.spot(y, x) + c));
-                    steps.store(isa, v, job.output.cast::<I::Item>().add(out.spot(y, x) + c));
+            // SAFETY: pixel `(y, x)` exists in both maps.
+            unsafe {
+                let from = job.input.add(grid.spot(y, x));
+                let to = job.output.cast::<I::Item>().add(out.spot(y, x));
+                let (fours, ones) = (registers / 4, registers % 4);
+                for r in (0..fours).map(|r| 4 * r) {
+                    rounded::<I, 4>(isa, &steps, from.add(r * I::LANES), to.add(r * I::LANES));
+                }
+                for r in (0..ones).map(|r| 4 * fours + r) {
+                    rounded::<I, 1>(isa, &steps, from.add(r * I::LANES), to.add(r * I::LANES));
                 }
             }
         }
+    }
+}
+
+/// Rounds `N` registers.
+///
+/// # Safety
+/// They are readable at `from`, and writable at `to`.
+#[inline(always)]
+unsafe fn rounded<I: Ints, const N: usize>(isa: I, steps: &Steps, from: *const f32, to: *mut I::Item) {
+    let mut v = [isa.zero(); N];
+    // SAFETY: by contract.
+    unsafe {
+        for j in 0..N {
+            v[j] = isa.mul(isa.load(from.add(j * I::LANES)), isa.splat(steps.factor));
+        }
+        isa.items(&steps.limits, &v, to);
     }
 }
 

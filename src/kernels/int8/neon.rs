@@ -5,11 +5,11 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::ints::Ints;
-use super::tile::{Job, tile};
+use super::tile::{Job, Limits, biases, finish, groups, pixels, tile};
 use super::{Item, Table, mix};
 use crate::kernels::isa::Isa;
 use crate::kernels::neon::Neon;
-use crate::kernels::tile::{Spots, tiles};
+use crate::kernels::tile::{self as float, Spots, tiles};
 
 /// Made only by functions that are compiled for dot products, so a value proves that the CPU has them.
 #[derive(Clone, Copy)]
@@ -138,8 +138,47 @@ macro_rules! bytes {
                     p.cast::<i32>().write_unaligned(vget_lane_s32::<0>(bytes));
                 }
             }
+
+            #[inline(always)]
+            unsafe fn items<const N: usize>(self, limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
+                // SAFETY: same contract.
+                unsafe { items(limits, v, p) }
+            }
         }
     };
+}
+
+/// As [`Ints::items`]. The limits come last, on bytes: all steps before them saturate and none changes an order, so
+/// the results are those of limits on the floats.
+///
+/// # Safety
+/// As [`Ints::items`].
+#[inline(always)]
+unsafe fn items<const N: usize>(limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
+    // SAFETY: by contract; every CPU of this architecture has the instructions.
+    unsafe {
+        let zero = vdupq_n_s16(limits.zero as i16);
+        let limit = |x: f32| vdupq_n_s8((vcvtns_s32_f32(x) + limits.zero) as i8);
+        let (lo, hi) = (limit(limits.lo), limit(limits.hi));
+        let mut j = 0;
+        while j < N {
+            // Past the last one, the last one again: of that nothing is stored.
+            let quarter = |i: usize| vcvtnq_s32_f32(v[if j + i < N { j + i } else { N - 1 }]);
+            let half = |i: usize| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(quarter(i)), quarter(i + 1)), zero);
+            let bytes = vqmovn_high_s16(vqmovn_s16(half(0)), half(2));
+            let bytes = vminq_s8(hi, vmaxq_s8(lo, bytes));
+            let to = p.add(j * 4);
+            match N - j {
+                1 => vst1q_lane_s32::<0>(to.cast(), vreinterpretq_s32_s8(bytes)),
+                2 | 3 => vst1_s8(to, vget_low_s8(bytes)),
+                _ => vst1q_s8(to, bytes),
+            }
+            if N - j == 3 {
+                vst1q_lane_s32::<2>(to.add(8).cast(), vreinterpretq_s32_s8(bytes));
+            }
+            j += 4;
+        }
+    }
 }
 
 bytes!(Neon, |sum, a, w| {
@@ -173,12 +212,75 @@ unsafe fn plain<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     unsafe { tile::<_, P, N>(Neon, job, spots) }
 }
 
+/// Four groups of `P` pixels times `N` registers: the products take single lanes of the pixels, so that a pixel costs
+/// one load in four groups.
+///
 /// # Safety
-/// As [`tile`], on a CPU with dot products.
+/// Four groups are readable at each pixel and `4 * N` registers at `w`, and the CPU has dot products.
+#[inline(always)]
+unsafe fn four<const P: usize, const N: usize>(sum: &mut [[int32x4_t; N]; P], pixel: &[*const i8; P], w: *const i8) {
+    /// The products of one lane.
+    macro_rules! lane {
+        ($a:ident, $lane:literal) => {
+            for j in 0..N {
+                let b = vld1q_s8(w.add(($lane * N + j) * 16));
+                for i in 0..P {
+                    // The intrinsic is not stable yet.
+                    asm!(
+                        concat!("sdot {sum:v}.4s, {w:v}.16b, {a:v}.4b[", $lane, "]"),
+                        sum = inout(vreg) sum[i][j],
+                        w = in(vreg) b,
+                        a = in(vreg) $a[i],
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                }
+            }
+        };
+    }
+    // SAFETY: by contract; the instruction touches nothing but its registers.
+    unsafe {
+        let mut a = [vdupq_n_s8(0); P];
+        for i in 0..P {
+            a[i] = vld1q_s8(pixel[i]);
+        }
+        lane!(a, 0);
+        lane!(a, 1);
+        lane!(a, 2);
+        lane!(a, 3);
+    }
+}
+
+/// As [`tile()`], with four groups at a time.
+///
+/// # Safety
+/// As [`tile()`], on a CPU with dot products.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn dot<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+    let isa = Dot(());
+    // SAFETY: same contract; four groups are read only where there are as many.
+    unsafe {
+        let mut sum = biases::<Dot, P, N>(isa, job);
+        let mut w = job.weights.cast::<i8>();
+        for &run in job.runs {
+            let mut pixel = pixels::<Dot, P>(job, spots, run);
+            for _ in 0..job.run / 4 {
+                four(&mut sum, &pixel, w);
+                for i in 0..P {
+                    pixel[i] = pixel[i].add(16);
+                }
+                w = w.add(64 * N);
+            }
+            w = groups(isa, &mut sum, &pixel, w, 0..job.run % 4);
+        }
+        finish(isa, job, spots, &sum);
+    }
+}
+
+/// # Safety
+/// As [`super::tile::rounding`].
+unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spots) {
     // SAFETY: same contract.
-    unsafe { tile::<_, P, N>(Dot(()), job, spots) }
+    unsafe { super::tile::rounding::<_, P, N>(Neon, job, spots) }
 }
 
 /// The int8 kernels of every CPU with NEON. Float networks are as fast: Winograd's method makes up for wider numbers.
@@ -186,7 +288,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
     item: Item::Signed,
     group: Neon::GROUP,
     tiles: tiles!(plain: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
-    rounding: None,
+    rounding: Some(tiles!(rounding: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5)),
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Neon, j) },
     // SAFETY: as above.
@@ -199,7 +301,8 @@ pub(in crate::kernels) const PLAIN: Table = Table {
 /// The int8 kernels of CPUs with dot products. To be handed out only on such. That networks are faster in int8 is by
 /// the count of instructions (sixteen products each rather than four), not measured.
 pub(in crate::kernels) const DOT: Table = Table {
-    tiles: tiles!(dot: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
+    // Sums, one pixel register each and two registers of weights stay within thirty-two registers.
+    tiles: tiles!(dot: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6),
     faster: true,
     ..PLAIN
 };

@@ -1,7 +1,11 @@
 //! The dense micro-kernel for whole numbers: as the one for floats, a few pixels times a few registers of sums, over
 //! groups of summands that one product adds up.
 
+use std::ops::Range;
+
 use super::ints::Ints;
+use super::mix::Steps;
+use crate::kernels::isa::Isa;
 use crate::kernels::tile::{self as float, Grids, Panel, Panels, Spots};
 
 /// Where the results go, and as what.
@@ -20,12 +24,25 @@ pub(in crate::kernels) struct Finish {
     pub bias: Vec<i32>,
     /// Per padded channel; steps of the output, or its value, per step of the sum.
     pub scale: Vec<f32>,
-    /// Limits of the scaled sum.
+    pub limits: Limits,
+    pub store: Store,
+}
+
+/// What happens to a scaled sum.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernels) struct Limits {
     pub lo: f32,
     pub hi: f32,
     /// What is stored for zero.
     pub zero: i32,
-    pub store: Store,
+}
+
+impl Limits {
+    /// A scaled sum as a float.
+    #[inline(always)]
+    pub fn limit<I: Isa>(&self, isa: I, v: I::V) -> I::V {
+        isa.min(isa.splat(self.hi), isa.max(isa.splat(self.lo), v))
+    }
 }
 
 /// What all tiles of a panel have in common. Offsets count items; weights and outputs are those of the panel.
@@ -59,43 +76,13 @@ pub(in crate::kernels) type Tiles = &'static [(usize, &'static [Tile])];
 pub(super) unsafe fn tile<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots) {
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        let bias = job.finish.bias.as_ptr().add(job.c);
-        let mut sum = [[isa.all(0); N]; P];
-        for j in 0..N {
-            let b = isa.load_sums(bias.add(j * I::LANES));
-            for i in 0..P {
-                sum[i][j] = b;
-            }
-        }
-        let input = job.input.cast::<I::Item>();
+        let mut sum = biases::<I, P, N>(isa, job);
         let mut w = job.weights.cast::<I::Item>();
         for &run in job.runs {
-            let mut pixel = [input; P];
-            for i in 0..P {
-                pixel[i] = input.add(spots.input[i] + run);
-            }
-            for k in 0..job.run {
-                let mut b = [isa.weights(w); N];
-                for j in 1..N {
-                    b[j] = isa.weights(w.add(j * I::LANES * I::GROUP));
-                }
-                for i in 0..P {
-                    let a = isa.group(pixel[i].add(k * I::GROUP));
-                    for j in 0..N {
-                        sum[i][j] = isa.dot(sum[i][j], a, b[j]);
-                    }
-                }
-                w = w.add(N * I::LANES * I::GROUP);
-            }
+            let pixel = pixels::<I, P>(job, spots, run);
+            w = groups(isa, &mut sum, &pixel, w, 0..job.run);
         }
-        // A copy for what follows, whose loops may stay loops: then the sums themselves never leave their registers.
-        let mut done = [[isa.all(0); N]; P];
-        for i in 0..P {
-            for j in 0..N {
-                done[i][j] = sum[i][j];
-            }
-        }
-        store(isa, job, spots, &done);
+        finish(isa, job, spots, &sum);
     }
 }
 
@@ -105,7 +92,8 @@ pub(super) unsafe fn tile<I: Ints, const P: usize, const N: usize>(isa: I, job: 
 /// As [`float::tile`], but that `output` is writable for whole numbers, which `finish` says how to make.
 #[inline(always)]
 pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, job: &float::Job, spots: &Spots) {
-    let Some(steps) = &job.finish.steps else { return };
+    // Read before anything is written.
+    let Some(Steps { factor, limits }) = job.finish.steps else { return };
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         let mut sum = float::sums::<I, P, N>(isa, job, spots);
@@ -113,13 +101,99 @@ pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, j
         let to = job.output.cast::<I::Item>().add(job.c);
         for i in 0..P {
             for j in 0..N {
-                steps.store(isa, sum[i][j], to.add(spots.output[i] + j * I::LANES));
+                sum[i][j] = isa.mul(sum[i][j], isa.splat(factor));
             }
+            isa.items(&limits, &sum[i], to.add(spots.output[i]));
         }
     }
 }
 
+/// The sums before any product.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn biases<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job) -> [[I::S; N]; P] {
+    let mut sum = [[isa.all(0); N]; P];
+    for j in 0..N {
+        // SAFETY: the channels of all registers are within `finish`'s.
+        let b = unsafe { isa.load_sums(job.finish.bias.as_ptr().add(job.c + j * I::LANES)) };
+        for i in 0..P {
+            sum[i][j] = b;
+        }
+    }
+    sum
+}
+
+/// Where the pixels of a tile start in a run.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn pixels<I: Ints, const P: usize>(job: &Job, spots: &Spots, run: usize) -> [*const I::Item; P] {
+    let input = job.input.cast::<I::Item>();
+    let mut pixel = [input; P];
+    for i in 0..P {
+        // SAFETY: the spots are readable.
+        pixel[i] = unsafe { input.add(spots.input[i] + run) };
+    }
+    pixel
+}
+
+/// Adds the products of some groups of a run. Returns where the weights of the next one are.
+///
+/// # Safety
+/// The groups are readable behind each pixel, and `N` registers of weights for each at `w`.
+#[inline(always)]
+pub(super) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
+    isa: I,
+    sum: &mut [[I::S; N]; P],
+    pixel: &[*const I::Item; P],
+    mut w: *const I::Item,
+    range: Range<usize>,
+) -> *const I::Item {
+    // SAFETY: by contract.
+    unsafe {
+        for k in range {
+            let mut b = [isa.weights(w); N];
+            for j in 1..N {
+                b[j] = isa.weights(w.add(j * I::LANES * I::GROUP));
+            }
+            for i in 0..P {
+                let a = isa.group(pixel[i].add(k * I::GROUP));
+                for j in 0..N {
+                    sum[i][j] = isa.dot(sum[i][j], a, b[j]);
+                }
+            }
+            w = w.add(N * I::LANES * I::GROUP);
+        }
+    }
+    w
+}
+
 /// Scales, limits, rounds and stores the sums of a tile.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn finish<I: Ints, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    spots: &Spots,
+    sum: &[[I::S; N]; P],
+) {
+    // A copy, whose loops may stay loops: then the sums themselves never leave their registers.
+    let mut done = [[isa.all(0); N]; P];
+    for i in 0..P {
+        for j in 0..N {
+            done[i][j] = sum[i][j];
+        }
+    }
+    // SAFETY: same contract.
+    unsafe { store(isa, job, spots, &done) };
+}
+
+/// What [`finish`] does, with sums in memory.
 ///
 /// # Safety
 /// As [`tile`].
@@ -130,19 +204,23 @@ unsafe fn store<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spot
     unsafe {
         match f.store {
             Store::Items => {
+                let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
                 let to = job.output.cast::<I::Item>().add(job.c);
                 for i in 0..P {
+                    let mut v = scale;
                     for j in 0..N {
-                        narrow(isa, f, job.c + j * I::LANES, sum[i][j], to.add(spots.output[i] + j * I::LANES));
+                        v[j] = isa.mul(isa.float(sum[i][j]), scale[j]);
                     }
+                    isa.items(&limits, &v, to.add(spots.output[i]));
                 }
             }
             Store::Floats => {
+                let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
                 let to = job.output.cast::<f32>().add(job.c);
                 for i in 0..P {
                     for j in 0..N {
-                        let v = scaled(isa, f, job.c + j * I::LANES, sum[i][j]);
-                        isa.store(to.add(spots.output[i] + j * I::LANES), v);
+                        let v = isa.mul(isa.float(sum[i][j]), scale[j]);
+                        isa.store(to.add(spots.output[i] + j * I::LANES), limits.limit(isa, v));
                     }
                 }
             }
@@ -158,28 +236,19 @@ unsafe fn store<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spot
     }
 }
 
-/// A sum's float, within the limits.
+/// The scales of `N` registers of sums. As the limits, they are to be read before anything is written, which might
+/// change them for all that the compiler knows.
 ///
 /// # Safety
-/// `finish` has `LANES` channels from `c` on.
+/// `finish` has the channels of the registers from `c` on.
 #[inline(always)]
-pub(super) unsafe fn scaled<I: Ints>(isa: I, finish: &Finish, c: usize, sum: I::S) -> I::V {
-    // SAFETY: by contract.
-    let v = isa.mul(isa.float(sum), unsafe { isa.load(finish.scale.as_ptr().add(c)) });
-    isa.min(isa.splat(finish.hi), isa.max(isa.splat(finish.lo), v))
-}
-
-/// Stores a sum's items.
-///
-/// # Safety
-/// `finish` has `LANES` channels from `c` on, and `to` is writable for as many items.
-#[inline(always)]
-pub(super) unsafe fn narrow<I: Ints>(isa: I, finish: &Finish, c: usize, sum: I::S, to: *mut I::Item) {
-    // SAFETY: by contract; the limits are those of an item.
-    unsafe {
-        let v = isa.nearest(scaled(isa, finish, c, sum));
-        isa.narrow(to, isa.plus(v, isa.all(finish.zero)));
+pub(super) unsafe fn scales<I: Ints, const N: usize>(isa: I, finish: &Finish, c: usize) -> [I::V; N] {
+    let mut scale = [isa.zero(); N];
+    for j in 0..N {
+        // SAFETY: by contract.
+        scale[j] = unsafe { isa.load(finish.scale.as_ptr().add(c + j * I::LANES)) };
     }
+    scale
 }
 
 /// All pixels of a `rows` x `columns` grid times all panels. The packed weights are bytes of items.

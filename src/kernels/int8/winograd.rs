@@ -12,7 +12,7 @@ use self::filter::Filter;
 pub(super) use self::filter::{Four, Two};
 use super::conv::{Into8, Sums, pack};
 use super::ints::Halves;
-use super::tile::{Finish, Store, narrow, scaled, sweep};
+use super::tile::{Finish, Limits, Store, scales, sweep};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
 use crate::kernels::tile::{Grid, Grids, Panels};
@@ -103,21 +103,22 @@ pub(super) unsafe fn gather<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, 
                 lines[y][x] = column[y];
             }
         }
-        // SAFETY: `finish` has a bias for every padded channel.
-        let bias = unsafe { isa.load_sums(t.finish.bias.as_ptr().add(c)) };
+        // SAFETY: `finish` has a bias and a scale for every padded channel.
+        let (bias, [scale]) = unsafe { (isa.load_sums(t.finish.bias.as_ptr().add(c)), scales(isa, t.finish, c)) };
+        let limits = t.finish.limits;
         for y in 0..OUT {
             let line = F::gather(isa, lines[y]);
             for x in 0..OUT {
                 if y >= t.size.0 || x >= t.size.1 {
                     continue;
                 }
-                let sum = isa.plus(F::divide(isa, line[x]), bias);
+                let v = isa.mul(isa.float(isa.plus(F::divide(isa, line[x]), bias)), scale);
                 let at = t.to.spot(y, x) + c;
                 // SAFETY: pixel `(y, x)` of the tile exists.
                 unsafe {
                     match t.finish.store {
-                        Store::Floats => isa.store(t.output.cast::<f32>().add(at), scaled(isa, t.finish, c, sum)),
-                        _ => narrow(isa, t.finish, c, sum, t.output.cast::<i16>().add(at)),
+                        Store::Floats => isa.store(t.output.cast::<f32>().add(at), limits.limit(isa, v)),
+                        _ => isa.items(&limits, &[v], t.output.cast::<i16>().add(at)),
                     }
                 }
             }
@@ -232,7 +233,8 @@ impl Winograd8 {
             pack(kernels, block, run, to.c, weight)
         });
         let channels = to.vectors(kernels.lanes) * kernels.lanes;
-        let plain = Finish { bias: vec![0; channels], scale: vec![], lo: 0.0, hi: 0.0, zero: 0, store: Store::Sums };
+        let limits = Limits { lo: 0.0, hi: 0.0, zero: 0 };
+        let plain = Finish { bias: vec![0; channels], scale: vec![], limits, store: Store::Sums };
         Ok(Self {
             kernels,
             tile,
