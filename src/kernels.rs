@@ -226,7 +226,12 @@ mod tests {
         let best = available().last().unwrap().name();
         assert_eq!(detect(None, None).unwrap().name(), best);
         assert_eq!(detect(Some(best), None).unwrap().name(), best);
-        assert!(detect(Some("mmx"), None).unwrap_err().to_string().contains("scalar, avx2, avxvnni, avx512, avx512vnni, neon, dotprod"));
+        assert!(
+            detect(Some("mmx"), None)
+                .unwrap_err()
+                .to_string()
+                .contains("scalar, avx2, avxvnni, avx512, avx512vnni, neon, dotprod")
+        );
         assert!(detect(None, Some("mmx")).is_err());
         assert!(detect(Some("scalar"), Some("avx2")).is_err());
         assert!(detect(Some("scalar"), Some("scalar")).is_ok());
