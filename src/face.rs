@@ -128,12 +128,9 @@ impl Engine {
                 self.stills.push((shape, face.score));
             }
         }
-        self.stills.sort_by(|a, b| (b.0.presence * b.1).total_cmp(&(a.0.presence * a.1)));
-        for i in 0..self.stills.len() {
-            let (shape, score) = self.stills[i];
-            if !result.faces.iter().any(|f| follow::same(f.bbox, shape.bbox)) {
-                result.faces.push(self.still(frame, &shape, score, result.faces.len() as u64 + 1));
-            }
+        follow::surest(&mut self.stills);
+        for &(shape, score) in &self.stills {
+            result.faces.push(self.still(frame, &shape, score, result.faces.len() as u64 + 1));
         }
         Ok(())
     }

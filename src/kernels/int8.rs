@@ -13,6 +13,7 @@
 
 mod conv;
 mod ints;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
 mod matrix;
 mod mix;
 mod scalar;

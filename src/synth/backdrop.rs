@@ -18,32 +18,44 @@ impl Smooth {
 
     #[inline]
     fn at(&self, u: f32, v: f32) -> f32 {
-        self.row(v).at(u)
+        let ((i, fu), (j, fv)) = (cell(u, self.cells), cell(v, self.cells));
+        let (top, bottom) = (self.along(j, i, fu), self.along(j + 1, i, fu));
+        top + fv * (bottom - top)
     }
 
-    /// The field along the row at `v`.
-    fn row(&self, v: f32) -> Row<'_> {
-        let (j, f) = cell(v, self.cells);
-        let stride = self.cells + 1;
-        let (above, below) = (&self.values[j * stride..][..stride], &self.values[(j + 1) * stride..][..stride]);
-        Row { above, below, f }
-    }
-}
-
-/// One row of a [`Smooth`].
-struct Row<'s> {
-    above: &'s [f32],
-    below: &'s [f32],
-    f: f32,
-}
-
-impl Row<'_> {
+    /// The field on line `j` of the grid, between its points `i` and `i + 1`.
     #[inline]
-    fn at(&self, u: f32) -> f32 {
-        let (i, f) = cell(u, self.above.len() - 1);
-        let (a, b) = (&self.above[i..i + 2], &self.below[i..i + 2]);
-        let (top, bottom) = (a[0] + f * (a[1] - a[0]), b[0] + f * (b[1] - b[0]));
-        top + self.f * (bottom - top)
+    fn along(&self, j: usize, i: usize, f: f32) -> f32 {
+        let a = &self.values[j * (self.cells + 1) + i..][..2];
+        a[0] + f * (a[1] - a[0])
+    }
+}
+
+/// A [`Smooth`] read row by row: between two lines of its grid only the share of each changes.
+struct Rows<'s> {
+    field: &'s Smooth,
+    columns: Vec<(usize, f32)>,
+    line: Option<usize>,
+    top: Vec<f32>,
+    bottom: Vec<f32>,
+    share: f32,
+}
+
+impl<'s> Rows<'s> {
+    fn new(field: &'s Smooth, us: &[f32]) -> Self {
+        let columns = us.iter().map(|u| cell(*u, field.cells)).collect();
+        Self { field, columns, line: None, top: vec![0.0; us.len()], bottom: vec![0.0; us.len()], share: 0.0 }
+    }
+
+    /// Goes to the row at `v`.
+    fn go(&mut self, v: f32) {
+        let (j, f) = cell(v, self.field.cells);
+        self.share = f;
+        if self.line.replace(j) != Some(j) {
+            for ((top, bottom), &(i, f)) in self.top.iter_mut().zip(&mut self.bottom).zip(&self.columns) {
+                (*top, *bottom) = (self.field.along(j, i, f), self.field.along(j + 1, i, f));
+            }
+        }
     }
 }
 
@@ -78,9 +90,8 @@ fn office(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let a = climate.ambient_c;
     let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
     let wall = [0.62, 0.6, 0.55];
-    fill(layers, |v| {
-        let (broad, rough) = (broad.row(v), rough.row(v));
-        move |u| (a + 0.9 * (0.5 - v) + 0.25 * broad.at(u) + 0.06 * rough.at(u), wall)
+    fill(layers, [&broad, &rough], |v| {
+        move |_, [broad, rough]| (a + 0.9 * (0.5 - v) + 0.25 * broad + 0.06 * rough, wall)
     });
     window(layers, [0.44, 0.03, 0.66, 0.47], a - 3.4, a - 1.2);
     rect(layers, [0.0, 0.24, 0.13, 0.27], |_, _| (a + 0.7, [0.35, 0.25, 0.15]));
@@ -95,13 +106,11 @@ fn room(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
     let (ab, ar) = (r.range(0.0, 0.8), r.range(0.0, 0.3));
     let wall: V3 = [r.range(0.2, 0.9), r.range(0.2, 0.9), r.range(0.2, 0.9)];
-    fill(layers, |v| {
-        let (broad, rough) = (broad.row(v), rough.row(v));
+    fill(layers, [&broad, &rough], |v| {
         let level = climate.ambient_c + gy * (0.5 - v);
-        move |u| {
-            let field = broad.at(u);
-            let shade = 0.8 + 0.1 * field;
-            let t = level + gx * (u - 0.5) + ab * field + ar * rough.at(u);
+        move |u, [broad, rough]| {
+            let shade = 0.8 + 0.1 * broad;
+            let t = level + gx * (u - 0.5) + ab * broad + ar * rough;
             (t, [wall[0] * shade, wall[1] * shade, wall[2] * shade])
         }
     });
@@ -119,13 +128,12 @@ fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let (ab, ar, grain) = (r.range(0.2, 1.6), r.range(0.0, 0.9), r.range(0.0, 0.6));
     let salt = r.bits() as u32;
     let (w, h) = (layers.width as i32, layers.height as i32);
-    fill(layers, |v| {
-        let (broad, rough) = (broad.row(v), rough.row(v));
+    fill(layers, [&broad, &rough], |v| {
         let sky = sky_c + 6.0 * (v - horizon).min(0.0).abs() * (clouds - 0.5);
         let ground = ground_c - 2.0 * (v - horizon).min(0.3);
         let line = (v * h as f32 * 0.5) as i32;
-        move |u| {
-            let field = ab * broad.at(u) + ar * rough.at(u);
+        move |u, [broad, rough]| {
+            let field = ab * broad + ar * rough;
             if v < horizon {
                 (sky + 0.4 * field, [0.55, 0.65, 0.8])
             } else {
@@ -319,9 +327,26 @@ fn spotted(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Ran
 
 type Paint = (f32, V3);
 
-/// Paints everything; `row` prepares what a row needs.
-fn fill<R: Fn(f32) -> Paint>(layers: &mut Layers, row: impl Fn(f32) -> R) {
-    region(layers, [0.0, 0.0, 1.0, 1.0], |_, _| true, row);
+/// Paints everything by two fields; `row` prepares what a row needs.
+fn fill<R: Fn(f32, [f32; 2]) -> Paint>(layers: &mut Layers, fields: [&Smooth; 2], row: impl Fn(f32) -> R) {
+    let (w, h) = (layers.width, layers.height);
+    let pitch = 1.0 / w as f32;
+    let us: Vec<f32> = (0..w).map(|x| (x as f32 + 0.5) * pitch).collect();
+    let [mut a, mut b] = fields.map(|f| Rows::new(f, &us));
+    for (y, temps) in layers.temp.chunks_exact_mut(w).enumerate() {
+        let v = (y as f32 + 0.5) / h as f32;
+        let at = row(v);
+        a.go(v);
+        b.go(v);
+        let lines = a.top.iter().zip(&a.bottom).zip(b.top.iter().zip(&b.bottom));
+        let (fa, fb) = (a.share, b.share);
+        let paints =
+            us.iter().zip(lines).map(|(u, ((ta, ba), (tb, bb)))| at(*u, [ta + fa * (ba - ta), tb + fb * (bb - tb)]));
+        temps.iter_mut().zip(paints.clone()).for_each(|(t, paint)| *t = paint.0);
+        if let Some(rgb) = layers.rgb.get_mut(y * w..(y + 1) * w) {
+            rgb.iter_mut().zip(paints).for_each(|(p, paint)| *p = paint.1.map(|c| 0.8 * c));
+        }
+    }
 }
 
 fn rect(layers: &mut Layers, area: [f32; 4], at: impl Fn(f32, f32) -> Paint) {

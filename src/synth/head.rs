@@ -52,7 +52,8 @@ pub struct HeadModel {
     /// Vertices of the 70 landmarks.
     pub landmarks: [usize; COUNT],
     identity: Vec<Vec<V3>>,
-    expression: Vec<(String, Vec<V3>)>,
+    /// Names, and how far each moves the vertices that it moves.
+    expression: Vec<(String, Vec<(u32, V3)>)>,
 }
 
 impl HeadModel {
@@ -71,8 +72,7 @@ impl HeadModel {
         let identity: Vec<Vec<V3>> = identity.chunks_exact(3 * n).take(MODES).map(|m| triples(m.to_vec())).collect();
         let names = npz.texts("expression_names")?;
         let expression = npz.floats("expression", &[names.len(), n, 3])?;
-        let expression =
-            names.into_iter().zip(expression.chunks_exact(3 * n)).map(|(k, m)| (k, triples(m.to_vec()))).collect();
+        let expression = names.into_iter().zip(expression.chunks_exact(3 * n)).map(|(k, m)| (k, moved(m))).collect();
         let parts: Vec<u8> = npz.ints("part", &[n])?.iter().map(|&p| p.min(255) as u8).collect();
         if let Some(p) = parts.iter().find(|p| **p > part::EYE) {
             return Err(bad(format!("the face model has a part number {p}, wanted 0 to {}", part::EYE)));
@@ -131,7 +131,11 @@ impl HeadModel {
     /// Adds expression `index` with weight `w` to `shape`.
     pub fn express(&self, shape: &mut [V3], index: usize, w: f32) {
         if let Some((_, mode)) = self.expression.get(index) {
-            shift(shape, mode, w);
+            for (v, d) in mode {
+                if let Some(p) = shape.get_mut(*v as usize) {
+                    *p = add(*p, scale(*d, w));
+                }
+            }
         }
     }
 
@@ -168,6 +172,11 @@ fn shift4(shape: &mut [f32], [a, b, c, d]: [&[f32]; 4], w: [f32; 4]) {
 
 fn triples(v: Vec<f32>) -> Vec<V3> {
     v.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect()
+}
+
+/// The vertices that a mode moves, and how far.
+fn moved(mode: &[f32]) -> Vec<(u32, V3)> {
+    (0..).zip(mode.as_chunks::<3>().0.iter().copied()).filter(|(_, d)| *d != [0.0; 3]).collect()
 }
 
 /// Area-weighted outward normals of any length.

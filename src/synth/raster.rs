@@ -1,5 +1,6 @@
 //! Z-buffered triangles with temperature and colour.
 
+use super::fill::{BATCH, Hit};
 use super::vector::{V3, cross, dot, scale, sub, unit};
 
 /// What covers a pixel; the upper four bits hold the person's number.
@@ -126,7 +127,7 @@ pub struct Layers {
 }
 
 /// How a corner looks from the camera: apparent temperature, degC, and reflected colour.
-type Tone = (f32, V3);
+pub type Tone = (f32, V3);
 
 impl Layers {
     /// Empty planes.
@@ -161,83 +162,24 @@ impl Layers {
             })
             .collect();
         let mut tones: Vec<Tone> = vec![(f32::NAN, [0.0; 3]); at.len()];
-        for &[i, j, k] in triangles {
-            let corners = [i as usize, j as usize, k as usize];
-            let [a, b, c] = [screen[corners[0]], screen[corners[1]], screen[corners[2]]];
-            let area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
-            // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture.
-            if area.abs() < 1e-6 || (cull && area > 0.0) || a[2].min(b[2]).min(c[2]) < 5.0 {
-                continue;
-            }
-            let (x0, x1) = span(a[0].min(b[0]).min(c[0]), a[0].max(b[0]).max(c[0]), self.width);
-            let (y0, y1) = span(a[1].min(b[1]).min(c[1]), a[1].max(b[1]).max(c[1]), self.height);
-            if x0 >= x1 || y0 >= y1 {
-                continue;
-            }
-            for v in corners {
-                if tones[v].0.is_nan() {
-                    tones[v] = shade(v);
-                }
-            }
-            let tone = [tones[corners[0]], tones[corners[1]], tones[corners[2]]];
-            // The material of two of three corners wins.
-            let (ma, mb, mc) = (material(corners[0]), material(corners[1]), material(corners[2]));
-            let m = if mb == mc { mb } else { ma };
-            self.fill([a, b, c], tone, m, 1.0 / area, [x0, y0, x1, y1]);
-        }
-    }
-
-    fn fill(&mut self, [a, b, c]: [V3; 3], tone: [Tone; 3], material: u8, inv: f32, area: [usize; 4]) {
-        let [x0, y0, x1, y1] = area;
-        let colour = !self.rgb.is_empty();
-        let (bx, by) = ((c[1] - a[1]) * inv, (c[0] - a[0]) * inv);
-        let (cx, cy) = ((b[1] - a[1]) * inv, (b[0] - a[0]) * inv);
-        for y in y0..y1 {
-            let py = y as f32 + 0.5 - a[1];
-            let row = y * self.width;
-            let (mut x0, mut touched) = (x0, false);
-            if x1 - x0 > 6 {
-                // Where the weights of b and c, linear in x, reach their limit from the left; a pixel of slack.
-                let from = |w: f32, slope: f32| if slope > 0.0 { -(w + 1e-4) / slope - 1.5 } else { f32::NEG_INFINITY };
-                let left = a[0] + from(-by * py, bx).max(from(cy * py, -cx));
-                x0 = x0.max((left.max(0.0) as usize).min(x1));
-            }
-            for x in x0..x1 {
-                let px = x as f32 + 0.5 - a[0];
-                let wb = px * bx - by * py;
-                let wc = cy * py - px * cx;
-                let wa = 1.0 - wb - wc;
-                if wa.min(wb).min(wc) < -1e-4 {
-                    if touched {
-                        break;
-                    }
-                    continue;
-                }
-                touched = true;
-                let z = wa * a[2] + wb * b[2] + wc * c[2];
-                let i = row + x;
-                if z < self.depth[i] {
-                    self.depth[i] = z;
-                    self.temp[i] = wa * tone[0].0 + wb * tone[1].0 + wc * tone[2].0;
-                    self.material[i] = material;
-                    if colour {
-                        let [(_, p), (_, q), (_, r)] = tone;
-                        let mix = |k: usize| wa * p[k] + wb * q[k] + wc * r[k];
-                        self.rgb[i] = [mix(0), mix(1), mix(2)];
+        let mut hits = [Hit::default(); BATCH];
+        for some in triangles.chunks(BATCH) {
+            for hit in self.touching(&screen, some, cull, &mut hits) {
+                let [i, j, k] = some[hit.triangle as usize];
+                let corners = [i as usize, j as usize, k as usize];
+                for v in corners {
+                    if tones[v].0.is_nan() {
+                        tones[v] = shade(v);
                     }
                 }
+                // The material of two of three corners wins.
+                let (ma, mb, mc) = (material(corners[0]), material(corners[1]), material(corners[2]));
+                let m = if mb == mc { mb } else { ma };
+                let tone = [tones[corners[0]], tones[corners[1]], tones[corners[2]]];
+                self.fill([screen[corners[0]], screen[corners[1]], screen[corners[2]]], tone, m, hit);
             }
         }
     }
-}
-
-/// Pixels whose centres lie within `lo..=hi`; plain casts, as rounding functions are calls on old targets.
-#[inline]
-fn span(lo: f32, hi: f32, n: usize) -> (usize, usize) {
-    let first = (lo + 0.5).max(0.0) as usize;
-    let first = first + usize::from((first as f32) + 0.5 < lo);
-    let end = if hi < 0.5 { 0 } else { ((hi + 0.5) as usize).min(n) };
-    (first, end)
 }
 
 /// A closed or open surface over a grid of two parameters, for bodies, hats and things.

@@ -15,10 +15,10 @@ pub struct Fields {
     fine: Vec<Wave>,
     /// Waves of hair and cloth, 0.8 to 3.5 cm.
     pub strand: Vec<Wave>,
-    /// Below the chin.
-    pub neck: Vec<f32>,
-    /// Right and left ear.
-    pub ears: [Vec<f32>; 2],
+    /// Below the chin; vertices and values as in `spots`.
+    neck: Vec<(u32, f32)>,
+    /// Right and left ear, likewise.
+    ears: [Vec<(u32, f32)>; 2],
     /// Where a beard grows.
     pub beard: Vec<f32>,
 }
@@ -28,6 +28,9 @@ pub struct Wave {
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
+
+/// Vertices summed at a time.
+const BLOCK: usize = 1024;
 
 /// Vertices where a field is not zero, and its values.
 fn nonzero(field: &[f32]) -> Vec<(u32, f32)> {
@@ -166,10 +169,11 @@ impl Fields {
         set(Spot::Nostrils, g(&[p(32), p(34)], 0.45, 1.0));
         set(Spot::JawR, g(&points(3..=6), 1.6, 0.6));
         set(Spot::JawL, g(&points(10..=13), 1.6, 0.6));
-        let neck = model.neutral.iter().map(|q| step((-9.5 - q[1]) * 0.7)).collect();
+        let neck: Vec<f32> = model.neutral.iter().map(|q| step((-9.5 - q[1]) * 0.7)).collect();
         let ear = |sign: f32| {
             let inside = |q: &V3| q[1] < 4.8 && q[1] > -4.0 && q[2] < 3.0;
-            model.neutral.iter().map(|q| if inside(q) { step((q[0] * sign - 7.9) * 1.8) } else { 0.0 }).collect()
+            let at = |q: &V3| if inside(q) { step((q[0] * sign - 7.9) * 1.8) } else { 0.0 };
+            nonzero(&model.neutral.iter().map(at).collect::<Vec<_>>())
         };
         let lips = &fields[Spot::Lips as usize];
         let moustache = p(33)[1] - 0.4;
@@ -182,7 +186,7 @@ impl Fields {
             coarse: waves(model, &mut r, 24, 7.0, 20.0),
             fine: waves(model, &mut r, 24, 2.0, 6.0),
             strand: waves(model, &mut r, 24, 0.8, 3.5),
-            neck,
+            neck: nonzero(&neck),
             ears: [ear(-1.0), ear(1.0)],
             beard,
             spots: fields.iter().map(|f| nonzero(f)).collect(),
@@ -198,13 +202,31 @@ impl Fields {
 
     /// A smooth random field of unit variance: `terms` waves of `set` with random phases.
     pub fn random(set: &[Wave], r: &mut Random, terms: usize) -> Vec<f32> {
-        let mut out = vec![0.0f32; set[0].cos.len()];
         let norm = (2.0 / terms as f32).sqrt();
-        for _ in 0..terms {
+        let phase = |r: &mut Random| {
             let w = r.pick(set);
             let (s, c) = libm::sincosf(r.range(0.0, std::f32::consts::TAU));
-            let (s, c) = (s * norm, c * norm);
-            out.iter_mut().zip(w.cos.iter().zip(&w.sin)).for_each(|(o, (wc, ws))| *o += c * wc + s * ws);
+            (w, c * norm, s * norm)
+        };
+        let waves: Vec<_> = (0..terms).map(|_| phase(r)).collect();
+        let mut out = vec![0.0f32; set[0].cos.len()];
+        // Block by block, which stays in the first-level cache, and two waves at once.
+        for (i, block) in out.chunks_mut(BLOCK).enumerate() {
+            let part = i * BLOCK..i * BLOCK + block.len();
+            for some in waves.chunks(2) {
+                if let [(a, ca, sa), (b, cb, sb)] = some {
+                    let a = a.cos[part.clone()].iter().zip(&a.sin[part.clone()]);
+                    let b = b.cos[part.clone()].iter().zip(&b.sin[part.clone()]);
+                    block.iter_mut().zip(a.zip(b)).for_each(|(o, ((ac, as_), (bc, bs)))| {
+                        *o = *o + (ca * ac + sa * as_) + (cb * bc + sb * bs);
+                    });
+                } else {
+                    for (w, c, s) in some {
+                        let wave = w.cos[part.clone()].iter().zip(&w.sin[part.clone()]);
+                        block.iter_mut().zip(wave).for_each(|(o, (wc, ws))| *o += c * wc + s * ws);
+                    }
+                }
+            }
         }
         out
     }
@@ -264,15 +286,17 @@ impl Fields {
         for (w, spot) in a.iter().zip(&self.spots) {
             spot.iter().for_each(|&(v, f)| t[v as usize] += w * f);
         }
-        let mut add = |w: f32, f: &[f32]| t.iter_mut().zip(f).for_each(|(t, f)| *t += w * f);
         // Most faces are smooth between their features; some are mottled.
         let (broad, small) = if r.chance(0.75) { (0.5, 0.2) } else { (0.9, 0.4) };
-        add(r.range(0.1, broad), &Self::random(&self.coarse, r, 6));
-        add(r.range(0.02, small), &Self::random(&self.fine, r, 8));
+        let (blotches, coarse) = (r.range(0.1, broad), Self::random(&self.coarse, r, 6));
+        let (speckles, fine) = (r.range(0.02, small), Self::random(&self.fine, r, 8));
         // Folds keep their warmth and look blacker than the skin around them; what stands out cools.
         let (fold, ridge) = (r.range(0.05, 0.5), r.range(0.0, 0.35));
-        let warmth = relief.iter().map(|c| if *c > 0.0 { fold * c } else { ridge * c });
-        add(1.0, &warmth.collect::<Vec<_>>());
+        for (((t, coarse), fine), relief) in t.iter_mut().zip(&coarse).zip(&fine).zip(relief) {
+            let warmth = if *relief > 0.0 { fold } else { ridge } * relief;
+            *t = *t + blotches * coarse + speckles * fine + warmth;
+        }
+        let mut add = |w: f32, f: &[(u32, f32)]| f.iter().for_each(|&(v, f)| t[v as usize] += w * f);
         add(r.range(-0.5, 1.2), &self.neck);
         let ear = -r.range(0.0, 3.5 + 4.0 * chill);
         add(ear + r.normal(0.0, 0.3), &self.ears[0]);

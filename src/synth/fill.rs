@@ -1,0 +1,228 @@
+//! Which triangles touch a pixel, and drawing them in groups of pixels.
+//!
+//! Most triangles of a head are smaller than a pixel's neighbourhood, so that branches are guesses and setting up
+//! costs more than drawing. Loops over the arrays of a group become vector instructions on every machine.
+
+use super::raster::{Layers, Tone};
+use super::vector::V3;
+
+/// Least weight of a corner at a pixel that counts as covered: neighbours leave no gap between them.
+const EDGE: f32 = -1e-4;
+
+/// Pixels of a row drawn together.
+const LANES: usize = 4;
+
+/// Triangles looked at before those found are drawn.
+pub const BATCH: usize = 64;
+
+/// A triangle that may cover the centres of pixels.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hit {
+    /// Number in the batch.
+    pub triangle: u32,
+    /// Twice its area.
+    area: f32,
+    /// Columns from and to.
+    x: [i32; 2],
+    /// Rows from and to.
+    y: [i32; 2],
+}
+
+impl Layers {
+    /// Finds the triangles that may cover the centre of a pixel. Which do is as good as random, so that each is
+    /// written to `into` and kept by counting on, not by branching.
+    pub(super) fn touching<'h>(
+        &self,
+        screen: &[V3],
+        triangles: &[[u32; 3]],
+        cull: bool,
+        into: &'h mut [Hit; BATCH],
+    ) -> &'h [Hit] {
+        let mut count = 0;
+        for (t, corners) in (0..).zip(triangles.iter().take(BATCH)) {
+            let &[i, j, k] = corners;
+            let (a, b, c) = (screen[i as usize], screen[j as usize], screen[k as usize]);
+            let area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
+            // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture. Neighbours mostly
+            // share this, which makes it worth a branch.
+            if area.abs() < 1e-6 || (cull && area > 0.0) {
+                continue;
+            }
+            let (x0, x1) = span(least(a[0], b[0], c[0]), most(a[0], b[0], c[0]), self.width);
+            let (y0, y1) = span(least(a[1], b[1], c[1]), most(a[1], b[1], c[1]), self.height);
+            let near = least(a[2], b[2], c[2]) < 5.0;
+            into[count] = Hit { triangle: t, area, x: [x0, x1], y: [y0, y1] };
+            count += usize::from(!near & (x0 < x1) & (y0 < y1));
+        }
+        &into[..count]
+    }
+
+    /// Draws a triangle with the tones of its corners.
+    pub(super) fn fill(&mut self, [a, b, c]: [V3; 3], tone: [Tone; 3], material: u8, hit: &Hit) {
+        let ([x0, x1], [y0, y1]) = (hit.x, hit.y);
+        // The last group of a row begins here; a picture narrower than a group shows nothing.
+        let Some(last) = self.width.checked_sub(LANES) else { return };
+        let last = last as i32;
+        let inv = 1.0 / hit.area;
+        let (bx, by) = ((c[1] - a[1]) * inv, (c[0] - a[0]) * inv);
+        let (cx, cy) = ((b[1] - a[1]) * inv, (b[0] - a[0]) * inv);
+        let depth = [a[2], b[2], c[2]];
+        // The weights of b and c are linear in x and in y: the parts of the columns from `first` on.
+        let columns = |first: i32| {
+            let (mut b, mut c) = ([0.0; LANES], [0.0; LANES]);
+            for k in 0..LANES {
+                let px = (first + k as i32) as f32 + 0.5 - a[0];
+                (b[k], c[k]) = (px * bx, px * cx);
+            }
+            (b, c)
+        };
+        // Which of them lie in `x..x1`.
+        let within = |first: i32, x: i32| -> [u32; LANES] {
+            std::array::from_fn(|k| mask((first + k as i32 >= x) & (first + (k as i32) < x1)))
+        };
+        let row = |y: i32| {
+            let py = y as f32 + 0.5 - a[1];
+            (by * py, cy * py)
+        };
+        if x1 - x0 <= LANES as i32 {
+            // Most triangles.
+            let first = x0.min(last);
+            let (columns, within) = (columns(first), within(first, x0));
+            for y in y0..y1 {
+                let (w, inside) = weigh(&columns, row(y), within);
+                if any(&inside) {
+                    self.put(y as usize * self.width + first as usize, w, inside, depth, &tone, material);
+                }
+            }
+            return;
+        }
+        for y in y0..y1 {
+            let (rb, rc) = row(y);
+            let (mut x, mut touched) = (x0, false);
+            if x1 - x0 > 3 * LANES as i32 {
+                // Where the weights of b and c reach their limit from the left; a pixel of slack.
+                let from = |w: f32, slope: f32| if slope > 0.0 { -(w - EDGE) / slope - 1.5 } else { f32::NEG_INFINITY };
+                let left = a[0] + from(-rb, bx).max(from(rc, -cx));
+                x = x0.max((left.max(0.0) as i32).min(x1));
+            }
+            while x < x1 {
+                let first = x.min(last);
+                let (w, inside) = weigh(&columns(first), (rb, rc), within(first, x));
+                if any(&inside) {
+                    touched = true;
+                    self.put(y as usize * self.width + first as usize, w, inside, depth, &tone, material);
+                } else if touched {
+                    break;
+                }
+                x += LANES as i32;
+            }
+        }
+    }
+
+    /// Draws the pixels of a group that lie inside the triangle, where nothing nearer is.
+    #[inline(always)]
+    fn put(
+        &mut self,
+        at: usize,
+        w: [[f32; LANES]; 3],
+        mut inside: [u32; LANES],
+        [za, zb, zc]: [f32; 3],
+        tone: &[Tone; 3],
+        material: u8,
+    ) {
+        let planes = (
+            self.depth.get_mut(at..at + LANES).and_then(|p| p.as_mut_array::<LANES>()),
+            self.temp.get_mut(at..at + LANES).and_then(|p| p.as_mut_array::<LANES>()),
+            self.material.get_mut(at..at + LANES).and_then(|p| p.as_mut_array::<LANES>()),
+        );
+        let (Some(depths), Some(temps), Some(materials)) = planes else { return };
+        // All are read before any is written, which lets them be one register.
+        let (mut depth, mut temp) = (*depths, *temps);
+        for k in 0..LANES {
+            let z = mix([w[0][k], w[1][k], w[2][k]], za, zb, zc);
+            inside[k] &= mask(z < depth[k]);
+            depth[k] = pick(inside[k], z, depth[k]);
+        }
+        for k in 0..LANES {
+            let t = mix([w[0][k], w[1][k], w[2][k]], tone[0].0, tone[1].0, tone[2].0);
+            temp[k] = pick(inside[k], t, temp[k]);
+        }
+        (*depths, *temps) = (depth, temp);
+        for k in 0..LANES {
+            let m = inside[k] as u8;
+            materials[k] = (material & m) | (materials[k] & !m);
+        }
+        if let Some(rgb) = self.rgb.get_mut(at..at + LANES) {
+            for k in (0..LANES).filter(|&k| inside[k] != 0) {
+                rgb[k] = colour([w[0][k], w[1][k], w[2][k]], tone);
+            }
+        }
+    }
+}
+
+/// Weights of the corners over a group of pixels of a row, and which of them count as inside.
+#[inline(always)]
+fn weigh(
+    (b, c): &([f32; LANES], [f32; LANES]),
+    (rb, rc): (f32, f32),
+    within: [u32; LANES],
+) -> ([[f32; LANES]; 3], [u32; LANES]) {
+    let (mut w, mut inside) = ([[0.0; LANES]; 3], within);
+    for k in 0..LANES {
+        let (wb, wc) = (b[k] - rb, rc - c[k]);
+        let wa = 1.0 - wb - wc;
+        (w[0][k], w[1][k], w[2][k]) = (wa, wb, wc);
+        inside[k] &= mask((wa >= EDGE) & (wb >= EDGE) & (wc >= EDGE));
+    }
+    (w, inside)
+}
+
+#[inline(always)]
+fn any(inside: &[u32; LANES]) -> bool {
+    inside.iter().fold(0, |any, m| any | m) != 0
+}
+
+/// All bits where true.
+#[inline]
+fn mask(is: bool) -> u32 {
+    u32::from(is).wrapping_neg()
+}
+
+/// `a` where the mask is set, else `b`; by bits, which stays free of branches.
+#[inline]
+fn pick(mask: u32, a: f32, b: f32) -> f32 {
+    f32::from_bits((a.to_bits() & mask) | (b.to_bits() & !mask))
+}
+
+#[inline]
+fn mix([wa, wb, wc]: [f32; 3], a: f32, b: f32, c: f32) -> f32 {
+    wa * a + wb * b + wc * c
+}
+
+#[inline]
+fn colour(w: [f32; 3], [(_, a), (_, b), (_, c)]: &[Tone; 3]) -> V3 {
+    [mix(w, a[0], b[0], c[0]), mix(w, a[1], b[1], c[1]), mix(w, a[2], b[2], c[2])]
+}
+
+/// Least of three numbers, none NaN: one instruction each, unlike `f32::min`.
+#[inline]
+fn least(a: f32, b: f32, c: f32) -> f32 {
+    let ab = if b < a { b } else { a };
+    if c < ab { c } else { ab }
+}
+
+/// Greatest of three.
+#[inline]
+fn most(a: f32, b: f32, c: f32) -> f32 {
+    let ab = if b > a { b } else { a };
+    if c > ab { c } else { ab }
+}
+
+/// Pixels whose centres lie within `lo..=hi`; plain casts, as rounding functions are calls on old targets.
+#[inline]
+fn span(lo: f32, hi: f32, n: usize) -> (i32, i32) {
+    let first = (lo + 0.5).max(0.0) as i32;
+    let first = first.saturating_add(i32::from((first as f32) + 0.5 < lo));
+    let end = if hi < 0.5 { 0 } else { ((hi + 0.5) as i32).min(n as i32) };
+    (first, end)
+}
