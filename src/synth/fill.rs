@@ -131,9 +131,9 @@ impl Layers {
         material: u8,
     ) {
         let planes = (
-            self.depth.get_mut(at..at + LANES).and_then(|p| p.as_mut_array::<LANES>()),
-            self.temp.get_mut(at..at + LANES).and_then(|p| p.as_mut_array::<LANES>()),
-            self.material.get_mut(at..at + LANES).and_then(|p| p.as_mut_array::<LANES>()),
+            self.depth.get_mut(at..).and_then(|p| p.first_chunk_mut::<LANES>()),
+            self.temp.get_mut(at..).and_then(|p| p.first_chunk_mut::<LANES>()),
+            self.material.get_mut(at..).and_then(|p| p.first_chunk_mut::<LANES>()),
         );
         let (Some(depths), Some(temps), Some(materials)) = planes else { return };
         // All are read before any is written, which lets them be one register.

@@ -162,9 +162,10 @@ products!(two_by_two:
 unsafe fn finish(job: &Sweep, c: usize, sums: &[i32], to: usize) {
     let isa = Avx512::<true>(());
     let limits = job.finish.limits;
-    // SAFETY: the channels exist by contract. They are read before anything is written.
+    // They are read before anything is written.
     let [scale] = match job.finish.store {
         Store::Sums => [isa.zero()],
+        // SAFETY: the channels exist by contract.
         _ => unsafe { scales::<_, 1>(isa, job.finish, c) },
     };
     for (i, sum) in sums.as_chunks::<OUTPUTS>().0.iter().take(job.packed.height).enumerate() {
