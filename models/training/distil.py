@@ -82,15 +82,18 @@ def go(args, net, run, source, step, judge, **about):
 
 
 def teacher_rgb(args):
-    """The RGB teacher, supervised."""
+    """The RGB teacher, supervised; it may begin from a thermal network, which then sees the first colour."""
     source, run = start(args, True, 0.0)
+    net = Landmarker(args.size, 3)
+    if args.init:
+        begin_from(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).colour)
 
     def step(net, batch, progress):
         points, _ = net(colours(batch))
         _, truth, visibility, present, _ = tensors(batch)
         return losses.landmarks(points, truth, visibility, present, min(1.0, progress * 8))
 
-    go(args, Landmarker(args.size, 3), run, source, step, ColourJudge(source), channels=3)
+    go(args, net, run, source, step, ColourJudge(source), channels=3)
 
 
 def transfer_step(teacher, parts):
@@ -133,7 +136,10 @@ def transfer(args):
         raise SystemExit(f"{args.teacher}: an RGB teacher of size {args.size} is wanted")
     parts = [p for p in args.parts.split(",") if p]
     source, run = start(args, True, 0.14)
-    go(args, Landmarker(args.size), run, source, transfer_step(teacher, parts), Judge(source), parts=parts)
+    net = Landmarker(args.size)
+    if args.init:
+        begin_from(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
+    go(args, net, run, source, transfer_step(teacher, parts), Judge(source), parts=parts)
 
 
 class Adapted(nn.Module):

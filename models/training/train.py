@@ -34,8 +34,9 @@ def parser():
         p.add_argument("--refresh", action="store_true", help="take up new folders while running")
         p.add_argument("--inline", action="store_true", help="make batches in the training thread")
         p.add_argument("--limit", type=int, help="use at most this many items of each folder")
-        p.add_argument("--init", help="start from the averaged weights of this checkpoint, or from a shipped model "
-                       "(NAME.onnx beside its card)")
+        if name != "ablation":
+            p.add_argument("--init", help="start from the averaged weights of this checkpoint, or from a shipped "
+                           "model (NAME.onnx beside its card)")
         p.add_argument("--arithmetic", choices=("auto", "float32", "bfloat16"), default="auto",
                        help="of the forward pass; auto: bfloat16 where the hardware is fast at it")
         if name != "detector":
