@@ -143,11 +143,15 @@ impl Colours {
     #[inline(always)]
     fn put<const S: usize>(&self, levels: [u8; S], out: &mut [u8]) {
         for (j, level) in levels.into_iter().enumerate() {
-            let colour = &self.0[usize::from(level)];
+            let colour = self.0[usize::from(level)];
+            let out = &mut out[3 * j..];
+            // As arrays: slices of these lengths are copied by calls.
             if j + 1 < S {
-                out[3 * j..3 * j + 4].copy_from_slice(colour);
-            } else {
-                out[3 * j..3 * j + 3].copy_from_slice(&colour[..3]);
+                if let Some(to) = out.first_chunk_mut() {
+                    *to = colour;
+                }
+            } else if let (Some(to), [r, g, b, _]) = (out.first_chunk_mut(), colour) {
+                *to = [r, g, b];
             }
         }
     }
