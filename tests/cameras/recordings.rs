@@ -328,6 +328,24 @@ fn bless() -> bool {
     std::env::var("HEATMARK_BLESS").as_deref() == Ok("1")
 }
 
+/// Whether two recordings are the same: byte by byte, but for JPEG pictures, whose bytes depend on the instructions
+/// that the encoder finds; these by the greys that are seen.
+fn same(a: &Recording, b: &Recording) -> bool {
+    if a.wire != Wire::Mjpg {
+        return a == b;
+    }
+    let seen = |jpeg: &Vec<u8>| {
+        let bytes = zune_jpeg::zune_core::bytestream::ZCursor::new(jpeg.as_slice());
+        zune_jpeg::JpegDecoder::new(bytes).decode().unwrap()
+    };
+    let alike = |a: &Vec<u8>, b: &Vec<u8>| {
+        let (a, b) = (seen(a), seen(b));
+        a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 2)
+    };
+    let head = |r: &Recording| (r.usb, r.size, r.stride, r.rate_hz, r.frames.len());
+    a.wire == b.wire && head(a) == head(b) && a.frames.iter().zip(&b.frames).all(|(a, b)| alike(a, b))
+}
+
 #[test]
 fn recordings_hold_what_their_documented_layout_says() {
     for (name, _) in NAMES {
@@ -335,7 +353,7 @@ fn recordings_hold_what_their_documented_layout_says() {
         if bless() {
             wanted.write(name);
         }
-        assert!(Recording::read(name) == wanted, "{name} is not what its layout says");
+        assert!(same(&Recording::read(name), &wanted), "{name} is not what its layout says");
         let size = std::fs::metadata(path(name, "raw.gz")).unwrap().len();
         assert!(size < 16_384, "{name}: {size} bytes");
     }
