@@ -5,6 +5,7 @@
 //! synthetic faces; the report says so.
 
 pub mod detections;
+pub mod mean;
 pub mod metrics;
 pub mod read;
 mod report;
@@ -152,7 +153,8 @@ impl Tally {
             self.empty.faces += result.faces.len();
         }
         let mut taken = vec![false; result.faces.len()];
-        for (truth, &size) in sample.faces.iter().zip(&sizes).filter(|(_, size)| **size >= SMALL) {
+        let counted = sample.faces.iter().zip(&sizes).zip(&shares).filter(|((_, size), _)| **size >= SMALL);
+        for ((truth, &size), &hidden) in counted {
             let Some(points) = &truth.points else { continue };
             self.annotated += 1;
             let best = (0..taken.len())
@@ -165,10 +167,11 @@ impl Tally {
                 taken[i] = true;
             }
             let found = best.map(|i| positions(&result.faces[i]));
-            self.found.add(points, truth.bbox, &truth.visibility, found.as_ref());
+            let seen = (&truth.visibility, hidden);
+            self.found.add(points, truth.bbox, seen, found.as_ref());
             let given = engine.infer_box(&sample.frame, truth.bbox)?;
             let at = given.as_ref().map(|(_, s)| s.points);
-            self.given.add(points, truth.bbox, &truth.visibility, at.as_ref());
+            self.given.add(points, truth.bbox, seen, at.as_ref());
             if let Some((face, shape)) = &given {
                 for i in 0..COUNT {
                     let (p, q) = (points[i], shape.points[i]);

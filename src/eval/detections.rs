@@ -2,15 +2,9 @@
 
 use serde::Serialize;
 
-use super::metrics::Mean;
+use super::mean::{Bins, SHARES, SIZES, Table};
 use crate::face::decode::overlap;
 use crate::face::landmarker::size;
-
-/// Upper limits of the face sizes (square root of the box area, pixels) whose recall is reported apart.
-pub const SIZES: [f32; 7] = [12.0, 16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
-
-/// Upper limits of the shares of a face's points that cannot be seen, whose recall is reported apart.
-pub const SHARES: [f32; 4] = [0.05, 0.2, 0.4, f32::INFINITY];
 
 /// A face that a detector is to find.
 #[derive(Debug, Clone, Copy)]
@@ -24,14 +18,21 @@ pub struct Target {
 }
 
 /// Collects detections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Detections {
     /// Score, whether it is right, and whether the detector calls it a face.
     hits: Vec<(f32, bool, bool)>,
-    sizes: [Mean; SIZES.len()],
-    shares: [Mean; SHARES.len()],
+    sizes: Bins<{ SIZES.len() }>,
+    shares: Bins<{ SHARES.len() }>,
     pictures: usize,
     ignored: usize,
+}
+
+impl Default for Detections {
+    fn default() -> Self {
+        let (hits, pictures, ignored) = Default::default();
+        Self { hits, sizes: Bins::new(SIZES), shares: Bins::new(SHARES), pictures, ignored }
+    }
 }
 
 /// Numbers of a detector.
@@ -49,10 +50,10 @@ pub struct DetectionScores {
     pub precision: f64,
     /// Detections that are no face, per picture.
     pub false_per_picture: f64,
-    /// Recall by face size: lower limit, upper limit (pixels; none above the last), recall.
-    pub recall_by_size: Vec<(f32, Option<f32>, Mean)>,
+    /// Recall by face size, the square root of the box area in pixels.
+    pub recall_by_size: Table,
     /// Recall by the share of the face's points that cannot be seen, alike.
-    pub recall_by_hidden: Vec<(f32, Option<f32>, Mean)>,
+    pub recall_by_hidden: Table,
 }
 
 impl Detections {
@@ -81,14 +82,14 @@ impl Detections {
                 continue;
             }
             let hit = if hit == Some(true) { 1.0 } else { 0.0 };
-            self.sizes[bin(&SIZES, size(t.bbox))].add(hit);
-            self.shares[bin(&SHARES, t.hidden)].add(hit);
+            self.sizes.add(size(t.bbox), hit);
+            self.shares.add(t.hidden, hit);
         }
     }
 
     /// The numbers.
     pub fn scores(&self) -> DetectionScores {
-        let faces: usize = self.sizes.iter().map(|s| s.count).sum();
+        let faces = self.sizes.count();
         let called = self.hits.iter().filter(|h| h.2).count();
         let right = self.hits.iter().filter(|h| h.1 && h.2).count();
         DetectionScores {
@@ -98,21 +99,10 @@ impl Detections {
             recall: right as f64 / faces.max(1) as f64,
             precision: right as f64 / called.max(1) as f64,
             false_per_picture: (called - right) as f64 / self.pictures.max(1) as f64,
-            recall_by_size: bins(&SIZES, &self.sizes),
-            recall_by_hidden: bins(&SHARES, &self.shares),
+            recall_by_size: self.sizes.table(),
+            recall_by_hidden: self.shares.table(),
         }
     }
-}
-
-/// The bin of a value.
-fn bin(limits: &[f32], value: f32) -> usize {
-    limits.iter().position(|&limit| value < limit).unwrap_or(limits.len() - 1)
-}
-
-/// Lower and upper limit of each bin, and its mean.
-fn bins(limits: &[f32], means: &[Mean]) -> Vec<(f32, Option<f32>, Mean)> {
-    let lower = std::iter::once(0.0).chain(limits.iter().copied());
-    lower.zip(limits).zip(means).map(|((low, &high), m)| (low, Some(high).filter(|h| h.is_finite()), *m)).collect()
 }
 
 /// Area under the precision envelope over recall, every recall level used (PASCAL VOC from 2010 on).
@@ -140,6 +130,7 @@ fn average_precision(hits: &[(f32, bool, bool)], faces: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::mean::Mean;
 
     fn close(a: f64, b: f64) {
         assert!((a - b).abs() < 1e-6, "{a} is not {b}");

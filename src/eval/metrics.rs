@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::mean::{Bins, Mean, SHARES, SIZES, Table};
 use crate::landmarks::{COUNT, GROUPS};
 
 /// What a distance is divided by.
@@ -66,32 +67,24 @@ impl Curve {
     }
 }
 
-/// Mean of a quantity with the number of its samples.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Mean {
-    /// Mean; 0 for no samples.
-    pub mean: f64,
-    /// Number of samples.
-    pub count: usize,
-}
-
-impl Mean {
-    /// Adds a sample.
-    pub fn add(&mut self, value: f64) {
-        self.count += 1;
-        self.mean += (value - self.mean) / self.count as f64;
-    }
-}
-
 /// Collects landmark errors.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Landmarks {
     errors: [Vec<f64>; Norm::ALL.len()],
     /// Mean over the visible points of each face, over the square root of the box area.
     seen: Vec<f64>,
+    sizes: Bins<{ SIZES.len() }>,
+    shares: Bins<{ SHARES.len() }>,
     groups: [Mean; GROUPS.len()],
     visibility: [Mean; 3],
     missed: usize,
+}
+
+impl Default for Landmarks {
+    fn default() -> Self {
+        let (errors, seen, groups, visibility, missed) = Default::default();
+        Self { errors, seen, sizes: Bins::new(SIZES), shares: Bins::new(SHARES), groups, visibility, missed }
+    }
 }
 
 /// Landmark errors of a set.
@@ -109,6 +102,10 @@ pub struct LandmarkScores {
     pub diagonal: Curve,
     /// Errors of the visible points alone over the square root of the box area, of faces that have some.
     pub visible_box: Curve,
+    /// Mean of the same by face size, the square root of the box area in pixels, of faces that got landmarks.
+    pub visible_by_size: Table,
+    /// Alike, by the share of the face's points that cannot be seen.
+    pub visible_by_hidden: Table,
     /// Mean error of each group of points over the square root of the box area.
     pub groups: Vec<(&'static str, f64)>,
     /// The same for visible points.
@@ -121,12 +118,13 @@ pub struct LandmarkScores {
 
 impl Landmarks {
     /// Adds a face. Truth points may be NaN (not annotated). `found` is `None` for a missed face;
-    /// `visibility`: 0 visible, 1 self-occluded, 2 occluded by an object.
+    /// `visibility`: 0 visible, 1 self-occluded, 2 occluded by an object; `hidden`: the share of points behind
+    /// objects or outside the picture.
     pub fn add(
         &mut self,
         truth: &[[f32; 2]; COUNT],
         bbox: [f32; 4],
-        visibility: &[u8; COUNT],
+        (visibility, hidden): (&[u8; COUNT], f32),
         found: Option<&[[f32; 2]; COUNT]>,
     ) {
         let Some(found) = found else {
@@ -165,6 +163,8 @@ impl Landmarks {
         }
         if seen.count > 0 {
             self.seen.push(seen.mean);
+            self.sizes.add(size as f32, seen.mean);
+            self.shares.add(hidden, seen.mean);
         }
     }
 
@@ -179,6 +179,8 @@ impl Landmarks {
             box_size,
             diagonal,
             visible_box: Curve::new(&self.seen),
+            visible_by_size: self.sizes.table(),
+            visible_by_hidden: self.shares.table(),
             groups: GROUPS.iter().zip(&self.groups).map(|(g, m)| (g.0, m.mean)).collect(),
             visible,
             self_occluded,
@@ -298,13 +300,20 @@ mod tests {
         let mut visibility = [0; COUNT];
         visibility[3] = 1;
         visibility[40] = 2;
-        l.add(&truth, b, &visibility, Some(&found));
+        l.add(&truth, b, (&visibility, 2.0 / 70.0), Some(&found));
         let s = l.scores();
         let (w, h) = (f64::from(b[2] - b[0]), f64::from(b[3] - b[1]));
         close(s.inter_ocular.nme, 5.0 / (3.0 * 2.0 * 4.46));
         close(s.box_size.nme, 5.0 / (w * h).sqrt());
         close(s.diagonal.nme, 5.0 / w.hypot(h));
         assert!(s.groups.iter().all(|g| (g.1 - s.box_size.nme).abs() < 1e-5));
+        for (table, by) in [(s.visible_by_size, (w * h).sqrt() as f32), (s.visible_by_hidden, 2.0 / 70.0)] {
+            let [(low, high, mean)] = table.into_iter().filter(|bin| bin.2.count > 0).collect::<Vec<_>>()[..] else {
+                panic!("one face, one bin")
+            };
+            assert!(low <= by && high.is_none_or(|high| by < high), "{low} {by} {high:?}");
+            close(mean.mean, s.visible_box.nme);
+        }
         assert_eq!((s.visible.count, s.self_occluded.count, s.occluded.count), (68, 1, 1));
     }
 
@@ -315,8 +324,8 @@ mod tests {
         partial[68] = [f32::NAN; 2];
         partial[69] = [f32::NAN; 2];
         let mut l = Landmarks::default();
-        l.add(&partial, around(&truth), &[0; COUNT], Some(&truth));
-        l.add(&partial, around(&truth), &[0; COUNT], None);
+        l.add(&partial, around(&truth), (&[0; COUNT], 0.0), Some(&truth));
+        l.add(&partial, around(&truth), (&[0; COUNT], 0.0), None);
         let s = l.scores();
         assert_eq!((s.faces, s.missed, s.visible.count), (2, 1, 68));
         close(s.box_size.nme, 0.0);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::mean::Table;
 use super::metrics::Curve;
 use super::{Empty, LARGE, Report, SMALL};
 
@@ -39,6 +40,7 @@ impl fmt::Display for Report {
                 write!(f, "  {name} {:.2} ({} points)", 100.0 * m.mean, m.count)?;
             }
             writeln!(f)?;
+            tables(f, "visible, box,", (&s.visible_by_size, &s.visible_by_hidden))?;
         }
         self.detection_lines(f)?;
         if let Some(c) = self.calibration {
@@ -87,19 +89,22 @@ impl Report {
             let rate = faces as f64 / pictures as f64;
             writeln!(f, "  {pictures} pictures without faces: {faces} found in them, {rate:.3} per picture")?;
         }
-        for (what, bins) in
-            [("face size (px)", &d.recall_by_size), ("share of points behind objects or outside", &d.recall_by_hidden)]
-        {
-            write!(f, "  recall by {what}:")?;
-            for (low, high, m) in bins.iter().filter(|b| b.2.count > 0) {
-                match high {
-                    Some(high) => write!(f, "  {low}-{high}")?,
-                    None => write!(f, "  {low}+")?,
-                }
-                write!(f, " {:.1} % of {}", 100.0 * m.mean, m.count)?;
-            }
-            writeln!(f)?;
-        }
-        Ok(())
+        tables(f, "recall", (&d.recall_by_size, &d.recall_by_hidden))
     }
+}
+
+/// Shares in percent, by face size and by how much of it is hidden.
+fn tables(f: &mut fmt::Formatter<'_>, title: &str, (by_size, by_hidden): (&Table, &Table)) -> fmt::Result {
+    for (by, bins) in [("face size (px)", by_size), ("share of points behind objects or outside", by_hidden)] {
+        write!(f, "  {title} by {by}:")?;
+        for (low, high, m) in bins.iter().filter(|b| b.2.count > 0) {
+            match high {
+                Some(high) => write!(f, "  {low}-{high}")?,
+                None => write!(f, "  {low}+")?,
+            }
+            write!(f, " {:.1} % of {}", 100.0 * m.mean, m.count)?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
 }
