@@ -55,7 +55,7 @@ fn preprocess(c: &mut Criterion<ProcessorTime>) {
             let mut out = vec![0.0; to.0 * to.1];
             let name = format!("{}/letterbox {}x{} to {}x{}", kernels.name(), from.0, from.1, to.0, to.1);
             group.bench_function(name, |b| {
-                b.iter(|| preprocess.letterbox(black_box(&frame), &spec, to.0, &mut out));
+                b.iter(|| preprocess.letterbox(black_box(&frame), &spec, to.0, 1.0, &mut out));
             });
         }
     }

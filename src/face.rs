@@ -8,6 +8,7 @@ pub mod detector;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod follow;
+mod fuse;
 pub mod landmarker;
 pub mod pose;
 pub mod settings;
@@ -32,6 +33,9 @@ use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackStat
 
 /// Detector score times presence that a face of a still needs: there is no next frame to tell a doubtful one.
 const BELIEF: f32 = 0.25;
+
+/// Presence in the detector's crop below which a still is not looked at again.
+const HOPELESS: f32 = 0.1;
 
 /// Faces of one stream, or of stills.
 ///
@@ -118,10 +122,11 @@ impl Engine {
             let face = self.detector.found()[i];
             let crop = self.landmarker.crop_of(&face);
             let Some(shape) = self.landmarker.measure(frame, &crop)? else { continue };
-            if !follow::enters(&shape, &face, self.presence) {
+            if shape.presence < HOPELESS {
                 continue;
             }
-            // What only one view of the face supports is none.
+            // The crop that the shape asks for shows more than the detector's, and what one view of it alone
+            // supports is none.
             let around = self.landmarker.crop(shape.bbox, shape.roll);
             let Some(shape) = self.landmarker.consensus(frame, &around)? else { continue };
             if follow::enters(&shape, &face, self.presence) && face.score * shape.presence >= BELIEF {

@@ -65,10 +65,10 @@ pub struct Letterbox {
 }
 
 impl Letterbox {
-    /// For a frame and an input, width x height each.
-    pub fn new(frame: (usize, usize), input: (usize, usize)) -> Self {
+    /// For a frame and an input, width x height each, that is `room` times as large as the frame needs.
+    pub fn new(frame: (usize, usize), input: (usize, usize), room: f32) -> Self {
         let (fw, fh, w, h) = (frame.0 as f32, frame.1 as f32, input.0.max(1) as f32, input.1.max(1) as f32);
-        let scale = (fw / w).max(fh / h);
+        let scale = (fw / w).max(fh / h) * room;
         Self { scale, corner: [fw / 2.0 - w / 2.0 * scale, fh / 2.0 - h / 2.0 * scale] }
     }
 
@@ -112,10 +112,11 @@ impl Preprocessor {
         self.fill(frame, &lattice, spec, spec.width, out);
     }
 
-    /// Detector input: the whole of `frame` into `out` of `width` columns; returns where it lies.
-    pub fn letterbox(&mut self, frame: &Frame, spec: &Input, width: usize, out: &mut [f32]) -> Letterbox {
+    /// Detector input: the whole of `frame` into `out` of `width` columns, which is `room` (1 and more) times as large
+    /// as the frame needs; returns where it lies.
+    pub fn letterbox(&mut self, frame: &Frame, spec: &Input, width: usize, room: f32, out: &mut [f32]) -> Letterbox {
         let height = out.len() / (width * spec.channels).max(1);
-        let place = Letterbox::new((frame.width(), frame.height()), (width, height));
+        let place = Letterbox::new((frame.width(), frame.height()), (width, height), room);
         let centre = [frame.width() as f32 / 2.0, frame.height() as f32 / 2.0];
         let lattice = Lattice { centre, across: [place.scale, 0.0], fine: subsamples(place.scale) };
         self.fill(frame, &lattice, spec, width, out);
@@ -233,7 +234,7 @@ mod tests {
         // 80 x 40 into 160 x 120: scale 0.5, 20 input rows of border above and below.
         let f = frame(80, 40, Signal::Counts, |x, y| (x * 100 + y * 10) as u16);
         let mut out = vec![0.0; 160 * 120];
-        let place = Preprocessor::default().letterbox(&f, &spec(160, 120, [0.5, 99.5]), 160, &mut out);
+        let place = Preprocessor::default().letterbox(&f, &spec(160, 120, [0.5, 99.5]), 160, 1.0, &mut out);
         assert_eq!((place.scale, place.corner), (0.5, [0.0, -10.0]));
         assert_eq!(out[..160], out[19 * 160..20 * 160], "rows above the frame repeat its first row");
         assert_ne!(out[20 * 160 + 80], out[30 * 160 + 80]);
@@ -262,7 +263,7 @@ mod tests {
         let at = |signal| {
             let f = frame(101, 2, signal, |x, _| x as u16);
             let mut out = vec![0.0; 202];
-            Preprocessor::default().letterbox(&f, &spec(101, 2, [10.0, 90.0]), 101, &mut out);
+            Preprocessor::default().letterbox(&f, &spec(101, 2, [10.0, 90.0]), 101, 1.0, &mut out);
             out
         };
         let out = at(Signal::Counts);

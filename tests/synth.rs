@@ -330,7 +330,7 @@ fn training_and_runtime_see_the_same() {
     }
     (spec.width, spec.height, spec.percentiles) = (160, 128, [0.5, 99.5]);
     let mut got = vec![0.0; 2 * 160 * 128];
-    maker.letterbox(&frame, &spec, 160, &mut got);
+    maker.letterbox(&frame, &spec, 160, 1.0, &mut got);
     let off = worst(&got, &wanted(whole));
     assert!(off < 1e-3, "detector input: off by {off}");
 }

@@ -151,6 +151,14 @@ pub(crate) fn keep(into: &mut Vec<Detection>, face: Detection) {
     }
 }
 
+impl Detection {
+    /// The longer side of the box.
+    pub fn side(&self) -> f32 {
+        let [x0, y0, x1, y1] = self.bbox;
+        (x1 - x0).max(y1 - y0)
+    }
+}
+
 /// Sorts by score and removes what overlaps something stronger by more than `limit`.
 pub(crate) fn suppress(faces: &mut Vec<Detection>, limit: f32) {
     faces.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));

@@ -1,6 +1,7 @@
 //! Whole frame to face boxes, at one or several scales.
 
 use super::decode::{self, CANDIDATES, DecodeFaces, Detection};
+use super::fuse::{Fusion, View};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::nn::card::{Card, Decoding, Input, Task};
@@ -13,9 +14,16 @@ const LEVELS: [usize; 3] = [1, 2, 4];
 /// Frames whose extent is above this many pixels get the next level.
 const EXTENTS: [f32; 2] = [240.0, 480.0];
 
-/// Of a still enlarged to the level above its own, faces below this size count, input pixels: the detector is
+/// Views of a still: so many levels above its own, and so many times as large as it needs. Each is seen both ways
+/// round.
+const STILL: [(usize, f32); 5] = [(0, 1.0), (0, 1.2), (1, 1.0), (1, 1.2), (1, 1.4)];
+
+/// Of a still enlarged to the level above its own, faces with sides below this count, input pixels: the detector is
 /// surer of faces that are not tiny, and what is large was seen before.
 const ENLARGED: f32 = 56.0;
+
+/// Faces with sides below this may be missed, input pixels.
+const TINY: f32 = 12.0;
 
 /// Where the five points of a mirrored face lie: left and right change places.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
@@ -29,6 +37,7 @@ pub struct Detector {
     levels: [Option<Level>; LEVELS.len()],
     preprocess: Preprocessor,
     merged: Vec<Detection>,
+    fusion: Fusion,
     /// Whether the last look at a stream was at its mirror image.
     mirrored: bool,
 }
@@ -69,6 +78,7 @@ impl Detector {
             levels: [const { None }; LEVELS.len()],
             preprocess: Preprocessor::default(),
             merged: Vec::with_capacity(CANDIDATES),
+            fusion: Fusion::default(),
             mirrored: true,
         };
         detector.ready(0)?;
@@ -103,11 +113,11 @@ impl Detector {
     /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size, and
     /// by turns as it is and mirrored, for what the network misses one way round it may find the other.
     pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
-        self.merged.clear();
         self.mirrored = !self.mirrored;
         let level = Self::level(frame.width(), frame.height()).min(1);
-        let place = self.look(frame, level, self.constants.threshold, self.mirrored)?;
-        self.take(level, &place, f32::INFINITY);
+        let place = self.look(frame, level, 1.0, self.constants.threshold, self.mirrored)?;
+        self.merged.clear();
+        self.merged.extend(self.levels[level].iter().flat_map(|l| &l.found).map(|f| to_frame(f, &place)));
         Ok(&self.merged)
     }
 
@@ -118,14 +128,23 @@ impl Detector {
 
     /// The same down to scores of `least`.
     pub fn candidates(&mut self, frame: &Frame, least: f32) -> Result<&[Detection]> {
-        self.merged.clear();
         let own = Self::level(frame.width(), frame.height());
-        for level in 0..(own + 2).min(LEVELS.len()) {
-            // What one view doubts lowers the mean.
-            let place = self.look(frame, level, least / 2.0, false)?;
-            self.look_mirrored(level, least)?;
-            self.take(level, &place, if level > own { ENLARGED } else { f32::INFINITY });
+        let below = (0..own).map(|level| (level, 1.0));
+        let views = below.chain(STILL.map(|(above, room)| (own + above, room)));
+        self.fusion.clear();
+        for (level, room) in views.filter(|view| view.0 < LEVELS.len()) {
+            for mirrored in [false, true] {
+                // What one view doubts lowers the mean.
+                let place = self.look(frame, level, room, least / 2.0, mirrored)?;
+                let most = if level > own { ENLARGED } else { f32::INFINITY };
+                let found = self.levels[level].iter().flat_map(|l| &l.found);
+                let seen = found.map(|face| to_frame(face, &place));
+                let view = View { sides: TINY * place.scale..most * place.scale, scale: place.scale };
+                self.fusion.view(&view, seen, self.constants.nms_iou);
+            }
         }
+        self.merged.clear();
+        self.merged.extend(self.fusion.faces().filter(|f| f.score >= least));
         decode::suppress(&mut self.merged, self.constants.nms_iou);
         Ok(&self.merged)
     }
@@ -141,11 +160,11 @@ impl Detector {
     }
 
     /// Finds the faces of a frame, or of its mirror image, at one level, in input pixels of the frame as it is.
-    fn look(&mut self, frame: &Frame, level: usize, threshold: f32, mirrored: bool) -> Result<Letterbox> {
+    fn look(&mut self, frame: &Frame, level: usize, room: f32, threshold: f32, mirrored: bool) -> Result<Letterbox> {
         let constants = Decoding { threshold, ..self.constants.clone() };
         self.ready(level)?;
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
-        let place = self.preprocess.letterbox(frame, &self.spec, l.width, &mut l.input);
+        let place = self.preprocess.letterbox(frame, &self.spec, l.width, room, &mut l.input);
         if mirrored {
             l.mirror(self.decode, &constants)?;
             std::mem::swap(&mut l.found, &mut l.mirrored);
@@ -154,25 +173,6 @@ impl Detector {
             (self.decode)(l.network.as_ref(), &constants, &mut l.found);
         }
         Ok(place)
-    }
-
-    /// Finds the faces of the mirror image of what a level has just looked at, and joins them to those of the
-    /// picture.
-    fn look_mirrored(&mut self, level: usize, least: f32) -> Result<()> {
-        let constants = Decoding { threshold: least / 2.0, ..self.constants.clone() };
-        let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
-        l.mirror(self.decode, &constants)?;
-        agree(&mut l.found, &mut l.mirrored, self.constants.nms_iou, least);
-        Ok(())
-    }
-
-    /// Takes over what a level found below `limit` input pixels.
-    fn take(&mut self, level: usize, place: &Letterbox, limit: f32) {
-        let side = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0).max(y1 - y0);
-        let found = self.levels[level].iter().flat_map(|l| &l.found);
-        for face in found.filter(|f| side(f.bbox) < limit) {
-            decode::keep(&mut self.merged, to_frame(face, place));
-        }
     }
 }
 
@@ -192,26 +192,6 @@ fn mirror(face: &Detection, width: f32) -> Detection {
     let [x0, y0, x1, y1] = face.bbox;
     let points = MIRRORED.map(|i| [width - face.points[i][0], face.points[i][1]]);
     Detection { bbox: [width - x1, y0, width - x0, y1], points, score: face.score }
-}
-
-/// Joins what two views of one picture saw into `faces`: faces that overlap become their mean, what only one
-/// view saw stays as it is. Those with scores under `least` are left out.
-fn agree(faces: &mut Vec<Detection>, others: &mut Vec<Detection>, nms_iou: f32, least: f32) {
-    for face in faces.iter_mut() {
-        let same = |o: &Detection| decode::overlap(face.bbox, o.bbox);
-        let best = (0..others.len()).max_by(|&a, &b| same(&others[a]).total_cmp(&same(&others[b])));
-        let Some(i) = best.filter(|&i| same(&others[i]) > nms_iou) else { continue };
-        let other = others.swap_remove(i);
-        let mean = |a: f32, b: f32| (a + b) / 2.0;
-        face.bbox = std::array::from_fn(|k| mean(face.bbox[k], other.bbox[k]));
-        for (p, q) in face.points.iter_mut().zip(&other.points) {
-            *p = [mean(p[0], q[0]), mean(p[1], q[1])];
-        }
-        face.score = mean(face.score, other.score);
-    }
-    faces.append(others);
-    faces.retain(|f| f.score >= least);
-    decode::suppress(faces, nms_iou);
 }
 
 #[cfg(test)]
@@ -262,21 +242,7 @@ mod tests {
         let small = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
         let before = world.detections();
         assert_eq!(d.detect_still(&small).unwrap().len(), 1);
-        assert_eq!(world.detections() - before, 4, "as it is and enlarged, both ways round");
-    }
-
-    #[test]
-    fn two_views_agree_on_their_mean_and_keep_what_one_alone_sees() {
-        let face = |x: f32, score: f32| Detection { bbox: [x, 0.0, x + 20.0, 20.0], points: [[x, 1.0]; 5], score };
-        let mut faces = vec![face(0.0, 0.9), face(50.0, 0.4), face(100.0, 0.2)];
-        let mut others = vec![face(150.0, 0.6), face(54.0, 0.24), face(2.0, 0.7), face(200.0, 0.2), face(250.0, 0.4)];
-        agree(&mut faces, &mut others, Decoding::default().nms_iou, 0.3);
-        let want = [face(1.0, 0.8), face(150.0, 0.6), face(250.0, 0.4), face(52.0, 0.32)];
-        assert_eq!(faces.len(), want.len(), "{faces:?}");
-        for (a, b) in faces.iter().zip(&want) {
-            assert!((a.score - b.score).abs() < 1e-6 && (a.bbox[0] - b.bbox[0]).abs() < 1e-5, "{a:?}, {b:?}");
-            assert!((a.points[0][0] - b.points[0][0]).abs() < 1e-5);
-        }
+        assert_eq!(world.detections() - before, 2 * STILL.len(), "as it is, enlarged and with room, both ways round");
     }
 
     #[test]
