@@ -32,7 +32,7 @@ use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
 
 /// Detector score times presence that a face of a still needs: there is no next frame to tell a doubtful one.
-const BELIEF: f32 = 0.25;
+const BELIEF: f32 = 0.2;
 
 /// Presence in the detector's crop below which a still is not looked at again.
 const HOPELESS: f32 = 0.1;
@@ -125,12 +125,14 @@ impl Engine {
             if shape.presence < HOPELESS {
                 continue;
             }
-            // The crop that the shape asks for shows more than the detector's, and what one view of it alone
-            // supports is none.
-            let around = self.landmarker.crop(shape.bbox, shape.roll);
-            let Some(shape) = self.landmarker.consensus(frame, &around)? else { continue };
-            if follow::enters(&shape, &face, self.presence) && face.score * shape.presence >= BELIEF {
-                self.stills.push((shape, face.score));
+            // What only one view of the face supports is none. The crop that the shape asks for mostly shows more
+            // than the detector's, but not where the first look was led astray.
+            for around in [self.landmarker.crop(shape.bbox, shape.roll), crop] {
+                let Some(shape) = self.landmarker.consensus(frame, &around)? else { continue };
+                if follow::enters(&shape, &face, self.presence) && face.score * shape.presence >= BELIEF {
+                    self.stills.push((shape, face.score));
+                    break;
+                }
             }
         }
         follow::surest(&mut self.stills);
