@@ -13,7 +13,6 @@ adapter, points and log-scales.
 
 import math
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,8 +24,8 @@ from loop import Budget, Run, train
 from machine import DEVICE, send
 from metrics import landmark_errors
 from nets import Backbone, Landmarker
-from student import Judge, predict, task, tensors
-from unfold import begin_from, load
+from student import Judge, begun, predict, task, tensors
+from unfold import load
 
 PARTS = ("feature", "logit", "forward", "reverse")
 WEIGHTS = {"feature": 0.5, "logit": 0.5, "forward": 0.3, "reverse": 0.3}
@@ -85,8 +84,7 @@ def teacher_rgb(args):
     """The RGB teacher, supervised; it may begin from a thermal network, which then sees the first colour."""
     source, run = start(args, True, 0.0)
     net = Landmarker(args.size, 3)
-    if args.init:
-        begin_from(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).colour)
+    begun(net, args, source, "colour")
 
     def step(net, batch, progress):
         points, _ = net(colours(batch))
@@ -137,8 +135,7 @@ def transfer(args):
     parts = [p for p in args.parts.split(",") if p]
     source, run = start(args, True, 0.14)
     net = Landmarker(args.size)
-    if args.init:
-        begin_from(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
+    begun(net, args, source)
     go(args, net, run, source, transfer_step(teacher, parts), Judge(source), parts=parts)
 
 
@@ -162,8 +159,7 @@ def compress(args):
         raise SystemExit(f"{args.teacher}: a thermal teacher of {PLANES} planes is wanted")
     source, run = start(args, False, 0.14)
     net = Adapted(args.size, about["size"])
-    if args.init:
-        begin_from(net.student, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
+    begun(net.student, args, source)
 
     def step(net, batch, progress):
         data = tensors(batch)

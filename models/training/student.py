@@ -73,13 +73,18 @@ def task(out, batch, progress):
     return loss + found, {**values, "presence": float(found.detach())}
 
 
+def begun(net, args, source, plane="image"):
+    """Begins `net` where `--init` says, if it does; it sees this plane of the batches."""
+    if args.init:
+        begin_from(net, args.init, lambda: getattr(source.batch(256, np.random.default_rng(0)), plane))
+
+
 def main(args):
     """Runs the stage."""
     torch.manual_seed(args.seed)
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
     net = Landmarker(args.size)
-    if args.init:
-        begin_from(net, args.init, lambda: source.batch(256, np.random.default_rng(0)).image)
+    begun(net, args, source)
     run = Run(args.out, args.resume)
     print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
           f"{sum(p.numel() for p in net.parameters())} parameters")

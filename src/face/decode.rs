@@ -162,14 +162,19 @@ impl Detection {
 /// Sorts by score and removes what overlaps something stronger by more than `limit`.
 pub(crate) fn suppress(faces: &mut Vec<Detection>, limit: f32) {
     faces.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
+    distinct(faces, |a, b| overlap(a.bbox, b.bbox) > limit);
+}
+
+/// Removes what is the same as something before it that stays.
+pub(crate) fn distinct<T>(items: &mut Vec<T>, same: impl Fn(&T, &T) -> bool) {
     let mut kept = 0;
-    for i in 0..faces.len() {
-        if faces[..kept].iter().all(|k| overlap(k.bbox, faces[i].bbox) <= limit) {
-            faces.swap(kept, i);
+    for i in 0..items.len() {
+        if !items[..kept].iter().any(|k| same(k, &items[i])) {
+            items.swap(kept, i);
             kept += 1;
         }
     }
-    faces.truncate(kept);
+    items.truncate(kept);
 }
 
 /// Intersection over union of two boxes; 0 where either is empty.

@@ -115,7 +115,8 @@ impl Detector {
     pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.mirrored = !self.mirrored;
         let level = Self::level(frame.width(), frame.height()).min(1);
-        let place = self.look(frame, level, 1.0, self.constants.threshold, self.mirrored)?;
+        let place = self.show(frame, level, 1.0)?;
+        self.look(level, self.constants.threshold, self.mirrored)?;
         self.merged.clear();
         self.merged.extend(self.levels[level].iter().flat_map(|l| &l.found).map(|f| to_frame(f, &place)));
         Ok(&self.merged)
@@ -133,13 +134,14 @@ impl Detector {
         let views = below.chain(STILL.map(|(above, room)| (own + above, room)));
         self.fusion.clear();
         for (level, room) in views.filter(|view| view.0 < LEVELS.len()) {
+            let place = self.show(frame, level, room)?;
+            let most = if level > own { ENLARGED } else { f32::INFINITY };
+            let view = View { sides: TINY * place.scale..most * place.scale, scale: place.scale };
             for mirrored in [false, true] {
                 // What one view doubts lowers the mean.
-                let place = self.look(frame, level, room, least / 2.0, mirrored)?;
-                let most = if level > own { ENLARGED } else { f32::INFINITY };
+                self.look(level, least / 2.0, mirrored)?;
                 let found = self.levels[level].iter().flat_map(|l| &l.found);
                 let seen = found.map(|face| to_frame(face, &place));
-                let view = View { sides: TINY * place.scale..most * place.scale, scale: place.scale };
                 self.fusion.view(&view, seen, self.constants.nms_iou);
             }
         }
@@ -159,12 +161,18 @@ impl Detector {
         &self.merged
     }
 
-    /// Finds the faces of a frame, or of its mirror image, at one level, in input pixels of the frame as it is.
-    fn look(&mut self, frame: &Frame, level: usize, room: f32, threshold: f32, mirrored: bool) -> Result<Letterbox> {
-        let constants = Decoding { threshold, ..self.constants.clone() };
+    /// Makes a level's input of a frame.
+    fn show(&mut self, frame: &Frame, level: usize, room: f32) -> Result<Letterbox> {
         self.ready(level)?;
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
-        let place = self.preprocess.letterbox(frame, &self.spec, l.width, room, &mut l.input);
+        Ok(self.preprocess.letterbox(frame, &self.spec, l.width, room, &mut l.input))
+    }
+
+    /// Finds the faces in a level's input, or turns that into its mirror image and finds them there, in input pixels of
+    /// the frame as it is.
+    fn look(&mut self, level: usize, threshold: f32, mirrored: bool) -> Result<()> {
+        let constants = Decoding { threshold, ..self.constants.clone() };
+        let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
         if mirrored {
             l.mirror(self.decode, &constants)?;
             std::mem::swap(&mut l.found, &mut l.mirrored);
@@ -172,7 +180,7 @@ impl Detector {
             l.network.run(&l.input)?;
             (self.decode)(l.network.as_ref(), &constants, &mut l.found);
         }
-        Ok(place)
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::decode::{CANDIDATES, Detection, cover, overlap};
+use super::decode::{CANDIDATES, Detection, cover, distinct, overlap};
 use super::detector::Detector;
 use super::landmarker::{Landmarker, Shape, centre, size};
 use super::settings::Settings;
@@ -317,14 +317,7 @@ fn along(a: &Shape, b: &Shape) -> f32 {
 pub fn surest(faces: &mut Vec<(Shape, f32)>) {
     let belief = |(shape, score): &(Shape, f32)| shape.presence * score;
     faces.sort_by(|a, b| belief(b).total_cmp(&belief(a)));
-    let mut kept = 0;
-    for i in 0..faces.len() {
-        if !faces[..kept].iter().any(|k| same(&k.0, &faces[i].0)) {
-            faces.swap(kept, i);
-            kept += 1;
-        }
-    }
-    faces.truncate(kept);
+    distinct(faces, |a, b| same(&a.0, &b.0));
 }
 
 /// True where a detection's shape is good enough for a new face. `presence`: what a followed one needs.

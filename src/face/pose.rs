@@ -60,7 +60,7 @@ pub fn fit(points: &[[f32; 2]; COUNT], weight: impl Fn(usize) -> f32) -> Option<
         let step = refine(&w, &rotation, scale, model, image)?;
         rotation = multiply(&about(step[0], step[1], step[2]), &rotation);
         scale *= step[3].clamp(-0.5, 0.5).exp();
-        // 0.006 degrees; what is left is less than a tenth of it.
+        // 0.006 degrees.
         if step.iter().all(|s| s.abs() < 1e-4) {
             break;
         }

@@ -47,9 +47,10 @@ struct Products<'a> {
     sums: &'a mut Sums,
 }
 
-/// A function for the products: how the sums begin, what a chunk adds, how far its weights reach, and how the sums end.
+/// A function for the products. All begin with those of the first block by the first register of outputs; what follows
+/// is for the others: how their sums begin, what a chunk adds, how far its weights reach, and how the sums end.
 macro_rules! products {
-    ($name:ident: $($begin:literal)+; $($step:literal)+; $weights:literal; $($end:literal)+) => {
+    ($name:ident: $($begin:literal)*; $($step:literal)*; $weights:literal; $($end:literal)*) => {
         /// # Safety
         /// The CPU has AMX, and the tile registers their [`Shapes`]; so many pixels of each chunk are readable from the
         /// inputs on, the weights of all chunks, and a bias for every output. There is a chunk.
@@ -59,14 +60,21 @@ macro_rules! products {
                 asm!(
                     // Every row of a tile of sums begins as the biases: a stride of nothing.
                     "xor {at:e}, {at:e}",
-                    $($begin,)+
+                    "tileloadd tmm0, [{bias} + {at}*1]",
+                    $($begin,)*
                     "2:",
-                    $($step,)+
+                    "mov {at}, [{chunks}]",
+                    "add {at}, {first}",
+                    "tileloadd tmm4, [{at} + {stride}*1]",
+                    "tileloadd tmm6, [{weights} + {line}*1]",
+                    "tdpbusd tmm0, tmm4, tmm6",
+                    $($step,)*
                     concat!("add {weights}, ", $weights),
                     "add {chunks}, 8",
                     "dec {left}",
                     "jnz 2b",
-                    $($end,)+
+                    "tilestored [{sums} + {line}*1], tmm0",
+                    $($end,)*
                     "/* {second} */",
                     at = out(reg) _,
                     first = in(reg) p.input[0],
@@ -87,59 +95,30 @@ macro_rules! products {
     };
 }
 
-products!(one_by_one:
-    "tileloadd tmm0, [{bias} + {at}*1]";
-    "mov {at}, [{chunks}]"
-    "add {at}, {first}"
-    "tileloadd tmm4, [{at} + {stride}*1]"
-    "tileloadd tmm6, [{weights} + {line}*1]"
-    "tdpbusd tmm0, tmm4, tmm6";
-    "1024";
-    "tilestored [{sums} + {line}*1], tmm0"
-);
+products!(one_by_one: ;; "1024";);
 
 products!(one_by_two:
-    "tileloadd tmm0, [{bias} + {at}*1]"
     "tileloadd tmm1, [{bias} + {at}*1 + 64]";
-    "mov {at}, [{chunks}]"
-    "add {at}, {first}"
-    "tileloadd tmm4, [{at} + {stride}*1]"
-    "tileloadd tmm6, [{weights} + {line}*1]"
-    "tdpbusd tmm0, tmm4, tmm6"
     "tileloadd tmm7, [{weights} + {line}*1 + 1024]"
     "tdpbusd tmm1, tmm4, tmm7";
     "2048";
-    "tilestored [{sums} + {line}*1], tmm0"
     "tilestored [{sums} + {line}*1 + 1024], tmm1"
 );
 
 products!(two_by_one:
-    "tileloadd tmm0, [{bias} + {at}*1]"
     "tileloadd tmm2, [{bias} + {at}*1]";
-    "mov {at}, [{chunks}]"
-    "add {at}, {first}"
-    "tileloadd tmm4, [{at} + {stride}*1]"
-    "tileloadd tmm6, [{weights} + {line}*1]"
-    "tdpbusd tmm0, tmm4, tmm6"
     "mov {at}, [{chunks}]"
     "add {at}, {second}"
     "tileloadd tmm5, [{at} + {stride}*1]"
     "tdpbusd tmm2, tmm5, tmm6";
     "1024";
-    "tilestored [{sums} + {line}*1], tmm0"
     "tilestored [{sums} + {line}*1 + 2048], tmm2"
 );
 
 products!(two_by_two:
-    "tileloadd tmm0, [{bias} + {at}*1]"
     "tileloadd tmm1, [{bias} + {at}*1 + 64]"
     "tileloadd tmm2, [{bias} + {at}*1]"
     "tileloadd tmm3, [{bias} + {at}*1 + 64]";
-    "mov {at}, [{chunks}]"
-    "add {at}, {first}"
-    "tileloadd tmm4, [{at} + {stride}*1]"
-    "tileloadd tmm6, [{weights} + {line}*1]"
-    "tdpbusd tmm0, tmm4, tmm6"
     "tileloadd tmm7, [{weights} + {line}*1 + 1024]"
     "tdpbusd tmm1, tmm4, tmm7"
     "mov {at}, [{chunks}]"
@@ -148,7 +127,6 @@ products!(two_by_two:
     "tdpbusd tmm2, tmm5, tmm6"
     "tdpbusd tmm3, tmm5, tmm7";
     "2048";
-    "tilestored [{sums} + {line}*1], tmm0"
     "tilestored [{sums} + {line}*1 + 1024], tmm1"
     "tilestored [{sums} + {line}*1 + 2048], tmm2"
     "tilestored [{sums} + {line}*1 + 3072], tmm3"
