@@ -58,6 +58,7 @@ pub use act::{Act, Join};
 pub use conv::{After, Conv, Window};
 pub use depthwise::Depthwise;
 pub use int8::{Conv8, Into8, Mix, Quant, Round, Sums, Winograd8};
+pub use level::thinned;
 pub use lines::Lines;
 pub use map::Map;
 pub use point::Point;

@@ -11,6 +11,8 @@ pub(super) struct Thinning {
     width: usize,
     rows: usize,
     to: *mut f32,
+    /// Where the least and the greatest of those kept are written.
+    ends: *mut [f32; 2],
 }
 
 /// What the bounding kernel needs.
@@ -38,20 +40,26 @@ pub(super) struct Stretching {
     gain: f32,
 }
 
+/// How many values [`Kernels::thin`] keeps of `rows` rows of `width`.
+pub fn thinned(width: usize, rows: usize) -> usize {
+    width.div_ceil(2) * rows.div_ceil(2)
+}
+
 impl Kernels {
-    /// Every second value of every second row of `values` (rows of `width`), from the first on, into `to`; tells
-    /// how many.
+    /// Every second value of every second row of `values` (rows of `width`, no NaN), from the first on, into `to`, which
+    /// has room for [`thinned`]; tells the least and the greatest of them, infinity and minus infinity of none.
     ///
     /// # Panics
     /// If `to` is shorter than that.
-    pub fn thin(&self, values: &[f32], width: usize, to: &mut [f32]) -> usize {
-        let rows = values.len().checked_div(width).unwrap_or(0).div_ceil(2);
-        let count = rows * width.div_ceil(2);
-        assert!(to.len() >= count);
-        let job = Thinning { from: values.as_ptr(), width, rows, to: to.as_mut_ptr() };
+    pub fn thin(&self, values: &[f32], width: usize, to: &mut [f32]) -> [f32; 2] {
+        let rows = values.len().checked_div(width).unwrap_or(0);
+        assert!(to.len() >= thinned(width, rows));
+        let mut ends = [0.0; 2];
+        let job =
+            Thinning { from: values.as_ptr(), width, rows: rows.div_ceil(2), to: to.as_mut_ptr(), ends: &mut ends };
         // SAFETY: both lengths fit; a `Kernels` is only handed out on a CPU that has its instructions.
         unsafe { (self.thin)(&job) };
-        count
+        ends
     }
 
     /// The least and the greatest value; infinity and minus infinity of none. `values` holds no NaN.
@@ -84,24 +92,69 @@ impl Kernels {
 
 /// # Safety
 /// `from` is readable for every second of `2 * rows` rows, the last maybe being the end; `to` is writable for half
-/// the values of each.
+/// the values of each, `ends` for itself.
 #[inline(always)]
 pub(super) unsafe fn thin<I: Counts>(isa: I, job: &Thinning) {
     let half = job.width.div_ceil(2);
+    let mut ends = Ends::new(isa);
     for i in 0..job.rows {
-        // SAFETY: no row is read or written beyond its end.
-        unsafe {
-            let (from, to) = (job.from.add(2 * i * job.width), job.to.add(i * half));
-            for j in (0..half).step_by(I::LANES) {
-                let left = job.width - 2 * j;
-                let a = load_some(isa, from.add(2 * j), left);
-                let b = match left > I::LANES {
-                    true => load_some(isa, from.add(2 * j + I::LANES), left - I::LANES),
-                    false => a,
-                };
-                store_some(isa, to.add(j), isa.evens(a, b), half - j);
-            }
+        // SAFETY: row `2 * i` is there, and half of it has its place.
+        unsafe { thin_row(isa, job.from.add(2 * i * job.width), job.width, job.to.add(i * half), &mut ends) };
+    }
+    // SAFETY: by contract.
+    unsafe { job.ends.write(ends.all(isa)) };
+}
+
+/// Every second value of a row, from the first on.
+///
+/// # Safety
+/// `from` is readable for `width` values, `to` writable for half of them, rounded up.
+#[inline(always)]
+pub(super) unsafe fn thin_row<I: Counts>(isa: I, from: *const f32, width: usize, to: *mut f32, ends: &mut Ends<I>) {
+    let mut j = 0;
+    // SAFETY: no more than the row is read, and half of it written.
+    unsafe {
+        while 2 * (j + I::LANES) <= width {
+            let v = isa.evens(isa.load(from.add(2 * j)), isa.load(from.add(2 * j + I::LANES)));
+            isa.store(to.add(j), v);
+            ends.take(isa, v);
+            j += I::LANES;
         }
+        while 2 * j < width {
+            let v = from.add(2 * j).read();
+            to.add(j).write(v);
+            ends.take(isa, isa.splat(v));
+            j += 1;
+        }
+    }
+}
+
+/// The least and the greatest so far.
+pub(super) struct Ends<I: Counts>(I::V, I::V);
+
+impl<I: Counts> Ends<I> {
+    /// Of nothing.
+    #[inline(always)]
+    pub(super) fn new(isa: I) -> Self {
+        Self(isa.splat(f32::INFINITY), isa.splat(f32::NEG_INFINITY))
+    }
+
+    #[inline(always)]
+    fn take(&mut self, isa: I, v: I::V) {
+        (self.0, self.1) = (isa.min(self.0, v), isa.max(self.1, v));
+    }
+
+    /// Of all lanes.
+    #[inline(always)]
+    pub(super) fn all(&self, isa: I) -> [f32; 2] {
+        let (mut lows, mut highs) = ([f32::INFINITY; MOST_LANES], [f32::NEG_INFINITY; MOST_LANES]);
+        // SAFETY: the buffers hold the lanes of any register.
+        unsafe {
+            isa.store(lows.as_mut_ptr(), self.0);
+            isa.store(highs.as_mut_ptr(), self.1);
+        }
+        let (low, high) = (lows.into_iter().fold(f32::INFINITY, f32::min), highs.into_iter());
+        [low, high.fold(f32::NEG_INFINITY, f32::max)]
     }
 }
 
@@ -109,26 +162,17 @@ pub(super) unsafe fn thin<I: Counts>(isa: I, job: &Thinning) {
 /// `values` is readable for `count` values, `to` writable.
 #[inline(always)]
 pub(super) unsafe fn bounds<I: Counts>(isa: I, job: &Bounding) {
-    let (mut low, mut high) = (isa.splat(f32::INFINITY), isa.splat(f32::NEG_INFINITY));
+    let mut ends = Ends::new(isa);
     let whole = job.count - job.count % I::LANES;
-    // SAFETY: no more than `count` values are read; the buffers hold the lanes of any register.
+    // SAFETY: no more than `count` values are read.
     unsafe {
         for i in (0..whole).step_by(I::LANES) {
-            let v = isa.load(job.values.add(i));
-            (low, high) = (isa.min(low, v), isa.max(high, v));
-        }
-        let (mut lows, mut highs) = ([f32::INFINITY; MOST_LANES], [f32::NEG_INFINITY; MOST_LANES]);
-        isa.store(lows.as_mut_ptr(), low);
-        isa.store(highs.as_mut_ptr(), high);
-        let mut ends = [f32::INFINITY, f32::NEG_INFINITY];
-        for i in 0..I::LANES {
-            ends = [ends[0].min(lows[i]), ends[1].max(highs[i])];
+            ends.take(isa, isa.load(job.values.add(i)));
         }
         for i in whole..job.count {
-            let v = job.values.add(i).read();
-            ends = [ends[0].min(v), ends[1].max(v)];
+            ends.take(isa, isa.splat(job.values.add(i).read()));
         }
-        job.to.write(ends);
+        job.to.write(ends.all(isa));
     }
 }
 

@@ -4,6 +4,7 @@ mod upright;
 
 use super::Kernels;
 use super::isa::Counts;
+use super::level::{Ends, thin_row, thinned};
 use super::part::{NUMBERS, store_some};
 
 /// Counts in rows without gaps.
@@ -91,24 +92,45 @@ pub(super) struct Reduction<'a> {
     out: *mut f32,
     width: usize,
     height: usize,
+    /// Where every second value of every second row goes too, and the least and the greatest of these.
+    thin: *mut f32,
+    ends: *mut [f32; 2],
 }
 
 impl Kernels {
     /// Fills `out` (rows of `width`): each output pixel is the mean of `fine * fine` bilinear samples on a regular
-    /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0.
-    pub fn resample(&self, picture: &Picture, lattice: &Lattice, width: usize, out: &mut [f32]) {
+    /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0. What [`Kernels::thin`] keeps of
+    /// it goes into `thin`, and is told as there.
+    ///
+    /// # Panics
+    /// If `thin` is too short.
+    pub fn resample(
+        &self,
+        picture: &Picture,
+        lattice: &Lattice,
+        width: usize,
+        out: &mut [f32],
+        thin: &mut [f32],
+    ) -> [f32; 2] {
         let height = out.len().checked_div(width).unwrap_or(0);
-        if picture.width < 2 || picture.height < 2 {
-            narrow(picture, lattice, width, out);
-        } else if let Some((corner, factor)) = lattice.whole(width, height) {
-            let job = Reduction { picture, corner, factor, out: out.as_mut_ptr(), width, height };
-            // SAFETY: `out` holds the rows; a `Kernels` is only handed out on a CPU that has its instructions.
+        assert!(thin.len() >= thinned(width, height));
+        let ordinary = picture.width > 1 && picture.height > 1;
+        if let Some((corner, factor)) = lattice.whole(width, height).filter(|_| ordinary) {
+            let (mut ends, to) = ([0.0; 2], out.as_mut_ptr());
+            let thin = thin.as_mut_ptr();
+            let job = Reduction { picture, corner, factor, out: to, width, height, thin, ends: &mut ends };
+            // SAFETY: `out` and `thin` hold the rows; a `Kernels` is only handed out on a CPU that has its instructions.
             unsafe { (self.reduce)(&job) };
-        } else {
+            return ends;
+        }
+        if ordinary {
             let job = Job { picture, lattice, out: out.as_mut_ptr(), width, height };
             // SAFETY: as above, and the picture has two rows and columns.
             unsafe { (self.sample)(&job) };
+        } else {
+            narrow(picture, lattice, width, out);
         }
+        self.thin(out, width, thin)
     }
 }
 
@@ -253,10 +275,11 @@ unsafe fn bilinear<I: Counts>(isa: I, picture: &Picture, places: &Places, i: usi
 /// Means of 1x1 or 2x2 pixels, coordinates clamped to the picture.
 ///
 /// # Safety
-/// `out` is writable for `width` x `height` values.
+/// `out` is writable for `width` x `height` values, `thin` for half of them in either direction, `ends` for itself.
 #[inline(always)]
 pub(super) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
-    let Reduction { picture, corner: [left, top], factor, out, width, height } = *job;
+    let Reduction { picture, corner: [left, top], factor, out, width, height, thin, ends: told } = *job;
+    let mut ends = Ends::new(isa);
     let (w, h) = (picture.width as isize, picture.height as isize);
     let share = 1.0 / (factor * factor) as f32;
     // Outputs all of whose columns exist.
@@ -292,6 +315,12 @@ pub(super) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
                 isa.store(line.add(j), isa.mul(v, isa.splat(share)));
                 j += I::LANES;
             }
+            // Now, while the row is near.
+            if i % 2 == 0 {
+                thin_row(isa, line, width, thin.add(i / 2 * width.div_ceil(2)), &mut ends);
+            }
         }
     }
+    // SAFETY: by contract.
+    unsafe { told.write(ends.all(isa)) };
 }

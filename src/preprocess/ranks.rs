@@ -6,7 +6,7 @@ use crate::kernels::Kernels;
 /// Classes between the least and the greatest value.
 const CLASSES: usize = 256;
 /// Classes that are looked through at once.
-const CHUNK: usize = 32;
+const CHUNK: usize = 64;
 /// So few values are sorted as they are.
 const FEW: usize = 64;
 /// Times that a class is divided again before its values are sorted as they are.
@@ -17,71 +17,101 @@ const DIVISIONS: usize = 3;
 pub(super) struct Ranks {
     samples: Vec<f32>,
     classes: Vec<u8>,
-    near: Vec<f32>,
+    near: [Vec<f32>; 2],
     near_classes: Vec<u8>,
 }
 
 impl Ranks {
-    /// Of every second row and column of `values` (rows of `width`, no NaN), the samples number
-    /// `floor(p (n - 1) + 0.5)` in sorted order for the percentiles `p` (0 to 100); zeros where there are none.
-    pub fn percentiles(&mut self, kernels: &Kernels, values: &[f32], width: usize, percentiles: [f32; 2]) -> [f32; 2] {
-        let rows = values.len().checked_div(width).unwrap_or(0);
-        self.samples.resize(rows.div_ceil(2) * width.div_ceil(2), 0.0);
-        let count = kernels.thin(values, width, &mut self.samples);
-        let Some(last) = count.checked_sub(1) else { return [0.0; 2] };
-        let ranks = percentiles.map(|p| ((f64::from(p) / 100.0 * last as f64 + 0.5) as usize).min(last));
+    /// The place for `count` samples.
+    pub fn samples(&mut self, count: usize) -> &mut [f32] {
+        self.samples.resize(count, 0.0);
         self.classes.resize(count, 0);
         self.near_classes.resize(count, 0);
-        self.near.clear();
-        self.near.reserve(count);
-        self.pick(kernels, ranks)
+        self.near.iter_mut().for_each(|near| near.resize(count, 0.0));
+        &mut self.samples
     }
 
-    /// The samples of these ranks, which exist.
-    fn pick(&mut self, kernels: &Kernels, ranks: [usize; 2]) -> [f32; 2] {
-        let Some(counts) = divide(kernels, &self.samples, &mut self.classes) else { return [self.samples[0]; 2] };
-        ranks.map(|rank| {
-            let (class, before) = place(&counts, rank);
-            self.near.clear();
-            for at in (0..self.samples.len()).step_by(CHUNK) {
-                let end = (at + CHUNK).min(self.samples.len());
-                let classes = &self.classes[at..end];
-                // Most chunks hold none: all of a chunk are tested at once.
-                if classes.iter().fold(false, |any, c| any | (*c == class)) {
-                    for (value, c) in self.samples[at..end].iter().zip(classes) {
-                        if *c == class {
-                            self.near.push(*value);
-                        }
-                    }
-                }
-            }
-            self.nth(kernels, rank - before)
+    /// The samples (no NaN; the least and the greatest are known) number `floor(p (n - 1) + 0.5)` in sorted order for
+    /// the percentiles `p` (0 to 100); zeros where there are none.
+    pub fn percentiles(&mut self, kernels: &Kernels, bounds: [f32; 2], percentiles: [f32; 2]) -> [f32; 2] {
+        let Some(last) = self.samples.len().checked_sub(1) else { return [0.0; 2] };
+        let ranks = percentiles.map(|p| ((f64::from(p) / 100.0 * last as f64 + 0.5) as usize).min(last));
+        let Some(counts) = divide(kernels, &self.samples, bounds, &mut self.classes) else { return [bounds[0]; 2] };
+        let places = ranks.map(|rank| place(&counts, rank));
+        let counts = self.gather(places.map(|(class, _)| class));
+        std::array::from_fn(|i| {
+            nth(kernels, &mut self.near[i][..counts[i]], &mut self.near_classes, ranks[i] - places[i].1)
         })
     }
 
-    /// The value of this rank among those near it. Reorders them; the classes of the samples stay.
-    fn nth(&mut self, kernels: &Kernels, mut rank: usize) -> f32 {
-        for _ in 0..DIVISIONS {
-            if self.near.len() <= FEW {
-                break;
+    /// Gathers the samples of two classes; tells how many there are.
+    fn gather(&mut self, wanted: [u8; 2]) -> [usize; 2] {
+        let near = &mut self.near;
+        let [a, b] = wanted;
+        let mut counts = [0; 2];
+        let mut keep = |which: usize, sample: f32| {
+            near[which][counts[which]] = sample;
+            counts[which] += 1;
+        };
+        let (chunks, rest) = self.classes.as_chunks::<CHUNK>();
+        let (samples, last) = self.samples.as_chunks::<CHUNK>();
+        for (samples, classes) in samples.iter().zip(chunks) {
+            // Most chunks hold none: all of a chunk are tested at once.
+            if !classes.iter().fold(false, |any, c| any | (*c == a) | (*c == b)) {
+                continue;
             }
-            let Some(counts) = divide(kernels, &self.near, &mut self.near_classes) else { break };
-            let (class, before) = place(&counts, rank);
-            let mut classes = self.near_classes.iter();
-            self.near.retain(|_| classes.next() == Some(&class));
-            rank -= before;
+            for (samples, classes) in samples.as_chunks::<8>().0.iter().zip(classes.as_chunks::<8>().0) {
+                for (which, class) in wanted.into_iter().enumerate() {
+                    let mut hits = equal(*classes, class);
+                    while hits != 0 {
+                        keep(which, samples[hits.trailing_zeros() as usize / 8]);
+                        hits &= hits - 1;
+                    }
+                }
+            }
         }
-        let last = self.near.len().saturating_sub(1);
-        *self.near.select_nth_unstable_by(rank.min(last), f32::total_cmp).1
+        for (sample, class) in last.iter().zip(rest) {
+            for which in (0..2).filter(|&i| wanted[i] == *class) {
+                keep(which, *sample);
+            }
+        }
+        counts
     }
+}
+
+/// The highest bit of each byte that is `class`, the first byte lowest.
+fn equal(bytes: [u8; 8], class: u8) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let x = u64::from_le_bytes(bytes) ^ u64::from_le_bytes([class; 8]);
+    // Adding carries into the highest bit of every byte that is not zero below it, and no further.
+    !(((x & LOW) + LOW) | x | LOW)
+}
+
+/// The value of this rank. Reorders them.
+fn nth(kernels: &Kernels, mut values: &mut [f32], classes: &mut [u8], mut rank: usize) -> f32 {
+    for _ in 0..DIVISIONS {
+        if values.len() <= FEW {
+            break;
+        }
+        let Some(counts) = divide(kernels, values, kernels.bounds(values), classes) else { break };
+        let (class, before) = place(&counts, rank);
+        let mut kept = 0;
+        for i in 0..values.len() {
+            values[kept] = values[i];
+            kept += usize::from(classes[i] == class);
+        }
+        values = &mut values[..kept];
+        rank -= before;
+    }
+    let last = values.len().saturating_sub(1);
+    *values.select_nth_unstable_by(rank.min(last), f32::total_cmp).1
 }
 
 /// Values per class.
 type Counts = [u32; CLASSES];
 
-/// Puts each value in one of equally wide classes; `None` where all values are the same.
-fn divide(kernels: &Kernels, values: &[f32], classes: &mut [u8]) -> Option<Counts> {
-    let [low, high] = kernels.bounds(values);
+/// Puts each value in one of equally wide classes between the least and the greatest; `None` where all are the same.
+fn divide(kernels: &Kernels, values: &[f32], [low, high]: [f32; 2], classes: &mut [u8]) -> Option<Counts> {
     if !(low < high) {
         return None;
     }
@@ -124,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels;
+    use crate::kernels::{self, thinned};
 
     fn sorted(values: &[f32], width: usize, percentiles: [f32; 2]) -> [f32; 2] {
         let rows = values.chunks_exact(width).step_by(2);
@@ -136,7 +166,9 @@ mod tests {
     fn check(values: &[f32], width: usize, percentiles: [f32; 2]) {
         let want = sorted(values, width, percentiles);
         for kernels in kernels::available() {
-            let got = Ranks::default().percentiles(kernels, values, width, percentiles);
+            let mut ranks = Ranks::default();
+            let bounds = kernels.thin(values, width, ranks.samples(thinned(width, values.len() / width)));
+            let got = ranks.percentiles(kernels, bounds, percentiles);
             assert_eq!(got, want, "{}, {} values in rows of {width}", kernels.name(), values.len());
         }
     }
@@ -177,8 +209,7 @@ mod tests {
         check(&vec![7.0; 640 * 512], 640, [1.0, 99.0]);
         let tiny = [f32::MIN_POSITIVE / 4.0, 0.0, f32::MIN_POSITIVE / 2.0, 0.0, 0.0];
         check(&tiny.repeat(400), 40, [20.0, 90.0]);
-        let empty = Ranks::default().percentiles(kernels::scalar(), &[], 5, [1.0, 99.0]);
-        assert_eq!(empty, [0.0; 2]);
-        assert_eq!(Ranks::default().percentiles(kernels::scalar(), &[1.0], 0, [1.0, 99.0]), [0.0; 2]);
+        let none = Ranks::default().percentiles(kernels::scalar(), [f32::INFINITY, f32::NEG_INFINITY], [1.0, 99.0]);
+        assert_eq!(none, [0.0; 2]);
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn resampling(kernels: &'static Kernels, view: &View) {
     let pixels = counts(seed, w * h);
     let picture = Picture::new(&pixels, w, h).unwrap();
     let mut out = vec![f32::NAN; width * height];
-    kernels.resample(&picture, &lattice, width, &mut out);
+    let mut thin = vec![-1.0; thinned(width, height) + 3];
+    let ends = kernels.resample(&picture, &lattice, width, &mut out, &mut thin);
+    let kept = every_second(&out, width);
+    assert_eq!((&thin[..kept.len()], &thin[kept.len()..]), (&kept[..], &[-1.0; 3][..]));
+    assert_eq!(ends, range(&kept));
     let exact = lattice.across[1] == 0.0 && lattice.across[0] == lattice.fine as f32 && lattice.fine <= 2;
     for (n, got) in out.iter().enumerate() {
         let at = (n % width, n / width);
@@ -50,16 +54,23 @@ pub(super) fn resampling(kernels: &'static Kernels, view: &View) {
     }
 }
 
+fn every_second(values: &[f32], width: usize) -> Vec<f32> {
+    values.chunks(width).step_by(2).flat_map(|row| row.iter().step_by(2).copied()).collect()
+}
+
+fn range(values: &[f32]) -> [f32; 2] {
+    values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |[l, h], v| [l.min(*v), h.max(*v)])
+}
+
 pub(super) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), seed: u64) {
     let values: Vec<f32> = counts(seed, width * rows).into_iter().map(f32::from).collect();
-    let kept: Vec<f32> = values.chunks(width).step_by(2).flat_map(|row| row.iter().step_by(2).copied()).collect();
+    let kept = every_second(&values, width);
     let mut thin = vec![-1.0; kept.len() + 3];
-    assert_eq!(kernels.thin(&values, width, &mut thin), kept.len());
+    assert_eq!(kernels.thin(&values, width, &mut thin), range(&kept));
     assert_eq!(thin[..kept.len()], kept);
     assert_eq!(thin[kept.len()..], [-1.0; 3], "beyond the end");
 
-    let ends = [f32::INFINITY, f32::NEG_INFINITY];
-    let [low, high] = values.iter().fold(ends, |[l, h], v| [l.min(*v), h.max(*v)]);
+    let [low, high] = range(&values);
     assert_eq!(kernels.bounds(&values), [low, high]);
 
     let scale = 255.0 / (high - low).max(1.0);
@@ -145,11 +156,11 @@ pub(super) fn extremes(kernels: &'static Kernels) {
                     Lattice { centre: [3.0, 3.0], across: [a, b], fine: 6 },
                 ] {
                     let mut out = [f32::NAN; 35];
-                    kernels.resample(&picture, &lattice, 7, &mut out);
+                    kernels.resample(&picture, &lattice, 7, &mut out, &mut [0.0; 12]);
                     assert!(out.iter().all(|v| (0.0..=65_535.5).contains(v)), "{size:?} {lattice:?}: {out:?}");
                 }
             }
         }
-        kernels.resample(&picture, &Lattice { centre: [0.0; 2], across: [1.0; 2], fine: 1 }, 0, &mut []);
+        kernels.resample(&picture, &Lattice { centre: [0.0; 2], across: [1.0; 2], fine: 1 }, 0, &mut [], &mut []);
     }
 }
