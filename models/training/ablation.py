@@ -97,8 +97,8 @@ def main(args):
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "ablation.json"
     budget = f"{args.steps} steps" if args.steps else f"{args.minutes} minutes"
-    setting = {"budget": budget, "size": args.size, "batch": args.batch, "rate": args.rate, "data": args.data,
-               "limit": args.limit}
+    setting = {"budget": budget, "size": args.size, "batch": args.batch, "rate": args.rate, "turn": args.turn,
+               "data": args.data, "limit": args.limit}
     done = json.loads(store.read_text()) if store.exists() else {"setting": setting, "runs": {}}
     if done["setting"] != setting:
         raise SystemExit(f"{store}: made with {done['setting']}, not {setting}; use another --out")
@@ -119,7 +119,7 @@ def main(args):
                                lambda rng: source.batch(args.batch, rng), transfer_step(teacher, parts), judge,
                                seed, args.rate, {"task": "face-landmarks", "size": args.size, "seed": seed,
                                                 "channels": PLANES},
-                               every=args.every, prefetch=not args.inline, arithmetic=args.arithmetic)
+                               every=args.every, prefetch=not args.inline, arithmetic=args.arithmetic, turn=args.turn)
             np.save(place(folder, key) / "points.npy", predict(net, judge.hard.image)[0][..., :2])
             done["runs"][key] = metrics
             temporary = store.with_suffix(".tmp")

@@ -80,8 +80,8 @@ def main(args):
     def refresh():
         return source.scenes.refresh() + (source.faces.refresh() if source.faces else 0)
 
-    describe = {"task": "face-detector", "seed": args.seed, "batch": args.batch, "rate": args.rate,
+    describe = {"task": "face-detector", "seed": args.seed, "batch": args.batch, "rate": args.rate, "turn": args.turn,
                 "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
-          prefetch=not args.inline, arithmetic=args.arithmetic)
+          prefetch=not args.inline, arithmetic=args.arithmetic, turn=args.turn)

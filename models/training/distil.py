@@ -74,10 +74,10 @@ def start(args, colour, negatives):
 def go(args, net, run, source, step, judge, **about):
     """The shared end of every stage."""
     describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
-                "rate": args.rate, "stage": args.stage, "channels": PLANES, **about}
+                "rate": args.rate, "turn": args.turn, "stage": args.stage, "channels": PLANES, **about}
     return train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
                  judge, args.seed, args.rate, describe, source.faces.refresh if args.refresh else None,
-                 args.every, prefetch=not args.inline, arithmetic=args.arithmetic)
+                 args.every, prefetch=not args.inline, arithmetic=args.arithmetic, turn=args.turn)
 
 
 def teacher_rgb(args):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from machine import DEVICE, arithmetic as arithmetic_of
+from muon import optimisers
 
 
 class Budget:
@@ -117,24 +118,23 @@ class Run:
 
 
 def train(net, run, budget, make, step, evaluate, seed, peak, describe,
-          refresh=None, every=120.0, decay=1e-4, prefetch=True, arithmetic="auto"):
+          refresh=None, every=120.0, decay=1e-4, prefetch=True, arithmetic="auto", turn=0.0):
     """The training loop.
 
     make(rng) -> batch; step(net, batch, progress) -> (loss, dict of floats);
     evaluate(net) -> dict of floats, run on the averaged weights every `every` seconds;
     describe: what export needs to know, stored in every checkpoint; refresh(): looks for new data;
-    arithmetic: of the forward pass, see `machine.arithmetic`.
+    arithmetic: of the forward pass, see `machine.arithmetic`; peak, turn: see `muon.optimisers`.
     """
     net.to(DEVICE, memory_format=torch.channels_last)
-    flat = [p for p in net.parameters() if p.requires_grad and p.ndim < 2]
-    deep = [p for p in net.parameters() if p.requires_grad and p.ndim >= 2]
-    optimiser = torch.optim.AdamW([{"params": deep, "weight_decay": decay},
-                                   {"params": flat, "weight_decay": 0.0}], lr=peak)
+    descent = optimisers(net, peak, turn, decay)
+    peaks = [group["lr"] for optimiser in descent for group in optimiser.param_groups]
     average = Average(net)
     if run.state:
         net.load_state_dict(run.state["net"])
         average.net.load_state_dict(run.state["average"])
-        optimiser.load_state_dict(run.state["optimiser"])
+        for optimiser, state in zip(descent, run.state["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         average.seen = budget.done = run.state["done"]
         budget.before = run.state["spent"]
         run.log(resumed_at=budget.done, spent_s=budget.before)
@@ -148,7 +148,7 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
         run.log(step=budget.done, spent_s=round(budget.spent()), rate_per_s=speed, **mean, **metrics)
         common = {"describe": {**describe, "steps": budget.done}, "metrics": metrics}
         run.save("last.pt", net=net.state_dict(), average=average.net.state_dict(),
-                 optimiser=optimiser.state_dict(), done=budget.done, spent=budget.spent(), **common)
+                 optimisers=[o.state_dict() for o in descent], done=budget.done, spent=budget.spent(), **common)
         run.save("best.pt", average=average.net.state_dict(), **common)
         return metrics
 
@@ -156,17 +156,19 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
         net.train()
         while budget.progress() < 1:
             progress = budget.progress()
-            for group in optimiser.param_groups:
-                group["lr"] = rate(progress, budget.done, peak)
+            groups = (group for optimiser in descent for group in optimiser.param_groups)
+            for group, top in zip(groups, peaks, strict=True):
+                group["lr"] = rate(progress, budget.done, top)
             batch = source.next() if source else make(np.random.default_rng([seed, budget.done]))
             with arithmetic_of(arithmetic):
                 loss, values = step(net, batch, progress)
             if not torch.isfinite(loss):
                 raise SystemExit(f"loss is {float(loss.detach())} at step {budget.done}: lower --rate")
-            optimiser.zero_grad(set_to_none=True)
+            net.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-            optimiser.step()
+            for optimiser in descent:
+                optimiser.step()
             average.update(net)
             budget.done += 1
             for k, v in {"loss": float(loss.detach()), **values}.items():

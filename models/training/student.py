@@ -97,7 +97,7 @@ def main(args):
         return source.faces.refresh() + (source.scenes.refresh() if source.scenes else 0)
 
     describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
-                "rate": args.rate, "channels": PLANES}
+                "rate": args.rate, "turn": args.turn, "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
-          prefetch=not args.inline, arithmetic=args.arithmetic)
+          prefetch=not args.inline, arithmetic=args.arithmetic, turn=args.turn)

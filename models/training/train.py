@@ -26,7 +26,10 @@ def parser():
         p.add_argument("--steps", type=int, help="budget in steps")
         p.add_argument("--minutes", type=float, help="budget in wall minutes, resumed runs included")
         p.add_argument("--batch", type=int, default=64)
-        p.add_argument("--rate", type=float, default=2.5e-3, help="peak learning rate")
+        p.add_argument("--rate", type=float, default=2.5e-3, help="peak learning rate of AdamW")
+        if name != "presence":
+            p.add_argument("--turn", type=float, default=0.02, help="peak share of its norm by which a step moves a "
+                           "convolution under batch norm (Muon); 0: these by AdamW too")
         p.add_argument("--seed", type=int, default=1)
         p.add_argument("--threads", type=int, default=1)
         p.add_argument("--every", type=float, default=120.0, help="seconds between checkpoints")

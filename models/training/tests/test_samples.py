@@ -167,7 +167,7 @@ def test_training_falls_and_resumes(folder, tmp_path):
             return student.task(net(batch[0]), batch, progress)
 
         return loop.train(Landmarker("nano"), run, loop.Budget(steps), lambda rng: source.batch(8, rng), step,
-                          lambda net: {"checked": 1.0}, 1, 2e-3, {"task": "face-landmarks", "size": "nano"})
+                          lambda net: {"checked": 1.0}, 1, 2e-3, {"task": "face-landmarks", "size": "nano"}, turn=0.02)
 
     go(12, False)
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=False)

@@ -29,7 +29,7 @@ def data(tmp_path_factory):
 
 def run(monkeypatch, stage, data, out, *more):
     """One step so slow that it changes nothing; the network that came of it."""
-    command = [stage, "--data", data, "--out", out, "--steps", 1, "--rate", 1e-9, "--batch", 4, "--inline", *more]
+    command = [stage, "--data", data, "--out", out, "--steps", 1, "--rate", 1e-9, "--turn", 1e-9, "--batch", 4, "--inline", *more]
     monkeypatch.setattr("sys.argv", ["train.py", *map(str, command)])
     train.main()
     return torch.load(out / "best.pt", map_location="cpu", weights_only=False)["average"]
