@@ -21,7 +21,7 @@ pub use settings::Settings;
 
 use self::detector::Detector;
 use self::follow::Follower;
-use self::landmarker::{Landmarker, Shape, around, size};
+use self::landmarker::{Landmarker, Shape, VIEWS, around, size};
 use self::pose::Fit;
 use self::temperature::{Reader, Surface};
 use crate::error::Result;
@@ -121,14 +121,14 @@ impl Engine {
         for i in 0..self.detector.detect_still(frame)?.len() {
             let face = self.detector.found()[i];
             let crop = self.landmarker.crop_of(&face);
-            let Some(shape) = self.landmarker.measure(frame, &crop)? else { continue };
+            let Some(shape) = self.landmarker.measure(frame, &crop, 1)? else { continue };
             if shape.presence < HOPELESS {
                 continue;
             }
             // What only one view of the face supports is none. The crop that the shape asks for mostly shows more
             // than the detector's, but not where the first look was led astray.
             for around in [self.landmarker.crop(shape.bbox, shape.roll), crop] {
-                let Some(shape) = self.landmarker.consensus(frame, &around)? else { continue };
+                let Some(shape) = self.landmarker.measure(frame, &around, VIEWS)? else { continue };
                 if follow::enters(&shape, &face, self.presence) && face.score * shape.presence >= BELIEF {
                     self.stills.push((shape, face.score));
                     break;
@@ -146,7 +146,7 @@ impl Engine {
     /// network's answer is no shape.
     pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
         let crop = self.landmarker.crop(bbox, 0.0);
-        let Some(shape) = self.landmarker.consensus(frame, &crop)? else { return Ok(None) };
+        let Some(shape) = self.landmarker.measure(frame, &crop, VIEWS)? else { return Ok(None) };
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 

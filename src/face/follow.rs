@@ -134,7 +134,7 @@ impl Follower {
     fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
         let mut look = |t: &mut Track, bbox: [f32; 4], roll: f32| -> Result<()> {
             let crop = landmarker.crop(bbox, upright(roll));
-            t.fresh = landmarker.measure(frame, &crop)?.filter(|s| credible(s, self.presence));
+            t.fresh = landmarker.measure(frame, &crop, self.settings.views)?.filter(|s| credible(s, self.presence));
             t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
             Ok(())
         };
@@ -198,7 +198,7 @@ impl Follower {
             if shared >= SAME && tilt(&old) <= TILT {
                 continue;
             }
-            let Some(new) = landmarker.refine(frame, &crop)? else { continue };
+            let Some(new) = landmarker.refine(frame, &crop, self.settings.views)? else { continue };
             let closer = overlap(new.bbox, face.bbox) > shared + NEARER;
             if enters(&new, &face, self.presence) && (closer || tilt(&new) + TILT < tilt(&old)) {
                 t.fresh = Some(new);
@@ -224,7 +224,7 @@ impl Follower {
             }
             tries -= 1;
             let crop = landmarker.crop_of(&face);
-            let Some(shape) = landmarker.refine(frame, &crop)? else { continue };
+            let Some(shape) = landmarker.refine(frame, &crop, self.settings.views)? else { continue };
             if !enters(&shape, &face, self.presence) {
                 continue;
             }

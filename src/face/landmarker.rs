@@ -11,8 +11,11 @@ use crate::preprocess::{Crop, Preprocessor};
 /// Confidence means: within this share of the face size.
 pub const NEAR: f32 = 0.05;
 
-/// Views of a still: size of the crop over the usual one, and whether it is mirrored.
-const VIEWS: [(f32, bool); 6] = [(1.0, false), (1.0, true), (0.9, false), (0.9, true), (1.1, false), (1.1, true)];
+/// Sizes over the usual one at which a crop can be looked at, each both ways round.
+const ZOOMS: [f32; 3] = [1.0, 0.9, 1.1];
+
+/// Most views of a crop: as it is, mirrored, then closer and from further off, mirrored again.
+pub const VIEWS: usize = 2 * ZOOMS.len();
 
 /// Landmarks as measured in one frame, frame pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,25 +116,56 @@ impl Landmarker {
         self.crop(face.bbox, roll)
     }
 
-    /// Measures a crop; `None` where the network's answer is no shape at all.
-    pub fn measure(&mut self, frame: &Frame, crop: &Crop) -> Result<Option<Shape>> {
-        if !self.look(frame, crop, false)? {
+    /// Measures a crop in so many views, 1 to [`VIEWS`], and averages them, the surer the heavier; `None` where no
+    /// answer is a shape.
+    pub fn measure(&mut self, frame: &Frame, around: &Crop, views: usize) -> Result<Option<Shape>> {
+        let mut sum = [[0.0f32; 3]; COUNT];
+        let (mut spread, mut presence, mut count) = ([0.0f32; COUNT], 0.0, 0.0);
+        for view in 0..views.min(VIEWS) {
+            let crop = Crop { half: around.half * ZOOMS[view / 2], ..*around };
+            let mirrored = view % 2 == 1;
+            let shown = if mirrored { self.mirror(&crop) } else { self.show(frame, &crop) };
+            if !shown || !self.look(mirrored)? {
+                continue;
+            }
+            for (i, sum) in sum.iter_mut().enumerate() {
+                let [x, y] = crop.to_frame(self.raw.points[i]);
+                let b = (self.raw.spread[i] * crop.half).max(1e-3);
+                let weight = 1.0 / (b * b);
+                sum[0] += weight * x;
+                sum[1] += weight * y;
+                sum[2] += weight;
+                spread[i] += b;
+            }
+            presence += self.raw.presence;
+            count += 1.0;
+        }
+        if count == 0.0 {
             return Ok(None);
         }
-        let points = self.raw.points.map(|p| crop.to_frame(p));
-        Ok(shape(points, self.raw.spread.map(|b| b * crop.half), self.raw.presence, crop.roll))
+        let points = sum.map(|[x, y, weight]| [x / weight, y / weight]);
+        // The views err together, so that their mean is hardly surer than one of them.
+        Ok(shape(points, spread.map(|b| b / count), presence / count, around.roll))
     }
 
-    /// Runs the network over a crop, or over its mirror image, and leaves the answer in `raw` in the
-    /// crop's own units. False where it is no shape, or the crop none of a picture.
-    fn look(&mut self, frame: &Frame, crop: &Crop, mirrored: bool) -> Result<bool> {
-        if !(crop.half > 0.5 && crop.half < 1e5) || !crop.centre.iter().all(|v| v.is_finite()) {
-            return Ok(false);
+    /// Makes the input of a crop; false where that is none of a picture.
+    fn show(&mut self, frame: &Frame, crop: &Crop) -> bool {
+        let sound = sound(crop);
+        if sound {
+            self.preprocess.crop(frame, crop, &self.spec, &mut self.input);
         }
-        self.preprocess.crop(frame, crop, &self.spec, &mut self.input);
-        if mirrored {
-            self.input.chunks_exact_mut(self.spec.width.max(1)).for_each(<[f32]>::reverse);
-        }
+        sound
+    }
+
+    /// Mirrors the input, which is that of this crop.
+    fn mirror(&mut self, crop: &Crop) -> bool {
+        self.input.chunks_exact_mut(self.spec.width.max(1)).for_each(<[f32]>::reverse);
+        sound(crop)
+    }
+
+    /// Runs the network over the input and leaves the answer in `raw` in the units of the crop as it is in the frame.
+    /// False where it is no shape.
+    fn look(&mut self, mirrored: bool) -> Result<bool> {
         self.network.run(&self.input)?;
         if !(self.decode)(self.network.as_ref(), &self.constants, &mut self.raw) {
             return Ok(false);
@@ -146,42 +180,16 @@ impl Landmarker {
         Ok(true)
     }
 
-    /// Measures several crops about the same centre, each with its mirror image, and averages them, the surer
-    /// the heavier; `None` where no answer is a shape. Dearer than [`Landmarker::measure`] by a factor of six;
-    /// for stills.
-    pub fn consensus(&mut self, frame: &Frame, around: &Crop) -> Result<Option<Shape>> {
-        let mut sum = [[0.0f32; 3]; COUNT];
-        let (mut spread, mut presence, mut views) = ([0.0f32; COUNT], 0.0, 0.0);
-        for (zoom, mirrored) in VIEWS {
-            let crop = Crop { half: around.half * zoom, ..*around };
-            if !self.look(frame, &crop, mirrored)? {
-                continue;
-            }
-            for (i, sum) in sum.iter_mut().enumerate() {
-                let [x, y] = crop.to_frame(self.raw.points[i]);
-                let b = (self.raw.spread[i] * crop.half).max(1e-3);
-                let weight = 1.0 / (b * b);
-                sum[0] += weight * x;
-                sum[1] += weight * y;
-                sum[2] += weight;
-                spread[i] += b;
-            }
-            presence += self.raw.presence;
-            views += 1.0;
-        }
-        if views == 0.0 {
-            return Ok(None);
-        }
-        let points = sum.map(|[x, y, weight]| [x / weight, y / weight]);
-        // The views err together, so that their mean is hardly surer than one of them.
-        Ok(shape(points, spread.map(|b| b / views), presence / views, around.roll))
+    /// Measures a crop, then in so many views the crop that its shape asks for, which counts.
+    pub fn refine(&mut self, frame: &Frame, crop: &Crop, views: usize) -> Result<Option<Shape>> {
+        let Some(shape) = self.measure(frame, crop, 1)? else { return Ok(None) };
+        self.measure(frame, &self.crop(shape.bbox, shape.roll), views)
     }
+}
 
-    /// Measures a crop, then the crop that its shape asks for, which counts.
-    pub fn refine(&mut self, frame: &Frame, crop: &Crop) -> Result<Option<Shape>> {
-        let Some(shape) = self.measure(frame, crop)? else { return Ok(None) };
-        self.measure(frame, &self.crop(shape.bbox, shape.roll))
-    }
+/// Whether a crop is one of a picture.
+fn sound(crop: &Crop) -> bool {
+    crop.half > 0.5 && crop.half < 1e5 && crop.centre.iter().all(|v| v.is_finite())
 }
 
 /// A shape from its points, frame pixels; `None` where they fall together. `fallback`: its roll where the
@@ -249,7 +257,7 @@ mod tests {
         let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
         let frame = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
         let poor = l.crop([70.0, 50.0, 110.0, 90.0], 0.0);
-        let shape = l.refine(&frame, &poor).unwrap().unwrap();
+        let shape = l.refine(&frame, &poor, 1).unwrap().unwrap();
         let c = shape.centre();
         assert!((c[0] - 80.0).abs() < 1.5 && (c[1] - 60.0).abs() < 1.5, "{c:?}");
         assert!(shape.presence > 0.9 && (shape.size() - 40.0).abs() < 4.0);
@@ -260,17 +268,19 @@ mod tests {
         let world = fake::World::default();
         let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
         let frame = fake::frame(160, 120, &[([72.0, 60.0], 40.0)]);
-        let one = l.refine(&frame, &l.crop([50.0, 40.0, 90.0, 80.0], 0.0)).unwrap().unwrap();
-        let before = world.crops();
-        let all = l.consensus(&frame, &l.crop(one.bbox, one.roll)).unwrap().unwrap();
-        assert_eq!(world.crops() - before, VIEWS.len());
-        for i in 0..COUNT {
-            let (a, b) = (one.points[i], all.points[i]);
-            assert!((a[0] - b[0]).hypot(a[1] - b[1]) < 1.5, "point {i}: {a:?}, {b:?}");
+        let one = l.refine(&frame, &l.crop([50.0, 40.0, 90.0, 80.0], 0.0), 1).unwrap().unwrap();
+        for views in 1..=VIEWS {
+            let before = world.crops();
+            let all = l.measure(&frame, &l.crop(one.bbox, one.roll), views).unwrap().unwrap();
+            assert_eq!(world.crops() - before, views);
+            for i in 0..COUNT {
+                let (a, b) = (one.points[i], all.points[i]);
+                assert!((a[0] - b[0]).hypot(a[1] - b[1]) < 1.5, "{views} views, point {i}: {a:?}, {b:?}");
+            }
+            // Left stays left: the subject's right eye is on the left of the picture.
+            assert!(all.points[68][0] < all.points[69][0]);
+            assert!((all.presence - one.presence).abs() < 0.05);
         }
-        // Left stays left: the subject's right eye is on the left of the picture.
-        assert!(all.points[68][0] < all.points[69][0]);
-        assert!((all.presence - one.presence).abs() < 0.05);
     }
 
     #[test]
@@ -280,9 +290,9 @@ mod tests {
         let frame = fake::frame(160, 120, &[]);
         for half in [f32::NAN, 0.0, -3.0, f32::INFINITY] {
             let crop = Crop { centre: [1.0, 1.0], half, roll: 0.0 };
-            assert_eq!(l.measure(&frame, &crop).unwrap(), None);
+            assert_eq!(l.measure(&frame, &crop, VIEWS).unwrap(), None);
         }
         world.speak_nonsense(true);
-        assert_eq!(l.measure(&frame, &l.crop([60.0, 40.0, 100.0, 80.0], 0.0)).unwrap(), None);
+        assert_eq!(l.measure(&frame, &l.crop([60.0, 40.0, 100.0, 80.0], 0.0), VIEWS).unwrap(), None);
     }
 }

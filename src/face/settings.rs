@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::landmarker::VIEWS;
 use super::smooth;
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -17,6 +18,9 @@ pub struct Settings {
     pub landmarks: String,
     /// Most faces followed at once, 1 to 16; bounds the time per frame.
     pub max_faces: usize,
+    /// Views of each face in a frame, 1 to 6, whose landmarks are averaged: as it is, mirrored, closer, and so on. Each
+    /// costs a run of the landmark network.
+    pub views: usize,
     /// How often new faces are looked for while some are followed, ms; 0 looks in every frame.
     pub detect_every_ms: u32,
     /// How often faces are looked for while none is followed or one is lost, ms; 0 looks in every frame.
@@ -54,6 +58,7 @@ impl Default for Settings {
             detector: AUTO.into(),
             landmarks: AUTO.into(),
             max_faces: 4,
+            views: 2,
             detect_every_ms: 500,
             search_every_ms: 0,
             score: None,
@@ -94,6 +99,9 @@ impl Settings {
         if !(1..=16).contains(&self.max_faces) {
             return bad("max_faces", self.max_faces.to_string(), "1 to 16");
         }
+        if !(1..=VIEWS).contains(&self.views) {
+            return bad("views", self.views.to_string(), "1 to 6");
+        }
         if self.lost_ms > 10_000 {
             return bad("lost_ms", self.lost_ms.to_string(), "0 to 10000");
         }
@@ -120,6 +128,8 @@ mod tests {
         let read = |text: &str| toml::from_str::<Settings>(text);
         for (text, says) in [
             ("max_faces = 0", "max_faces"),
+            ("views = 0", "views"),
+            ("views = 7", "views"),
             ("presence = 1.5", "presence"),
             ("visible = nan", "visible"),
             ("range_c = [50.0, 10.0]", "range_c"),

@@ -51,7 +51,7 @@ const THERE: ([f32; 2], f32) = ([115.0, 50.0], 30.0);
 use TrackState::{Lost, Reacquired, Tracked};
 
 #[test]
-fn a_moving_face_keeps_its_number_and_costs_one_crop_a_frame() {
+fn a_moving_face_keeps_its_number_and_costs_its_views_a_frame() {
     let mut s = Stage::new(Settings {
         smooth: smooth::Settings { enabled: false, ..Default::default() },
         ..Default::default()
@@ -67,7 +67,7 @@ fn a_moving_face_keeps_its_number_and_costs_one_crop_a_frame() {
         assert!((c[0] - x).abs() < 1.5 && (c[1] - 60.0).abs() < 1.5, "frame {i}: {c:?}, wanted {x}");
     }
     assert_eq!(s.world.detections(), detections, "the crop follows the landmarks");
-    assert_eq!(s.world.crops(), crops + 12);
+    assert_eq!(s.world.crops(), crops + 12 * Settings::default().views);
     let f = &s.result.faces[0];
     assert!(f.presence > 0.9 && f.score > 0.9 && f.landmarks.iter().all(|l| l.confidence > 0.5));
     assert_eq!((s.result.seq, s.result.width, s.result.radiometric), (14, 160, true));
@@ -189,7 +189,11 @@ fn never_more_faces_than_allowed_and_work_is_bounded() {
     let crops = s.world.crops();
     let n = s.world.detections();
     assert_eq!(s.next(33, &squares).iter().map(|f| f.0).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!((s.world.crops(), s.world.detections()), (crops + 3, n), "a full house needs no detector");
+    assert_eq!(
+        (s.world.crops(), s.world.detections()),
+        (crops + 3 * Settings::default().views, n),
+        "a full house needs no detector"
+    );
     // Those three leave; others that stay take their places at once.
     let kept = [1, 2, 3].map(|t| {
         let f = s.result.faces.iter().find(|f| f.track == t).unwrap();
