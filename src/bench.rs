@@ -56,6 +56,8 @@ pub struct Report {
     pub faces: f32,
     /// One row per stage, in the order of the path.
     pub stages: Vec<Stage>,
+    /// Mean time of the networks in `infer`, milliseconds per frame.
+    pub networks_ms: f64,
     /// The pipeline as fast as it goes.
     pub pipeline: Full,
     /// Memory at the end.
@@ -82,6 +84,7 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
         frames: plan.frames,
         faces: measured.faces as f32 / plan.frames as f32,
         stages: measured.stages,
+        networks_ms: ms(measured.networks) / f64::from(plan.frames),
         pipeline,
         memory: Memory::now(),
         start_up_ms: ms(measured.first_result),
@@ -106,8 +109,11 @@ impl fmt::Display for Report {
             write!(f, "{:9} {:9.3} {:9.3} {:9.3}", s.name, s.p50_ms, s.p99_ms, s.max_ms)?;
             writeln!(f, "  {}", per_frame(s.allocations, s.frames, s.must_not_allocate))?;
         }
+        let infer = self.stages.iter().find(|s| s.name == "infer").map_or(0.0, |s| s.mean_ms);
+        let times = infer / self.networks_ms;
+        writeln!(f, "\ninfer     {infer:.3} ms on average, {times:.2} times as long as the networks in it")?;
         let Full { fps, allocations } = self.pipeline;
-        writeln!(f, "\npipeline  {fps:.1} frames per second at full speed, with picture and JSON")?;
+        writeln!(f, "pipeline  {fps:.1} frames per second at full speed, with picture and JSON")?;
         writeln!(f, "          {} allocations per frame, all threads", per_frame(allocations, (*frames).into(), true))?;
         writeln!(f, "memory    {}", self.memory)?;
         write!(f, "start-up  {:.0} ms to the first result", self.start_up_ms)

@@ -27,7 +27,7 @@ use self::temperature::{Reader, Surface};
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::landmarks::{COUNT, REGION_COUNT};
-use crate::nn::{Build, Card, Model};
+use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
 
@@ -54,6 +54,16 @@ pub struct Engine {
 impl Engine {
     /// Loads the models that `settings` name and checks them. `surface`: emissivity and reflection of skin.
     pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
+        Self::through(settings, surface, |build| build)
+    }
+
+    /// As [`Engine::new`], its networks timed.
+    pub fn timed(settings: &Settings, surface: radiometry::Settings, watch: &Stopwatch) -> Result<Self> {
+        Self::through(settings, surface, |build| watch.on(build))
+    }
+
+    /// As [`Engine::new`], with what `wrap` makes of the makers of the networks.
+    fn through(settings: &Settings, surface: radiometry::Settings, wrap: impl Fn(Build) -> Build) -> Result<Self> {
         let names = [settings.detector_model()?, settings.landmarks_model()?];
         for (name, setting) in names.into_iter().zip([&settings.detector, &settings.landmarks]) {
             if name != setting {
@@ -62,7 +72,7 @@ impl Engine {
         }
         let (detector, landmarks) = (Model::find(names[0])?, Model::find(names[1])?);
         let cards = (detector.card().clone(), landmarks.card().clone());
-        Self::with(settings, surface, (&cards.0, detector.into_build()), (&cards.1, landmarks.into_build()))
+        Self::with(settings, surface, (&cards.0, wrap(detector.into_build())), (&cards.1, wrap(landmarks.into_build())))
     }
 
     /// An engine of given networks.

@@ -7,9 +7,11 @@
 pub mod card;
 mod graph;
 pub mod load;
+pub mod timed;
 
 pub use card::{Card, Task};
 pub use load::Model;
+pub use timed::Stopwatch;
 
 pub mod region;
 

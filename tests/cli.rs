@@ -366,6 +366,8 @@ fn the_bench_measures_every_stage() {
     let stages = report["stages"].as_array().unwrap();
     let names: Vec<_> = stages.iter().map(|s| s["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["read", "capture", "infer", "render", "json", "jpeg"]);
+    let (infer, networks) = (stages[2]["mean_ms"].as_f64().unwrap(), report["networks_ms"].as_f64().unwrap());
+    assert!(0.2 * infer < networks && networks < infer, "{report}");
     assert!(stages.iter().all(|s| s["p50_ms"].as_f64() > Some(0.0) && s["p50_ms"].as_f64() <= s["max_ms"].as_f64()));
     assert!(report["pipeline"]["fps"].as_f64() > Some(0.0) && report["memory"]["resident_kb"].as_u64() > Some(1000));
     for stage in stages.iter().filter(|s| s["must_not_allocate"] == true) {

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::face::{Engine, Settings};
 use crate::frame::Frame;
+use crate::nn::Stopwatch;
 use crate::pipeline::Infer;
 use crate::radiometry;
 use crate::result::FrameResult;
@@ -17,6 +18,11 @@ impl Faces {
     /// Those of [`Engine::new`].
     pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
         Engine::new(settings, surface).map(Self)
+    }
+
+    /// As [`Faces::new`], the networks timed.
+    pub fn timed(settings: &Settings, surface: radiometry::Settings, watch: &Stopwatch) -> Result<Self> {
+        Engine::timed(settings, surface, watch).map(Self)
     }
 }
 

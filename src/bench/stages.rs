@@ -12,6 +12,7 @@ use crate::assembly::{Faces, Overlay};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::nn::Stopwatch;
 use crate::pipeline::clock::RealClock;
 use crate::pipeline::{Draw, Infer};
 use crate::render::{self, Canvas};
@@ -23,6 +24,8 @@ use crate::source::{self, Read, Source};
 pub struct Stage {
     /// Name.
     pub name: &'static str,
+    /// Mean, milliseconds.
+    pub mean_ms: f64,
     /// Median, milliseconds.
     pub p50_ms: f64,
     /// 99th percentile, milliseconds.
@@ -42,6 +45,7 @@ pub struct Stage {
 pub(super) struct Measured {
     pub clip: Clip,
     pub faces: u64,
+    pub networks: Duration,
     pub stages: Vec<Stage>,
     pub first_result: Duration,
 }
@@ -80,6 +84,7 @@ impl Meter {
         };
         Stage {
             name: self.name,
+            mean_ms: ms(self.times.iter().sum()) / self.times.len().max(1) as f64,
             p50_ms: at(0.50),
             p99_ms: at(0.99),
             max_ms: at(1.0),
@@ -98,7 +103,8 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     let clock = RealClock::shared();
     let settings = source::Settings { repeat: false, ..config.source.clone() };
     let mut source = source::open(&plan.source, &settings, &clock)?;
-    let mut engine = Faces::new(&config.face, config.surface)?;
+    let watch = Stopwatch::default();
+    let mut engine = Faces::timed(&config.face, config.surface, &watch)?;
     let (mut overlay, _) = Overlay::new(&config.render, config.surface)?;
     let mut result = FrameResult::new(Arc::from(source.name()), config.path().faces);
 
@@ -116,12 +122,15 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     let mut frame = Frame::new(clip.format());
     let (mut canvas, mut json, mut jpeg) = (Canvas::default(), String::new(), Vec::new());
     let (mut capture, mut infer, mut draw) = (meter("capture", true), meter("infer", true), meter("render", true));
-    let (mut serialise, mut encode, mut faces) = (meter("json", true), meter("jpeg", false), 0);
+    let (mut serialise, mut encode) = (meter("json", true), meter("jpeg", false));
+    let (mut faces, mut networks) = (0, Duration::ZERO);
     let warm_up = clip.warm_up(plan.warm_up);
     for i in 0..warm_up.saturating_add(plan.frames) {
         let on = i >= warm_up;
         capture.time(on, || clip.read(&mut frame, Duration::ZERO))?;
+        watch.lap();
         infer.time(on, || engine.infer(&frame, &mut result))?;
+        networks += if on { watch.lap() } else { Duration::ZERO };
         draw.time(on, || overlay.draw(Some(&frame), &result, clock.now(), &mut canvas));
         serialise.time(on, || {
             json.clear();
@@ -133,6 +142,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     Ok(Measured {
         clip,
         faces,
+        networks,
         stages: [read, capture, infer, draw, serialise, encode].map(Meter::stage).into(),
         first_result: first_result.unwrap_or_default(),
     })
