@@ -14,11 +14,12 @@ import torch
 import figures
 from crop import PLANES
 from data import Shards
-from distil import frozen, transfer_step
+from distil import transfer_step
 from loop import Budget, Run, train
 from nets import Landmarker
 from sample import Source
 from student import Judge, predict
+from unfold import frozen
 
 matplotlib.use("Agg")
 

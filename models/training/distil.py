@@ -21,11 +21,11 @@ import sample
 from crop import PLANES
 from data import Shards
 from loop import Budget, Run, train
-from machine import DEVICE, send
+from machine import send
 from metrics import landmark_errors
 from nets import Backbone, Landmarker
-from student import Judge, begun, predict, task, tensors
-from unfold import load
+from student import LOGIT, Judge, begun, predict, task, tensors
+from unfold import frozen
 
 PARTS = ("feature", "logit", "forward", "reverse")
 WEIGHTS = {"feature": 0.5, "logit": 0.5, "forward": 0.3, "reverse": 0.3}
@@ -34,17 +34,6 @@ WEIGHTS = {"feature": 0.5, "logit": 0.5, "forward": 0.3, "reverse": 0.3}
 def fade(progress):
     """Weight of distillation over training: 1 at the start, 0 at the end, half-way half."""
     return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def frozen(path):
-    """A frozen network of a checkpoint and what it says of itself."""
-    net, state = load(path)
-    about = state["describe"]
-    if about["task"] != "face-landmarks":
-        raise SystemExit(f"{path}: a {about['task']} checkpoint, landmarks wanted")
-    for p in net.parameters():
-        p.requires_grad_(False)
-    return net.to(DEVICE, memory_format=torch.channels_last), about
 
 
 def colours(batch):
@@ -172,7 +161,7 @@ def compress(args):
             wanted = teacher.head(their_last)[0]
         feature = losses.features(net.deep(deep), their_deep, present) + losses.features(net.last(last), their_last, present)
         logit = losses.outputs(out[0], wanted, present)
-        loss = loss + 0.5 * fade(progress) * feature + 0.5 * logit
+        loss = loss + 0.5 * fade(progress) * feature + LOGIT * logit
         return loss, {**values, "feature": float(feature.detach()), "logit": float(logit.detach())}
 
     go(args, net, run, source, step, Judge(source),

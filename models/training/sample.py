@@ -15,7 +15,8 @@ from points import COUNT, MIRROR, box
 class Batch:
     """Network inputs `[n, PLANES, R, R]`, truth `[n, 70, 2]` in crop units, visibility, presence.
 
-    `present` 1 face, 0 none; `sure` is the weight of the presence loss.
+    `present` 1 face, 0 none; `sure` is the weight of the presence loss; `told` is what a teacher answers, if one was
+    asked, `[n, 70, 3]`.
     """
 
     image: np.ndarray
@@ -24,6 +25,7 @@ class Batch:
     present: np.ndarray
     sure: np.ndarray
     colour: np.ndarray | None = None
+    told: np.ndarray | None = None
 
     def take(self, index):
         """Some of its crops."""

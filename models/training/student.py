@@ -5,6 +5,7 @@ import torch
 
 import losses
 import sample
+from bank import Bank
 from crop import PLANES
 from data import Shards
 from loop import Budget, Run, train
@@ -24,6 +25,9 @@ def predict(net, images, chunk=128):
             parts.append((fetch(points), fetch(presence[:, 0])))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
+
+#: Weight of a teacher's answers.
+LOGIT = 0.5
 
 #: Radius within which 90 % of errors lie where p(d) ~ exp(-d / b) / b^2, in units of b.
 REACH90 = 3.8897
@@ -85,19 +89,25 @@ def main(args):
     source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
     net = Landmarker(args.size)
     begun(net, args, source)
+    bank = Bank(args.bank) if args.bank else None
     run = Run(args.out, args.resume)
-    print(f"{len(source.faces.train)} faces to train on, {len(source.faces.held)} held out, "
-          f"{sum(p.numel() for p in net.parameters())} parameters")
+    print(f"{len(bank) if bank else len(source.faces.train)} {'samples' if bank else 'faces'} to train on, "
+          f"{len(source.faces.held)} faces held out, {sum(p.numel() for p in net.parameters())} parameters")
 
     def step(net, batch, progress):
-        batch = tensors(batch)
-        return task(net(batch[0]), batch, progress)
+        data = tensors(batch)
+        out = net(data[0])
+        loss, values = task(out, data, progress)
+        if batch.told is None:
+            return loss, values
+        logit = losses.outputs(out[0], send(batch.told), data[3])
+        return loss + LOGIT * logit, {**values, "logit": float(logit.detach())}
 
     def refresh():
         return source.faces.refresh() + (source.scenes.refresh() if source.scenes else 0)
 
     describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
-                "rate": args.rate, "turn": args.turn, "channels": PLANES}
-    train(net, run, Budget(args.steps, args.minutes), lambda rng: source.batch(args.batch, rng), step,
+                "rate": args.rate, "turn": args.turn, "bank": args.bank, "channels": PLANES}
+    train(net, run, Budget(args.steps, args.minutes), lambda rng: (bank or source).batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
           prefetch=not args.inline, arithmetic=args.arithmetic, turn=args.turn)

@@ -18,6 +18,7 @@ from torch import nn
 
 import graph
 from crop import SIZE
+from machine import DEVICE
 from nets import Block, Detector, Landmarker, begin, fold, weights
 
 #: Root mean square of the weights of an unfolded filter.
@@ -110,6 +111,17 @@ def load(path):
     net = build(state["describe"])
     net.load_state_dict(weights(state))
     return net.eval(), state
+
+
+def frozen(path):
+    """A frozen network of a checkpoint and what it says of itself."""
+    net, state = load(path)
+    about = state["describe"]
+    if about["task"] != "face-landmarks":
+        raise SystemExit(f"{path}: a {about['task']} checkpoint, landmarks wanted")
+    for p in net.parameters():
+        p.requires_grad_(False)
+    return net.to(DEVICE, memory_format=torch.channels_last), about
 
 
 @torch.no_grad()

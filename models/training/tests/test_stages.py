@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+import bank
 import nets
+import sample
 import train
+from data import Shards
+from points import MIRROR
+from student import predict
 from test_nets import shaken
+from unfold import load
 
 COUNT = 60
 
@@ -63,3 +69,46 @@ def test_the_rgb_teacher_and_the_transfer_begin_where_they_are_told_to(monkeypat
 def test_the_ablation_begins_nowhere(monkeypatch, tmp_path, data, begun):
     with pytest.raises(SystemExit):
         run(monkeypatch, "ablation", data, tmp_path / "out", "--teacher", begun[1], "--init", begun[1])
+
+
+def test_a_bank_holds_what_fresh_samples_are_and_what_the_teacher_says(monkeypatch, tmp_path, data, begun):
+    for name, teacher in (("plain", []), ("told", ["--teacher", begun[1]])):
+        command = ["bank", "--data", data, "--out", tmp_path / name, "--count", 50, "--batch", 16, *teacher]
+        monkeypatch.setattr("sys.argv", ["train.py", *map(str, command)])
+        train.main()
+    fresh = sample.Source(Shards(str(data))).batch(16, np.random.default_rng([1, 1]))
+    part = bank.Bank(str(tmp_path / "told")).parts[0]
+    assert np.abs(part["image"][16:32] / 127.5 - 1 - fresh.image).max() < 0.005
+    assert (part["points"][16:32] == fresh.points).all() and (part["present"][16:32] == fresh.present).all()
+    net, _ = load(begun[1])
+    assert np.abs(predict(net, fresh.image)[0] - part["told"][16:32]).max() < 0.05
+
+    told, plain = bank.Bank(str(tmp_path / "t*")), bank.Bank(str(tmp_path / "plain"))
+    assert len(told) == 50 and plain.batch(4, np.random.default_rng(1)).told is None
+    batch = told.batch(40, np.random.default_rng(3))
+    again = told.batch(40, np.random.default_rng(3))
+    assert all((v == w).all() for v, w in zip(vars(batch).values(), vars(again).values()) if v is not None)
+    mirrored = 0
+    for n in range(40):
+        ways = [(batch.image[n], batch.points[n], batch.told[n]),
+                (batch.image[n][..., ::-1], batch.points[n][MIRROR] * bank.FLIP, batch.told[n][MIRROR] * [-1, 1, 1])]
+        hits = [way for way, (x, y, t) in enumerate(ways)
+                if any(np.allclose(x, part["image"][i] / 127.5 - 1, atol=1e-6) and np.allclose(y, part["points"][i])
+                       and np.allclose(t, part["told"][i]) for i in range(50))]
+        assert hits, n
+        mirrored += hits == [1]
+    assert 5 < mirrored < 35
+    with pytest.raises(SystemExit, match="some banks have"):
+        bank.Bank(f"{tmp_path}/told,{tmp_path}/plain")
+    np.save(tmp_path / "plain" / "points.npy", np.zeros((49, 70, 2), np.float32))
+    with pytest.raises(SystemExit, match="points.npy"):
+        bank.Bank(str(tmp_path / "plain"))
+
+
+def test_a_student_learns_from_banks(monkeypatch, tmp_path, data, begun):
+    command = ["bank", "--data", data, "--out", tmp_path / "bank", "--count", 20, "--teacher", begun[1]]
+    monkeypatch.setattr("sys.argv", ["train.py", *map(str, command)])
+    train.main()
+    run(monkeypatch, "student", data, tmp_path / "out", "--size", "nano", "--bank", tmp_path / "bank")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["logit"] > 0
