@@ -82,8 +82,9 @@ class Bank:
             except (OSError, ValueError) as error:
                 raise SystemExit(f"{path / name}.npy: {error}") from error
             wanted = (len(part["image"]), *shape)
-            if part[name].shape != wanted or part[name].dtype != kind:
-                raise SystemExit(f"{path / name}.npy: {part[name].dtype} {part[name].shape}, wanted {kind.__name__} {wanted}")
+            found = part[name]
+            if found.shape != wanted or found.dtype != kind:
+                raise SystemExit(f"{path / name}.npy: {found.dtype} {found.shape}, wanted {kind.__name__} {wanted}")
         return part
 
     def __len__(self):
