@@ -30,7 +30,7 @@ FLIP = np.array([-1, 1], np.float32)
 
 def main(args):
     """Makes a bank of `--count` samples."""
-    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
+    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None, among=args.among)
     teacher = None
     if args.teacher:
         teacher, about = frozen(args.teacher)

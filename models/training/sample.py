@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 import camera
-from crop import FACTOR, PLANES, SIZE, planes, resample
+from crop import FACTOR, FLOOR, PLANES, SIZE, planes, resample
 from points import COUNT, MIRROR, box
 
 
@@ -141,8 +141,12 @@ def away(scene, boxes, rng):
 class Source:
     """Draws batches from face folders and, for negatives, scene folders."""
 
-    def __init__(self, faces, scenes=None, negatives=0.14, colour=False):
-        self.faces, self.scenes, self.negatives, self.colour = faces, scenes, negatives, colour
+    def __init__(self, faces, scenes=None, negatives=0.14, colour=False, among=0.0):
+        """`among`: the share of faces that are taken from scenes, as whole frames show them."""
+        self.faces, self.scenes, self.negatives, self.colour, self.among = faces, scenes, negatives, colour, among
+        self.seen = seen_in(scenes.folders, scenes.train) if among and scenes else []
+        if among and (not self.seen or colour):
+            raise SystemExit("faces from scenes: there are none, or colours are wanted, which scenes have not")
 
     def batch(self, count, rng):
         """One training batch; the same generator state gives the same batch."""
@@ -150,6 +154,8 @@ class Source:
         for n, (folder, i) in enumerate(self.faces.draw(rng, count)):
             if self.negatives and rng.random() < self.negatives:
                 self._negative(out, n, folder, i, rng)
+            elif self.among and rng.random() < self.among:
+                self._among(out, n, *self.seen[int(rng.integers(len(self.seen)))], rng)
             else:
                 self._positive(out, n, folder, i, rng)
         return out
@@ -166,19 +172,32 @@ class Source:
         frame, inside, matrix = frame_of(folder.thermal[i], points, rng)
         b = box(inside)
         frame, floor = camera.observe(frame, b, rng)
+        placed = self._place(out, n, frame, floor, inside, folder.visibility[i], rng)
+        if out.colour is not None:
+            out.colour[n] = colour_view(folder.colour()[i], matrix, *placed, rng)
+
+    def _among(self, out, n, folder, k, f, rng):
+        frame, points = folder.thermal[k].astype(np.float32), folder.points[k, f]
+        floor = FLOOR["centikelvin"]
+        if rng.random() < 0.5:
+            frame, floor = camera.observe(frame, box(points), rng)
+        self._place(out, n, frame, floor, points, folder.visibility[k, f], rng)
+
+    @staticmethod
+    def _place(out, n, frame, floor, inside, seen, rng):
+        """Puts the face into the batch as some tracker crops it; its centre, half-size, turn, and whether mirrored."""
+        b = box(inside)
         centre, half, turn, sure = place(b, rng)
         x = planes(resample(frame, centre, half, turn, SIZE), floor)
         c, s = math.cos(turn) / half, math.sin(turn) / half
         y = (inside - centre.astype(np.float32)) @ np.array([[c, -s], [s, c]], np.float32)
-        seen = folder.visibility[i]
         if (seen == 2).mean() > 0.85:
             sure = 0.0  # nothing of the face shows: present or not is a matter of taste
         flip = rng.random() < 0.5
         if flip:
             x, y, seen = x[..., ::-1], y[MIRROR] * np.array([-1, 1], np.float32), seen[MIRROR]
         out.image[n], out.points[n], out.visibility[n], out.sure[n] = x, y, seen, sure
-        if out.colour is not None:
-            out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, flip, rng)
+        return centre, half, turn, flip
 
     def _negative(self, out, n, folder, i, rng):
         out.present[n] = 0
@@ -204,6 +223,22 @@ class Source:
             centre, half, turn = misplace(b, frame.shape[0], rng)
         frame, floor = camera.observe(frame, b, rng)
         out.image[n] = planes(resample(frame, centre, half, turn, SIZE), floor)
+
+
+#: Faces of scenes: least side, px, and the largest share of points behind objects or outside.
+LEAST, HIDDEN = 9.0, 0.8
+
+
+def seen_in(folders, items):
+    """Faces of scenes that can be seen: (folder, index, face)."""
+    out = []
+    for f, folder in enumerate(folders):
+        points = folder.points
+        with np.errstate(invalid="ignore"):
+            sides = (points.max(2) - points.min(2)).max(-1)
+            good = (sides >= LEAST) & ((folder.visibility == 2).mean(-1) <= HIDDEN)
+        out += [(folder, int(i), int(k)) for i in items[items[:, 0] == f][:, 1] for k in np.flatnonzero(good[i])]
+    return out
 
 
 def box_all(points):
@@ -247,4 +282,22 @@ def held_batch(items, hard, seed=1, colour=False):
         out.visibility[n] = folder.visibility[i]
         if colour:
             out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, False, rng)
+    return out
+
+
+def held_among(scenes, count, seed=2):
+    """Held-out faces of scenes as they are, well placed, always the same; `None` where there are none."""
+    seen = seen_in(scenes.folders, scenes.held)
+    seen = seen[::max(1, len(seen) // count)][:count]
+    if not seen:
+        return None
+    out, rng = empty(len(seen)), np.random.default_rng(seed)
+    for n, (folder, k, f) in enumerate(seen):
+        points = folder.points[k, f].astype(np.float32)
+        b = box(points)
+        centre, half = (b[:2] + b[2:]) / 2, 0.5 * FACTOR * float(max(b[2] - b[0], b[3] - b[1]))
+        centre, half = centre + rng.normal(0, 0.03, 2) * half, half * math.exp(rng.normal(0, 0.06))
+        frame = resample(folder.thermal[k].astype(np.float32), centre, half, 0.0, SIZE)
+        out.image[n], out.points[n] = planes(frame, FLOOR["centikelvin"]), (points - centre) / half
+        out.visibility[n] = folder.visibility[k, f]
     return out

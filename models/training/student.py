@@ -45,15 +45,21 @@ class Judge:
         items = source.faces.held_items(count)
         self.clean, self.hard = sample.held_batch(items, False), sample.held_batch(items, True)
         self.without = source.without(items)
+        self.scene = sample.held_among(source.scenes, count) if source.scenes else None
 
     def __call__(self, net):
         points, yes = predict(net, self.clean.image)
         clean = landmark_errors(points[..., :2], self.clean.points, self.clean.visibility)
         points, yes_hard = predict(net, self.hard.image)
         hard = landmark_errors(points[..., :2], self.hard.points, self.hard.visibility)
+        scene = {}
+        if self.scene is not None:
+            there, _ = predict(net, self.scene.image)
+            scene = landmark_errors(there[..., :2], self.scene.points, self.scene.visibility)
         _, no = predict(net, self.without.image)
         off = np.linalg.norm(points[..., :2] - self.hard.points, axis=-1)
         out = {k: clean[k] for k in ("nme", "five")}
+        out |= {f"scene_{k}": scene[k] for k in ("nme", "fail8") if scene}
         out |= {f"hard_{k}": hard[k] for k in ("nme", "median", "fail8", "five", "five10", "jaw", "eyes", "mouth")}
         out["presence_hit"] = float(100 * (np.concatenate([yes, yes_hard]) > 0).mean())
         out["presence_false"] = float(100 * (no > 0).mean()) if len(no) else 0.0
@@ -86,7 +92,7 @@ def begun(net, args, source, plane="image"):
 def main(args):
     """Runs the stage."""
     torch.manual_seed(args.seed)
-    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None)
+    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None, among=args.among)
     net = Landmarker(args.size)
     begun(net, args, source)
     bank = Bank(args.bank) if args.bank else None

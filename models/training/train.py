@@ -31,6 +31,8 @@ def parser():
                        help="of the forward pass; auto: bfloat16 where the hardware is fast at it")
         if name != "detector":
             p.add_argument("--scenes", help="scene folders, for crops without faces")
+        if name in ("bank", "student"):
+            p.add_argument("--among", type=float, default=0.0, help="share of faces taken from scenes, as frames show them")
         if name == "bank":
             p.add_argument("--out", required=True, help="folder of the bank")
             p.add_argument("--teacher", help="checkpoint (best.pt) or shipped model whose answers are kept")

@@ -140,6 +140,60 @@ def test_maps_decode_to_the_faces_they_were_painted_from():
     assert np.abs(right - box(faces[0])[2]).max() < 1e-3
 
 
+@pytest.fixture
+def scenes(tmp_path):
+    """Scenes of two faces drawn as bright dots, of which the second is small, hidden, or not there."""
+    rng = np.random.default_rng(4)
+    path = tmp_path / "scenes-1"
+    path.mkdir()
+    thermal = np.full((30, 120, 160), 29500, np.uint16)
+    points = np.full((30, 2, 70, 2), np.nan, np.float32)
+    visibility = np.zeros((30, 2, 70), np.uint8)
+    for n, image in enumerate(thermal):
+        points[n, 0] = face_points((60 + rng.normal(0, 8), 60), rng.uniform(40, 60), rng)
+        if n % 3:
+            points[n, 1] = face_points((130, 50), 5 if n % 3 == 1 else 40, rng)
+            visibility[n, 1] = 2 if n % 3 == 2 else 0
+        for x, y in points[n][np.isfinite(points[n]).all((1, 2))].reshape(-1, 2):
+            image[int(np.clip(y, 0, 119)), int(np.clip(x, 0, 159))] = 31000
+    np.save(path / "thermal.npy", thermal)
+    np.save(path / "points.npy", points)
+    np.save(path / "visibility.npy", visibility)
+    (path / "meta.json").write_text("{}")
+    return Shards(str(path))
+
+
+def on_the_dots(image, points):
+    """The share of points at bright spots of an input."""
+    heat = cv2.GaussianBlur(image, (0, 0), 2.0)
+    at = ((points + 1) * 48 - 0.5).round().astype(int)
+    at = at[((at >= 4) & (at < 92)).all(1)]
+    around = cv2.dilate(heat, np.ones((3, 3)))
+    return (around[at[:, 1], at[:, 0]] > np.median(heat) + 0.02).mean()
+
+
+def test_faces_of_scenes_are_those_that_show_and_their_truth_follows_the_picture(folder, scenes, monkeypatch):
+    monkeypatch.setattr(camera, "observe", lambda image, face, rng: (image, 20.0))
+    seen = sample.seen_in(scenes.folders, scenes.train)
+    assert len(seen) == len(scenes.train) and {f for _, _, f in seen} == {0}
+    source = sample.Source(Shards(str(folder)), scenes, negatives=0.0, among=1.0)
+    batch = source.batch(24, np.random.default_rng(3))
+    held = sample.held_among(scenes, 10)
+    assert len(held.image) == len(scenes.held)
+    for b in (batch, held):
+        assert all(on_the_dots(image, points) > 0.9 for image, points in zip(b.image[:, 0], b.points))
+        assert (b.present == 1).all() and (b.visibility == 0).all()
+    half = sample.Source(Shards(str(folder)), scenes, negatives=0.0, among=0.5)
+    assert not np.array_equal(half.batch(8, np.random.default_rng(3)).points, batch.points[:8])
+
+
+def test_faces_of_scenes_without_scenes_or_with_colour_are_refused(folder, scenes):
+    with pytest.raises(SystemExit, match="scenes"):
+        sample.Source(Shards(str(folder)), None, among=0.5)
+    with pytest.raises(SystemExit, match="colours"):
+        sample.Source(Shards(str(folder)), scenes, colour=True, among=0.5)
+
+
 def test_average_precision_of_known_cases():
     truth = np.array([[0, 0, 20, 20], [50, 50, 80, 80.0]])
     perfect, wrong = detect.Score(), detect.Score()
