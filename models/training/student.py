@@ -113,7 +113,7 @@ def main(args):
         return source.faces.refresh() + (source.scenes.refresh() if source.scenes else 0)
 
     describe = {"task": "face-landmarks", "size": args.size, "seed": args.seed, "batch": args.batch,
-                "rate": args.rate, "turn": args.turn, "bank": args.bank, "channels": PLANES}
+                "rate": args.rate, "turn": args.turn, "bank": len(bank) if bank else 0, "channels": PLANES}
     train(net, run, Budget(args.steps, args.minutes), lambda rng: (bank or source).batch(args.batch, rng), step,
           Judge(source), args.seed, args.rate, describe, refresh if args.refresh else None, args.every,
           prefetch=not args.inline, arithmetic=args.arithmetic, turn=args.turn)
