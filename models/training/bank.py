@@ -16,21 +16,20 @@ import torch
 
 import sample
 from crop import PLANES, SIZE
-from data import Shards, find
+from data import find
 from machine import arithmetic, fetch, send
-from points import COUNT, MIRROR
+from points import COUNT, FLIP, MIRROR
 from unfold import frozen
 
 #: Arrays of a bank, in the order of `sample.Batch`, with their types and shapes per sample.
 ARRAYS = {"image": (np.uint8, (PLANES, SIZE, SIZE)), "points": (np.float32, (COUNT, 2)),
           "visibility": (np.uint8, (COUNT,)), "present": (np.float32, ()), "sure": (np.float32, ())}
 TOLD = (np.float32, (COUNT, 3))
-FLIP = np.array([-1, 1], np.float32)
 
 
 def main(args):
     """Makes a bank of `--count` samples."""
-    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None, among=args.among)
+    source = sample.source(args, among=args.among)
     teacher = None
     if args.teacher:
         teacher, about = frozen(args.teacher)

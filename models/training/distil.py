@@ -19,7 +19,6 @@ from torch import nn
 import losses
 import sample
 from crop import PLANES
-from data import Shards
 from loop import Budget, Run, train
 from machine import send
 from metrics import landmark_errors
@@ -56,8 +55,7 @@ class ColourJudge:
 def start(args, colour, negatives):
     """Source and run of a stage."""
     torch.manual_seed(args.seed)
-    scenes = Shards(args.scenes) if args.scenes else None
-    return sample.Source(Shards(args.data, args.limit), scenes, negatives, colour), Run(args.out, args.resume)
+    return sample.source(args, negatives=negatives, colour=colour), Run(args.out, args.resume)
 
 
 def go(args, net, run, source, step, judge, **about):

@@ -15,6 +15,8 @@ MIRROR = np.array(
      *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65, 69, 68],
     dtype=np.int64,
 )
+#: What a mirrored point's coordinates are multiplied by, about the middle.
+FLIP = np.array([-1, 1], np.float32)
 
 #: Groups whose errors are reported apart: name, indices.
 GROUPS = {

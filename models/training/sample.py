@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 
 import camera
-from crop import FACTOR, FLOOR, PLANES, SIZE, planes, resample
-from points import COUNT, MIRROR, box
+from crop import FACTOR, FLOOR, PLANES, SIZE, from_box, planes, resample
+from data import Shards
+from points import COUNT, FLIP, MIRROR, box
 
 
 @dataclass
@@ -138,6 +139,11 @@ def away(scene, boxes, rng):
     return None
 
 
+def source(args, **how):
+    """The source of a stage's `--data`, `--limit` and `--scenes`."""
+    return Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None, **how)
+
+
 class Source:
     """Draws batches from face folders and, for negatives, scene folders."""
 
@@ -195,7 +201,7 @@ class Source:
             sure = 0.0  # nothing of the face shows: present or not is a matter of taste
         flip = rng.random() < 0.5
         if flip:
-            x, y, seen = x[..., ::-1], y[MIRROR] * np.array([-1, 1], np.float32), seen[MIRROR]
+            x, y, seen = x[..., ::-1], y[MIRROR] * FLIP, seen[MIRROR]
         out.image[n], out.points[n], out.visibility[n], out.sure[n] = x, y, seen, sure
         return centre, half, turn, flip
 
@@ -262,6 +268,16 @@ def colour_view(rgb, matrix, centre, half, turn, flip, rng):
     return (image[:, ::-1] if flip else image).transpose(2, 0, 1)
 
 
+def hold(out, n, frame, floor, points, seen, rng):
+    """Puts an upright crop about the face into the batch, a little off where there is an `rng`; its centre and half-size."""
+    centre, half = from_box(box(points))
+    if rng is not None:
+        centre, half = centre + rng.normal(0, 0.03, 2) * half, half * math.exp(rng.normal(0, 0.06))
+    out.image[n], out.points[n] = planes(resample(frame, centre, half, 0.0, SIZE), floor), (points - centre) / half
+    out.visibility[n] = seen
+    return centre, half
+
+
 def held_batch(items, hard, seed=1, colour=False):
     """Held-out crops: clean and well placed, or through the cameras (`hard`), always the same."""
     rng = np.random.default_rng(seed)
@@ -269,19 +285,13 @@ def held_batch(items, hard, seed=1, colour=False):
     for n, (folder, i) in enumerate(items):
         points = folder.points[i].astype(np.float32)
         frame, floor = folder.thermal[i].astype(np.float32), 20.0
-        turn, matrix = 0.0, np.eye(2, 3)
+        matrix = np.eye(2, 3)
         if hard:
             frame, points, matrix = frame_of(frame, points, rng)
             frame, floor = camera.observe(frame, box(points), rng)
-        b = box(points)
-        centre, half = (b[:2] + b[2:]) / 2, 0.5 * FACTOR * float(max(b[2] - b[0], b[3] - b[1]))
-        if hard:
-            centre, half = centre + rng.normal(0, 0.03, 2) * half, half * math.exp(rng.normal(0, 0.06))
-        out.image[n] = planes(resample(frame, centre, half, turn, SIZE), floor)
-        out.points[n] = (points - centre) / half
-        out.visibility[n] = folder.visibility[i]
+        centre, half = hold(out, n, frame, floor, points, folder.visibility[i], rng if hard else None)
         if colour:
-            out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, turn, False, rng)
+            out.colour[n] = colour_view(folder.colour()[i], matrix, centre, half, 0.0, False, rng)
     return out
 
 
@@ -294,10 +304,6 @@ def held_among(scenes, count, seed=2):
     out, rng = empty(len(seen)), np.random.default_rng(seed)
     for n, (folder, k, f) in enumerate(seen):
         points = folder.points[k, f].astype(np.float32)
-        b = box(points)
-        centre, half = (b[:2] + b[2:]) / 2, 0.5 * FACTOR * float(max(b[2] - b[0], b[3] - b[1]))
-        centre, half = centre + rng.normal(0, 0.03, 2) * half, half * math.exp(rng.normal(0, 0.06))
-        frame = resample(folder.thermal[k].astype(np.float32), centre, half, 0.0, SIZE)
-        out.image[n], out.points[n] = planes(frame, FLOOR["centikelvin"]), (points - centre) / half
-        out.visibility[n] = folder.visibility[k, f]
+        frame = folder.thermal[k].astype(np.float32)
+        hold(out, n, frame, FLOOR["centikelvin"], points, folder.visibility[k, f], rng)
     return out

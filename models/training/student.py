@@ -7,7 +7,6 @@ import losses
 import sample
 from bank import Bank
 from crop import PLANES
-from data import Shards
 from loop import Budget, Run, train
 from machine import fetch, send
 from metrics import landmark_errors
@@ -92,7 +91,7 @@ def begun(net, args, source, plane="image"):
 def main(args):
     """Runs the stage."""
     torch.manual_seed(args.seed)
-    source = sample.Source(Shards(args.data, args.limit), Shards(args.scenes) if args.scenes else None, among=args.among)
+    source = sample.source(args, among=args.among)
     net = Landmarker(args.size)
     begun(net, args, source)
     bank = Bank(args.bank) if args.bank else None

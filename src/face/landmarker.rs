@@ -123,9 +123,17 @@ impl Landmarker {
         let (mut spread, mut presence, mut count) = ([0.0f32; COUNT], 0.0, 0.0);
         for view in 0..views.min(VIEWS) {
             let crop = Crop { half: around.half * ZOOMS[view / 2], ..*around };
+            if !sound(&crop) {
+                continue;
+            }
             let mirrored = view % 2 == 1;
-            let shown = if mirrored { self.mirror(&crop) } else { self.show(frame, &crop) };
-            if !shown || !self.look(mirrored)? {
+            if mirrored {
+                // The input is that of the view before.
+                self.input.chunks_exact_mut(self.spec.width.max(1)).for_each(<[f32]>::reverse);
+            } else {
+                self.preprocess.crop(frame, &crop, &self.spec, &mut self.input);
+            }
+            if !self.look(mirrored)? {
                 continue;
             }
             for (i, sum) in sum.iter_mut().enumerate() {
@@ -146,21 +154,6 @@ impl Landmarker {
         let points = sum.map(|[x, y, weight]| [x / weight, y / weight]);
         // The views err together, so that their mean is hardly surer than one of them.
         Ok(shape(points, spread.map(|b| b / count), presence / count, around.roll))
-    }
-
-    /// Makes the input of a crop; false where that is none of a picture.
-    fn show(&mut self, frame: &Frame, crop: &Crop) -> bool {
-        let sound = sound(crop);
-        if sound {
-            self.preprocess.crop(frame, crop, &self.spec, &mut self.input);
-        }
-        sound
-    }
-
-    /// Mirrors the input, which is that of this crop.
-    fn mirror(&mut self, crop: &Crop) -> bool {
-        self.input.chunks_exact_mut(self.spec.width.max(1)).for_each(<[f32]>::reverse);
-        sound(crop)
     }
 
     /// Runs the network over the input and leaves the answer in `raw` in the units of the crop as it is in the frame.

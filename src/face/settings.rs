@@ -100,7 +100,7 @@ impl Settings {
             return bad("max_faces", self.max_faces.to_string(), "1 to 16");
         }
         if !(1..=VIEWS).contains(&self.views) {
-            return bad("views", self.views.to_string(), "1 to 6");
+            return bad("views", self.views.to_string(), &format!("1 to {VIEWS}"));
         }
         if self.lost_ms > 10_000 {
             return bad("lost_ms", self.lost_ms.to_string(), "0 to 10000");

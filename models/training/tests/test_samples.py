@@ -46,15 +46,19 @@ def folder(tmp_path):
     return path
 
 
+def dots(image, points):
+    """A blurred input, and the pixels of it that points well inside lie in."""
+    at = ((points + 1) * 48 - 0.5).round().astype(int)
+    return cv2.GaussianBlur(image, (0, 0), 2.0), at[((at >= 4) & (at < 92)).all(1)]
+
+
 def test_truth_follows_the_picture(folder, monkeypatch):
     monkeypatch.setattr(camera, "observe", lambda image, face, rng: (image, 20.0))
     source = sample.Source(Shards(str(folder)), negatives=0.0, colour=True)
     batch = source.batch(24, np.random.default_rng(3))
     for image, colour, points in zip(batch.image[:, 0], batch.colour, batch.points):
         for view in (image, colour.mean(0)):
-            heat = cv2.GaussianBlur(view, (0, 0), 2.0)
-            at = ((points + 1) * 48 - 0.5).round().astype(int)
-            at = at[((at >= 4) & (at < 92)).all(1)]
+            heat, at = dots(view, points)
             on = heat[at[:, 1], at[:, 0]].mean()
             assert on > heat.mean() + 0.5 * heat.std(), "points lie on the bright dots"
 
@@ -165,9 +169,7 @@ def scenes(tmp_path):
 
 def on_the_dots(image, points):
     """The share of points at bright spots of an input."""
-    heat = cv2.GaussianBlur(image, (0, 0), 2.0)
-    at = ((points + 1) * 48 - 0.5).round().astype(int)
-    at = at[((at >= 4) & (at < 92)).all(1)]
+    heat, at = dots(image, points)
     around = cv2.dilate(heat, np.ones((3, 3)))
     return (around[at[:, 1], at[:, 0]] > np.median(heat) + 0.02).mean()
 

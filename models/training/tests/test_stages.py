@@ -11,7 +11,7 @@ import nets
 import sample
 import train
 from data import Shards
-from points import MIRROR
+from points import FLIP, MIRROR
 from student import predict
 from test_nets import shaken
 from unfold import load
@@ -91,7 +91,7 @@ def test_a_bank_holds_what_fresh_samples_are_and_what_the_teacher_says(monkeypat
     mirrored = 0
     for n in range(40):
         ways = [(batch.image[n], batch.points[n], batch.told[n]),
-                (batch.image[n][..., ::-1], batch.points[n][MIRROR] * bank.FLIP, batch.told[n][MIRROR] * [-1, 1, 1])]
+                (batch.image[n][..., ::-1], batch.points[n][MIRROR] * FLIP, batch.told[n][MIRROR] * [-1, 1, 1])]
         hits = [way for way, (x, y, t) in enumerate(ways)
                 if any(np.allclose(x, part["image"][i] / 127.5 - 1, atol=1e-6) and np.allclose(y, part["points"][i])
                        and np.allclose(t, part["told"][i]) for i in range(50))]
