@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{Counts, Isa, ROUND};
+use super::isa::{Counts, Isa};
 use super::x86::{intrinsics, stamp, table};
 use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, votes, winograd};
 
@@ -34,10 +34,7 @@ impl<const DOT: bool> Isa for Avx2<DOT> {
     #[inline(always)]
     fn power(self, shifted: __m256) -> __m256 {
         // SAFETY: a value of this type proves that the CPU has the instructions.
-        unsafe {
-            let none = _mm256_set1_epi32((ROUND.to_bits() - 127) as i32);
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_sub_epi32(_mm256_castps_si256(shifted), none)))
-        }
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(shifted))) }
     }
 
     #[inline(always)]

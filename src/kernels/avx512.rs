@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{Counts, Isa, ROUND};
+use super::isa::{Counts, Isa};
 use super::x86::{intrinsics, stamp, table};
 use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, votes, winograd};
 
@@ -29,10 +29,7 @@ impl<const DOT: bool> Isa for Avx512<DOT> {
     #[inline(always)]
     fn power(self, shifted: __m512) -> __m512 {
         // SAFETY: a value of this type proves that the CPU has the instructions.
-        unsafe {
-            let none = _mm512_set1_epi32((ROUND.to_bits() - 127) as i32);
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_sub_epi32(_mm512_castps_si512(shifted), none)))
-        }
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(shifted))) }
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! What a kernel needs from a register of floats.
 
-/// 1.5 * 2^23: adding it to a small number leaves the nearest whole number in the low bits.
-pub(super) const ROUND: f32 = 12_582_912.0;
+/// 1.5 * 2^23 + 127: adding it to a small number leaves the nearest whole number in the low bits, biased as exponents are.
+pub(super) const BIASED: f32 = 12_583_039.0;
 
 /// An instruction set. A value of it is proof that this CPU has the instructions.
 ///
@@ -25,7 +25,7 @@ pub(super) trait Isa: Copy + 'static {
     /// The smaller; NaN if `b` is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
 
-    /// `2^n` for whole numbers `n` from -126 to 127 in the low bits of [`ROUND`]` + n`.
+    /// `2^n` for whole numbers `n` from -126 to 127 in the low bits of [`BIASED`]` + n`.
     fn power(self, shifted: Self::V) -> Self::V;
 
     /// Reads `LANES` floats.

@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::isa::{Counts, Isa, ROUND};
+use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles};
 use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, votes, winograd};
 
@@ -50,10 +50,7 @@ impl Isa for Neon {
     #[inline(always)]
     fn power(self, shifted: float32x4_t) -> float32x4_t {
         // SAFETY: every CPU of this architecture has the instructions.
-        unsafe {
-            let none = vdupq_n_u32(ROUND.to_bits() - 127);
-            vreinterpretq_f32_u32(vshlq_n_u32::<23>(vsubq_u32(vreinterpretq_u32_f32(shifted), none)))
-        }
+        unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(shifted))) }
     }
 
     #[inline(always)]

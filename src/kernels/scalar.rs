@@ -1,7 +1,7 @@
 //! Kernels in plain Rust, for any CPU. Registers are arrays of four floats, which compilers turn into
 //! whatever vectors the target always has; products and sums are rounded one by one.
 
-use super::isa::{Counts, Isa, ROUND};
+use super::isa::{Counts, Isa};
 use super::tile::{Job, Spots, tile, tiles, two};
 use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, votes, winograd};
 
@@ -51,7 +51,7 @@ impl Isa for Scalar {
 
     #[inline(always)]
     fn power(self, shifted: V) -> V {
-        shifted.map(|x| f32::from_bits(x.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23))
+        shifted.map(|x| f32::from_bits(x.to_bits() << 23))
     }
 
     #[inline(always)]

@@ -1,7 +1,10 @@
 //! What a map's cells make of points that all of them vote for: means by the softmax of weights.
 
+use std::f32::consts::LOG2_E;
+use std::ops::Range;
+
 use super::Kernels;
-use super::isa::{Isa, ROUND};
+use super::isa::{BIASED, Isa};
 use super::part::MOST_LANES;
 
 /// Values of a vote besides its weight: two coordinates, and the logarithm of the expected error.
@@ -23,7 +26,8 @@ impl Kernels {
     /// Means over `rows` x `columns` cells, by the softmax of the points' weights. A cell has, for each of `points`
     /// points, a weight's logarithm; then, for all of them, how far to the right of the cell's centre it lies, how far
     /// below it, and the logarithm of its error. Cells cover -1 to 1 both ways. `means` takes, for all points, one
-    /// after the other, x, y and the logarithm; where a vote is not finite, a mean is not, either.
+    /// after the other, x, y and the logarithm; where a vote is not finite, a mean is not, either, but for a weight of
+    /// nothing (a logarithm of minus infinity), which leaves the mean to the other cells.
     ///
     /// # Panics
     /// If `cells` or `means` is too short, or there are fewer than 16 points.
@@ -36,55 +40,115 @@ impl Kernels {
     }
 }
 
+/// What the cells so far make of a register of points.
+#[derive(Clone, Copy)]
+struct Sum<V> {
+    /// The largest weight's logarithm, times `-log2(e)`; weights are counted in units of it.
+    most: V,
+    total: V,
+    values: [V; VALUES],
+}
+
+/// Registers of points whose sums are at hand together.
+const GROUP: usize = 16;
+
+/// Rows of cells of which the near cache is to hold all.
+const BAND: usize = 2;
+
+/// By bands of rows, whose cells are still near for the second and the later registers of points.
+///
 /// # Safety
 /// `cells` is readable for as many cells, `means` writable for all points.
 #[inline(always)]
 pub(super) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
-    let (rows, columns) = job.size;
-    let cell = (1 + VALUES) * job.points;
-    for p in (0..job.points).step_by(I::LANES) {
-        // The last register overlaps the one before.
-        let p = p.min(job.points - I::LANES);
-        // SAFETY: by contract.
-        unsafe {
-            let from = job.cells.add(p);
-            let mut most = isa.splat(f32::NEG_INFINITY);
-            for i in 0..rows * columns {
-                most = isa.max(most, isa.load(from.add(i * cell)));
+    let (rows, _) = job.size;
+    // The last register overlaps the one before.
+    let from = |register: usize| (register * I::LANES).min(job.points - I::LANES);
+    let registers = job.points.div_ceil(I::LANES);
+    for first in (0..registers).step_by(GROUP) {
+        let group = first..registers.min(first + GROUP);
+        let none = Sum { most: isa.splat(f32::MAX / 4.0), total: isa.zero(), values: [isa.zero(); VALUES] };
+        let mut sums = [none; GROUP];
+        for y in (0..rows).step_by(BAND) {
+            let band = y..rows.min(y + BAND);
+            for (sum, p) in sums.iter_mut().zip(group.clone().map(from)) {
+                // SAFETY: by contract.
+                unsafe { add(isa, job.cells.add(p), job, band.clone(), sum) };
             }
-            let (mut total, mut sums) = (isa.zero(), [isa.zero(); VALUES]);
-            for y in 0..rows {
-                let down = isa.splat((y as i32 as f32 + 0.5) * 2.0 / rows as i32 as f32 - 1.0);
-                for x in 0..columns {
-                    let right = isa.splat((x as i32 as f32 + 0.5) * 2.0 / columns as i32 as f32 - 1.0);
-                    let at = from.add((y * columns + x) * cell);
-                    let weight = shrink(isa, isa.sub(isa.load(at), most));
-                    total = isa.add(total, weight);
-                    let centre = [right, down, isa.zero()];
-                    for k in 0..VALUES {
-                        let value = isa.load(at.add((1 + k) * job.points));
-                        sums[k] = isa.fma(weight, isa.add(value, centre[k]), sums[k]);
-                    }
-                }
-            }
-            for k in 0..VALUES {
-                isa.store(job.means.add(k * job.points + p), isa.div(sums[k], total));
+        }
+        for (sum, p) in sums.iter().zip(group.map(from)) {
+            for (k, value) in sum.values.into_iter().enumerate() {
+                // SAFETY: by contract.
+                unsafe { isa.store(job.means.add(k * job.points + p), isa.div(value, sum.total)) };
             }
         }
     }
 }
 
-/// `e^x` for finite x up to 0, to about six digits; next to nothing below -87; NaN for what is not finite.
+/// Adds some rows of cells to the sums of a register of points.
+///
+/// # Safety
+/// The rows of the cells are readable, register by register.
 #[inline(always)]
-fn shrink<I: Isa>(isa: I, x: I::V) -> I::V {
-    // 2^t for t = n + f: n goes into the exponent, 2^f (|f| <= 1/2) is its Taylor polynomial.
-    let least = isa.max(isa.splat(-126.0), isa.mul(x, isa.splat(std::f32::consts::LOG2_E)));
-    let t = isa.fma(x, isa.zero(), least);
-    let shifted = isa.add(t, isa.splat(ROUND));
-    let f = isa.mul(isa.sub(t, isa.sub(shifted, isa.splat(ROUND))), isa.splat(std::f32::consts::LN_2));
-    let mut sum = isa.splat(1.0 / 720.0);
-    for divisor in [120.0, 24.0, 6.0, 2.0, 1.0, 1.0] {
-        sum = isa.fma(sum, f, isa.splat(1.0 / divisor));
+unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, sum: &mut Sum<I::V>) {
+    let (rows, columns) = job.size;
+    let stride = (1 + VALUES) * job.points;
+    // SAFETY: by contract.
+    unsafe {
+        let mut most = isa.splat(f32::MIN / 4.0);
+        for cell in band.start * columns..band.end * columns {
+            most = isa.max(most, isa.load(cells.add(cell * stride)));
+        }
+        let most = isa.min(sum.most, isa.mul(most, isa.splat(-LOG2_E)));
+        let shrunk = power(isa, isa.sub(most, sum.most));
+        let mut right = isa.mul(sum.values[0], shrunk);
+        let mut below = isa.mul(sum.values[1], shrunk);
+        let mut error = isa.mul(sum.values[2], shrunk);
+        let (mut total, across) = (isa.mul(sum.total, shrunk), isa.splat(step(columns)));
+        for y in band {
+            let (mut row, mut middle) = (isa.zero(), isa.splat(first(columns)));
+            for x in 0..columns {
+                let at = cells.add((y * columns + x) * stride);
+                let weight = power(isa, isa.fma(isa.load(at), isa.splat(LOG2_E), most));
+                row = isa.add(row, weight);
+                let place = isa.add(isa.load(at.add(job.points)), middle);
+                middle = isa.add(middle, across);
+                right = isa.fma(weight, place, right);
+                below = isa.fma(weight, isa.load(at.add(2 * job.points)), below);
+                error = isa.fma(weight, isa.load(at.add(3 * job.points)), error);
+            }
+            total = isa.add(total, row);
+            below = isa.fma(row, isa.splat(first(rows) + y as i32 as f32 * step(rows)), below);
+        }
+        *sum = Sum { most, total, values: [right, below, error] };
+    }
+}
+
+/// From the middle of a cell to that of the next.
+#[inline(always)]
+fn step(cells: usize) -> f32 {
+    2.0 / cells as i32 as f32
+}
+
+/// The middle of the first cell.
+#[inline(always)]
+fn first(cells: usize) -> f32 {
+    step(cells) * 0.5 - 1.0
+}
+
+/// `2^x` for x up to 0, to five digits; next to nothing below -126; NaN for NaN.
+#[inline(always)]
+fn power<I: Isa>(isa: I, x: I::V) -> I::V {
+    // x = n + f: n goes into the exponent, 2^f (|f| <= 1/2) is the polynomial of least relative error.
+    let x = isa.max(isa.splat(-126.0), x);
+    let shifted = isa.add(x, isa.splat(BIASED));
+    let f = isa.sub(x, isa.sub(shifted, isa.splat(BIASED)));
+    let mut sum = isa.splat(POWERS[0]);
+    for factor in &POWERS[1..] {
+        sum = isa.fma(sum, f, isa.splat(*factor));
     }
     isa.mul(isa.power(shifted), sum)
 }
+
+/// 2^f to 2.6e-6 of it for |f| <= 1/2, the highest power first.
+const POWERS: [f32; 5] = [9.570_101e-3, 5.591_786_3e-2, 0.240_247_44, 0.693_121_8, 0.999_999_3];
