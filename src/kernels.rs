@@ -43,6 +43,7 @@ mod pool;
 mod resize;
 mod sample;
 mod scalar;
+mod strip;
 #[cfg(test)]
 mod suite;
 mod tile;
@@ -81,6 +82,8 @@ pub struct Kernels {
     /// Floats in a register.
     lanes: usize,
     tiles: tile::Tiles,
+    /// For layers of few summands, where it pays.
+    strip: Option<strip::Kernel>,
     /// Registers of output channels that a tile of several pixels takes while this many remain.
     panel: fn(usize) -> usize,
     int8: int8::Table,

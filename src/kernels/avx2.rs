@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
 use super::x86::{intrinsics, stamp, table};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, votes, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, and AVX-VNNI where `DOT`, so a value proves that the CPU
 /// has them.
@@ -159,6 +159,7 @@ table! {
     Avx2<false> = Avx2::<false>(()), "avx2,fma", "avx2",
     tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1 },
     panel: tile::two,
+    strip: 6,
     int8: int8::AVX2
 }
 

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
 use super::x86::{intrinsics, stamp, table};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tile, tone, votes, winograd};
+use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX-512, and its VNNI where `DOT`, so a value proves that the CPU has
 /// them.
@@ -143,6 +143,7 @@ table! {
         1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6; 8 => 1
     },
     panel: four_or_three,
+    strip: 8,
     int8: int8::AVX512
 }
 

@@ -2,6 +2,7 @@
 
 use super::act::{Act, Finish, Join};
 use super::int8::{Quant, Steps};
+use super::strip;
 use super::tile::{Grid, Panels};
 use super::{Kernels, Map};
 use crate::error::{Error, Result};
@@ -52,6 +53,8 @@ pub struct After {
 pub struct Conv {
     kernels: &'static Kernels,
     panels: Panels<f32>,
+    /// How pixels are computed, if not in tiles.
+    strip: Option<strip::Kernel>,
     finish: Finish,
     runs: Vec<usize>,
     run: usize,
@@ -181,13 +184,22 @@ impl Conv {
         let need_out = if steps.is_some() { kernels.int8_memory(reach) } else { reach };
         // Tiles that round have no panels for a single pixel.
         let pixels = (to.h * to.w).max(if steps.is_some() { 2 } else { 1 });
+        let grid = if flat { (1, to.h * to.w) } else { (to.h, to.w) };
+        let few = (runs.len(), run) == (strip::RUNS, strip::RUN) && other.is_none();
+        let strip = if steps.is_some() { kernels.int8.strip } else { kernels.strip };
+        let strip = strip.filter(|s| few && grid.1 >= s.pixels);
+        let panels = match strip {
+            Some(_) => Panels::narrow(kernels, depth, to.c, weight),
+            None => Panels::pack(kernels, pixels, depth, to.c, weight),
+        };
         Ok(Self {
             kernels,
-            panels: Panels::pack(kernels, pixels, depth, to.c, weight),
+            panels,
+            strip,
             finish: Finish { steps, ..finish },
             runs,
             run,
-            grid: if flat { (1, to.h * to.w) } else { (to.h, to.w) },
+            grid,
             input,
             output,
             other,
@@ -219,18 +231,15 @@ impl Conv {
         };
         let rounding = self.finish.steps.as_ref().and(self.kernels.int8.rounding);
         let tiles = rounding.unwrap_or(self.kernels.tiles);
+        let (from, to) = ((input.as_ptr(), self.input), (output.as_mut_ptr(), self.output));
         // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole
-        // registers; a `Kernels` is only handed out on a CPU that has its instructions.
+        // registers; a `Kernels` is only handed out on a CPU that has its instructions. Strips were chosen for what
+        // they can do.
         unsafe {
-            self.panels.sweep(
-                tiles,
-                self.grid,
-                (&self.runs, self.run),
-                &self.finish,
-                (input.as_ptr(), self.input),
-                (other, beside),
-                (output.as_mut_ptr(), self.output),
-            );
+            if let Some(strip) = self.strip {
+                return strip::sweep(&self.panels, strip, self.grid, &self.runs, &self.finish, from, to);
+            }
+            self.panels.sweep(tiles, self.grid, (&self.runs, self.run), &self.finish, from, (other, beside), to);
         }
     }
 }

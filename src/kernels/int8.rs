@@ -48,7 +48,7 @@ pub(super) use avx512::{dot::TABLE as AVX512VNNI, plain::TABLE as AVX512};
 pub(super) use neon::{DOT, PLAIN};
 pub(super) use scalar::TABLE as SCALAR;
 
-use super::{Kernels, Map, tile as float};
+use super::{Kernels, Map, strip, tile as float};
 
 /// What the whole numbers of a map stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,6 +122,8 @@ pub(super) struct Table {
     pub tiles: tile::Tiles,
     /// Float tiles whose results are rounded before they are stored.
     pub rounding: Option<float::Tiles>,
+    /// Strips of floats whose results are, where it pays.
+    pub strip: Option<strip::Kernel>,
     pub round: unsafe fn(&mix::Rounding),
     pub mix: unsafe fn(&mix::Mixing),
     /// Whole convolutions, where an instruction multiplies matrices.

@@ -213,14 +213,24 @@ impl<W: Copy + Default> Panels<W> {
         pixels: usize,
         depth: usize,
         channels: usize,
+        push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
+    ) -> Self {
+        Self::by(kernels.lanes, |left| panel_width(kernels, left, pixels), depth, channels, push)
+    }
+
+    /// As [`Panels::lay`], `width` registers of those left at a time.
+    fn by(
+        lanes: usize,
+        width: impl Fn(usize) -> usize,
+        depth: usize,
+        channels: usize,
         mut push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
-        let lanes = kernels.lanes;
         let registers = channels.div_ceil(lanes);
         let (mut panels, mut weights) = (vec![], vec![]);
         let mut first = 0;
         while first < registers {
-            let width = panel_width(kernels, registers - first, pixels);
+            let width = width(registers - first);
             panels.push(Panel { width, c: first * lanes, weights: weights.len() });
             for k in 0..depth {
                 for c in first * lanes..(first + width) * lanes {
@@ -230,6 +240,11 @@ impl<W: Copy + Default> Panels<W> {
             first += width;
         }
         Self { panels, weights: Lines::of(&weights) }
+    }
+
+    /// The first channel of each panel, and the weights from its own on.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, &[W])> {
+        self.panels.iter().map(|p| (p.c, &self.weights[p.weights..]))
     }
 
     /// Calls `tile` for all pixels of a `rows` x `columns` grid times all panels, with what `prepare` makes of the
@@ -289,6 +304,16 @@ impl Panels<f32> {
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         Self::lay(kernels, pixels, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
+    }
+
+    /// As [`Panels::pack`], in panels of one register.
+    pub fn narrow(
+        kernels: &super::Kernels,
+        depth: usize,
+        channels: usize,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        Self::by(kernels.lanes, |_| 1, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
     }
 
     /// All pixels of a `rows` x `columns` grid times all panels.

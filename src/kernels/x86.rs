@@ -30,7 +30,7 @@ pub(super) use stamp;
 macro_rules! table {
     (
         $isa:ty = $value:expr, $features:literal, $name:literal, tiles: { $($tiles:tt)+ }, panel: $panel:expr,
-        int8: $int8:expr
+        strip: $pixels:literal, int8: $int8:expr
     ) => {
         /// # Safety
         /// As [`tile`](crate::kernels::tile::tile), on a CPU with these features.
@@ -63,6 +63,7 @@ macro_rules! table {
             levels(tone::Mixing<u8>) = tone::levels;
             stretch(level::Stretching) = level::stretch;
             votes_(votes::Job) = votes::votes;
+            strip_(strip::Strip) = strip::strip::<_, $pixels>;
         }
 
         const TABLE: Kernels = Kernels {
@@ -91,6 +92,7 @@ macro_rules! table {
             blend,
             levels,
             votes: votes_,
+            strip: Some(strip::Kernel { pixels: $pixels, run: strip_ }),
         };
     };
 }

@@ -153,7 +153,7 @@ pub(super) mod plain {
     table! {
         Avx2<false> = Avx2::<false>(()), "avx2,fma", Item::Halves,
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        winograd: Some(WINOGRAD)
+        strip: 6, winograd: Some(WINOGRAD)
     }
 }
 
@@ -163,6 +163,6 @@ pub(super) mod dot {
     table! {
         Avx2<true> = Avx2::<true>(()), "avx2,fma,avxvnni", Item::Unsigned,
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        winograd: None
+        strip: 6, winograd: None
     }
 }

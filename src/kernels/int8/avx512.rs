@@ -148,7 +148,7 @@ pub(super) mod plain {
     table! {
         Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
-        winograd: Some(WINOGRAD)
+        strip: 8, winograd: Some(WINOGRAD)
     }
 }
 
@@ -158,6 +158,6 @@ pub(super) mod dot {
     table! {
         Avx512<true> = Avx512::<true>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
-        winograd: None
+        strip: 8, winograd: None
     }
 }

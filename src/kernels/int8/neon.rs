@@ -289,6 +289,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
     group: Neon::GROUP,
     tiles: tiles!(plain: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
     rounding: Some(tiles!(rounding: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5)),
+    strip: None,
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Neon, j) },
     // SAFETY: as above.

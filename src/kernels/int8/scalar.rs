@@ -158,6 +158,7 @@ pub(in crate::kernels) const TABLE: Table = Table {
     group: Scalar::GROUP,
     tiles: tiles!(dense: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
     rounding: Some(tiles!(rounding: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2)),
+    strip: None,
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Scalar, j) },
     // SAFETY: as above.

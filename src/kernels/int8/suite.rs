@@ -259,7 +259,8 @@ fn rounding_convolution(kernels: &'static Kernels, case: &Case) {
     let random = |salt: u64, count: usize| -> Vec<f32> {
         random(case.seed ^ salt, count, -2400, 2400).iter().map(|v| *v as f32 / 2048.0).collect()
     };
-    let (from, _) = empty(kernels, (case.ci, case.h, case.w), &Into8::Floats);
+    let from =
+        Map::bordered(case.ci, case.h, case.w, if case.ci == 1 { 1 } else { case.ci.next_multiple_of(kernels.lanes) });
     let (middle, mut floats) = empty(kernels, size, &Into8::Floats);
     let (to, mut output) = empty(kernels, size, &into);
     let mut data = vec![0.0; from.len];
@@ -379,6 +380,11 @@ for_every_table!({
         #[test]
         fn rounding_on_the_way_is_exact(case in case(1..=3usize, 1..=3usize)) {
             this().into_iter().for_each(|k| rounding_convolution(k, &case));
+        }
+
+        #[test]
+        fn rounding_on_the_way_from_one_channel_is_exact(case in case(Just(3usize), 1..=3usize), w in 1..64usize) {
+            this().into_iter().for_each(|k| rounding_convolution(k, &Case { ci: 1, w, ..case.clone() }));
         }
 
         #[test]

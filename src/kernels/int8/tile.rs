@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::ints::Ints;
 use super::mix::Steps;
 use crate::kernels::isa::Isa;
+use crate::kernels::strip::{self, Strip};
 use crate::kernels::tile::{self as float, Grids, Panel, Panels, Spots};
 
 /// Where the results go, and as what.
@@ -104,6 +105,30 @@ pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, j
                 sum[i][j] = isa.mul(sum[i][j], isa.splat(factor));
             }
             isa.items(&limits, &sum[i], to.add(spots.output[i]));
+        }
+    }
+}
+
+/// A strip of floats, whose results are stored as whole numbers, `P` pixels at a time.
+///
+/// # Safety
+/// As [`strip::strip`], but that `output` is writable for whole numbers, which `finish` says how to make.
+#[inline(always)]
+pub(super) unsafe fn rounding_strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
+    let job = &strip.job;
+    // Read before anything is written.
+    let Some(Steps { factor, limits }) = job.finish.steps else { return };
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let weights = strip::weights(isa, job);
+        for x in (0..strip.count).step_by(P) {
+            // The last pixels overlap those before.
+            let x = x.min(strip.count - P);
+            let sum = strip::sums::<I, P>(isa, strip, &weights, x);
+            let to = job.output.cast::<I::Item>().add(strip.output + x * strip.pitch + job.c);
+            for i in 0..P {
+                isa.items(&limits, &[isa.mul(sum[i][0], isa.splat(factor))], to.add(i * strip.pitch));
+            }
         }
     }
 }

@@ -2,8 +2,10 @@
 
 /// The table `TABLE` of all int8 kernels of an instruction set.
 macro_rules! table {
-    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ }, winograd: $winograd:expr) => {
+    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ }, strip: $pixels:literal,
+        winograd: $winograd:expr) => {
         use crate::kernels::int8::{Item, Table, mix, tile};
+        use crate::kernels::strip;
         use crate::kernels::tile::{self as float, Spots, tiles};
         use crate::kernels::x86::stamp;
 
@@ -26,6 +28,7 @@ macro_rules! table {
         stamp! { $value, $features:
             round(mix::Rounding) = mix::round;
             mixed(mix::Mixing) = mix::mix;
+            strip_(strip::Strip) = tile::rounding_strip::<_, $pixels>;
         }
 
         /// These kernels. To be handed out only on a CPU with the features.
@@ -34,6 +37,7 @@ macro_rules! table {
             group: <$isa as Ints>::GROUP,
             tiles: tiles!(dense: $($tiles)+),
             rounding: Some(tiles!(rounding: $($tiles)+)),
+            strip: Some(strip::Kernel { pixels: $pixels, run: strip_ }),
             round,
             mix: mixed,
             matrix: None,
