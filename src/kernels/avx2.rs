@@ -38,6 +38,12 @@ impl<const DOT: bool> Isa for Avx2<DOT> {
     }
 
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: asking for an address reads nothing, and cannot fail.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: eight floats are readable by contract.
         unsafe { _mm256_loadu_ps(p) }

@@ -28,6 +28,10 @@ pub(super) trait Isa: Copy + 'static {
     /// `2^n` for whole numbers `n` from -126 to 127 in the low bits of [`BIASED`]` + n`.
     fn power(self, shifted: Self::V) -> Self::V;
 
+    /// Asks for the cache line of an address that is soon to be read. The address need not be valid.
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+
     /// Reads `LANES` floats.
     ///
     /// # Safety

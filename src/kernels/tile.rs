@@ -9,6 +9,12 @@ use super::isa::Isa;
 /// The most pixels of one tile.
 pub(super) const MAX_PIXELS: usize = 12;
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+
+/// Summands that weights are asked for ahead of their use: those of large layers come from far.
+const AHEAD: usize = 16;
+
 /// Offsets of a tile's pixels from the base pointers of a [`Job`].
 #[derive(Default)]
 pub(super) struct Spots {
@@ -52,6 +58,14 @@ pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
     }
 }
 
+/// Asks for the `N` registers of weights that are to be read as many summands later.
+#[inline(always)]
+pub(super) fn ahead<I: Isa, const N: usize>(isa: I, weights: *const f32) {
+    for line in 0..(N * I::LANES).div_ceil(LINE) {
+        isa.prefetch(weights.wrapping_add(AHEAD * N * I::LANES + line * LINE));
+    }
+}
+
 /// The sums of a tile.
 ///
 /// # Safety
@@ -79,6 +93,7 @@ pub(super) unsafe fn sums<I: Isa, const P: usize, const N: usize>(isa: I, job: &
                 for j in 0..N {
                     b[j] = isa.load(w.add(j * I::LANES));
                 }
+                ahead::<I, N>(isa, w);
                 for i in 0..P {
                     let a = isa.splat(*pixel[i].add(k));
                     for j in 0..N {

@@ -184,6 +184,8 @@ pub(super) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
             for j in 1..N {
                 b[j] = isa.weights(w.add(j * I::LANES * I::GROUP));
             }
+            // A register of weights is as large as one of floats.
+            float::ahead::<I, N>(isa, w.cast());
             for i in 0..P {
                 let a = isa.group(pixel[i].add(k * I::GROUP));
                 for j in 0..N {
