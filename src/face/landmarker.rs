@@ -151,9 +151,13 @@ impl Landmarker {
         if count == 0.0 {
             return Ok(None);
         }
-        let points = sum.map(|[x, y, weight]| [x / weight, y / weight]);
+        let mut points = [[0.0; 2]; COUNT];
+        for (point, [x, y, weight]) in points.iter_mut().zip(sum) {
+            *point = [x / weight, y / weight];
+        }
         // The views err together, so that their mean is hardly surer than one of them.
-        Ok(shape(points, spread.map(|b| b / count), presence / count, around.roll))
+        spread.iter_mut().for_each(|b| *b /= count);
+        Ok(shape(points, spread, presence / count, around.roll))
     }
 
     /// Runs the network over the input and leaves the answer in `raw` in the units of the crop as it is in the frame.
@@ -193,7 +197,10 @@ fn shape(points: [[f32; 2]; COUNT], spread: [f32; COUNT], presence: f32, fallbac
     if !(size > 1.0) {
         return None;
     }
-    let confidence = spread.map(|b| decode::within(NEAR * size, b) * presence);
+    let mut confidence = [0.0; COUNT];
+    for (c, b) in confidence.iter_mut().zip(spread) {
+        *c = decode::within(NEAR * size, b) * presence;
+    }
     let roll = roll(&points, size).unwrap_or(fallback);
     Some(Shape { points, confidence, spread, presence, bbox, roll })
 }

@@ -158,7 +158,11 @@ impl Track {
         }
         let [dx, dy] = self.drift(now);
         let fade = 0.5f32.powf(now.since(self.seen).as_secs_f32() / FADE);
-        (self.points.map(|[x, y]| [x + dx, y + dy]), self.shape.confidence.map(|c| c * fade))
+        let (mut points, mut confidence) = (self.points, self.shape.confidence);
+        for ([x, y], c) in points.iter_mut().zip(&mut confidence) {
+            (*x, *y, *c) = (*x + dx, *y + dy, *c * fade);
+        }
+        (points, confidence)
     }
 
     /// Square root of the area of the box around the smoothed points, pixels.
