@@ -4,6 +4,8 @@ The table of truth is ``src/landmarks.rs``; a test compares this copy with it.
 0..67 are the iBUG-68 points (subject's right first), 68 the right pupil, 69 the left pupil.
 """
 
+import math
+
 import numpy as np
 
 COUNT = 70
@@ -42,6 +44,13 @@ def five(points):
     return np.stack(
         [points[..., 36:42, :].mean(-2), points[..., 42:48, :].mean(-2),
          points[..., NOSE_TIP, :], points[..., MOUTH_RIGHT, :], points[..., MOUTH_LEFT, :]], -2)
+
+
+def roll(points):
+    """Roll of a face in the picture, rad, by the line between its eyes; None in profile, where that is short."""
+    (right, left), edges = five(points)[:2], box(points)
+    x, y = left - right
+    return math.atan2(y, x) if math.hypot(x, y) > 0.25 * math.sqrt(np.prod(edges[2:] - edges[:2])) else None
 
 
 def box(points):

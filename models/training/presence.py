@@ -75,7 +75,7 @@ def mine(detector, scenes, count, seed=1):
 def crop(folder, i, b, rng):
     """A mistake as the runtime would crop it, seen by some camera: network input `[2, R, R]`."""
     frame, floor = camera.observe(folder.thermal[i].astype(np.float32), b, rng)
-    centre, half, turn, _ = sample.place(b, rng)
+    centre, half, turn, _ = sample.place(b, rng.normal(0, 0.3), rng)
     x = planes(resample(frame, centre, half, turn, SIZE), floor)
     return x[..., ::-1] if rng.random() < 0.5 else x
 

@@ -9,7 +9,7 @@ import numpy as np
 import camera
 from crop import FACTOR, FLOOR, PLANES, SIZE, from_box, planes, resample
 from data import Shards
-from points import COUNT, FLIP, MIRROR, box
+from points import COUNT, FLIP, MIRROR, box, roll
 
 
 @dataclass
@@ -71,15 +71,22 @@ def frame_of(thermal, points, rng, whole=False):
     return image, transform(points, matrix).astype(np.float32), matrix
 
 
-def place(b, rng):
-    """A tracker's crop of face box `b`: centre, half-size, turn, presence weight."""
+def place(b, along, rng):
+    """A tracker's crop of face box `b` with roll `along` (None: unknown): centre, half-size, turn, presence weight.
+
+    Mostly near, and then mostly along the face's roll, as a face is cropped that was measured before; else as
+    a detector or a fast motion leaves it.
+    """
     face = float(max(b[2] - b[0], b[3] - b[1]))
-    wild = rng.random() < 0.1
-    offset = rng.normal(0, 0.13 if wild else 0.05, 2)
-    factor = FACTOR * math.exp(np.clip(rng.normal(0, 0.22 if wild else 0.12), -0.34, 0.4))
-    turn = rng.uniform(-0.8, 0.8) if rng.random() < 0.12 else rng.normal(0, 0.15)
-    off = float(np.hypot(*offset))
-    return (b[:2] + b[2:]) / 2 + offset * face, 0.5 * factor * face, turn, float(off < 0.4)
+    kind = rng.random()
+    shift, zoom = (0.02, 0.05) if kind < 0.7 else (0.05, 0.12) if kind < 0.9 else (0.13, 0.22)
+    offset = rng.normal(0, shift, 2)
+    factor = FACTOR * math.exp(np.clip(rng.normal(0, zoom), -0.34, 0.4))
+    if kind < 0.7:
+        turn = rng.normal(0, 0.06) + (along if along is not None and rng.random() < 0.65 else 0.0)
+    else:
+        turn = rng.uniform(-0.8, 0.8) if rng.random() < 0.4 else rng.normal(0, 0.15)
+    return (b[:2] + b[2:]) / 2 + offset * face, 0.5 * factor * face, turn, float(np.hypot(*offset) < 0.4)
 
 
 def misplace(b, side, rng):
@@ -193,7 +200,7 @@ class Source:
     def _place(out, n, frame, floor, inside, seen, rng):
         """Puts the face into the batch as some tracker crops it; its centre, half-size, turn, and whether mirrored."""
         b = box(inside)
-        centre, half, turn, sure = place(b, rng)
+        centre, half, turn, sure = place(b, roll(inside), rng)
         x = planes(resample(frame, centre, half, turn, SIZE), floor)
         c, s = math.cos(turn) / half, math.sin(turn) / half
         y = (inside - centre.astype(np.float32)) @ np.array([[c, -s], [s, c]], np.float32)

@@ -36,6 +36,15 @@ pub struct Fit {
     pub residual: f32,
 }
 
+/// A point of the mean head and where it is seen, both from the weighted middle of all.
+#[derive(Clone, Copy)]
+struct Pair {
+    w: f32,
+    model: [f32; 3],
+    /// Pixels, y upwards.
+    image: [f32; 2],
+}
+
 /// Fits the mean head to points (pixels, x right, y down), each with a weight from 0 (ignored) to 1.
 ///
 /// `None` where the points do not determine a rotation (all in one place, weights near zero, not finite).
@@ -52,12 +61,16 @@ pub fn fit(points: &[[f32; 2]; COUNT], weight: impl Fn(usize) -> f32) -> Option<
     let mean = |f: &dyn Fn(usize) -> f32| (0..COUNT).map(|i| w[i] * f(i)).sum::<f32>() / total;
     let head = [mean(&|i| SHAPE[i].0[0]), mean(&|i| SHAPE[i].0[1]), mean(&|i| SHAPE[i].0[2])];
     let seen = [mean(&|i| points[i][0]), mean(&|i| -points[i][1])];
-    let model = |i: usize| std::array::from_fn::<f32, 3, _>(|k| SHAPE[i].0[k] - head[k]);
-    let image = |i: usize| [points[i][0] - seen[0], -points[i][1] - seen[1]];
+    let mut pairs = [Pair { w: 0.0, model: [0.0; 3], image: [0.0; 2] }; COUNT];
+    for (i, pair) in pairs.iter_mut().enumerate() {
+        let ([x, y], (model, _)) = (points[i], SHAPE[i]);
+        let model = [model[0] - head[0], model[1] - head[1], model[2] - head[2]];
+        *pair = Pair { w: w[i], model, image: [x - seen[0], -y - seen[1]] };
+    }
 
-    let (mut rotation, mut scale) = start(&w, model, image)?;
+    let (mut rotation, mut scale) = start(&pairs)?;
     for _ in 0..8 {
-        let step = refine(&w, &rotation, scale, model, image)?;
+        let step = refine(&pairs, &rotation, scale)?;
         rotation = multiply(&about(step[0], step[1], step[2]), &rotation);
         scale *= step[3].clamp(-0.5, 0.5).exp();
         // 0.006 degrees.
@@ -65,32 +78,26 @@ pub fn fit(points: &[[f32; 2]; COUNT], weight: impl Fn(usize) -> f32) -> Option<
             break;
         }
     }
-    let error: f32 = (0..COUNT)
-        .map(|i| {
-            let (p, q) = (apply(&rotation, model(i)), image(i));
-            w[i] * ((q[0] - scale * p[0]).powi(2) + (q[1] - scale * p[1]).powi(2))
-        })
-        .sum();
+    let mut error = 0.0;
+    for Pair { w, model, image: q } in &pairs {
+        let p = apply(&rotation, *model);
+        error += w * ((q[0] - scale * p[0]).powi(2) + (q[1] - scale * p[1]).powi(2));
+    }
     let fit = Fit { pose: angles(&rotation), rotation, scale, residual: (error / total).sqrt() };
     (fit.scale > 0.0 && fit.residual.is_finite() && fit.pose.yaw.is_finite()).then_some(fit)
 }
 
 /// Affine least squares, then the nearest pair of orthogonal rows of equal length.
-fn start(
-    w: &[f32; COUNT],
-    model: impl Fn(usize) -> [f32; 3],
-    image: impl Fn(usize) -> [f32; 2],
-) -> Option<(Matrix, f32)> {
+fn start(pairs: &[Pair; COUNT]) -> Option<(Matrix, f32)> {
     let mut normal = [[0.0f32; 4]; 4];
     let mut right = [[0.0f32; 4]; 2];
-    for i in 0..COUNT {
-        let (m, p) = (model(i), image(i));
+    for Pair { w, model: m, image: p } in pairs {
         for a in 0..3 {
             for b in 0..3 {
-                normal[a][b] += w[i] * m[a] * m[b];
+                normal[a][b] += w * m[a] * m[b];
             }
-            right[0][a] += w[i] * m[a] * p[0];
-            right[1][a] += w[i] * m[a] * p[1];
+            right[0][a] += w * m[a] * p[0];
+            right[1][a] += w * m[a] * p[1];
         }
     }
     normal[3][3] = 1.0;
@@ -116,26 +123,24 @@ fn start(
 }
 
 /// One Gauss-Newton step: a small rotation (radians about x, y, z of the picture) and a log of scale.
-fn refine(
-    w: &[f32; COUNT],
-    rotation: &Matrix,
-    scale: f32,
-    model: impl Fn(usize) -> [f32; 3],
-    image: impl Fn(usize) -> [f32; 2],
-) -> Option<[f32; 4]> {
+fn refine(pairs: &[Pair; COUNT], rotation: &Matrix, scale: f32) -> Option<[f32; 4]> {
     let mut normal = [[0.0f32; 4]; 4];
     let mut right = [0.0f32; 4];
-    for i in 0..COUNT {
-        let (p, q) = (apply(rotation, model(i)), image(i));
-        let p = p.map(|v| v * scale);
+    for Pair { w, model, image: q } in pairs {
+        let p = apply(rotation, *model).map(|v| v * scale);
         // d(omega x p): x row is (0, pz, -py), y row is (-pz, 0, px).
         for (row, error) in [([0.0, p[2], -p[1], p[0]], q[0] - p[0]), ([-p[2], 0.0, p[0], p[1]], q[1] - p[1])] {
             for a in 0..4 {
-                for b in 0..4 {
-                    normal[a][b] += w[i] * row[a] * row[b];
+                for b in 0..=a {
+                    normal[a][b] += w * row[a] * row[b];
                 }
-                right[a] += w[i] * row[a] * error;
+                right[a] += w * row[a] * error;
             }
+        }
+    }
+    for a in 0..4 {
+        for b in 0..a {
+            normal[b][a] = normal[a][b];
         }
     }
     solve(normal, right)
