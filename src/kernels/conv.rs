@@ -168,8 +168,13 @@ impl Conv {
         let last = runs.iter().max().map_or(0, |r| r + run);
         let need_in = input.spot(to.h.max(1) - 1, to.w.max(1) - 1) + last;
         let (other, join) = after.other.unzip();
+        let snug = to.snug(lanes);
+        let reach = to.dense_reach(lanes);
+        // A panel has eight registers at most.
+        let ends = !snug || to.c >= 8 * lanes && other.is_none() && steps.is_none();
         let fits = need_in <= from_len
-            && to.holds(lanes)
+            && reach <= to.len
+            && ends
             && other.is_none_or(|o: Map| o.values() == to.values() && o.w == to.w && o.holds(lanes));
         if !fits || depth == 0 || to.values() == 0 || !after.act.fuses() {
             return Err(Error::fatal("kernels", "a dense layer's maps are not wide enough for its registers"));
@@ -180,7 +185,6 @@ impl Conv {
         let whole = |g: &Grid| g.row == to.w * g.pixel;
         let flat = whole(&input) && whole(&output) && other.as_ref().is_none_or(whole);
         let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), to.vectors(lanes) * lanes);
-        let reach = to.reach(lanes);
         let need_out = if steps.is_some() { kernels.int8_memory(reach) } else { reach };
         // Tiles that round have no panels for a single pixel.
         let pixels = (to.h * to.w).max(if steps.is_some() { 2 } else { 1 });
@@ -189,8 +193,8 @@ impl Conv {
         let strip = if steps.is_some() { kernels.int8.strip } else { kernels.strip };
         let strip = strip.filter(|s| few && grid.1 >= s.pixels);
         let panels = match strip {
-            Some(_) => Panels::narrow(kernels, depth, to.c, weight),
-            None => Panels::pack(kernels, pixels, depth, to.c, weight),
+            Some(_) => Panels::narrow(kernels, depth, (to.c, snug), weight),
+            None => Panels::pack(kernels, pixels, depth, (to.c, snug), weight),
         };
         Ok(Self {
             kernels,

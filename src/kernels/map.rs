@@ -83,6 +83,27 @@ impl Map {
         }
     }
 
+    /// Whether registers of `lanes` floats reach from one pixel into the next. Only dense layers can write such a map:
+    /// their last register ends with the pixel, and overlaps the one before.
+    #[inline]
+    pub fn snug(&self, lanes: usize) -> bool {
+        self.pitch < self.vectors(lanes) * lanes
+    }
+
+    /// As [`Map::reach`], for dense layers.
+    #[inline]
+    pub(super) fn dense_reach(&self, lanes: usize) -> usize {
+        match (self.h, self.w) {
+            (h @ 1.., w @ 1..) if self.snug(lanes) => self.at(h - 1, w - 1) + self.c,
+            _ => self.reach(lanes),
+        }
+    }
+
+    /// Whether the values lie as they do in row-major rows, columns, channels, and nothing between them.
+    pub fn packed(&self) -> bool {
+        self.border == 0 && self.pitch == self.c && self.row == self.w * self.c
+    }
+
     /// The floats of row `y`, all channels of the pitch included. Only for a map that is not a slice.
     fn line(&self, y: usize) -> Range<usize> {
         self.at(y, 0)..self.at(y, 0) + self.w * self.pitch

@@ -194,6 +194,23 @@ fn dense(kernels: &'static Kernels, case: &Case) {
     });
 }
 
+/// Pixels that touch, though their channels fill no whole registers.
+fn touching(kernels: &'static Kernels, case: &Case) {
+    let case = Case { co: 8 * kernels.lanes + case.co, join: None, ..case.clone() };
+    let Some((h, w)) = case.output() else { return };
+    let input = planes(case.seed, case.ci, case.h, case.w);
+    let (from, to) = (padded(kernels, case.ci, case.h, case.w), Map::plain(case.co, h, w, case.co));
+    let weights = values(case.seed ^ 3, case.co * case.ci * case.window.size[0] * case.window.size[1]);
+    let (after, ..) = case.after(kernels, h, w);
+    let conv = Conv::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
+    let mut output = vec![7.0; to.len + 3];
+    conv.run(&load(&from, &input), None, &mut output);
+    assert_eq!(output[to.len..], [7.0; 3], "beyond the end");
+    case.check(&to, &store(&to, &output[..to.len]), &after, &None, |c, y, x| {
+        naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x))
+    });
+}
+
 fn depthwise(kernels: &'static Kernels, case: &Case) {
     let case = Case { ci: case.co, ..case.clone() };
     let Some((h, w)) = case.output() else { return };
@@ -416,6 +433,13 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Resize::pack(kernels, a, c, vec![inside; 3], vec![outside; 3]).is_err());
     assert!(Resize::pack(kernels, a, c, vec![inside; 2], vec![inside; 3]).is_err());
     assert!(Resize::pack(kernels, a, b, vec![inside; 3], vec![inside; 3]).is_err());
+    if kernels.lanes > 1 {
+        // A register that is more than all channels cannot end with them.
+        let narrow = Map::plain(kernels.lanes + 1, 3, 3, kernels.lanes + 1);
+        let w = vec![0.0; narrow.c * 8 * 9];
+        assert!(Conv::pack(kernels, a, narrow, Window::square(3, 2), &w, none()).is_err());
+        assert!(Point::pack(kernels, narrow, narrow, &[], none()).is_err());
+    }
     let empty = padded(kernels, 0, 3, 3);
     assert!(Conv::pack(kernels, empty, b, Window::square(3, 1), &[], none()).is_err());
 }
@@ -432,6 +456,11 @@ for_every_table!({
         #[test]
         fn sums_of_a_3x3_window_over_one_channel_are_within_the_rounding_bound(case in few()) {
             this().into_iter().for_each(|k| dense(k, &case));
+        }
+
+        #[test]
+        fn sums_of_pixels_that_touch_are_within_the_rounding_bound(case in case(1..=3usize, 1..=2usize)) {
+            this().into_iter().for_each(|k| touching(k, &case));
         }
 
         #[test]

@@ -222,15 +222,15 @@ pub(super) struct Grids {
 impl<W: Copy + Default> Panels<W> {
     /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
     /// are more, `None`, up to whole registers. `pixels` tells how many pixels share the weights: a single one
-    /// gets wider panels.
+    /// gets wider panels. The last panel of a `snug` map ends with the channels.
     pub fn lay(
         kernels: &super::Kernels,
         pixels: usize,
         depth: usize,
-        channels: usize,
+        (channels, snug): (usize, bool),
         push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
-        Self::by(kernels.lanes, |left| panel_width(kernels, left, pixels), depth, channels, push)
+        Self::by(kernels.lanes, |left| panel_width(kernels, left, pixels), depth, (channels, snug), push)
     }
 
     /// As [`Panels::lay`], `width` registers of those left at a time.
@@ -238,7 +238,7 @@ impl<W: Copy + Default> Panels<W> {
         lanes: usize,
         width: impl Fn(usize) -> usize,
         depth: usize,
-        channels: usize,
+        (channels, snug): (usize, bool),
         mut push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let registers = channels.div_ceil(lanes);
@@ -246,9 +246,11 @@ impl<W: Copy + Default> Panels<W> {
         let mut first = 0;
         while first < registers {
             let width = width(registers - first);
-            panels.push(Panel { width, c: first * lanes, weights: weights.len() });
+            let last = if snug { channels.saturating_sub(width * lanes) } else { usize::MAX };
+            let begin = last.min(first * lanes);
+            panels.push(Panel { width, c: begin, weights: weights.len() });
             for k in 0..depth {
-                for c in first * lanes..(first + width) * lanes {
+                for c in begin..begin + width * lanes {
                     push(&mut weights, k, (c < channels).then_some(c));
                 }
             }
@@ -315,7 +317,7 @@ impl Panels<f32> {
         kernels: &super::Kernels,
         pixels: usize,
         depth: usize,
-        channels: usize,
+        channels: (usize, bool),
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         Self::lay(kernels, pixels, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
@@ -325,7 +327,7 @@ impl Panels<f32> {
     pub fn narrow(
         kernels: &super::Kernels,
         depth: usize,
-        channels: usize,
+        channels: (usize, bool),
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         Self::by(kernels.lanes, |_| 1, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))

@@ -240,7 +240,7 @@ impl Winograd {
         let points = (0..tile.points())
             .map(|p| {
                 let weight = |k: usize, o: usize| transformed[(p * from.c + k) * to.c + o];
-                Panels::pack(kernels, block.max(2), from.c, to.c, weight)
+                Panels::pack(kernels, block.max(2), from.c, (to.c, false), weight)
             })
             .collect();
         Ok(Self {

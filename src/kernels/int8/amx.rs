@@ -171,15 +171,15 @@ unsafe fn finish(job: &Sweep, c: usize, sums: &[i32], to: usize) {
 /// `finish` has as many channels.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn sweep(job: &Sweep) {
-    let Packed { weights, chunks, registers, height } = job.packed;
+    let Packed { weights, chunks, height, .. } = job.packed;
     if chunks.is_empty() {
         return;
     }
     let mut sums = Sums([0; 4 * 16 * OUTPUTS]);
     // SAFETY: the shapes are valid: sixteen rows of 64 bytes at most.
     unsafe { asm!("ldtilecfg [{}]", in(reg) Shapes::new(*height).0.as_ptr(), options(nostack, readonly)) };
-    for first in (0..*registers).step_by(2) {
-        let (c, wide) = (first * OUTPUTS, (registers - first).min(2));
+    for (pair, outputs) in job.packed.pairs().enumerate() {
+        let (c, wide) = (outputs.start, outputs.len() / OUTPUTS);
         let mut blocks = job.blocks();
         while let Some(block) = blocks.next() {
             let other = blocks.next();
@@ -190,7 +190,7 @@ unsafe fn sweep(job: &Sweep) {
                     input: [job.input.add(from), job.input.add(beside.map_or(from, |b| b[0]))],
                     stride: job.grids.from.pixel,
                     chunks,
-                    weights: weights.as_ptr().add(first * chunks.len() * WEIGHTS),
+                    weights: weights.as_ptr().add(2 * pair * chunks.len() * WEIGHTS),
                     bias: job.finish.bias.as_ptr().add(c),
                     sums: &mut sums,
                 };

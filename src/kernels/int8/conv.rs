@@ -50,6 +50,12 @@ impl Into8 {
     pub(super) fn fits(&self, map: &Map, lanes: usize) -> bool {
         map.holds(lanes) && map.pitch.is_multiple_of(lanes)
     }
+
+    /// As [`Into8::fits`], in whole panels of which the last may end with the channels.
+    fn fits_dense(&self, map: &Map, lanes: usize) -> bool {
+        let snug = self == &Self::Floats && map.snug(lanes) && map.c >= 8 * lanes && map.dense_reach(lanes) <= map.len;
+        snug || self.fits(map, lanes)
+    }
 }
 
 /// The numbers of an int8 convolution.
@@ -120,7 +126,7 @@ pub(super) fn pack(
     kernels: &Kernels,
     pixels: usize,
     depth: usize,
-    outputs: usize,
+    outputs: (usize, bool),
     weight: impl Fn(usize, usize) -> i16,
 ) -> Panels<u8> {
     let Table { item, group, .. } = kernels.int8;
@@ -162,7 +168,7 @@ impl Conv8 {
         };
         let read = if kernels.int8.matrix.is_some() { items.next_multiple_of(DEPTH) } else { items };
         let need_in = input.spot(to.h - 1, to.w - 1) + runs.iter().max().map_or(0, |r| r + read);
-        if need_in > from.len || !from.pitch.is_multiple_of(group) || !into.fits(&to, lanes) {
+        if need_in > from.len || !from.pitch.is_multiple_of(group) || !into.fits_dense(&to, lanes) {
             return Err(Error::fatal("kernels", "an int8 convolution's maps are not wide enough for its registers"));
         }
         let padded = items * runs.len() / (kh * kw);
@@ -175,13 +181,14 @@ impl Conv8 {
         let zero_sums =
             |o: usize| layer.weights[o * per_output..][..per_output].iter().map(|w| i32::from(*w) * zero).sum::<i32>();
         let finish = into.finish(kernels, layer, act, zero_sums, to.vectors(lanes) * lanes)?;
-        let reach = to.reach(lanes);
+        let reach = to.dense_reach(lanes);
         let need_out = if finish.store == Store::Items { kernels.int8_memory(reach) } else { reach };
         let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
         let weights = match kernels.int8.matrix {
             Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &runs, items)),
             None => {
-                let panels = pack(kernels, to.h * to.w, runs.len() * items / group, to.c, weight);
+                let outputs = (to.c, to.snug(lanes));
+                let panels = pack(kernels, to.h * to.w, runs.len() * items / group, outputs, weight);
                 Weights::Panels { panels, runs, run: items / group }
             }
         };

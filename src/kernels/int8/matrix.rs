@@ -1,6 +1,8 @@
 //! Dense convolution where an instruction multiplies whole matrices: a block of pixels of one row, [`DEPTH`] bytes of
 //! each, times the weights of [`OUTPUTS`] outputs.
 
+use std::ops::Range;
+
 use super::conv::Sums;
 use super::tile::Finish;
 use crate::kernels::Map;
@@ -37,7 +39,9 @@ pub(in crate::kernels) struct Packed {
     /// Offsets, in bytes, of the chunks that a pixel sums over.
     pub chunks: Vec<usize>,
     /// Registers of outputs.
-    pub registers: usize,
+    registers: usize,
+    /// The most that the first output of one register, and of a pair, may be: with a snug map they end with the pixel.
+    last: [usize; 2],
     /// Pixels of a block. Blocks of a row begin so far apart; the last one ends with the row, so it may overlap the one
     /// before.
     pub height: usize,
@@ -49,6 +53,8 @@ impl Packed {
         let offsets = || (0..items).step_by(DEPTH);
         let chunks: Vec<usize> = runs.iter().flat_map(|r| offsets().map(move |o| r + o)).collect();
         let registers = to.c.div_ceil(OUTPUTS);
+        let last = |outputs: usize| if to.snug(OUTPUTS) { to.c.saturating_sub(outputs) } else { usize::MAX };
+        let last = [last(OUTPUTS), last(2 * OUTPUTS)];
         let mut weights = Lines::new(registers * chunks.len() * WEIGHTS);
         let (per_run, per_tap) = (taps / runs.len(), items * runs.len() / taps);
         for (k, (run, first)) in (0..runs.len()).flat_map(|r| offsets().map(move |o| (r, o))).enumerate() {
@@ -57,18 +63,33 @@ impl Packed {
                 if c >= from.c {
                     continue;
                 }
-                for o in 0..to.c {
-                    let (register, lane, within) = (o / OUTPUTS, o % OUTPUTS, byte - first);
-                    let (pair, wide) = (register / 2, (registers - register / 2 * 2).min(2));
-                    let start = (2 * pair * chunks.len() + k * wide + register % 2) * WEIGHTS;
-                    let place = start + within / 4 * 4 * OUTPUTS + lane * 4 + within % 4;
-                    weights[place] = layer.weights[(o * from.c + c) * taps + tap] as u8;
+                for (pair, outputs) in pairs(registers, last).enumerate() {
+                    let (wide, within) = (outputs.len() / OUTPUTS, byte - first);
+                    for (i, o) in outputs.enumerate().filter(|(_, o)| *o < to.c) {
+                        let (register, lane) = (i / OUTPUTS, i % OUTPUTS);
+                        let start = (2 * pair * chunks.len() + k * wide + register) * WEIGHTS;
+                        let place = start + within / 4 * 4 * OUTPUTS + lane * 4 + within % 4;
+                        weights[place] = layer.weights[(o * from.c + c) * taps + tap] as u8;
+                    }
                 }
             }
         }
         let height = to.w.div_ceil(to.w.div_ceil(PIXELS));
-        Self { weights, chunks, registers, height }
+        Self { weights, chunks, registers, last, height }
     }
+
+    /// The outputs of each pair of registers, and of a last odd one; there may be more of them than the layer has.
+    pub fn pairs(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        pairs(self.registers, self.last)
+    }
+}
+
+fn pairs(registers: usize, last: [usize; 2]) -> impl Iterator<Item = Range<usize>> {
+    (0..registers).step_by(2).map(move |first| {
+        let wide = (registers - first).min(2);
+        let begin = (first * OUTPUTS).min(last[wide - 1]);
+        begin..begin + wide * OUTPUTS
+    })
 }
 
 impl Sweep<'_> {

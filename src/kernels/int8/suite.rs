@@ -216,6 +216,19 @@ fn convolves(kernels: &'static Kernels, case: &Case, input: &Planes, n: &Numbers
     assert_eq!(results(kernels, &to, &mut output, &case.into), case.wanted(input, n, size));
 }
 
+/// Floats of pixels that touch, though their channels fill no whole registers.
+fn touching(kernels: &'static Kernels, case: &Case) {
+    let case = Case { co: 8 * kernels.lanes + case.co, into: Into8::Floats, ..case.clone() };
+    let Some(size) = case.output() else { return };
+    let (input, n) = (Planes::random(case.seed, (case.ci, case.h, case.w)), case.numbers());
+    let ((from, data), to) = (input.load(kernels), Map::plain(size.0, size.1, size.2, size.0));
+    let mut output = vec![7.0; to.len + 3];
+    let conv = Conv8::pack(kernels, (from, to), case.window, &n.layer(&input), &case.act, &case.into).unwrap();
+    conv.run(&data, &mut output);
+    assert_eq!(output[to.len..], [7.0; 3], "beyond the end");
+    assert_eq!(results(kernels, &to, &mut output[..to.len], &case.into), case.wanted(&input, &n, size));
+}
+
 fn winograd(kernels: &'static Kernels, case: &Case) {
     let case = Case { window: Winograd::WINDOW, ..case.clone() };
     filters(kernels, &case, &Planes::random(case.seed, (case.ci, case.h, case.w)), &case.numbers());
@@ -365,6 +378,11 @@ for_every_table!({
         #[test]
         fn convolutions_are_exact(case in case(1..=3usize, 1..=3usize)) {
             this().into_iter().for_each(|k| convolution(k, &case));
+        }
+
+        #[test]
+        fn pixels_that_touch_are_exact(case in case(1..=3usize, 1..=2usize)) {
+            this().into_iter().for_each(|k| touching(k, &case));
         }
 
         #[test]

@@ -14,6 +14,7 @@ pub struct Executor {
     input: [usize; 4],
     names: Vec<(String, Vec<usize>)>,
     arena: Lines<f32>,
+    /// Of each output of the region, unless it lies in the arena as it is.
     values: Vec<Vec<f32>>,
     /// For each output of the network, the region's output.
     order: Vec<usize>,
@@ -23,7 +24,11 @@ impl Executor {
     /// `outputs` are the network's outputs by name, each with the region's output that it is.
     pub(super) fn new(plan: Arc<Plan>, input: [usize; 4], outputs: Vec<(String, usize)>) -> Self {
         let arena = Lines::new(plan.arena);
-        let values = plan.shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
+        let room = |(i, shape): (usize, &Vec<usize>)| match plan.lies(i) {
+            Some(_) => vec![],
+            None => vec![0.0; shape.iter().product()],
+        };
+        let values = plan.shapes.iter().enumerate().map(room).collect();
         let order = outputs.iter().map(|o| o.1).collect();
         let names = outputs.into_iter().map(|(name, i)| (name, plan.shapes[i].clone())).collect();
         Self { plan, input, names, arena, values, order }
@@ -72,6 +77,7 @@ impl Network for Executor {
     }
 
     fn output(&self, i: usize) -> &[f32] {
-        self.order.get(i).map_or(&[], |o| &self.values[*o])
+        let Some(&o) = self.order.get(i) else { return &[] };
+        self.plan.lies(o).map_or(&self.values[o], |range| &self.arena[range])
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::fuse::Unit;
-use super::graph::{Graph, Layer};
+use super::graph::{Graph, Layer, Order};
 use super::plan::{Step, Work};
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -57,6 +57,8 @@ pub(super) struct Layout<'g> {
     dense: Vec<bool>,
     /// Whether some window of more than one pixel reads a value, so that it needs a border.
     windowed: Vec<bool>,
+    /// Whether a value goes nowhere but out, as it can be written, so that nothing is to lie between its pixels.
+    bare: Vec<bool>,
 }
 
 impl<'g> Layout<'g> {
@@ -75,7 +77,9 @@ impl<'g> Layout<'g> {
         for (part, (whole, _)) in &joined {
             windowed[*whole] |= windowed[*part];
         }
-        let mut layout = Self { graph, kernels, places: HashMap::new(), buffers: vec![], joined, dense, windowed };
+        let bare = bare(graph, units, kernels.lanes());
+        let mut layout =
+            Self { graph, kernels, places: HashMap::new(), buffers: vec![], joined, dense, windowed, bare };
         for (i, node) in graph.nodes.iter().enumerate() {
             if matches!(node.layer, Layer::Source) {
                 layout.place(i, 0);
@@ -108,7 +112,7 @@ impl<'g> Layout<'g> {
             let lanes = self.kernels.lanes();
             // A narrow input is only broadcast from, so it is kept as narrow as it comes.
             let narrow = source && form.c < lanes && self.dense[node];
-            let pitch = if narrow { form.c } else { form.c.next_multiple_of(lanes) };
+            let pitch = if narrow || self.bare[node] { form.c } else { form.c.next_multiple_of(lanes) };
             let map = match (form.h, form.w, self.windowed[node]) {
                 (1, 1, false) => Map::vector(form.c, pitch),
                 (_, _, false) => Map::plain(form.c, form.h, form.w, pitch),
@@ -303,6 +307,24 @@ impl<'g> Layout<'g> {
         }
         Ok(())
     }
+}
+
+/// Values that dense layers of single pixels compute, and nobody reads, of enough channels for all of their panels.
+fn bare(graph: &Graph, units: &[Unit], lanes: usize) -> Vec<bool> {
+    let mut bare = vec![false; graph.nodes.len()];
+    for unit in units {
+        let value = unit.output();
+        let dense = match &unit.layer {
+            Layer::Conv { window, depthwise: false, .. } => window.size == [1, 1] && unit.other.is_none(),
+            Layer::Conv8 { window, into, .. } => window.size == [1, 1] && *into == Into8::Floats,
+            _ => false,
+        };
+        let read = |u: &Unit| u.inputs.contains(&value) || u.other.is_some_and(|o| o.0 == value);
+        let out = |o: &&usize| graph.root(**o) == value && graph.nodes[**o].form.order == Order::Pixels;
+        let enough = graph.nodes[value].form.c >= 8 * lanes;
+        bare[value] = dense && enough && !units.iter().any(read) && graph.outputs.iter().find(out).is_some();
+    }
+    bare
 }
 
 /// Values that their producers can write straight into the one concatenation that they go to.

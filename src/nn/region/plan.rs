@@ -1,5 +1,6 @@
 //! Units to steps: packed kernels, and one arena in which values that do not live together share memory.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::fuse::fuse;
@@ -88,8 +89,16 @@ impl Plan {
         self.steps.iter().map(|s| s.flops).sum::<u64>() * self.batch as u64
     }
 
-    /// Computes `outputs` from `inputs`, all row-major; allocates nothing. The arena is [`Plan::arena`] long, and
-    /// was zero before its first run. `times`, if given, has a duration per step that falls to its time, if that is less.
+    /// Where in the arena an output lies, row-major, after a run; nothing where it has to be written out.
+    pub fn lies(&self, output: usize) -> Option<Range<usize>> {
+        let (place, order) = self.outputs.get(output)?;
+        let start = self.buffers[place.buffer].range.start + place.map.origin;
+        let as_it_is = self.batch == 1 && *order == Order::Pixels && place.map.packed();
+        as_it_is.then_some(start..start + place.map.values())
+    }
+
+    /// Computes `outputs` from `inputs`, all row-major; allocates nothing. No output is written to an empty slice. The
+    /// arena is [`Plan::arena`] long, and was zero before its first run. `times`, if given, has a duration per step that falls to its time, if that is less.
     pub fn run(
         &self,
         arena: &mut [f32],
@@ -119,6 +128,9 @@ impl Plan {
                 }
             }
             for ((place, order), data) in self.outputs.iter().zip(&mut *outputs) {
+                if data.is_empty() {
+                    continue;
+                }
                 let size = place.map.values();
                 let data = data.get_mut(image * size..(image + 1) * size).ok_or_else(short)?;
                 let memory = &arena[self.buffers[place.buffer].range.clone()];
