@@ -152,13 +152,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Landmarks of a face whose box is known, but not its roll, for evaluation apart from the detector. `None` where
-    /// the network's answer is no shape.
+    /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
+    /// network's answer is no shape.
     pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
-        let upright = self.landmarker.crop(bbox, 0.0);
-        let Some(first) = self.landmarker.measure(frame, &upright, 1)? else { return Ok(None) };
-        let along = self.landmarker.crop(bbox, first.roll);
-        let Some(shape) = self.landmarker.measure(frame, &along, VIEWS)? else { return Ok(None) };
+        let crop = self.landmarker.crop(bbox, 0.0);
+        let Some(shape) = self.landmarker.measure(frame, &crop, VIEWS)? else { return Ok(None) };
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 
