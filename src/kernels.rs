@@ -43,6 +43,7 @@ mod pool;
 mod resize;
 mod sample;
 mod scalar;
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
 mod strip;
 #[cfg(test)]
 mod suite;

@@ -113,6 +113,7 @@ pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, j
 ///
 /// # Safety
 /// As [`strip::strip`], but that `output` is writable for whole numbers, which `finish` says how to make.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
 #[inline(always)]
 pub(super) unsafe fn rounding_strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
     let job = &strip.job;
