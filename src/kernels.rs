@@ -66,7 +66,7 @@ pub use map::Map;
 pub use point::Point;
 pub use pool::{Pool, Pooling, Replicate};
 pub use resize::{Between, Resize};
-pub use sample::{Lattice, Picture};
+pub use sample::{Lattice, Picture, mix};
 pub use votes::VALUES;
 pub use winograd::{Tile, Winograd};
 

@@ -160,6 +160,7 @@ fn subsamples(scale: f32) -> usize {
 }
 
 /// Bilinear sample of `pixels` (`w` x `h`) at frame position `(x, y)`, clamped to the frame; 0 where there is none.
+#[inline]
 pub fn bilinear(pixels: &[u16], w: usize, h: usize, at: [f32; 2]) -> f32 {
     Picture::new(pixels, w, h).map_or(0.0, |p| p.bilinear(at))
 }

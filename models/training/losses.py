@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 LOG_SCALE = (-6.0, 2.0)  # clamp of the predicted log-scale s
-OCCLUDED = (1.0, 1.0, 0.6)  # weight of visible, self-occluded and object-occluded points
+OCCLUDED = (1.0, 0.6, 0.3)  # weight of visible, self-occluded and object-occluded points
 
 
 def distance(points, truth):

@@ -236,7 +236,7 @@ fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -
     let mut means = [0.0; VALUES * COUNT];
     kernels::current().votes(votes.as_flattened(), (rows, columns), COUNT, &mut means);
     for p in 0..COUNT {
-        let mean = [0, 1, 2].map(|k| means[k * COUNT + p]);
+        let mean = [means[p], means[COUNT + p], means[2 * COUNT + p]];
         if !mean.iter().all(|v| v.is_finite()) {
             return false;
         }

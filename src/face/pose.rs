@@ -124,25 +124,21 @@ fn start(pairs: &[Pair; COUNT]) -> Option<(Matrix, f32)> {
 
 /// One Gauss-Newton step: a small rotation (radians about x, y, z of the picture) and a log of scale.
 fn refine(pairs: &[Pair; COUNT], rotation: &Matrix, scale: f32) -> Option<[f32; 4]> {
-    let mut normal = [[0.0f32; 4]; 4];
+    // d(omega x p): the row of x is (0, z, -y, x), that of y (-z, 0, x, y); of their products some cancel.
+    let (mut zz, mut zx, mut zy, mut plane) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
     let mut right = [0.0f32; 4];
     for Pair { w, model, image: q } in pairs {
-        let p = apply(rotation, *model).map(|v| v * scale);
-        // d(omega x p): x row is (0, pz, -py), y row is (-pz, 0, px).
-        for (row, error) in [([0.0, p[2], -p[1], p[0]], q[0] - p[0]), ([-p[2], 0.0, p[0], p[1]], q[1] - p[1])] {
-            for a in 0..4 {
-                for b in 0..=a {
-                    normal[a][b] += w * row[a] * row[b];
-                }
-                right[a] += w * row[a] * error;
-            }
-        }
+        let [x, y, z] = apply(rotation, *model);
+        let (x, y, z) = (x * scale, y * scale, z * scale);
+        let (ex, ey) = (w * (q[0] - x), w * (q[1] - y));
+        (zz, zx, zy) = (zz + w * z * z, zx + w * z * x, zy + w * z * y);
+        plane += w * (x * x + y * y);
+        right[0] -= z * ey;
+        right[1] += z * ex;
+        right[2] += x * ey - y * ex;
+        right[3] += x * ex + y * ey;
     }
-    for a in 0..4 {
-        for b in 0..a {
-            normal[b][a] = normal[a][b];
-        }
-    }
+    let normal = [[zz, 0.0, -zx, -zy], [0.0, zz, -zy, zx], [-zx, -zy, plane, 0.0], [-zy, zx, 0.0, plane]];
     solve(normal, right)
 }
 

@@ -10,10 +10,11 @@
 use super::pose::{Fit, apply};
 use super::shape::SHAPE;
 use crate::frame::Frame;
+use crate::kernels::{Picture, mix};
 use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc};
-use crate::preprocess::bilinear;
 use crate::radiometry::Thermometer;
 use crate::result::NoTemperature;
+use crate::units::Celsius;
 
 /// What a temperature reading gives.
 pub type Reading = Result<f32, NoTemperature>;
@@ -69,18 +70,32 @@ impl Reader<'_> {
         let middle = [27, 30, 33, 51]
             .iter()
             .fold([0.0; 2], |m, &i: &usize| [m[0] + face.points[i][0] / 4.0, m[1] + face.points[i][1] / 4.0]);
-        std::array::from_fn(|i| {
-            let turned = face.fit.is_some_and(|f| apply(&f.rotation, SHAPE[i].1)[2] < POINT_FACING);
-            let p = face.points[i];
-            if !self.inside(p) {
-                return Err(NoTemperature::OutsideFrame);
-            }
-            // NaN counts as hidden.
-            if turned || !face.confidence[i].ge(&self.visible) {
-                return Err(NoTemperature::Occluded);
-            }
-            self.sample(&t, if i < JAW { inwards(p, middle) } else { p })
-        })
+        let mut counts = [Ok(0.0); COUNT];
+        let mut apparent = [0.0; COUNT];
+        for i in 0..COUNT {
+            counts[i] = self.point(face, i, middle);
+            apparent[i] = counts[i].unwrap_or_default();
+        }
+        // All at once: the roots are taken several at a time.
+        let mut surface = [Celsius(0.0); COUNT];
+        for (surface, count) in surface.iter_mut().zip(apparent) {
+            *surface = t.surface(count);
+        }
+        std::array::from_fn(|i| counts[i].and_then(|count| self.measured(&t, count, surface[i])))
+    }
+
+    /// Count under a point.
+    fn point(&self, face: &Surface<'_>, i: usize, middle: [f32; 2]) -> Result<f32, NoTemperature> {
+        let p = face.points[i];
+        if !self.inside(p) {
+            return Err(NoTemperature::OutsideFrame);
+        }
+        let turned = face.fit.is_some_and(|f| apply(&f.rotation, SHAPE[i].1)[2] < POINT_FACING);
+        // NaN counts as hidden.
+        if turned || !face.confidence[i].ge(&self.visible) {
+            return Err(NoTemperature::Occluded);
+        }
+        self.sample(if i < JAW { inwards(p, middle) } else { p })
     }
 
     /// degC of every region.
@@ -140,7 +155,7 @@ impl Reader<'_> {
             }
         }
         if count == 0 {
-            return self.sample(t, centre);
+            return self.sample(centre).and_then(|count| self.celsius(t, count));
         }
         // Cut off at the border: a mean over less than half of the disc is not that of the region.
         if (cut_x || cut_y) && (count as f32) < 0.5 * std::f32::consts::PI * radius * radius {
@@ -149,25 +164,32 @@ impl Reader<'_> {
         self.celsius(t, (sum as f64 / f64::from(count)) as f32)
     }
 
-    /// Temperature at a position inside the frame.
-    fn sample(&self, t: &Thermometer, p: [f32; 2]) -> Reading {
-        let (w, h) = (self.frame.width(), self.frame.height());
-        let low = |v: f32, n: usize| ((v - 0.5).max(0.0) as usize).min(n - 1);
-        let (x0, y0) = (low(p[0], w), low(p[1], h));
-        for y in y0..(y0 + 2).min(h) {
-            if self.frame.pixels[y * w + x0..y * w + (x0 + 2).min(w)].iter().any(|&c| at_end(c)) {
-                return Err(NoTemperature::Saturated);
-            }
+    /// Count at a position inside the frame.
+    fn sample(&self, p: [f32; 2]) -> Result<f32, NoTemperature> {
+        let picture = Picture::new(&self.frame.pixels, self.frame.width(), self.frame.height());
+        let Some((pixels, shares)) = picture.map(|picture| picture.square(p)) else {
+            return Err(NoTemperature::OutsideFrame);
+        };
+        if pixels.into_iter().any(at_end) {
+            return Err(NoTemperature::Saturated);
         }
-        self.celsius(t, bilinear(&self.frame.pixels, w, h, p))
+        Ok(mix(pixels, shares))
     }
 
     fn celsius(&self, t: &Thermometer, count: f32) -> Reading {
-        let apparent = crate::units::Celsius::from(t.apparent(count)).0;
-        let c = t.surface(count).0;
+        self.measured(t, count, t.surface(count))
+    }
+
+    /// The temperature of the surface that gives this count, if both are such as can be measured.
+    fn measured(&self, t: &Thermometer, count: f32, Celsius(surface): Celsius) -> Reading {
+        let Celsius(apparent) = t.apparent(count).into();
         let [low, high] = self.range_c;
         // NaN, where the reflection alone exceeds the reading, is no measurement either.
-        if (low..=high).contains(&apparent) && c.is_finite() { Ok(c) } else { Err(NoTemperature::Saturated) }
+        if (low..=high).contains(&apparent) && surface.is_finite() {
+            Ok(surface)
+        } else {
+            Err(NoTemperature::Saturated)
+        }
     }
 
     fn inside(&self, [x, y]: [f32; 2]) -> bool {

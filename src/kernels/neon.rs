@@ -215,7 +215,7 @@ unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
         for &run in job.runs {
             let mut pixel = [job.input; P];
             for i in 0..P {
-                pixel[i] = job.input.add(spots.input[i] + run);
+                pixel[i] = job.input.add(spots.input(i) + run);
             }
             let mut left = job.run;
             while left >= 4 {

@@ -28,19 +28,33 @@ impl<'a> Picture<'a> {
 
     /// Bilinear sample at `(x, y)`, clamped to the picture; NaN reads as 0. The first pixel's centre is at
     /// (0.5, 0.5).
-    pub fn bilinear(&self, [x, y]: [f32; 2]) -> f32 {
+    #[inline]
+    pub fn bilinear(&self, at: [f32; 2]) -> f32 {
+        let (pixels, shares) = self.square(at);
+        mix(pixels, shares)
+    }
+
+    /// The pixels whose centres are around `(x, y)`, clamped to the picture, two rows of two; and how far it is on the
+    /// way to the second column and row, 0 to 1.
+    #[inline]
+    pub fn square(&self, [x, y]: [f32; 2]) -> ([u16; 4], [f32; 2]) {
         let (w, h) = (self.width, self.height);
         // `max` before `min`: NaN becomes 0.
         let x = (x - 0.5).max(0.0).min((w - 1) as f32);
         let y = (y - 0.5).max(0.0).min((h - 1) as f32);
         let (x0, y0) = (x as usize, y as usize);
         let (x1, y1) = ((x0 + 1).min(w - 1), (y0 + 1).min(h - 1));
-        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
-        let at = |x: usize, y: usize| f32::from(self.pixels[y * w + x]);
-        let top = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
-        let bottom = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
-        top + (bottom - top) * fy
+        let at = |x: usize, y: usize| self.pixels[y * w + x];
+        ([at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1)], [x - x0 as f32, y - y0 as f32])
     }
+}
+
+/// What is between the four pixels of a square.
+#[inline]
+pub fn mix(pixels: [u16; 4], [fx, fy]: [f32; 2]) -> f32 {
+    let between = |a: u16, b: u16| f32::from(a) + (f32::from(b) - f32::from(a)) * fx;
+    let (top, bottom) = (between(pixels[0], pixels[1]), between(pixels[2], pixels[3]));
+    top + (bottom - top) * fy
 }
 
 /// Output pixels laid over a picture.

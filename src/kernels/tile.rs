@@ -16,11 +16,62 @@ const LINE: usize = 16;
 const AHEAD: usize = 16;
 
 /// Offsets of a tile's pixels from the base pointers of a [`Job`].
-#[derive(Default)]
 pub(super) struct Spots {
-    pub input: [usize; MAX_PIXELS],
-    pub output: [usize; MAX_PIXELS],
-    pub other: [usize; MAX_PIXELS],
+    input: Offsets,
+    output: Offsets,
+    other: Offsets,
+}
+
+/// Offsets of pixels in one map.
+struct Offsets {
+    /// What is to be added to each.
+    base: usize,
+    each: [usize; MAX_PIXELS],
+}
+
+impl Offsets {
+    /// Pixels in a row.
+    fn line(grid: Grid) -> Self {
+        let mut each = [0; MAX_PIXELS];
+        for (i, at) in each.iter_mut().enumerate() {
+            *at = i * grid.pixel;
+        }
+        Self { base: 0, each }
+    }
+
+    /// Sets `count` offsets from the `first` on to pixels in a row.
+    fn set(&mut self, (first, count): (usize, usize), at: usize, grid: Grid) {
+        for (i, to) in self.each[first..first + count].iter_mut().enumerate() {
+            *to = at + i * grid.pixel;
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, pixel: usize) -> usize {
+        self.base + self.each[pixel]
+    }
+}
+
+impl Spots {
+    fn line(Grids { from, beside, to }: Grids) -> Self {
+        let line = Offsets::line;
+        Self { input: line(from), output: line(to), other: line(beside.unwrap_or_default()) }
+    }
+
+    #[inline(always)]
+    pub fn input(&self, pixel: usize) -> usize {
+        self.input.at(pixel)
+    }
+
+    #[inline(always)]
+    pub fn output(&self, pixel: usize) -> usize {
+        self.output.at(pixel)
+    }
+
+    #[inline(always)]
+    pub fn other(&self, pixel: usize) -> usize {
+        self.other.at(pixel)
+    }
 }
 
 /// What all tiles of a panel have in common.
@@ -86,7 +137,7 @@ pub(super) unsafe fn sums<I: Isa, const P: usize, const N: usize>(isa: I, job: &
         for &run in job.runs {
             let mut pixel = [job.input; P];
             for i in 0..P {
-                pixel[i] = job.input.add(spots.input[i] + run);
+                pixel[i] = job.input.add(spots.input(i) + run);
             }
             for k in 0..job.run {
                 let mut b = [isa.zero(); N];
@@ -123,7 +174,7 @@ pub(super) unsafe fn finish<I: Isa, const P: usize, const N: usize>(
         apply(isa, job, spots, sum);
         for i in 0..P {
             for j in 0..N {
-                isa.store(job.output.add(spots.output[i] + job.c + j * I::LANES), sum[i][j]);
+                isa.store(job.output.add(spots.output(i) + job.c + j * I::LANES), sum[i][j]);
             }
         }
     }
@@ -148,7 +199,7 @@ pub(super) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
             let mut other = [[job.other; N]; P];
             for i in 0..P {
                 for j in 0..N {
-                    other[i][j] = job.other.add(spots.other[i] + j * I::LANES);
+                    other[i][j] = job.other.add(spots.other(i) + j * I::LANES);
                 }
             }
             job.finish.apply(isa, sum, (job.c, I::LANES), Some(&other));
@@ -275,36 +326,44 @@ impl<W: Copy + Default> Panels<W> {
         mut tile: impl FnMut(&T, usize, &Spots),
     ) {
         let pixels = rows * columns;
-        let mut spots = Spots::default();
+        let grids = Grids { from, beside, to };
+        // Most tiles lie in one row: their pixels' offsets differ by those of their first alone.
+        let (mut line, mut bent) = (Spots::line(grids), None);
         for panel in &self.panels {
             let Some((most, work)) = prepare(panel) else { continue };
-            // The pixels left are shared out evenly among as few tiles as can hold them.
-            let (mut left, mut tiles_left) = (pixels, pixels.div_ceil(most));
+            // The pixels are shared out evenly among as few tiles as can hold them.
+            let tiles = pixels.div_ceil(most);
+            let (least, more) = (pixels / tiles.max(1), pixels % tiles.max(1));
             let (mut y, mut x) = (0, 0);
-            while tiles_left > 0 {
-                let count = left.div_ceil(tiles_left);
-                let mut done = 0;
-                while done < count {
-                    // Those in one row.
-                    let some = (count - done).min(columns - x);
-                    let (here, there) = (from.spot(y, x), to.spot(y, x));
-                    for i in 0..some {
-                        spots.input[done + i] = here + i * from.pixel;
-                        spots.output[done + i] = there + i * to.pixel;
-                    }
-                    if let Some(beside) = beside {
-                        let aside = beside.spot(y, x);
-                        for i in 0..some {
-                            spots.other[done + i] = aside + i * beside.pixel;
-                        }
-                    }
-                    (done, x) = (done + some, x + some);
+            for number in 0..tiles {
+                let count = least + usize::from(number < more);
+                if count <= columns - x {
+                    line.input.base = from.spot(y, x);
+                    line.output.base = to.spot(y, x);
+                    line.other.base = beside.map_or(0, |b| b.spot(y, x));
+                    tile(&work, count, &line);
+                    x += count;
                     if x == columns {
                         (y, x) = (y + 1, 0);
                     }
+                } else {
+                    let bent = bent.get_or_insert_with(|| Spots::line(grids));
+                    let mut done = 0;
+                    while done < count {
+                        // Those in one row.
+                        let some = (count - done).min(columns - x);
+                        bent.input.set((done, some), from.spot(y, x), from);
+                        bent.output.set((done, some), to.spot(y, x), to);
+                        if let Some(beside) = beside {
+                            bent.other.set((done, some), beside.spot(y, x), beside);
+                        }
+                        (done, x) = (done + some, x + some);
+                        if x == columns {
+                            (y, x) = (y + 1, 0);
+                        }
+                    }
+                    tile(&work, count, bent);
                 }
-                tile(&work, count, &spots);
-                (left, tiles_left) = (left - count, tiles_left - 1);
             }
         }
     }

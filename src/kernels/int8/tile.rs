@@ -104,7 +104,7 @@ pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, j
             for j in 0..N {
                 sum[i][j] = isa.mul(sum[i][j], isa.splat(factor));
             }
-            isa.items(&limits, &sum[i], to.add(spots.output[i]));
+            isa.items(&limits, &sum[i], to.add(spots.output(i)));
         }
     }
 }
@@ -161,7 +161,7 @@ pub(super) unsafe fn pixels<I: Ints, const P: usize>(job: &Job, spots: &Spots, r
     let mut pixel = [input; P];
     for i in 0..P {
         // SAFETY: the spots are readable.
-        pixel[i] = unsafe { input.add(spots.input[i] + run) };
+        pixel[i] = unsafe { input.add(spots.input(i) + run) };
     }
     pixel
 }
@@ -239,7 +239,7 @@ unsafe fn store<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spot
                     for j in 0..N {
                         v[j] = isa.mul(isa.float(sum[i][j]), scale[j]);
                     }
-                    isa.items(&limits, &v, to.add(spots.output[i]));
+                    isa.items(&limits, &v, to.add(spots.output(i)));
                 }
             }
             Store::Floats => {
@@ -248,7 +248,7 @@ unsafe fn store<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spot
                 for i in 0..P {
                     for j in 0..N {
                         let v = isa.mul(isa.float(sum[i][j]), scale[j]);
-                        isa.store(to.add(spots.output[i] + j * I::LANES), limits.limit(isa, v));
+                        isa.store(to.add(spots.output(i) + j * I::LANES), limits.limit(isa, v));
                     }
                 }
             }
@@ -256,7 +256,7 @@ unsafe fn store<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spot
                 let to = job.output.cast::<i32>().add(job.c);
                 for i in 0..P {
                     for j in 0..N {
-                        isa.store_sums(to.add(spots.output[i] + j * I::LANES), sum[i][j]);
+                        isa.store_sums(to.add(spots.output(i) + j * I::LANES), sum[i][j]);
                     }
                 }
             }

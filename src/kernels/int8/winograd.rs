@@ -61,8 +61,9 @@ pub(in crate::kernels) struct Gather<'a> {
 /// The `SIDE` x `SIDE` pixels at `input` are readable and as many points writable, for `registers` registers each.
 #[inline(always)]
 pub(super) unsafe fn spread<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Spread) {
+    // Before the loop: cleared once.
+    let mut lines = [[isa.no_halves(); SIDE]; SIDE];
     for c in (0..t.registers).map(|r| r * I::HALVES) {
-        let mut lines = [[isa.no_halves(); SIDE]; SIDE];
         for y in 0..SIDE {
             let mut d = [isa.no_halves(); SIDE];
             for x in 0..SIDE {
@@ -90,8 +91,9 @@ pub(super) unsafe fn spread<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, 
 /// `finish` is padded to as many channels.
 #[inline(always)]
 pub(super) unsafe fn gather<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Gather) {
+    // Before the loop: cleared once.
+    let mut lines = [[isa.all(0); SIDE]; OUT];
     for c in (0..t.registers).map(|r| r * I::LANES) {
-        let mut lines = [[isa.all(0); SIDE]; OUT];
         for x in 0..SIDE {
             let mut d = [isa.all(0); SIDE];
             for y in 0..SIDE {
