@@ -38,6 +38,7 @@ mod naive;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod part;
+mod planes;
 mod point;
 mod pool;
 mod resize;
@@ -109,6 +110,8 @@ pub struct Kernels {
     blend: unsafe fn(&tone::Mixing<f32>),
     levels: unsafe fn(&tone::Mixing<u8>),
     votes: unsafe fn(&votes::Job),
+    /// Where registers have so many lanes.
+    planes: Option<unsafe fn(&planes::Job)>,
 }
 
 impl Kernels {

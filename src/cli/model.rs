@@ -1,8 +1,11 @@
 //! `heatmark model`: list, explain.
 
+use std::path::Path;
+
 use clap::Subcommand;
 
 use super::{Base, Done, print};
+use crate::error::Error;
 use crate::kernels;
 use crate::nn::Model;
 
@@ -13,9 +16,12 @@ pub enum Command {
     List,
     /// Show who runs each operator of a model, what it costs, and what was left to tract and why.
     Explain {
-        /// A built-in model by name, or the path of a model card (`.toml`).
-        #[arg(value_name = "NAME|CARD")]
+        /// A built-in model by name, the path of a model card (`.toml`), or of any ONNX file (`.onnx`).
+        #[arg(value_name = "NAME|FILE")]
         model: String,
+        /// Shape of an ONNX file's input, where the file leaves it open: batch, channels, height, width.
+        #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
+        shape: Vec<usize>,
     },
 }
 
@@ -24,7 +30,15 @@ pub(super) fn run(base: &Base, command: &Command) -> Done {
     base.settle(Vec::new())?;
     match command {
         Command::List => list(),
-        Command::Explain { model } => print::out(&Model::find(model)?.explain(kernels::chosen()?)?),
+        Command::Explain { model, shape } => {
+            let kernels = kernels::chosen()?;
+            let told = match (model.ends_with(".onnx"), &shape[..]) {
+                (true, shape) => Model::explain_file(Path::new(model), shape, kernels),
+                (false, []) => Model::find(model)?.explain(kernels),
+                _ => Err(Error::fix("--shape", "is for ONNX files; a card says the shape of its model's input")),
+            };
+            print::out(&told?)
+        }
     }
 }
 

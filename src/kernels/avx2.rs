@@ -3,8 +3,9 @@
 use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
+use super::planes::Turn;
 use super::x86::{intrinsics, stamp, table};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, strip, tile, tone, votes, winograd};
+use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, and AVX-VNNI where `DOT`, so a value proves that the CPU
 /// has them.
@@ -53,6 +54,36 @@ impl<const DOT: bool> Isa for Avx2<DOT> {
     unsafe fn store(self, p: *mut f32, v: __m256) {
         // SAFETY: eight floats are writable by contract.
         unsafe { _mm256_storeu_ps(p, v) }
+    }
+}
+
+impl<const DOT: bool> Turn for Avx2<DOT> {
+    #[inline(always)]
+    unsafe fn fours(self, p: *const f32, stride: usize) -> __m256 {
+        // SAFETY: all are readable by contract.
+        unsafe {
+            let low = _mm256_castps128_ps256(_mm_loadu_ps(p));
+            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(p.add(stride)))
+        }
+    }
+
+    #[inline(always)]
+    fn turn(self, [a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        // SAFETY: a value of this type proves that the CPU has the instructions.
+        unsafe {
+            let (a, b, c, d) = (
+                _mm256_castps_pd(_mm256_unpacklo_ps(a, b)),
+                _mm256_castps_pd(_mm256_unpackhi_ps(a, b)),
+                _mm256_castps_pd(_mm256_unpacklo_ps(c, d)),
+                _mm256_castps_pd(_mm256_unpackhi_ps(c, d)),
+            );
+            [
+                _mm256_castpd_ps(_mm256_unpacklo_pd(a, c)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(a, c)),
+                _mm256_castpd_ps(_mm256_unpacklo_pd(b, d)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(b, d)),
+            ]
+        }
     }
 }
 

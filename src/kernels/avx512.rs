@@ -3,8 +3,9 @@
 use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
+use super::planes::Turn;
 use super::x86::{intrinsics, stamp, table};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, strip, tile, tone, votes, winograd};
+use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX-512, and its VNNI where `DOT`, so a value proves that the CPU has
 /// them.
@@ -48,6 +49,37 @@ impl<const DOT: bool> Isa for Avx512<DOT> {
     unsafe fn store(self, p: *mut f32, v: __m512) {
         // SAFETY: sixteen floats are writable by contract.
         unsafe { _mm512_storeu_ps(p, v) }
+    }
+}
+
+impl<const DOT: bool> Turn for Avx512<DOT> {
+    #[inline(always)]
+    unsafe fn fours(self, p: *const f32, stride: usize) -> __m512 {
+        // SAFETY: all are readable by contract.
+        unsafe {
+            let four = |i: usize| _mm_loadu_ps(p.add(i * stride));
+            let v = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(0)), four(1));
+            _mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(v, four(2)), four(3))
+        }
+    }
+
+    #[inline(always)]
+    fn turn(self, [a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+        // SAFETY: a value of this type proves that the CPU has the instructions.
+        unsafe {
+            let (a, b, c, d) = (
+                _mm512_castps_pd(_mm512_unpacklo_ps(a, b)),
+                _mm512_castps_pd(_mm512_unpackhi_ps(a, b)),
+                _mm512_castps_pd(_mm512_unpacklo_ps(c, d)),
+                _mm512_castps_pd(_mm512_unpackhi_ps(c, d)),
+            );
+            [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(a, c)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(a, c)),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(b, d)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(b, d)),
+            ]
+        }
     }
 }
 

@@ -168,22 +168,9 @@ impl Map {
         if plane == 0 {
             return;
         }
-        // Eight planes at a time, so that what a pixel brings near is used.
-        let mut groups = planes[..self.c * plane].chunks_exact_mut(8 * plane);
-        for (g, group) in groups.by_ref().enumerate() {
-            for y in 0..self.h {
-                for x in 0..self.w {
-                    let Some(pixel) = data[self.at(y, x) + 8 * g..].first_chunk::<8>() else { return };
-                    for (i, v) in pixel.iter().enumerate() {
-                        group[i * plane + y * self.w + x] = *v;
-                    }
-                }
-            }
-        }
-        let done = self.c / 8 * 8;
-        for (c, plane) in groups.into_remainder().chunks_exact_mut(plane).enumerate() {
+        for (c, plane) in planes[..self.c * plane].chunks_exact_mut(plane).enumerate() {
             for (y, line) in plane.chunks_exact_mut(self.w).enumerate() {
-                let row = &data[self.at(y, 0) + done + c..];
+                let row = &data[self.at(y, 0) + c..];
                 for (to, from) in line.iter_mut().zip(row.iter().step_by(self.pitch)) {
                     *to = *from;
                 }

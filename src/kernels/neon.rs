@@ -3,8 +3,9 @@
 use std::arch::aarch64::*;
 
 use super::isa::{Counts, Isa};
+use super::planes::Turn;
 use super::tile::{Job, Spots, tile, tiles};
-use super::{Kernels, depthwise, int8, level, point, pool, resize, sample, tone, votes, winograd};
+use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, tone, votes, winograd};
 
 /// Every CPU of this architecture has the instructions.
 #[derive(Clone, Copy)]
@@ -240,6 +241,29 @@ unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     }
 }
 
+impl Turn for Neon {
+    #[inline(always)]
+    unsafe fn fours(self, p: *const f32, _: usize) -> float32x4_t {
+        // SAFETY: by contract.
+        unsafe { vld1q_f32(p) }
+    }
+
+    #[inline(always)]
+    fn turn(self, [a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // SAFETY: every CPU of this architecture has the instructions.
+        unsafe {
+            let pair = |a, b| [vreinterpretq_f64_f32(vtrn1q_f32(a, b)), vreinterpretq_f64_f32(vtrn2q_f32(a, b))];
+            let ([even, odd], [even_below, odd_below]) = (pair(a, b), pair(c, d));
+            [
+                vreinterpretq_f32_f64(vtrn1q_f64(even, even_below)),
+                vreinterpretq_f32_f64(vtrn1q_f64(odd, odd_below)),
+                vreinterpretq_f32_f64(vtrn2q_f64(even, even_below)),
+                vreinterpretq_f32_f64(vtrn2q_f64(odd, odd_below)),
+            ]
+        }
+    }
+}
+
 /// Four registers, and two threes rather than a four and a two: for thirty-two vector registers.
 fn four_or_three(left: usize) -> usize {
     match left {
@@ -315,4 +339,6 @@ const TABLE: Kernels = Kernels {
     levels: |j| unsafe { tone::levels(Neon, j) },
     // SAFETY: as above.
     votes: |j| unsafe { votes::votes(Neon, j) },
+    // SAFETY: as above.
+    planes: Some(|j| unsafe { planes::planes(Neon, j) }),
 };

@@ -202,4 +202,5 @@ pub(super) static KERNELS: Kernels = Kernels {
     levels: |j| unsafe { tone::levels(Scalar, j) },
     // SAFETY: as above.
     votes: |j| unsafe { votes::votes(Scalar, j) },
+    planes: None,
 };

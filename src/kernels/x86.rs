@@ -63,6 +63,7 @@ macro_rules! table {
             levels(tone::Mixing<u8>) = tone::levels;
             stretch(level::Stretching) = level::stretch;
             votes_(votes::Job) = votes::votes;
+            planes_(planes::Job) = planes::planes;
             strip_(strip::Strip) = strip::strip::<_, $pixels>;
         }
 
@@ -92,6 +93,7 @@ macro_rules! table {
             blend,
             levels,
             votes: votes_,
+            planes: Some(planes_),
             strip: Some(strip::Kernel { pixels: $pixels, run: strip_ }),
         };
     };

@@ -70,28 +70,105 @@ fn network(
 /// Who runs each operator of `onnx` at the card's input size: a table for people.
 pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
     let shape = [1, card.input.channels, card.input.height, card.input.width];
-    let read = catch_unwind(AssertUnwindSafe(|| typed(onnx, card, shape)));
-    let (model, _) = read
+    table(&card.file, kernels, || Ok(typed(onnx, card, shape)?.0))
+}
+
+/// As [`explain`], for a file without a card: `shape` is that of its input, or empty where the file says it.
+pub fn explain_bare(onnx: &[u8], file: &str, shape: &[usize], kernels: &'static Kernels) -> Result<String> {
+    table(file, kernels, || bare(&proto(onnx)?, shape))
+}
+
+fn table(file: &str, kernels: &'static Kernels, model: impl FnOnce() -> TractResult<TypedModel>) -> Result<String> {
+    let model = catch_unwind(AssertUnwindSafe(model))
         .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
-        .map_err(|e| Error::fix(&card.file, format!("no model we can run: {e:#}")))?;
+        .map_err(|e| Error::fix(file, format!("no model we can run: {e:#}")))?;
     region::explain(&model, kernels)
+}
+
+fn proto(onnx: &[u8]) -> TractResult<pb::ModelProto> {
+    tract_onnx::onnx().proto_model_for_read(&mut &onnx[..])
 }
 
 /// Parses and checks a model for an input of `shape`; with it the position of each output of the card.
 fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
-    read(&tract_onnx::onnx().proto_model_for_read(&mut &onnx[..])?, card, shape)
+    read(&proto(onnx)?, card, shape)
 }
 
 /// As [`typed`], from the parsed file.
 fn read(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
-    let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+    let order = names(inspected(proto)?, card)?;
+    Ok((concrete(proto, &[&shape])?, order))
+}
+
+/// Parses and checks a model without a card.
+fn bare(proto: &pb::ModelProto, shape: &[usize]) -> TractResult<TypedModel> {
+    let inputs = inputs(inspected(proto)?);
+    if shape.contains(&0) {
+        return Err(TractError::msg(format!("an input of shape {shape:?}, wanted numbers above 0")));
+    }
+    if !shape.is_empty() && inputs.len() != 1 {
+        return Err(TractError::msg(format!("it has {} inputs, a shape was given for one", inputs.len())));
+    }
+    let shapes: Vec<Vec<usize>> = match shape {
+        [] => inputs.into_iter().map(fixed).collect::<TractResult<_>>()?,
+        _ => vec![shape.to_vec()],
+    };
+    concrete(proto, &shapes)
+}
+
+/// A graph in which nothing loops or claims more memory than it brings.
+fn inspected(proto: &pb::ModelProto) -> TractResult<&pb::GraphProto> {
     let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
     inspect(graph)?;
-    let order = names(graph, card)?;
-    let infer = framework.parse(proto, None)?.model.with_input_fact(0, f32::fact(shape).into())?;
-    let typed = infer.into_typed()?;
+    Ok(graph)
+}
+
+/// An inspected model for inputs of these shapes.
+fn concrete(proto: &pb::ModelProto, shapes: &[impl AsRef<[usize]>]) -> TractResult<TypedModel> {
+    let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+    let mut model = framework.parse(proto, None)?.model;
+    for (i, shape) in shapes.iter().enumerate() {
+        model.set_input_fact(i, f32::fact(shape.as_ref()).into())?;
+    }
+    let typed = model.into_typed()?;
     limit(&typed)?;
-    Ok((typed, order))
+    Ok(typed)
+}
+
+/// What a graph reads that it does not bring along.
+fn inputs(graph: &pb::GraphProto) -> Vec<&pb::ValueInfoProto> {
+    graph.input.iter().filter(|i| graph.initializer.iter().all(|t| t.name != i.name)).collect()
+}
+
+/// The shape that an input says it has.
+fn fixed(input: &pb::ValueInfoProto) -> TractResult<Vec<usize>> {
+    use pb::tensor_shape_proto::dimension::Value;
+    let tensor = match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+        Some(pb::type_proto::Value::TensorType(tensor)) => tensor,
+        _ => return Err(TractError::msg(format!("input {} is no tensor", input.name))),
+    };
+    if tensor.elem_type != pb::tensor_proto::DataType::Float as i32 {
+        let kind = pb::tensor_proto::DataType::try_from(tensor.elem_type);
+        return Err(TractError::msg(format!("input {} is {kind:?}, wanted Float", input.name)));
+    }
+    let dims: Vec<_> = tensor.shape.iter().flat_map(|s| &s.dim).map(|d| d.value.as_ref()).collect();
+    let extent = |d: &Option<&Value>| match d {
+        Some(Value::DimValue(n)) => usize::try_from(*n).ok().filter(|n| *n > 0),
+        _ => None,
+    };
+    let shape: Option<Vec<usize>> = dims.iter().map(extent).collect();
+    shape.filter(|s| !s.is_empty()).ok_or_else(|| {
+        let said: Vec<_> = dims
+            .iter()
+            .map(|d| match d {
+                Some(Value::DimValue(n)) => n.to_string(),
+                Some(Value::DimParam(name)) => name.clone(),
+                None => "?".into(),
+            })
+            .collect();
+        let message = "wanted whole numbers above 0; say which shape to take with --shape";
+        TractError::msg(format!("input {} has the shape [{}], {message}", input.name, said.join(", ")))
+    })
 }
 
 /// Names and shapes of the card's outputs.
@@ -259,8 +336,7 @@ fn weights(tensor: &pb::TensorProto) -> TractResult<()> {
 
 /// Checks the graph's input against the card and finds the card's outputs among the graph's.
 fn names(graph: &pb::GraphProto, card: &Card) -> TractResult<Vec<usize>> {
-    let given = |name: &str| graph.initializer.iter().any(|t| t.name == name);
-    let inputs: Vec<_> = graph.input.iter().map(|i| i.name.as_str()).filter(|n| !given(n)).collect();
+    let inputs: Vec<_> = inputs(graph).iter().map(|i| i.name.as_str()).collect();
     if inputs != [card.input.name.as_str()] {
         return Err(TractError::msg(format!("its inputs are {inputs:?}, the card wants {:?}", card.input.name)));
     }
@@ -327,6 +403,30 @@ mod tests {
                 assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * most), "{file}, output {i}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_without_a_card_is_explained_at_its_own_shape_or_at_one_that_is_given() {
+        let (onnx, card) = tiny();
+        let kernels = kernels::scalar();
+        let told = explain_bare(&onnx, "tiny", &[], kernels).unwrap();
+        assert_eq!(told.lines().count(), explain(&onnx, &card, kernels).unwrap().lines().count());
+        assert!(explain_bare(&onnx, "tiny", &[1, 3, 96, 96], kernels).is_err());
+        assert!(explain_bare(&onnx, "tiny", &[1, 1, 1 << 15, 1 << 15], kernels).is_err());
+        assert!(explain_bare(&onnx, "tiny", &[0, 1, 96, 96], kernels).is_err());
+        assert!(explain_bare(b"not a model at all", "tiny", &[], kernels).is_err());
+
+        let mut model = proto(&onnx).unwrap();
+        let input = &mut model.graph.as_mut().unwrap().input[0];
+        let Some(pb::type_proto::Value::TensorType(tensor)) = input.r#type.as_mut().unwrap().value.as_mut() else {
+            panic!("the input is a tensor")
+        };
+        use pb::tensor_shape_proto::dimension::Value;
+        tensor.shape.as_mut().unwrap().dim[0].value = Some(Value::DimParam("batch".into()));
+        tensor.shape.as_mut().unwrap().dim[2].value = Some(Value::DimValue(0));
+        let e = bare(&model, &[]).unwrap_err().to_string();
+        assert!(e.contains("[batch, 1, 0, 96]") && e.contains("--shape"), "{e}");
+        assert!(bare(&model, &[1, 1, 96, 96]).is_ok());
     }
 
     #[test]

@@ -108,6 +108,15 @@ impl Model {
         graph::explain(&self.onnx, &self.card, kernels)
     }
 
+    /// As [`Model::explain`], for any ONNX file, which needs no card. `shape` is that of its input; where empty, the
+    /// file's own.
+    ///
+    /// # Errors
+    /// Fix: the file is no model we can run, or its input has no fixed shape of floats.
+    pub fn explain_file(onnx: &Path, shape: &[usize], kernels: &'static Kernels) -> Result<String> {
+        graph::explain_bare(&read(onnx)?, &onnx.display().to_string(), shape, kernels)
+    }
+
     /// This model as a maker of networks.
     pub fn into_build(self) -> Build {
         Box::new(move |height, width| self.network_at(height, width))

@@ -135,7 +135,7 @@ impl Plan {
                 let data = data.get_mut(image * size..(image + 1) * size).ok_or_else(short)?;
                 let memory = &arena[self.buffers[place.buffer].range.clone()];
                 match order {
-                    Order::Planes => place.map.write_planes(memory, data),
+                    Order::Planes => self.kernels.write_planes(&place.map, memory, data),
                     Order::Pixels => place.map.write_pixels(memory, data),
                 }
             }
