@@ -167,11 +167,16 @@ class Source:
         for n, (folder, i) in enumerate(self.faces.draw(rng, count)):
             if self.negatives and rng.random() < self.negatives:
                 self._negative(out, n, folder, i, rng)
-            elif self.among and rng.random() < self.among:
-                self._among(out, n, *self.seen[int(rng.integers(len(self.seen)))], rng)
             else:
-                self._positive(out, n, folder, i, rng)
+                self.face(out, n, folder, i, rng)
         return out
+
+    def face(self, out, n, folder, i, rng):
+        """Puts a face into a batch: this one or, as often as `among` says, one of a scene."""
+        if self.among and rng.random() < self.among:
+            self._among(out, n, *self.seen[int(rng.integers(len(self.seen)))], rng)
+        else:
+            self._positive(out, n, folder, i, rng)
 
     def without(self, items, seed=5):
         """A crop without a face for each of `items`; those that could not be had are left out."""
