@@ -44,6 +44,7 @@ mod pool;
 mod resize;
 mod sample;
 mod scalar;
+mod spots;
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
 mod strip;
 #[cfg(test)]

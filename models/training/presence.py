@@ -97,28 +97,31 @@ class Veto(nn.Module):
         return self.presence(F.relu(self.look(features)).flatten(1))
 
 
+def asked(batch):
+    """Pictures of the faces of which enough shows that a user would ask for them."""
+    return batch.image[(batch.visibility == 2).mean(1) <= 0.7]
+
+
 class Judge:
-    """Held-out faces, those of scenes, and mistakes: the share of each that passes at the presence a new face needs (0.7)."""
+    """Held-out faces, those of scenes, and mistakes: the share of each that passes at the presence that a new face
+    needs (0.7)."""
 
     ENTRY = float(np.log(0.7 / 0.3))
 
     def __init__(self, source, held, count=768):
-        items = source.faces.held_items(count)
-        batches = [sample.held_batch(items, False), sample.held_batch(items, True)]
-        asked = [(b.visibility == 2).mean(1) <= 0.7 for b in batches]
-        self.faces = np.concatenate([b.image[a] for b, a in zip(batches, asked)])
-        scene = sample.held_among(source.scenes, count)
-        self.among = scene.image[(scene.visibility == 2).mean(1) <= 0.7]
-        rng = np.random.default_rng(11)
-        self.others = np.stack([crop(*m, rng) for m in held]).astype(np.float32)
+        items, rng = source.faces.held_items(count), np.random.default_rng(11)
+        self.shown = {
+            "presence_hit": np.concatenate([asked(sample.held_batch(items, hard)) for hard in (False, True)]),
+            "presence_among": asked(sample.held_among(source.scenes, count)),
+            "presence_mistakes": np.stack([crop(*m, rng) for m in held]).astype(np.float32),
+        }
 
     def __call__(self, net):
         net.eval()
         with torch.inference_mode():
-            passed = [np.concatenate([fetch(net(send(x[k:k + 128])))[:, 0] > self.ENTRY for k in range(0, len(x), 128)])
-                      for x in (self.faces, self.among, self.others)]
-        shares = [float(100 * p.mean()) for p in passed]
-        return dict(zip(("presence_hit", "presence_among", "presence_mistakes"), shares, strict=True))
+            logits = {name: [fetch(net(send(x[k:k + 128])))[:, 0] for k in range(0, len(x), 128)]
+                      for name, x in self.shown.items()}
+        return {name: float(100 * (np.concatenate(parts) > self.ENTRY).mean()) for name, parts in logits.items()}
 
 
 def main(args):

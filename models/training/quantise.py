@@ -119,9 +119,10 @@ def choose(model, histograms, task, threshold):
 
 
 def tolerance(model, reference, image):
-    """How far an implementation may be from the golden answers, as a share of the largest value, or of one where that is
-    less: a logit may happen to be about nothing. Floats summed in another order differ in their last bits, so that here and there a number is rounded the other way, and others
-    after it: so twice what moving the input by some last bits does, but at least half a percent."""
+    """How far an implementation may be from the golden answers, as a share of the largest value, or of one where that
+    is less: a logit may happen to be about nothing. Floats summed in another order differ in their last bits, so that
+    here and there a number is rounded the other way, and others after it: so twice what moving the input by some last
+    bits does, but at least half a percent."""
     net = session(model)
     worst = 0.005
     for seed in range(16):

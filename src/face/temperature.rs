@@ -70,18 +70,7 @@ impl Reader<'_> {
         let middle = [27, 30, 33, 51]
             .iter()
             .fold([0.0; 2], |m, &i: &usize| [m[0] + face.points[i][0] / 4.0, m[1] + face.points[i][1] / 4.0]);
-        let mut counts = [Ok(0.0); COUNT];
-        let mut apparent = [0.0; COUNT];
-        for i in 0..COUNT {
-            counts[i] = self.point(face, i, middle);
-            apparent[i] = counts[i].unwrap_or_default();
-        }
-        // All at once: the roots are taken several at a time.
-        let mut surface = [Celsius(0.0); COUNT];
-        for (surface, count) in surface.iter_mut().zip(apparent) {
-            *surface = t.surface(count);
-        }
-        std::array::from_fn(|i| counts[i].and_then(|count| self.measured(&t, count, surface[i])))
+        std::array::from_fn(|i| self.celsius(&t, self.point(face, i, middle)?))
     }
 
     /// Count under a point.
@@ -155,7 +144,7 @@ impl Reader<'_> {
             }
         }
         if count == 0 {
-            return self.sample(centre).and_then(|count| self.celsius(t, count));
+            return self.celsius(t, self.sample(centre)?);
         }
         // Cut off at the border: a mean over less than half of the disc is not that of the region.
         if (cut_x || cut_y) && (count as f32) < 0.5 * std::f32::consts::PI * radius * radius {
@@ -177,19 +166,11 @@ impl Reader<'_> {
     }
 
     fn celsius(&self, t: &Thermometer, count: f32) -> Reading {
-        self.measured(t, count, t.surface(count))
-    }
-
-    /// The temperature of the surface that gives this count, if both are such as can be measured.
-    fn measured(&self, t: &Thermometer, count: f32, Celsius(surface): Celsius) -> Reading {
-        let Celsius(apparent) = t.apparent(count).into();
+        let (Celsius(apparent), Celsius(surface)) = (t.apparent(count).into(), t.surface(count));
         let [low, high] = self.range_c;
         // NaN, where the reflection alone exceeds the reading, is no measurement either.
-        if (low..=high).contains(&apparent) && surface.is_finite() {
-            Ok(surface)
-        } else {
-            Err(NoTemperature::Saturated)
-        }
+        let measurable = (low..=high).contains(&apparent) && surface.is_finite();
+        if measurable { Ok(surface) } else { Err(NoTemperature::Saturated) }
     }
 
     fn inside(&self, [x, y]: [f32; 2]) -> bool {

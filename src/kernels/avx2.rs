@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
 use super::planes::Turn;
-use super::x86::{intrinsics, stamp, table};
+use super::x86::{intrinsics, stamp, table, turn};
 use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, and AVX-VNNI where `DOT`, so a value proves that the CPU
@@ -67,23 +67,9 @@ impl<const DOT: bool> Turn for Avx2<DOT> {
         }
     }
 
-    #[inline(always)]
-    fn turn(self, [a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
-        // SAFETY: a value of this type proves that the CPU has the instructions.
-        unsafe {
-            let (a, b, c, d) = (
-                _mm256_castps_pd(_mm256_unpacklo_ps(a, b)),
-                _mm256_castps_pd(_mm256_unpackhi_ps(a, b)),
-                _mm256_castps_pd(_mm256_unpacklo_ps(c, d)),
-                _mm256_castps_pd(_mm256_unpackhi_ps(c, d)),
-            );
-            [
-                _mm256_castpd_ps(_mm256_unpacklo_pd(a, c)),
-                _mm256_castpd_ps(_mm256_unpackhi_pd(a, c)),
-                _mm256_castpd_ps(_mm256_unpacklo_pd(b, d)),
-                _mm256_castpd_ps(_mm256_unpackhi_pd(b, d)),
-            ]
-        }
+    turn! {
+        __m256: _mm256_unpacklo_ps _mm256_unpackhi_ps, _mm256_unpacklo_pd _mm256_unpackhi_pd,
+        _mm256_castps_pd _mm256_castpd_ps
     }
 }
 

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::isa::{Counts, Isa};
 use super::planes::Turn;
-use super::x86::{intrinsics, stamp, table};
+use super::x86::{intrinsics, stamp, table, turn};
 use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX-512, and its VNNI where `DOT`, so a value proves that the CPU has
@@ -63,23 +63,9 @@ impl<const DOT: bool> Turn for Avx512<DOT> {
         }
     }
 
-    #[inline(always)]
-    fn turn(self, [a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
-        // SAFETY: a value of this type proves that the CPU has the instructions.
-        unsafe {
-            let (a, b, c, d) = (
-                _mm512_castps_pd(_mm512_unpacklo_ps(a, b)),
-                _mm512_castps_pd(_mm512_unpackhi_ps(a, b)),
-                _mm512_castps_pd(_mm512_unpacklo_ps(c, d)),
-                _mm512_castps_pd(_mm512_unpackhi_ps(c, d)),
-            );
-            [
-                _mm512_castpd_ps(_mm512_unpacklo_pd(a, c)),
-                _mm512_castpd_ps(_mm512_unpackhi_pd(a, c)),
-                _mm512_castpd_ps(_mm512_unpacklo_pd(b, d)),
-                _mm512_castpd_ps(_mm512_unpackhi_pd(b, d)),
-            ]
-        }
+    turn! {
+        __m512: _mm512_unpacklo_ps _mm512_unpackhi_ps, _mm512_unpacklo_pd _mm512_unpackhi_pd,
+        _mm512_castps_pd _mm512_castpd_ps
     }
 }
 

@@ -5,74 +5,14 @@
 use super::Lines;
 use super::act::Finish;
 use super::isa::Isa;
-
-/// The most pixels of one tile.
-pub(super) const MAX_PIXELS: usize = 12;
+use super::spots::Walk;
+pub(super) use super::spots::{Grid, Grids, Spots};
 
 /// Floats of a cache line.
 const LINE: usize = 16;
 
 /// Summands that weights are asked for ahead of their use: those of large layers come from far.
 const AHEAD: usize = 16;
-
-/// Offsets of a tile's pixels from the base pointers of a [`Job`].
-pub(super) struct Spots {
-    input: Offsets,
-    output: Offsets,
-    other: Offsets,
-}
-
-/// Offsets of pixels in one map.
-struct Offsets {
-    /// What is to be added to each.
-    base: usize,
-    each: [usize; MAX_PIXELS],
-}
-
-impl Offsets {
-    /// Pixels in a row.
-    fn line(grid: Grid) -> Self {
-        let mut each = [0; MAX_PIXELS];
-        for (i, at) in each.iter_mut().enumerate() {
-            *at = i * grid.pixel;
-        }
-        Self { base: 0, each }
-    }
-
-    /// Sets `count` offsets from the `first` on to pixels in a row.
-    fn set(&mut self, (first, count): (usize, usize), at: usize, grid: Grid) {
-        for (i, to) in self.each[first..first + count].iter_mut().enumerate() {
-            *to = at + i * grid.pixel;
-        }
-    }
-
-    #[inline(always)]
-    fn at(&self, pixel: usize) -> usize {
-        self.base + self.each[pixel]
-    }
-}
-
-impl Spots {
-    fn line(Grids { from, beside, to }: Grids) -> Self {
-        let line = Offsets::line;
-        Self { input: line(from), output: line(to), other: line(beside.unwrap_or_default()) }
-    }
-
-    #[inline(always)]
-    pub fn input(&self, pixel: usize) -> usize {
-        self.input.at(pixel)
-    }
-
-    #[inline(always)]
-    pub fn output(&self, pixel: usize) -> usize {
-        self.output.at(pixel)
-    }
-
-    #[inline(always)]
-    pub fn other(&self, pixel: usize) -> usize {
-        self.other.at(pixel)
-    }
-}
 
 /// What all tiles of a panel have in common.
 pub(super) struct Job<'a> {
@@ -224,26 +164,6 @@ pub(super) fn two(left: usize) -> usize {
     }
 }
 
-/// Positions of pixels in memory: `at + y * row + x * pixel`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Grid {
-    pub at: usize,
-    pub row: usize,
-    pub pixel: usize,
-}
-
-impl Grid {
-    #[inline]
-    pub fn of(map: &super::Map) -> Self {
-        Self { at: map.origin, row: map.row, pixel: map.pitch }
-    }
-
-    #[inline]
-    pub fn spot(&self, y: usize, x: usize) -> usize {
-        self.at + y * self.row + x * self.pixel
-    }
-}
-
 /// A range of output channels and where its weights start.
 #[derive(Clone, Debug)]
 pub(super) struct Panel {
@@ -260,14 +180,6 @@ pub(super) struct Panel {
 pub(super) struct Panels<W> {
     panels: Vec<Panel>,
     pub weights: Lines<W>,
-}
-
-/// Where the pixels of a sweep are read, joined by another map's, and written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grids {
-    pub from: Grid,
-    pub beside: Option<Grid>,
-    pub to: Grid,
 }
 
 impl<W: Copy + Default> Panels<W> {
@@ -321,49 +233,21 @@ impl<W: Copy + Default> Panels<W> {
     pub fn each<T>(
         &self,
         (rows, columns): (usize, usize),
-        Grids { from, beside, to }: Grids,
+        grids: Grids,
         mut prepare: impl FnMut(&Panel) -> Option<(usize, T)>,
         mut tile: impl FnMut(&T, usize, &Spots),
     ) {
         let pixels = rows * columns;
-        let grids = Grids { from, beside, to };
-        // Most tiles lie in one row: their pixels' offsets differ by those of their first alone.
-        let (mut line, mut bent) = (Spots::line(grids), None);
+        let mut walk = Walk::new(grids, columns);
         for panel in &self.panels {
             let Some((most, work)) = prepare(panel) else { continue };
             // The pixels are shared out evenly among as few tiles as can hold them.
             let tiles = pixels.div_ceil(most);
             let (least, more) = (pixels / tiles.max(1), pixels % tiles.max(1));
-            let (mut y, mut x) = (0, 0);
+            walk.restart();
             for number in 0..tiles {
                 let count = least + usize::from(number < more);
-                if count <= columns - x {
-                    line.input.base = from.spot(y, x);
-                    line.output.base = to.spot(y, x);
-                    line.other.base = beside.map_or(0, |b| b.spot(y, x));
-                    tile(&work, count, &line);
-                    x += count;
-                    if x == columns {
-                        (y, x) = (y + 1, 0);
-                    }
-                } else {
-                    let bent = bent.get_or_insert_with(|| Spots::line(grids));
-                    let mut done = 0;
-                    while done < count {
-                        // Those in one row.
-                        let some = (count - done).min(columns - x);
-                        bent.input.set((done, some), from.spot(y, x), from);
-                        bent.output.set((done, some), to.spot(y, x), to);
-                        if let Some(beside) = beside {
-                            bent.other.set((done, some), beside.spot(y, x), beside);
-                        }
-                        (done, x) = (done + some, x + some);
-                        if x == columns {
-                            (y, x) = (y + 1, 0);
-                        }
-                    }
-                    tile(&work, count, bent);
-                }
+                tile(&work, count, walk.next(count));
             }
         }
     }

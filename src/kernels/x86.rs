@@ -12,6 +12,27 @@ macro_rules! intrinsics {
 }
 pub(super) use intrinsics;
 
+/// Transposes the 4 x 4 floats in each place of four lanes: by pairs of floats, then by pairs of these.
+macro_rules! turn {
+    ($v:ty: $low:ident $high:ident, $low_pairs:ident $high_pairs:ident, $pairs:ident $floats:ident) => {
+        #[inline(always)]
+        fn turn(self, [a, b, c, d]: [$v; 4]) -> [$v; 4] {
+            // SAFETY: a value of this type proves that the CPU has the instructions.
+            unsafe {
+                let (low, high) = ($pairs($low(a, b)), $pairs($high(a, b)));
+                let (low_below, high_below) = ($pairs($low(c, d)), $pairs($high(c, d)));
+                [
+                    $floats($low_pairs(low, low_below)),
+                    $floats($high_pairs(low, low_below)),
+                    $floats($low_pairs(high, high_below)),
+                    $floats($high_pairs(high, high_below)),
+                ]
+            }
+        }
+    };
+}
+pub(super) use turn;
+
 /// Functions compiled for an instruction set that run a generic kernel.
 macro_rules! stamp {
     ($isa:expr, $features:literal: $($name:ident($job:ty) = $kernel:path;)+) => {$(

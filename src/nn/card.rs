@@ -73,7 +73,8 @@ pub struct Golden {
     /// File beside the card: the input (f32, or u8 standing for `v / 127.5 - 1`), then every output
     /// in the card's order (f32).
     pub file: String,
-    /// Largest absolute difference allowed, as a share of the largest absolute value of the output.
+    /// Largest absolute difference allowed, as a share of the largest absolute value of the output, or of one
+    /// where that is less.
     #[serde(default = "golden_tolerance")]
     pub tolerance: f32,
 }
