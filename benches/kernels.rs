@@ -62,6 +62,23 @@ fn preprocess(c: &mut Criterion<ProcessorTime>) {
     group.finish();
 }
 
+/// From what the cells of a landmark network say to 70 points; from the second cache, as after a network.
+fn votes(c: &mut Criterion<ProcessorTime>) {
+    const POINTS: usize = 70;
+    let mut group = c.benchmark_group("votes");
+    group.sample_size(40).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
+    let value = |i: usize| -10.0 * ((i * 7919 % 1009) as f32 / 1009.0);
+    let cells: Vec<f32> = (0..4 * 144 * 4 * POINTS).map(value).collect();
+    let mut turns = cells.chunks_exact(144 * 4 * POINTS).cycle();
+    for kernels in kernels::available() {
+        let mut means = [0.0; 3 * POINTS];
+        group.bench_function(format!("{}/{POINTS} points of 12x12 cells", kernels.name()), |b| {
+            b.iter(|| kernels.votes(black_box(turns.next().unwrap_or_default()), (12, 12), POINTS, &mut means));
+        });
+    }
+    group.finish();
+}
+
 /// From a frame to palette levels: gain control, then a picture twice as large.
 fn display(c: &mut Criterion<ProcessorTime>) {
     let mut group = c.benchmark_group("display");
@@ -297,6 +314,6 @@ fn precision(_: &mut Criterion<ProcessorTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ProcessorTime);
-    targets = preprocess, display, networks, precision, layers
+    targets = preprocess, votes, display, networks, precision, layers
 }
 criterion_main!(benches);

@@ -65,23 +65,30 @@ pub(super) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
     // The last register overlaps the one before.
     let from = |register: usize| (register * I::LANES).min(job.points - I::LANES);
     let registers = job.points.div_ceil(I::LANES);
-    for first in (0..registers).step_by(GROUP) {
-        let group = first..registers.min(first + GROUP);
-        let none = Sum { most: isa.splat(f32::MAX / 4.0), total: isa.zero(), values: [isa.zero(); VALUES] };
-        let mut sums = [none; GROUP];
-        for y in (0..rows).step_by(BAND) {
+    let none = Sum { most: isa.splat(f32::MAX / 4.0), total: isa.zero(), values: [isa.zero(); VALUES] };
+    let mut sums = [none; GROUP];
+    let mut first = 0;
+    while first < registers {
+        let group = GROUP.min(registers - first);
+        sums[..group].fill(none);
+        let mut y = 0;
+        while y < rows {
             let band = y..rows.min(y + BAND);
-            for (sum, p) in sums.iter_mut().zip(group.clone().map(from)) {
+            for register in 0..group {
                 // SAFETY: by contract.
-                unsafe { add(isa, job.cells.add(p), job, band.clone(), sum) };
+                unsafe { add(isa, job.cells.add(from(first + register)), job, &band, &mut sums[register]) };
+            }
+            y = band.end;
+        }
+        for register in 0..group {
+            let Sum { total, values, .. } = sums[register];
+            for k in 0..VALUES {
+                let to = k * job.points + from(first + register);
+                // SAFETY: by contract.
+                unsafe { isa.store(job.means.add(to), isa.div(values[k], total)) };
             }
         }
-        for (sum, p) in sums.iter().zip(group.map(from)) {
-            for (k, value) in sum.values.into_iter().enumerate() {
-                // SAFETY: by contract.
-                unsafe { isa.store(job.means.add(k * job.points + p), isa.div(value, sum.total)) };
-            }
-        }
+        first += group;
     }
 }
 
@@ -90,22 +97,18 @@ pub(super) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
 /// # Safety
 /// The rows of the cells are readable, register by register.
 #[inline(always)]
-unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, sum: &mut Sum<I::V>) {
+unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: &Range<usize>, sum: &mut Sum<I::V>) {
     let (rows, columns) = job.size;
     let stride = (1 + VALUES) * job.points;
     // SAFETY: by contract.
     unsafe {
-        let mut most = isa.splat(f32::MIN / 4.0);
-        for cell in band.start * columns..band.end * columns {
-            most = isa.max(most, isa.load(cells.add(cell * stride)));
-        }
-        let most = isa.min(sum.most, isa.mul(most, isa.splat(-LOG2_E)));
+        let most = isa.min(sum.most, isa.mul(most(isa, cells, stride, band.start * columns..band.end * columns), isa.splat(-LOG2_E)));
         let shrunk = power(isa, isa.sub(most, sum.most));
         let mut right = isa.mul(sum.values[0], shrunk);
         let mut below = isa.mul(sum.values[1], shrunk);
         let mut error = isa.mul(sum.values[2], shrunk);
         let (mut total, across) = (isa.mul(sum.total, shrunk), isa.splat(step(columns)));
-        for y in band {
+        for y in band.clone() {
             let (mut row, mut middle) = (isa.zero(), isa.splat(first(columns)));
             for x in 0..columns {
                 let at = cells.add((y * columns + x) * stride);
@@ -122,6 +125,32 @@ unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, 
         }
         *sum = Sum { most, total, values: [right, below, error] };
     }
+}
+
+/// The largest of what some cells have first.
+///
+/// # Safety
+/// As [`add`].
+#[inline(always)]
+unsafe fn most<I: Isa>(isa: I, cells: *const f32, stride: usize, of: Range<usize>) -> I::V {
+    let least = isa.splat(f32::MIN / 4.0);
+    // Several, that none waits for the one before.
+    let mut most = [least; 4];
+    let mut cell = of.start;
+    // SAFETY: by contract.
+    unsafe {
+        while cell + most.len() <= of.end {
+            for k in 0..most.len() {
+                most[k] = isa.max(most[k], isa.load(cells.add((cell + k) * stride)));
+            }
+            cell += most.len();
+        }
+        while cell < of.end {
+            most[0] = isa.max(most[0], isa.load(cells.add(cell * stride)));
+            cell += 1;
+        }
+    }
+    isa.max(isa.max(most[0], most[1]), isa.max(most[2], most[3]))
 }
 
 /// From the middle of a cell to that of the next.
