@@ -279,6 +279,20 @@ fn every_frame_gives_the_same_bytes_on_every_run() {
 }
 
 #[test]
+fn the_built_in_clip_can_be_replayed_unless_a_file_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = || {
+        let mut command = with_models(&["replay", "demo", "--every", "--no-http", "--ndjson", "-"]);
+        command.current_dir(&folder).output().unwrap()
+    };
+    let out = run();
+    assert_eq!(code(&out), 0, "{out:?}");
+    assert!(text(&out.stdout).lines().count() > 10);
+    std::fs::write(folder.path().join("demo"), b"no picture at all").unwrap();
+    assert_eq!(code(&run()), 2);
+}
+
+#[test]
 fn what_cannot_be_played_ends_with_2_and_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let junk = folder.path().join("junk.tiff");

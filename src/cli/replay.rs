@@ -1,5 +1,7 @@
 //! `heatmark replay`.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::play::{self, Options};
@@ -10,7 +12,8 @@ use crate::pipeline::Policy;
 /// Arguments of `heatmark replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// A recording (TIFF, CPTV, Y16), a picture, or a folder of pictures.
+    /// A recording (TIFF, CPTV, Y16), a picture, or a folder of pictures; `demo`, where no file is called so, is the
+    /// built-in clip.
     file: String,
     /// Every frame, as fast as inference goes; the same results, byte for byte, on every run.
     #[arg(long, conflicts_with = "paced")]
@@ -48,7 +51,12 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     }
     let settled = replay.options.settle(base, flags)?;
     let config = &settled.values;
-    // A plain name is a file here, whatever a source of that name may be.
-    let input = Input::recording(&format!("replay:{}", replay.file), &config.source, policy)?;
+    let input = Input::recording(&spec(&replay.file), &config.source, policy)?;
     play::run(base, config, input, replay.options.seconds, Vec::new())
+}
+
+/// The source that plays a file. A plain name is a file here, whatever source may have that name.
+fn spec(file: &str) -> String {
+    let built_in = file == "demo" && !Path::new(file).exists();
+    if built_in { file.into() } else { format!("replay:{file}") }
 }

@@ -102,7 +102,10 @@ unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: &Range<usize>,
     let stride = (1 + VALUES) * job.points;
     // SAFETY: by contract.
     unsafe {
-        let most = isa.min(sum.most, isa.mul(most(isa, cells, stride, band.start * columns..band.end * columns), isa.splat(-LOG2_E)));
+        let most = isa.min(
+            sum.most,
+            isa.mul(most(isa, cells, stride, band.start * columns..band.end * columns), isa.splat(-LOG2_E)),
+        );
         let shrunk = power(isa, isa.sub(most, sum.most));
         let mut right = isa.mul(sum.values[0], shrunk);
         let mut below = isa.mul(sum.values[1], shrunk);
