@@ -1,7 +1,9 @@
 //! One suite of properties for every table of kernels. A table that this CPU cannot run is named on standard
 //! output, and fails the suite where [`REQUIRED`] names it.
 
+mod moves;
 mod picture;
+mod sums;
 mod votes;
 
 use proptest::prelude::*;
@@ -175,203 +177,6 @@ impl Case {
     }
 }
 
-fn dense(kernels: &'static Kernels, case: &Case) {
-    let Some((h, w)) = case.output() else { return };
-    let input = planes(case.seed, case.ci, case.h, case.w);
-    let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
-    let from = match case.window.size {
-        [1, 1] if case.bare => Map::plain(case.ci, case.h, case.w, pitch),
-        _ => Map::bordered(case.ci, case.h, case.w, pitch),
-    };
-    let to = case.map(kernels, case.co, h, w);
-    let weights = values(case.seed ^ 3, case.co * case.ci * case.window.size[0] * case.window.size[1]);
-    let (after, other, beside) = case.after(kernels, h, w);
-    let conv = Conv::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
-    let mut output = empty(&to);
-    conv.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
-    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
-        naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x))
-    });
-}
-
-/// Pixels that touch, though their channels fill no whole registers.
-fn touching(kernels: &'static Kernels, case: &Case) {
-    let case = Case { co: 8 * kernels.lanes + case.co, join: None, ..case.clone() };
-    let Some((h, w)) = case.output() else { return };
-    let input = planes(case.seed, case.ci, case.h, case.w);
-    let (from, to) = (padded(kernels, case.ci, case.h, case.w), Map::plain(case.co, h, w, case.co));
-    let weights = values(case.seed ^ 3, case.co * case.ci * case.window.size[0] * case.window.size[1]);
-    let (after, ..) = case.after(kernels, h, w);
-    let conv = Conv::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
-    let mut output = vec![7.0; to.len + 3];
-    conv.run(&load(&from, &input), None, &mut output);
-    assert_eq!(output[to.len..], [7.0; 3], "beyond the end");
-    case.check(&to, &store(&to, &output[..to.len]), &after, &None, |c, y, x| {
-        naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x))
-    });
-}
-
-fn depthwise(kernels: &'static Kernels, case: &Case) {
-    let case = Case { ci: case.co, ..case.clone() };
-    let Some((h, w)) = case.output() else { return };
-    let input = planes(case.seed, case.ci, case.h, case.w);
-    let (from, to) = (padded(kernels, case.ci, case.h, case.w), case.map(kernels, case.co, h, w));
-    let weights = values(case.seed ^ 3, case.co * 9);
-    let (after, other, beside) = case.after(kernels, h, w);
-    let layer = Depthwise::pack(kernels, from, to, case.window, &weights, after.clone()).unwrap();
-    let mut output = empty(&to);
-    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
-    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
-        naive::convolve(&input, &weights, after.bias[c], &case.window, true, (c, y, x))
-    });
-}
-
-/// Winograd's error is bounded by the largest magnitude around, not by each output's own.
-fn winograd(kernels: &'static Kernels, case: &Case) {
-    let case = Case { window: Winograd::WINDOW, ..case.clone() };
-    let input = planes(case.seed, case.ci, case.h, case.w);
-    let (from, to) = (padded(kernels, case.ci, case.h, case.w), padded(kernels, case.co, case.h, case.w));
-    let weights = values(case.seed ^ 3, case.co * case.ci * 9);
-    let (after, other, beside) = case.after(kernels, case.h, case.w);
-    let largest = (0..to.values())
-        .map(|i| (i / (to.h * to.w), i / to.w % to.h, i % to.w))
-        .map(|at| naive::convolve(&input, &weights, after.bias[at.0], &case.window, false, at).magnitude)
-        .fold(0.0, f64::max);
-    for tile in [Tile::Two, Tile::Four] {
-        let layer = Winograd::pack(kernels, tile, from, to, &weights, after.clone()).unwrap();
-        let (mut output, mut scratch) = (empty(&to), vec![f32::NAN; layer.scratch()]);
-        layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output, &mut scratch);
-        case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
-            let sum = naive::convolve(&input, &weights, after.bias[c], &case.window, false, (c, y, x));
-            naive::Exact { magnitude: largest, terms: 24, ..sum }
-        });
-    }
-}
-
-fn connected(kernels: &'static Kernels, case: &Case) {
-    let input = planes(case.seed, case.ci, case.h, case.w);
-    let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
-    let from = Map::bordered(case.ci, case.h, case.w, pitch);
-    let to = Map::vector(case.co, case.co.next_multiple_of(kernels.lanes));
-    let weights = values(case.seed ^ 3, case.co * from.values());
-    let after = After { bias: values(case.seed ^ 2, case.co), act: act(case.act, case.co), other: None };
-    let layer = Conv::fully_connected(kernels, from, to, &weights, after.clone()).unwrap();
-    let mut output = empty(&to);
-    layer.run(&load(&from, &input), None, &mut output);
-    let whole = Window { size: [case.h, case.w], stride: [1, 1], before: [0, 0] };
-    case.check(&to, &store(&to, &output), &after, &None, |c, y, x| {
-        naive::convolve(&input, &weights, after.bias[c], &whole, false, (c, y, x))
-    });
-}
-
-fn pooling(kernels: &'static Kernels, case: &Case) {
-    let Some((h, w)) = case.output() else { return };
-    let input = planes(case.seed, case.co, case.h, case.w);
-    let (from, to) = (case.map(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
-    for pooling in [Pooling::Max, Pooling::Mean, Pooling::Sum(0.25)] {
-        let layer = Pool::pack(kernels, from, to, case.window, pooling).unwrap();
-        let mut output = empty(&to);
-        layer.run(&load(&from, &input), &mut output);
-        for (i, got) in store(&to, &output).iter().enumerate() {
-            let at = (i / (h * w), i / w % h, i % w);
-            let want = naive::pool(&input, &case.window, pooling, at);
-            assert!(want.allows(*got), "{pooling:?} at {at:?}: {got}, not {want:?}");
-        }
-    }
-}
-
-fn pointwise(kernels: &'static Kernels, case: &Case) {
-    let input = planes(case.seed, case.co, case.h, case.w);
-    let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, case.h, case.w));
-    let (mut after, other, beside) = case.after(kernels, case.h, case.w);
-    if case.tight && other.is_none() {
-        after.act = Act::Sigmoid;
-    }
-    let scale = if case.tight { vec![] } else { values(case.seed ^ 4, case.co) };
-    let layer = Point::pack(kernels, from, to, &scale, after.clone()).unwrap();
-    let mut output = empty(&to);
-    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
-    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
-        let v = f64::from(input.v[(c * case.h + y) * case.w + x]) * scale.get(c).map_or(1.0, |s| f64::from(*s));
-        let shift = f64::from(after.bias[c]);
-        naive::Exact { value: v + shift, magnitude: v.abs() + shift.abs() + 1.0, terms: 4 }
-    });
-}
-
-/// Two maps side by side in a wider one, enlarged on the way: each leaves the other's channels alone.
-fn replication(kernels: &'static Kernels, case: &Case) {
-    let wide = padded(kernels, case.ci + case.co, 2 * case.h, 3 * case.w);
-    let mut output = empty(&wide);
-    let parts = [(0, case.ci, 5), (case.ci, case.co, 6)];
-    for (first, count, salt) in parts.into_iter().rev() {
-        let from = padded(kernels, count, case.h, case.w);
-        let layer = Replicate::pack(kernels, from, wide.slice(first, count), [2, 3], After::default()).unwrap();
-        layer.run(&load(&from, &planes(case.seed ^ salt, count, case.h, case.w)), None, &mut output);
-    }
-    let got = store(&wide, &output);
-    for (first, count, salt) in parts {
-        let input = planes(case.seed ^ salt, count, case.h, case.w);
-        for (i, v) in got[first * wide.h * wide.w..][..count * wide.h * wide.w].iter().enumerate() {
-            let (c, y, x) = (i / (wide.h * wide.w), i / wide.w % wide.h, i % wide.w);
-            assert_eq!(Some(*v), input.at(c, (y / 2) as isize, (x / 3) as isize));
-        }
-    }
-}
-
-/// Enlarged, with what follows: bias, activation, a second map.
-fn enlargement(kernels: &'static Kernels, case: &Case) {
-    let factor = [[2, 2], [1, 3], [3, 2]][case.ci % 3];
-    let (h, w) = (case.h * factor[0], case.w * factor[1]);
-    let input = planes(case.seed, case.co, case.h, case.w);
-    let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
-    let (after, other, beside) = case.after(kernels, h, w);
-    let layer = Replicate::pack(kernels, from, to, factor, after.clone()).unwrap();
-    let mut output = empty(&to);
-    layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
-    case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
-        let v = f64::from(input.at(c, (y / factor[0]) as isize, (x / factor[1]) as isize).unwrap_or(0.0));
-        let shift = f64::from(after.bias[c]);
-        naive::Exact { value: v + shift, magnitude: v.abs() + shift.abs(), terms: 2 }
-    });
-}
-
-/// Interpolation of a map to another size, of rows and columns that lie anywhere.
-fn interpolation(kernels: &'static Kernels, case: &Case) {
-    let (h, w) = (case.h * 2, case.w + case.ci);
-    let input = planes(case.seed, case.co, case.h, case.w);
-    let (from, to) = (case.map(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
-    let between = |salt: u64, count: usize, size: usize| -> Vec<Between> {
-        let random = values(case.seed ^ salt, 3 * count);
-        let index = |v: f32| ((v * 0.5 + 0.5) * size as f32) as usize % size;
-        random
-            .as_chunks()
-            .0
-            .iter()
-            .map(|[a, b, p]| (index(*a), index(*b), p.abs()))
-            .map(|(first, second, part)| Between { first, second, part })
-            .collect()
-    };
-    let (rows, columns) = (between(7, h, case.h), between(8, w, case.w));
-    let layer = Resize::pack(kernels, from, to, rows.clone(), columns.clone()).unwrap();
-    let mut output = empty(&to);
-    layer.run(&load(&from, &input), &mut output);
-    for (i, got) in store(&to, &output).iter().enumerate() {
-        let at = (i / (h * w), i / w % h, i % w);
-        let want = naive::interpolate(&input, at.0, &rows[at.1], &columns[at.2]);
-        assert!(want.allows(*got), "at {at:?}: {got}, not {want:?}");
-    }
-}
-
-/// Rows too wide for the nearest cache are worked on in blocks.
-fn wide(kernels: &'static Kernels) {
-    for stride in [1, 2] {
-        let window = Window::square(3, stride);
-        let join = Some(Join::BeforeAct);
-        let (tight, bare) = (false, false);
-        depthwise(kernels, &Case { ci: 1, co: 203, h: 5, w: 61, window, act: 1, join, tight, bare, seed: 3 });
-    }
-}
-
 /// What the module's documentation says about values that are not finite.
 fn not_finite(kernels: &'static Kernels) {
     let (c, h, w) = (8, 9, 9);
@@ -450,32 +255,32 @@ for_every_table!({
 
         #[test]
         fn dense_sums_are_within_the_rounding_bound(case in case(1..=3usize, 1..=3usize)) {
-            this().into_iter().for_each(|k| dense(k, &case));
+            this().into_iter().for_each(|k| sums::dense(k, &case));
         }
 
         #[test]
         fn sums_of_a_3x3_window_over_one_channel_are_within_the_rounding_bound(case in few()) {
-            this().into_iter().for_each(|k| dense(k, &case));
+            this().into_iter().for_each(|k| sums::dense(k, &case));
         }
 
         #[test]
         fn sums_of_pixels_that_touch_are_within_the_rounding_bound(case in case(1..=3usize, 1..=2usize)) {
-            this().into_iter().for_each(|k| touching(k, &case));
+            this().into_iter().for_each(|k| sums::touching(k, &case));
         }
 
         #[test]
         fn depthwise_sums_are_within_the_rounding_bound(case in case(Just(3usize), 1..=2usize)) {
-            this().into_iter().for_each(|k| depthwise(k, &case));
+            this().into_iter().for_each(|k| sums::depthwise(k, &case));
         }
 
         #[test]
         fn winograd_is_within_its_bound(case in case(Just(3usize), Just(1usize))) {
-            this().into_iter().for_each(|k| winograd(k, &case));
+            this().into_iter().for_each(|k| sums::winograd(k, &case));
         }
 
         #[test]
         fn fully_connected_sums_are_within_the_rounding_bound(case in case(Just(1usize), Just(1usize))) {
-            this().into_iter().for_each(|k| connected(k, &case));
+            this().into_iter().for_each(|k| sums::connected(k, &case));
         }
 
         #[test]
@@ -485,12 +290,12 @@ for_every_table!({
 
         #[test]
         fn pooling_follows_its_definition(case in case(2..=3usize, 1..=3usize)) {
-            this().into_iter().for_each(|k| pooling(k, &case));
+            this().into_iter().for_each(|k| moves::pooling(k, &case));
         }
 
         #[test]
         fn pointwise_layers_follow_their_definition(case in case(Just(1usize), Just(1usize))) {
-            this().into_iter().for_each(|k| pointwise(k, &case));
+            this().into_iter().for_each(|k| moves::pointwise(k, &case));
         }
 
         #[test]
@@ -510,23 +315,23 @@ for_every_table!({
 
         #[test]
         fn enlargement_and_what_follows_are_as_defined(case in case(Just(1usize), Just(1usize))) {
-            this().into_iter().for_each(|k| enlargement(k, &case));
+            this().into_iter().for_each(|k| moves::enlargement(k, &case));
         }
 
         #[test]
         fn interpolation_follows_its_definition(case in case(Just(1usize), Just(1usize))) {
-            this().into_iter().for_each(|k| interpolation(k, &case));
+            this().into_iter().for_each(|k| moves::interpolation(k, &case));
         }
 
         #[test]
         fn replication_is_exact(case in case(Just(1usize), Just(1usize))) {
-            this().into_iter().for_each(|k| replication(k, &case));
+            this().into_iter().for_each(|k| moves::replication(k, &case));
         }
     }
 
     #[test]
     fn wide_depthwise_sums_are_within_the_rounding_bound() {
-        this().into_iter().for_each(wide);
+        this().into_iter().for_each(sums::wide);
     }
 
     #[test]
