@@ -27,6 +27,19 @@ ARRAYS = {"image": (np.uint8, (PLANES, SIZE, SIZE)), "points": (np.float32, (COU
 TOLD = (np.float32, (COUNT, 3))
 
 
+def mirrored(told):
+    """Points with log-scales `[..., 70, 3]` of the mirrored picture."""
+    return told[..., MIRROR, :] * np.array([*FLIP, 1], np.float32)
+
+
+def answers(teacher, image, both_sides):
+    """What a teacher says of pictures, `[n, 70, 3]`; the mean with what it says of their mirror images, where wanted."""
+    told = fetch(teacher(send(image))[0])
+    if not both_sides:
+        return told
+    return (told + mirrored(fetch(teacher(send(np.ascontiguousarray(image[..., ::-1])))[0]))) / 2
+
+
 def main(args):
     """Makes a bank of `--count` samples."""
     source = sample.source(args, among=args.among)
@@ -50,7 +63,7 @@ def main(args):
             files[name][at:at + some] = np.rint((value + 1) * 127.5) if name == "image" else value
         if teacher:
             with torch.inference_mode(), arithmetic(args.arithmetic):
-                files["told"][at:at + some] = fetch(teacher(send(batch.image))[0])
+                files["told"][at:at + some] = answers(teacher, batch.image, args.both_sides)
         if n % 200 == 0:
             print(f"{at + some} of {args.count}", flush=True)
     for file in files.values():
@@ -106,5 +119,5 @@ class Bank:
         points[flip], seen[flip] = points[flip][:, MIRROR] * FLIP, seen[flip][:, MIRROR]
         told = self._take("told", picks) if "told" in self.parts[0] else None
         if told is not None:
-            told[flip] = told[flip][:, MIRROR] * np.array([*FLIP, 1], np.float32)
+            told[flip] = mirrored(told[flip])
         return sample.Batch(image, points, seen, self._take("present", picks), self._take("sure", picks), told=told)

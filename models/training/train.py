@@ -36,6 +36,8 @@ def parser():
         if name == "bank":
             p.add_argument("--out", required=True, help="folder of the bank")
             p.add_argument("--teacher", help="checkpoint (best.pt) or shipped model whose answers are kept")
+            p.add_argument("--both-sides", action="store_true", help="keep the mean of its answers to a picture and to "
+                           "the mirror image")
             p.add_argument("--count", type=int, required=True, help="samples")
             continue
         p.add_argument("--out", required=True, help="folder of checkpoints and log")

@@ -18,6 +18,9 @@ pub struct Picture<'a> {
 /// Most pixels of a picture: positions in it are counted in single precision.
 const MOST_PIXELS: usize = 1 << 24;
 
+/// Columns or rows up to which positions are known to a hundredth of a pixel.
+const KNOWN: usize = 1 << 14;
+
 impl<'a> Picture<'a> {
     /// A picture of `width` x `height` counts; `None` where there is none, `pixels` are too few, or more than
     /// 2^24 are asked for.

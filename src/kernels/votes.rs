@@ -67,18 +67,16 @@ pub(super) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
     let registers = job.points.div_ceil(I::LANES);
     let none = Sum { most: isa.splat(f32::MAX / 4.0), total: isa.zero(), values: [isa.zero(); VALUES] };
     let mut sums = [none; GROUP];
-    let mut first = 0;
-    while first < registers {
+    for first in (0..registers).step_by(GROUP) {
         let group = GROUP.min(registers - first);
         sums[..group].fill(none);
-        let mut y = 0;
-        while y < rows {
+        for y in (0..rows).step_by(BAND) {
             let band = y..rows.min(y + BAND);
+            // By number: zipped, the sums and registers would come through a function that is not inlined here.
             for register in 0..group {
                 // SAFETY: by contract.
-                unsafe { add(isa, job.cells.add(from(first + register)), job, &band, &mut sums[register]) };
+                unsafe { add(isa, job.cells.add(from(first + register)), job, band.clone(), &mut sums[register]) };
             }
-            y = band.end;
         }
         for register in 0..group {
             let Sum { total, values, .. } = sums[register];
@@ -88,7 +86,6 @@ pub(super) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
                 unsafe { isa.store(job.means.add(to), isa.div(values[k], total)) };
             }
         }
-        first += group;
     }
 }
 
@@ -97,21 +94,19 @@ pub(super) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
 /// # Safety
 /// The rows of the cells are readable, register by register.
 #[inline(always)]
-unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: &Range<usize>, sum: &mut Sum<I::V>) {
+unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, sum: &mut Sum<I::V>) {
     let (rows, columns) = job.size;
     let stride = (1 + VALUES) * job.points;
     // SAFETY: by contract.
     unsafe {
-        let most = isa.min(
-            sum.most,
-            isa.mul(most(isa, cells, stride, band.start * columns..band.end * columns), isa.splat(-LOG2_E)),
-        );
+        let largest = largest(isa, cells, stride, band.start * columns..band.end * columns);
+        let most = isa.min(sum.most, isa.mul(largest, isa.splat(-LOG2_E)));
         let shrunk = power(isa, isa.sub(most, sum.most));
         let mut right = isa.mul(sum.values[0], shrunk);
         let mut below = isa.mul(sum.values[1], shrunk);
         let mut error = isa.mul(sum.values[2], shrunk);
         let (mut total, across) = (isa.mul(sum.total, shrunk), isa.splat(step(columns)));
-        for y in band.clone() {
+        for y in band {
             let (mut row, mut middle) = (isa.zero(), isa.splat(first(columns)));
             for x in 0..columns {
                 let at = cells.add((y * columns + x) * stride);
@@ -135,7 +130,7 @@ unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: &Range<usize>,
 /// # Safety
 /// As [`add`].
 #[inline(always)]
-unsafe fn most<I: Isa>(isa: I, cells: *const f32, stride: usize, of: Range<usize>) -> I::V {
+unsafe fn largest<I: Isa>(isa: I, cells: *const f32, stride: usize, of: Range<usize>) -> I::V {
     let least = isa.splat(f32::MIN / 4.0);
     // Several, that none waits for the one before.
     let mut most = [least; 4];

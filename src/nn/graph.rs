@@ -258,7 +258,7 @@ mod hostile;
 mod tests {
     use super::*;
 
-    fn tiny() -> (Vec<u8>, Card) {
+    pub(super) fn tiny() -> (Vec<u8>, Card) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
         let read = |file: &str| std::fs::read(format!("{folder}{file}")).unwrap();
         let card = String::from_utf8(read("tiny-landmarks.toml")).unwrap();

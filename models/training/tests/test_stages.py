@@ -105,6 +105,17 @@ def test_a_bank_holds_what_fresh_samples_are_and_what_the_teacher_says(monkeypat
         bank.Bank(str(tmp_path / "plain"))
 
 
+def test_answers_of_both_sides_are_those_of_the_mirror_image_mirrored(data, begun):
+    image = sample.Source(Shards(str(data))).batch(6, np.random.default_rng(2)).image
+    net, _ = load(begun[1])
+    net.eval()
+    with torch.inference_mode():
+        one, both = bank.answers(net, image, False), bank.answers(net, image, True)
+        turned = bank.answers(net, np.ascontiguousarray(image[..., ::-1]), True)
+    assert np.abs(both - one).max() > 1e-4
+    assert np.abs(bank.mirrored(both) - turned).max() < 1e-5
+
+
 def test_a_student_learns_from_banks(monkeypatch, tmp_path, data, begun):
     command = ["bank", "--data", data, "--out", tmp_path / "bank", "--count", 20, "--teacher", begun[1]]
     monkeypatch.setattr("sys.argv", ["train.py", *map(str, command)])

@@ -1,3 +1,5 @@
+//! Maps and votes with known faces.
+
 use super::*;
 use crate::face::fake::Tensors;
 

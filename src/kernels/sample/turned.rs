@@ -1,17 +1,15 @@
 //! Bilinear samples on a rotated lattice.
 
-use super::{Job, Lattice, Picture};
+use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
 use crate::kernels::part::{NUMBERS, store_some};
 
 /// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
 const STRIP: usize = 128;
 
-/// Samples so far from the border of the picture, pixels, need not be kept inside.
+/// Samples so far from the border of the picture, pixels, need not be kept inside: in a picture that is no larger than
+/// [`KNOWN`] they are known much better than that.
 const INSIDE: f32 = 0.1;
-
-/// Up to this size of a picture positions inside it are known much better than that.
-const KNOWN: usize = 1 << 14;
 
 /// Where the samples of a strip lie. The arrays begin with cache lines, so that no register straddles two.
 #[repr(C, align(64))]
@@ -35,6 +33,7 @@ struct Totals([f32; STRIP]);
 pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
     let Job { picture, lattice, out, width, height } = *job;
     let k = lattice.fine;
+    let single = k == 1;
     let free = inside(picture, lattice, [(width + 2 * I::LANES) as f32, height as f32]);
     let step = 1.0 / k as i32 as f32;
     let share = isa.splat(step * step);
@@ -44,7 +43,6 @@ pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
         for j in (0..width).step_by(STRIP) {
             let count = STRIP.min(width - j);
             let mut sums = Totals([0.0; STRIP]);
-            let single = k == 1;
             for a in 0..k * k {
                 let u = j as i32 as f32 + ((a % k) as i32 as f32 + 0.5) * step - middle[0];
                 let v = i as i32 as f32 + ((a / k) as i32 as f32 + 0.5) * step - middle[1];

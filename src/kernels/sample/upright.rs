@@ -1,7 +1,7 @@
 //! Bilinear samples on a lattice that is not turned: rows are mixed first, then columns of the mixture, so that an
 //! output pixel costs one reading of neighbours per column of its samples instead of one per sample.
 
-use super::{Job, Lattice, Picture};
+use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
 use crate::kernels::part::{MOST_LANES, counts_some, store_some};
 
@@ -20,7 +20,7 @@ const ROWS: usize = MOST_STEP as usize + 3;
 pub(super) fn fits(picture: &Picture, lattice: &Lattice) -> bool {
     let [step, turn] = lattice.across;
     // NaN fits nowhere. In wider pictures positions are not known well enough to say which columns a strip needs.
-    let sized = picture.width.max(picture.height) <= 1 << 14;
+    let sized = picture.width.max(picture.height) <= KNOWN;
     sized && turn == 0.0 && step > 0.0 && step <= MOST_STEP && (1..=MOST_FINE).contains(&lattice.fine)
 }
 

@@ -54,17 +54,14 @@ fn fixed(input: &pb::ValueInfoProto) -> TractResult<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::tiny;
     use super::super::{explain, explain_bare, proto};
     use super::*;
     use crate::kernels;
-    use crate::nn::card::Card;
 
     #[test]
     fn a_file_without_a_card_is_explained_at_its_own_shape_or_at_one_that_is_given() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
-        let onnx = std::fs::read(format!("{folder}tiny-landmarks.onnx")).unwrap();
-        let card = std::fs::read_to_string(format!("{folder}tiny-landmarks.toml")).unwrap();
-        let card = Card::parse(&card, "tiny").unwrap();
+        let (onnx, card) = tiny();
         let kernels = kernels::scalar();
         let told = explain_bare(&onnx, "tiny", &[], kernels).unwrap();
         assert_eq!(told.lines().count(), explain(&onnx, &card, kernels).unwrap().lines().count());

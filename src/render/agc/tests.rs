@@ -1,3 +1,5 @@
+//! Curves of frames with known histograms.
+
 use super::*;
 use crate::frame::{FfcState, Signal};
 

@@ -1,3 +1,5 @@
+//! The table against what it promises, and which driver knows which device.
+
 use super::*;
 
 fn one(wire: Wire, w: u32, h: u32) -> Offer {
