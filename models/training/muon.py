@@ -24,7 +24,7 @@ def orthogonal(matrix):
     x = x / (x.norm() + 1e-7)
     for _ in range(ROUNDS):
         square = x @ x.T
-        x = A * x + (B * square + C * (square @ square)) @ x
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=B, alpha=C), x, beta=A)
     return (x.T if tall else x).to(matrix.dtype)
 
 

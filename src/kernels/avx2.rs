@@ -121,12 +121,15 @@ impl Counts for Avx2<false> {
     }
 
     #[inline(always)]
-    unsafe fn sums(self, p: *const u16) -> __m256 {
-        // SAFETY: sixteen counts are readable by contract.
+    unsafe fn means(self, upper: *const u16, lower: *const u16) -> __m256 {
+        // SAFETY: sixteen counts of either are readable by contract.
         unsafe {
-            let both = _mm256_loadu_si256(p.cast());
-            let even = _mm256_and_si256(both, _mm256_set1_epi32(0xffff));
-            _mm256_cvtepi32_ps(_mm256_add_epi32(even, _mm256_srli_epi32::<16>(both)))
+            // Less 2^15, counts fit the instruction that adds neighbours.
+            let (middle, ones) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
+            let upper = _mm256_madd_epi16(_mm256_xor_si256(_mm256_loadu_si256(upper.cast()), middle), ones);
+            let lower = _mm256_madd_epi16(_mm256_xor_si256(_mm256_loadu_si256(lower.cast()), middle), ones);
+            let sums = _mm256_cvtepi32_ps(_mm256_add_epi32(upper, lower));
+            _mm256_fmadd_ps(sums, _mm256_set1_ps(0.25), _mm256_set1_ps(32_768.0))
         }
     }
 

@@ -111,11 +111,15 @@ impl Counts for Avx512<false> {
     }
 
     #[inline(always)]
-    unsafe fn sums(self, p: *const u16) -> __m512 {
-        // SAFETY: thirty-two counts are readable by contract.
+    unsafe fn means(self, upper: *const u16, lower: *const u16) -> __m512 {
+        // SAFETY: thirty-two counts of either are readable by contract.
         unsafe {
-            let [even, odd] = pairs(_mm512_loadu_si512(p.cast()));
-            _mm512_add_ps(even, odd)
+            // Less 2^15, counts fit the instruction that adds neighbours.
+            let (middle, ones) = (_mm512_set1_epi16(i16::MIN), _mm512_set1_epi16(1));
+            let upper = _mm512_madd_epi16(_mm512_xor_si512(_mm512_loadu_si512(upper.cast()), middle), ones);
+            let lower = _mm512_madd_epi16(_mm512_xor_si512(_mm512_loadu_si512(lower.cast()), middle), ones);
+            let sums = _mm512_cvtepi32_ps(_mm512_add_epi32(upper, lower));
+            _mm512_fmadd_ps(sums, _mm512_set1_ps(0.25), _mm512_set1_ps(32_768.0))
         }
     }
 

@@ -68,11 +68,11 @@ pub(super) trait Counts: Isa {
     /// `p` is valid for reading `LANES` counts.
     unsafe fn counts(self, p: *const u16) -> Self::V;
 
-    /// Reads `2 * LANES` counts and adds each to its neighbour.
+    /// Reads `2 * LANES` counts of either row: the means of squares of four.
     ///
     /// # Safety
-    /// `p` is valid for reading `2 * LANES` counts.
-    unsafe fn sums(self, p: *const u16) -> Self::V;
+    /// `upper` and `lower` are valid for reading `2 * LANES` counts.
+    unsafe fn means(self, upper: *const u16, lower: *const u16) -> Self::V;
 
     /// Writes whole numbers from 0 to 2^24.
     ///

@@ -2,7 +2,7 @@
 
 use super::Kernels;
 use super::isa::Counts;
-use super::part::{MOST_LANES, bytes_some, load_some, store_some};
+use super::part::{MOST_LANES, bytes_some, load_some, registers, store_some};
 
 /// What the thinning kernel needs.
 pub(super) struct Thinning {
@@ -181,14 +181,13 @@ pub(super) unsafe fn bounds<I: Counts>(isa: I, job: &Bounding) {
 #[inline(always)]
 pub(super) unsafe fn classes<I: Counts>(isa: I, job: &Classing) {
     let (low, scale) = (isa.splat(job.low), isa.splat(job.scale));
-    for i in (0..job.count).step_by(I::LANES) {
+    registers!(job.count, |i, left| {
         // SAFETY: no more than is left is read or written.
         unsafe {
-            let left = job.count - i;
             let v = isa.mul(isa.sub(load_some(isa, job.values.add(i), left), low), scale);
             bytes_some(isa, job.to.add(i), v, left);
         }
-    }
+    });
 }
 
 /// # Safety
@@ -197,12 +196,11 @@ pub(super) unsafe fn classes<I: Counts>(isa: I, job: &Classing) {
 pub(super) unsafe fn stretch<I: Counts>(isa: I, job: &Stretching) {
     let (low, gain) = (isa.splat(job.low), isa.splat(job.gain));
     let (one, two) = (isa.splat(1.0), isa.splat(2.0));
-    for i in (0..job.count).step_by(I::LANES) {
+    registers!(job.count, |i, left| {
         // SAFETY: no more than is left is read or written.
         unsafe {
-            let left = job.count - i;
             let v = isa.mul(isa.sub(load_some(isa, job.values.add(i), left), low), gain);
             store_some(isa, job.values.add(i), isa.sub(isa.limit(v, two), one), left);
         }
-    }
+    });
 }

@@ -111,9 +111,9 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn sums(self, p: *const u16) -> float32x4_t {
-        // SAFETY: eight counts are readable by contract.
-        unsafe { vcvtq_f32_u32(vpaddlq_u16(vld1q_u16(p))) }
+    unsafe fn means(self, upper: *const u16, lower: *const u16) -> float32x4_t {
+        // SAFETY: eight counts of either are readable by contract.
+        unsafe { vcvtq_n_f32_u32::<2>(vpadalq_u16(vpaddlq_u16(vld1q_u16(upper)), vld1q_u16(lower))) }
     }
 
     #[inline(always)]

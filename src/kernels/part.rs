@@ -8,6 +8,25 @@ pub(super) const MOST_LANES: usize = 16;
 /// 0, 1, 2, ...
 pub(super) const NUMBERS: [f32; MOST_LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
 
+/// Runs `$body` for every register of `$count` values with its place and how many there are: first for the whole ones, in
+/// a loop that keeps its constants, as none does that may have to read a part through a buffer.
+macro_rules! registers {
+    ($count:expr, |$i:ident, $left:ident| $body:block) => {
+        let count: usize = $count;
+        let whole = count - count % I::LANES;
+        for $i in (0..whole).step_by(I::LANES) {
+            let $left = I::LANES;
+            $body
+        }
+        if whole < count {
+            let ($i, $left) = (whole, count - whole);
+            $body
+        }
+    };
+}
+
+pub(super) use registers;
+
 macro_rules! read_some {
     ($name:ident, $t:ty, $load:ident) => {
         /// Reads up to `LANES` values; the lanes beyond `count` are zero.

@@ -191,7 +191,6 @@ pub(super) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
     let Reduction { picture, corner: [left, top], factor, out, width, height, thin, ends: told } = *job;
     let mut ends = Ends::new(isa);
     let (w, h) = (picture.width as isize, picture.height as isize);
-    let share = 1.0 / (factor * factor) as f32;
     // Outputs all of whose columns exist.
     let first = (-left).max(0).unsigned_abs().div_ceil(factor).min(width);
     let last = ((w - left).max(0).unsigned_abs() / factor).clamp(first, width);
@@ -220,9 +219,9 @@ pub(super) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
                 let column = (left + (j * factor) as isize).unsigned_abs();
                 let v = match factor {
                     1 => isa.counts(upper.as_ptr().add(column)),
-                    _ => isa.add(isa.sums(upper.as_ptr().add(column)), isa.sums(lower.as_ptr().add(column))),
+                    _ => isa.means(upper.as_ptr().add(column), lower.as_ptr().add(column)),
                 };
-                isa.store(line.add(j), isa.mul(v, isa.splat(share)));
+                isa.store(line.add(j), v);
                 j += I::LANES;
             }
             // Now, while the row is near.

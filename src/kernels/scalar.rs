@@ -101,10 +101,13 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn sums(self, p: *const u16) -> V {
-        // SAFETY: eight counts are readable by contract.
-        let c = unsafe { p.cast::<[[u16; 2]; 4]>().read() };
-        c.map(|[a, b]| (u32::from(a) + u32::from(b)) as f32)
+    unsafe fn means(self, upper: *const u16, lower: *const u16) -> V {
+        // SAFETY: eight counts of either are readable by contract.
+        let rows = unsafe { [upper, lower].map(|p| p.cast::<[[u16; 2]; 4]>().read()) };
+        std::array::from_fn(|i| {
+            let [[a, b], [c, d]] = rows.map(|row| row[i].map(u32::from));
+            (a + b + c + d) as f32 * 0.25
+        })
     }
 
     #[inline(always)]

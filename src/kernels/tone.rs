@@ -2,7 +2,7 @@
 
 use super::Kernels;
 use super::isa::Counts;
-use super::part::{MOST_LANES, NUMBERS, bytes_some, counts_some, load_some, numbers_some, store_some};
+use super::part::{MOST_LANES, NUMBERS, bytes_some, counts_some, load_some, numbers_some, registers, store_some};
 
 /// What the kernels on counts need: each count `v` is taken as `(v - low) * gain`.
 pub(super) struct Counted<'a, T> {
@@ -97,13 +97,12 @@ impl Kernels {
 macro_rules! each {
     ($isa:ident, $job:ident, |$i:ident, $left:ident, $v:ident| $body:block) => {
         let (low, gain) = ($isa.splat($job.low), $isa.splat($job.gain));
-        for $i in (0..$job.counts.len()).step_by(I::LANES) {
-            let $left = $job.counts.len() - $i;
+        registers!($job.counts.len(), |$i, $left| {
             // SAFETY: no more counts are read than are left.
             let counts = unsafe { counts_some($isa, $job.counts.as_ptr().add($i), $left) };
             let $v = $isa.mul($isa.sub(counts, low), gain);
             $body
-        }
+        });
     };
 }
 
@@ -166,14 +165,13 @@ pub(super) unsafe fn tones<I: Counts>(isa: I, job: &Counted<f32>) {
 #[inline(always)]
 pub(super) unsafe fn blend<I: Counts>(isa: I, job: &Mixing<f32>) {
     let share = isa.splat(job.share);
-    for i in (0..job.a.len()).step_by(I::LANES) {
-        let left = job.a.len() - i;
+    registers!(job.a.len(), |i, left| {
         // SAFETY: no more than is left is read or written.
         unsafe {
             let (a, b) = (load_some(isa, job.a.as_ptr().add(i), left), load_some(isa, job.b.as_ptr().add(i), left));
             store_some(isa, job.to.add(i), isa.fma(isa.sub(b, a), share, a), left);
         }
-    }
+    });
 }
 
 /// # Safety
@@ -183,8 +181,7 @@ pub(super) unsafe fn levels<I: Counts>(isa: I, job: &Mixing<u8>) {
     let (share, most) = (isa.splat(job.share), isa.splat(255.0));
     // Beyond 2^23 there are whole numbers only: adding it rounds.
     let whole = isa.splat(8_388_608.0);
-    for i in (0..job.a.len()).step_by(I::LANES) {
-        let left = job.a.len() - i;
+    registers!(job.a.len(), |i, left| {
         // SAFETY: no more than is left is read or written.
         unsafe {
             let (a, b) = (load_some(isa, job.a.as_ptr().add(i), left), load_some(isa, job.b.as_ptr().add(i), left));
@@ -192,5 +189,5 @@ pub(super) unsafe fn levels<I: Counts>(isa: I, job: &Mixing<u8>) {
             let v = isa.sub(isa.add(v, whole), whole);
             bytes_some(isa, job.to.add(i), v, left);
         }
-    }
+    });
 }

@@ -2,7 +2,7 @@
 
 use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
-use crate::kernels::part::{NUMBERS, store_some};
+use crate::kernels::part::{NUMBERS, registers, store_some};
 
 /// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
 const STRIP: usize = 128;
@@ -50,29 +50,29 @@ pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
                     true => place::<_, true>(isa, picture, lattice, (u, v), count, &mut places),
                     false => place::<_, false>(isa, picture, lattice, (u, v), count, &mut places),
                 }
-                for x in (0..count).step_by(I::LANES) {
-                    // SAFETY: all places are inside the picture.
+                registers!(count, |x, left| {
+                    // SAFETY: all places are inside the picture; no more than the row holds is written.
                     unsafe {
                         let v = bilinear(isa, picture, &places, x);
                         if single {
-                            store_some(isa, out.add(i * width + j + x), v, count - x);
-                            continue;
+                            store_some(isa, out.add(i * width + j + x), v, left);
+                        } else {
+                            let sum = sums.0.as_mut_ptr().add(x);
+                            isa.store(sum, isa.add(isa.load(sum), v));
                         }
-                        let sum = sums.0.as_mut_ptr().add(x);
-                        isa.store(sum, isa.add(isa.load(sum), v));
                     }
-                }
+                });
             }
             if single {
                 continue;
             }
-            for x in (0..count).step_by(I::LANES) {
+            registers!(count, |x, left| {
                 // SAFETY: no more than the row holds is written.
                 unsafe {
                     let mean = isa.mul(isa.load(sums.0.as_ptr().add(x)), share);
-                    store_some(isa, out.add(i * width + j + x), mean, count - x);
+                    store_some(isa, out.add(i * width + j + x), mean, left);
                 }
-            }
+            });
         }
     }
 }

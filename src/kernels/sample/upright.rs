@@ -3,7 +3,7 @@
 
 use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
-use crate::kernels::part::{MOST_LANES, counts_some, store_some};
+use crate::kernels::part::{MOST_LANES, counts_some, registers, store_some};
 
 /// Output columns that are made together.
 const STRIP: usize = 64;
@@ -88,15 +88,15 @@ pub(super) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
             // SAFETY: rows and columns are those of the picture; no more than the output's row holds is written.
             unsafe {
                 mix(isa, picture, &rows, &columns, &mut mixed);
-                for x in (0..count).step_by(I::LANES) {
+                registers!(count, |x, left| {
                     let mut sum = isa.zero();
                     for a in 0..lattice.fine {
                         let [left, right] = isa.ends(mixed.as_ptr(), SPAN, columns.left[a].as_ptr().add(x));
                         let part = isa.load(columns.across[a].as_ptr().add(x));
                         sum = isa.add(sum, isa.fma(isa.sub(right, left), part, left));
                     }
-                    store_some(isa, out.add(i * width + j + x), sum, count - x);
-                }
+                    store_some(isa, out.add(i * width + j + x), sum, left);
+                });
             }
         }
     }
