@@ -52,19 +52,30 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads the models that `settings` name and checks them. `surface`: emissivity and reflection of skin.
+    /// For a stream: loads the models that `settings` name and checks them. `surface`: emissivity and reflection of
+    /// skin.
     pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
-        Self::through(settings, surface, |build| build)
+        Self::through(settings, surface, settings.landmarks_model()?, |build| build)
+    }
+
+    /// For stills.
+    pub fn of_stills(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
+        Self::through(settings, surface, settings.still_landmarks_model()?, |build| build)
     }
 
     /// As [`Engine::new`], its networks timed.
     pub fn timed(settings: &Settings, surface: radiometry::Settings, watch: &Stopwatch) -> Result<Self> {
-        Self::through(settings, surface, |build| watch.on(build))
+        Self::through(settings, surface, settings.landmarks_model()?, |build| watch.on(build))
     }
 
-    /// As [`Engine::new`], with what `wrap` makes of the makers of the networks.
-    fn through(settings: &Settings, surface: radiometry::Settings, wrap: impl Fn(Build) -> Build) -> Result<Self> {
-        let names = [settings.detector_model()?, settings.landmarks_model()?];
+    /// With this landmark network, and what `wrap` makes of the makers of the networks.
+    fn through(
+        settings: &Settings,
+        surface: radiometry::Settings,
+        landmarks: &str,
+        wrap: impl Fn(Build) -> Build,
+    ) -> Result<Self> {
+        let names = [settings.detector_model()?, landmarks];
         for (name, setting) in names.into_iter().zip([&settings.detector, &settings.landmarks]) {
             if name != setting {
                 log::info!("{name}: the fastest here of its accuracy");
@@ -155,8 +166,10 @@ impl Engine {
     /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
     /// network's answer is no shape.
     pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
-        let crop = self.landmarker.crop(bbox, 0.0);
-        let Some(shape) = self.landmarker.measure(frame, &crop, VIEWS)? else { return Ok(None) };
+        let Some(first) = self.landmarker.measure(frame, &self.landmarker.crop(bbox, 0.0), 1)? else { return Ok(None) };
+        // In use a face is looked at along its roll, too.
+        let along = self.landmarker.crop(bbox, first.roll);
+        let Some(shape) = self.landmarker.measure(frame, &along, VIEWS)? else { return Ok(None) };
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 

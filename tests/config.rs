@@ -82,7 +82,8 @@ fn every_board_names_models_that_are_carried() {
     for board in boards::all().unwrap() {
         let settled = load(&Given { board: Some(board.name.into()), ..Given::default() }).unwrap();
         let face = &settled.values.face;
-        for model in [face.detector_model().unwrap(), face.landmarks_model().unwrap()] {
+        let models = [face.detector_model(), face.landmarks_model(), face.still_landmarks_model()];
+        for model in models.map(Result::unwrap) {
             assert!(carried.contains(model), "{}: {model} is not among {carried:?}", board.name);
         }
     }

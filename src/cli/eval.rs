@@ -35,7 +35,7 @@ pub(super) fn run(base: &Base, eval: &Eval) -> Done {
     }
     let settled = base.settle(flags)?;
     let config = &settled.values;
-    let mut engine = Engine::new(&config.face, config.surface)?;
+    let mut engine = Engine::of_stills(&config.face, config.surface)?;
     let signal = config.source.signal.map_or(Signal::Counts, |unit| unit.signal());
     let report = eval::run(&eval.paths, &mut engine, &Options { signal, limit: eval.limit })?;
     let text = if eval.json {

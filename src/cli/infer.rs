@@ -60,7 +60,7 @@ struct Stills {
 impl Stills {
     fn new(config: &Config, folder: Option<&Path>, images: &[PathBuf]) -> Result<Self> {
         Ok(Self {
-            engine: Engine::new(&config.face, config.surface)?,
+            engine: Engine::of_stills(&config.face, config.surface)?,
             result: FrameResult::new(Arc::from("still"), config.face.max_faces),
             line: String::new(),
             album: folder.map(|f| Album::new(config, f, images)).transpose()?,

@@ -14,7 +14,8 @@ pub struct Settings {
     /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`: `face-detector-int8` on
     /// CPUs that run it faster than `face-detector`, which is as accurate, and that on others.
     pub detector: String,
-    /// Landmark network: as above, `auto` choosing between `face-landmarks-small-int8` and `face-landmarks-small`.
+    /// Landmark network: as above, `auto` choosing between `face-landmarks-small-int8` and `face-landmarks-small` for
+    /// streams, between base's for stills, which are as accurate as can be and may take their time.
     pub landmarks: String,
     /// Most faces followed at once, 1 to 16; bounds the time per frame.
     pub max_faces: usize,
@@ -82,12 +83,20 @@ impl Settings {
         fastest(&self.detector, "face-detector", "face-detector-int8")
     }
 
-    /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU.
+    /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU in a stream.
     ///
     /// # Errors
     /// As [`Settings::detector_model`].
     pub fn landmarks_model(&self) -> Result<&str> {
         fastest(&self.landmarks, "face-landmarks-small", "face-landmarks-small-int8")
+    }
+
+    /// The same for stills.
+    ///
+    /// # Errors
+    /// As [`Settings::detector_model`].
+    pub fn still_landmarks_model(&self) -> Result<&str> {
+        fastest(&self.landmarks, "face-landmarks-base", "face-landmarks-base-int8")
     }
 
     /// Fix: a value out of its range, named.
@@ -121,6 +130,16 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_named_model_serves_streams_and_stills_and_auto_gives_stills_the_more_accurate() {
+        let models = |s: &Settings| [s.landmarks_model(), s.still_landmarks_model()].map(|m| m.unwrap().to_string());
+        let [stream, stills] = models(&Settings::default());
+        assert!(stream.starts_with("face-landmarks-small") && stills.starts_with("face-landmarks-base"));
+        assert_eq!(stream.ends_with("-int8"), stills.ends_with("-int8"));
+        let named = Settings { landmarks: "mine.toml".into(), ..Settings::default() };
+        assert_eq!(models(&named), ["mine.toml", "mine.toml"]);
+    }
 
     #[test]
     fn defaults_are_valid_and_wrong_values_are_named() {
