@@ -61,6 +61,8 @@ pub struct Report {
     pub detector: DetectionScores,
     /// The same, where only faces of [`LARGE`] px and more count.
     pub detector_large: DetectionScores,
+    /// What detector and landmark network find together, all of it called faces, against the same boxes.
+    pub together: DetectionScores,
     /// Pictures without any face, and the faces that were found in them, after the landmark network's veto.
     pub empty: Empty,
     /// Predicted against real errors, given the box.
@@ -125,6 +127,7 @@ struct Tally {
     annotated: usize,
     detections: Detections,
     large: Detections,
+    together: Detections,
     empty: Empty,
     calibration: Calibration,
     temperature: Temperatures,
@@ -148,6 +151,8 @@ impl Tally {
         self.detections.add(&above(SMALL), &seen, threshold);
         self.large.add(&above(LARGE), &seen, threshold);
         engine.infer_still(&sample.frame, result)?;
+        let faces: Vec<_> = result.faces.iter().map(|f| (f.bbox, f.score)).collect();
+        self.together.add(&above(SMALL), &faces, 0.0);
         if sample.faces.is_empty() {
             self.empty.pictures += 1;
             self.empty.faces += result.faces.len();
@@ -211,6 +216,7 @@ impl Tally {
             found: landmarks(&self.found),
             detector: self.detections.scores(),
             detector_large: self.large.scores(),
+            together: self.together.scores(),
             empty: self.empty,
             calibration: (self.annotated > 0).then(|| self.calibration.scores()),
             temperature: self.temperature.scores(),
@@ -288,15 +294,25 @@ mod tests {
         let (given, found) = (r.given_box.clone().unwrap(), r.found.clone().unwrap());
         assert!(given.box_size.nme < 0.02 && found.box_size.nme < 0.02 && found.missed == 0, "{r}");
         assert_eq!((r.detector.ap_50, r.detector.recall), (1.0, 1.0));
+        assert_eq!((r.together.recall, r.together.false_per_picture), (1.0, 0.0));
         let t = r.temperature.unwrap();
         assert!(t.median_k > 0.4 && t.median_k < 0.6, "skin is 34.0 in the picture, 34.5 by the truth: {t:?}");
         let text = r.to_string();
         assert!(text.contains("2 pictures (2 synthetic), 3 faces") && text.contains("AP50 100.00"), "{text}");
         serde_json::to_string(&r).unwrap();
 
+        world.faceless(true);
+        let r = run(&paths, &mut engine(&world), &Options::default()).unwrap();
+        assert_eq!(
+            (r.detector.recall, r.together.recall),
+            (1.0, 0.0),
+            "what the landmark network refuses is not found"
+        );
+        world.faceless(false);
+
         world.blind(true);
         let r = run(&paths, &mut engine(&world), &Options::default()).unwrap();
-        assert_eq!((r.detector.recall, r.found.clone().unwrap().missed), (0.0, 3));
+        assert_eq!((r.detector.recall, r.together.recall, r.found.clone().unwrap().missed), (0.0, 0.0, 3));
         assert_eq!(r.found.unwrap().box_size.failure_10, 1.0);
         assert!(r.given_box.unwrap().box_size.nme < 0.02);
     }

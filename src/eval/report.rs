@@ -84,6 +84,15 @@ impl Report {
             d.ignored,
             100.0 * self.detector_large.ap_50
         )?;
+        tables(f, "recall", (&d.recall_by_size, &d.recall_by_hidden))?;
+        let d = &self.together;
+        writeln!(
+            f,
+            "\nwith the landmark network: recall {:.2} %, precision {:.2} %, {:.3} false per picture",
+            100.0 * d.recall,
+            100.0 * d.precision,
+            d.false_per_picture
+        )?;
         if self.empty.pictures > 0 {
             let Empty { pictures, faces } = self.empty;
             let rate = faces as f64 / pictures as f64;
