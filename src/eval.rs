@@ -9,6 +9,7 @@ pub mod mean;
 pub mod metrics;
 pub mod read;
 mod report;
+pub mod temperatures;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use self::detections::{DetectionScores, Detections, Target};
-use self::metrics::{Calibration, CalibrationScores, LandmarkScores, Landmarks, TemperatureScores, Temperatures};
+use self::metrics::{Calibration, CalibrationScores, LandmarkScores, Landmarks};
 use self::read::{Sample, Truth};
+use self::temperatures::{TemperatureScores, Temperatures};
 use crate::error::{Error, Result};
 use crate::face::Engine;
 use crate::face::decode::overlap;
@@ -160,7 +162,9 @@ impl Tally {
         let mut taken = vec![false; result.faces.len()];
         let counted = sample.faces.iter().zip(&sizes).zip(&shares).filter(|((_, size), _)| **size >= SMALL);
         for ((truth, &size), &hidden) in counted {
-            let Some(points) = &truth.points else { continue };
+            if truth.five.is_none() {
+                continue;
+            }
             self.annotated += 1;
             let best = (0..taken.len())
                 .filter(|&i| !taken[i] && overlap(result.faces[i].bbox, truth.bbox) >= 0.3)
@@ -172,12 +176,10 @@ impl Tally {
                 taken[i] = true;
             }
             let found = best.map(|i| positions(&result.faces[i]));
-            let seen = (&truth.visibility, hidden);
-            self.found.add(points, truth.bbox, seen, found.as_ref());
+            self.found.add(truth, hidden, found.as_ref());
             let given = engine.infer_box(&sample.frame, truth.bbox)?;
-            let at = given.as_ref().map(|(_, s)| s.points);
-            self.given.add(points, truth.bbox, seen, at.as_ref());
-            if let Some((face, shape)) = &given {
+            self.given.add(truth, hidden, given.as_ref().map(|(_, shape)| &shape.points));
+            if let (Some(points), Some((face, shape))) = (&truth.points, &given) {
                 for i in 0..COUNT {
                     let (p, q) = (points[i], shape.points[i]);
                     let error = (p[0] - q[0]).hypot(p[1] - q[1]);
@@ -218,7 +220,7 @@ impl Tally {
             detector_large: self.large.scores(),
             together: self.together.scores(),
             empty: self.empty,
-            calibration: (self.annotated > 0).then(|| self.calibration.scores()),
+            calibration: Some(self.calibration.scores()).filter(|c| c.points > 0),
             temperature: self.temperature.scores(),
             displacement: self.displacement.scores(),
         }

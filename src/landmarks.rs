@@ -44,6 +44,16 @@ pub const GROUPS: [(&str, &[std::ops::RangeInclusive<usize>]); 6] = [
     ("pupils", &[68..=69]),
 ];
 
+/// Points of [`five`].
+pub const FIVE: usize = 5;
+
+/// What most sets annotate, of the 70 points: the subject's right and left eye (the means of their contours), the tip of
+/// the nose, the right and left corner of the mouth.
+pub fn five(points: &[[f32; 2]; COUNT]) -> [[f32; 2]; FIVE] {
+    let mean = |contour: &[[f32; 2]]| std::array::from_fn(|k| contour.iter().map(|p| p[k]).sum::<f32>() / 6.0);
+    [mean(&points[36..42]), mean(&points[42..48]), points[30], points[48], points[54]]
+}
+
 /// A patch of the face whose temperature is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::mean::{Bins, Mean, SHARES, SIZES, Table};
-use crate::landmarks::{COUNT, GROUPS};
+use super::read::Truth;
+use crate::landmarks::{COUNT, GROUPS, five};
 
 /// What a distance is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ impl Norm {
 /// Summary of the normalised mean errors of many faces.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Curve {
+    /// Faces that the shares below are of.
+    pub faces: usize,
     /// Mean over the faces that got landmarks.
     pub nme: f64,
     /// Median over the same.
@@ -57,6 +60,7 @@ impl Curve {
         // The integral of a step function that rises by 1 / n at every error.
         let auc = |limit: f64| errors.iter().map(|e| (limit - e).max(0.0)).sum::<f64>() / (n * limit);
         Self {
+            faces: errors.len(),
             nme: known.iter().sum::<f64>() / known.len().max(1) as f64,
             median: known.get(known.len() / 2).copied().unwrap_or(0.0),
             failure_8: failure(0.08),
@@ -70,7 +74,10 @@ impl Curve {
 /// Collects landmark errors.
 #[derive(Debug)]
 pub struct Landmarks {
+    faces: usize,
     errors: [Vec<f64>; Norm::ALL.len()],
+    /// Mean over the five points of each face, over the square root of the box area.
+    few: Vec<f64>,
     /// Mean over the visible points of each face, over the square root of the box area.
     seen: Vec<f64>,
     sizes: Bins<{ SIZES.len() }>,
@@ -82,8 +89,9 @@ pub struct Landmarks {
 
 impl Default for Landmarks {
     fn default() -> Self {
-        let (errors, seen, groups, visibility, missed) = Default::default();
-        Self { errors, seen, sizes: Bins::new(SIZES), shares: Bins::new(SHARES), groups, visibility, missed }
+        let (faces, errors, few, seen, groups, visibility, missed) = Default::default();
+        let (sizes, shares) = (Bins::new(SIZES), Bins::new(SHARES));
+        Self { faces, errors, few, seen, sizes, shares, groups, visibility, missed }
     }
 }
 
@@ -94,6 +102,8 @@ pub struct LandmarkScores {
     pub faces: usize,
     /// Of these, faces that got no landmarks.
     pub missed: usize,
+    /// Errors of the five points that most sets annotate ([`five`]) over the square root of the box area.
+    pub five_box: Curve,
     /// Errors over the distance of the outer eye corners.
     pub inter_ocular: Curve,
     /// Errors over the square root of the box area.
@@ -117,30 +127,31 @@ pub struct LandmarkScores {
 }
 
 impl Landmarks {
-    /// Adds a face. Truth points may be NaN (not annotated). `found` is `None` for a missed face;
-    /// `visibility`: 0 visible, 1 self-occluded, 2 occluded by an object; `hidden`: the share of points behind
-    /// objects or outside the picture.
-    pub fn add(
-        &mut self,
-        truth: &[[f32; 2]; COUNT],
-        bbox: [f32; 4],
-        (visibility, hidden): (&[u8; COUNT], f32),
-        found: Option<&[[f32; 2]; COUNT]>,
-    ) {
-        let Some(found) = found else {
-            self.missed += 1;
-            self.errors.iter_mut().for_each(|e| e.push(f64::INFINITY));
-            self.seen.push(f64::INFINITY);
-            return;
-        };
-        let distance: [f64; COUNT] =
-            std::array::from_fn(|i| f64::from((found[i][0] - truth[i][0]).hypot(found[i][1] - truth[i][1])));
-        let (mut sum, mut count) = (0.0, 0usize);
-        for d in distance.iter().filter(|d| d.is_finite()) {
-            sum += d;
-            count += 1;
+    /// Adds a face whose points are known, the five at least. `found` is `None` for a missed face; `hidden`: the share of
+    /// points behind objects or outside the picture.
+    pub fn add(&mut self, truth: &Truth, hidden: f32, found: Option<&[[f32; 2]; COUNT]>) {
+        self.faces += 1;
+        self.missed += usize::from(found.is_none());
+        let known = |p: &[[f32; 2]]| p.iter().any(|p| p[0].is_finite());
+        if let Some(few) = truth.five.filter(|few| known(few)) {
+            let mean = found.map(|found| mean(&distances(&five(found), &few)));
+            let size = f64::from(Norm::Box.length(&[[0.0; 2]; COUNT], truth.bbox)).max(1e-3);
+            self.few.push(mean.map_or(f64::INFINITY, |mean| mean / size));
         }
-        let mean = sum / count.max(1) as f64;
+        let Some(points) = &truth.points else { return };
+        match found {
+            Some(found) => self.add_all(truth, points, hidden, found),
+            None => {
+                self.errors.iter_mut().for_each(|e| e.push(f64::INFINITY));
+                self.seen.push(f64::INFINITY);
+            }
+        }
+    }
+
+    fn add_all(&mut self, face: &Truth, truth: &[[f32; 2]; COUNT], hidden: f32, found: &[[f32; 2]; COUNT]) {
+        let (bbox, visibility) = (face.bbox, &face.visibility);
+        let distance = distances(found, truth);
+        let mean = mean(&distance);
         for (errors, norm) in self.errors.iter_mut().zip(Norm::ALL) {
             let length = f64::from(norm.length(truth, bbox));
             // Without eye corners, or with both in one place, that norm says nothing about the face.
@@ -173,8 +184,9 @@ impl Landmarks {
         let [inter_ocular, box_size, diagonal] = std::array::from_fn(|i| Curve::new(&self.errors[i]));
         let [visible, self_occluded, occluded] = self.visibility;
         LandmarkScores {
-            faces: self.errors[1].len(),
+            faces: self.faces,
             missed: self.missed,
+            five_box: Curve::new(&self.few),
             inter_ocular,
             box_size,
             diagonal,
@@ -187,6 +199,21 @@ impl Landmarks {
             occluded,
         }
     }
+}
+
+/// Distance of each point to its true place; NaN where that is not annotated.
+fn distances<const N: usize>(found: &[[f32; 2]; N], truth: &[[f32; 2]; N]) -> [f64; N] {
+    std::array::from_fn(|i| f64::from((found[i][0] - truth[i][0]).hypot(found[i][1] - truth[i][1])))
+}
+
+/// Mean of those that are known.
+fn mean(distances: &[f64]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for d in distances.iter().filter(|d| d.is_finite()) {
+        sum += d;
+        count += 1;
+    }
+    sum / count.max(1) as f64
 }
 
 /// `q` of `1 - (1 + q) exp(-q) = 0.9`: the radius, in error scales, that holds 90 % of a radial Laplace error.
@@ -236,49 +263,6 @@ impl Calibration {
     }
 }
 
-/// Collects temperature errors, K.
-#[derive(Debug, Default)]
-pub struct Temperatures(Vec<f64>);
-
-/// Temperature errors, K.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct TemperatureScores {
-    /// Mean error: above zero reads too warm.
-    pub bias_k: f64,
-    /// Mean absolute error.
-    pub mean_k: f64,
-    /// Median absolute error.
-    pub median_k: f64,
-    /// 95th percentile of the absolute error.
-    pub p95_k: f64,
-    /// Number of readings.
-    pub readings: usize,
-}
-
-impl Temperatures {
-    /// Adds a reading and the truth, one unit.
-    pub fn add(&mut self, found: f32, truth: f32) {
-        if found.is_finite() && truth.is_finite() {
-            self.0.push(f64::from(found) - f64::from(truth));
-        }
-    }
-
-    /// The numbers; `None` for no readings.
-    pub fn scores(&self) -> Option<TemperatureScores> {
-        let n = self.0.len();
-        let mut size: Vec<f64> = self.0.iter().map(|e| e.abs()).collect();
-        size.sort_by(f64::total_cmp);
-        let last = n.checked_sub(1)?;
-        Some(TemperatureScores {
-            bias_k: self.0.iter().sum::<f64>() / n as f64,
-            mean_k: size.iter().sum::<f64>() / n as f64,
-            median_k: size[last / 2],
-            p95_k: size[(last as f64 * 0.95) as usize],
-            readings: n,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,11 +284,13 @@ mod tests {
         let mut visibility = [0; COUNT];
         visibility[3] = 1;
         visibility[40] = 2;
-        l.add(&truth, b, (&visibility, 2.0 / 70.0), Some(&found));
+        let face = Truth { visibility, ..Truth::boxed(b).with(&truth) };
+        l.add(&face, 2.0 / 70.0, Some(&found));
         let s = l.scores();
         let (w, h) = (f64::from(b[2] - b[0]), f64::from(b[3] - b[1]));
         close(s.inter_ocular.nme, 5.0 / (3.0 * 2.0 * 4.46));
         close(s.box_size.nme, 5.0 / (w * h).sqrt());
+        close(s.five_box.nme, 5.0 / (w * h).sqrt());
         close(s.diagonal.nme, 5.0 / w.hypot(h));
         assert!(s.groups.iter().all(|g| (g.1 - s.box_size.nme).abs() < 1e-5));
         for (table, by) in [(s.visible_by_size, (w * h).sqrt() as f32), (s.visible_by_hidden, 2.0 / 70.0)] {
@@ -324,13 +310,29 @@ mod tests {
         partial[68] = [f32::NAN; 2];
         partial[69] = [f32::NAN; 2];
         let mut l = Landmarks::default();
-        l.add(&partial, around(&truth), (&[0; COUNT], 0.0), Some(&truth));
-        l.add(&partial, around(&truth), (&[0; COUNT], 0.0), None);
+        let face = Truth::boxed(around(&truth)).with(&partial);
+        l.add(&face, 0.0, Some(&truth));
+        l.add(&face, 0.0, None);
         let s = l.scores();
         assert_eq!((s.faces, s.missed, s.visible.count), (2, 1, 68));
         close(s.box_size.nme, 0.0);
         close(s.box_size.failure_10, 0.5);
         close(s.box_size.auc_8, 0.5);
+    }
+
+    #[test]
+    fn of_five_points_only_those_that_are_annotated_count() {
+        let truth = project(Pose::default(), 3.0, [80.0, 60.0]);
+        let mut few = five(&truth).map(|[x, y]| [x + 3.0, y + 4.0]);
+        few[0] = [f32::NAN; 2];
+        let mut l = Landmarks::default();
+        l.add(&Truth::boxed([60.0, 30.0, 100.0, 70.0]).with(&few), 0.0, Some(&truth));
+        let s = l.scores();
+        assert_eq!((s.faces, s.five_box.faces, s.box_size.faces, s.visible.count), (1, 1, 0, 0));
+        close(s.five_box.nme, 5.0 / 40.0);
+        // Nothing but the box is known of a face all of whose points are missing.
+        l.add(&Truth::boxed([60.0, 30.0, 100.0, 70.0]).with(&[[f32::NAN; 2]; 5]), 0.0, Some(&truth));
+        assert_eq!(l.scores().five_box.faces, 1);
     }
 
     #[test]
@@ -360,18 +362,5 @@ mod tests {
         }
         let s = c.scores();
         assert!((s.coverage_90 - 0.9).abs() < 2e-3 && (s.confidence - s.within_5).abs() < 2e-3, "{s:?}");
-    }
-
-    #[test]
-    fn temperature_errors_are_summed_up() {
-        let mut t = Temperatures::default();
-        assert_eq!(t.scores(), None);
-        for (found, truth) in [(34.0, 33.0), (33.0, 34.0), (35.0, 33.0), (f32::NAN, 33.0)] {
-            t.add(found, truth);
-        }
-        let s = t.scores().unwrap();
-        close(s.bias_k, 2.0 / 3.0);
-        close(s.mean_k, 4.0 / 3.0);
-        assert_eq!(s.readings, 3);
     }
 }

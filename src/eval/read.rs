@@ -3,7 +3,7 @@
 //! | given | read as |
 //! |---|---|
 //! | folder with `thermal.npy` | synthetic truth: `points.npy` f32 `[n, (faces,) 70, 2]` (NaN where absent), `visibility.npy` u8 `[n, (faces,) 70]` (0 visible, 1 self-occluded, 2 occluded), optional `box.npy` f32 `[n, (faces,) 4]` and `temperature.npy` f32 `[n, (faces,) 70]` degC |
-//! | folder with `images` and `labels` | YOLO: one `labels/NAME.txt` for each picture |
+//! | folder with `images` and `labels` | YOLO: one `labels/NAME.txt` for each picture, a line per face: `class cx cy w h`, maybe followed by x, y (or x, y, visibility) of 5, 68 or 70 points, all in shares of the picture |
 //! | any other folder | every picture with `NAME.pts` (68 or 70 points, the first pixel's centre at 1, 1) or `NAME.txt` (YOLO) beside it |
 //! | `.csv` | a line per face: picture, then x, y of 68 or 70 points in pixels (the first pixel's centre at 0.5, 0.5) |
 //! | picture | the same as in a folder |
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::face::landmarker::around;
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::landmarks::COUNT;
+use crate::landmarks::{COUNT, FIVE, five};
 use crate::npy::{Array, Pictures, Values};
 use crate::source::still;
 
@@ -22,8 +22,10 @@ use crate::source::still;
 pub struct Truth {
     /// `[x0, y0, x1, y1]`, pixels.
     pub bbox: [f32; 4],
-    /// Pixels; NaN where not annotated; `None` where only the box is known.
+    /// Pixels; NaN where not annotated; `None` where they are not known.
     pub points: Option<[[f32; 2]; COUNT]>,
+    /// Those of [`five`], alike; also of sets that have no others.
+    pub five: Option<[[f32; 2]; FIVE]>,
     /// 0 visible, 1 self-occluded, 2 occluded by an object.
     pub visibility: [u8; COUNT],
     /// True skin temperature, degC; NaN where not known.
@@ -104,19 +106,39 @@ fn annotated(path: &Path, labels: Option<&Path>, signal: Signal) -> Result<Sampl
     Ok(Sample { name: path.display().to_string(), frame, faces })
 }
 
+/// Numbers of points of a whole face.
+const WHOLE: [usize; 2] = [68, COUNT];
+
+impl Truth {
+    /// A face of which only the box is known.
+    pub(super) fn boxed(bbox: [f32; 4]) -> Self {
+        Self { bbox, points: None, five: None, visibility: [0; COUNT], temperature_c: None }
+    }
+
+    /// With these points: five, or as many as make a whole face.
+    pub(super) fn with(self, points: &[[f32; 2]]) -> Self {
+        if let Ok(points) = points.try_into() {
+            return Self { five: Some(points), ..self };
+        }
+        let mut all = [[f32::NAN; 2]; COUNT];
+        all[..points.len()].copy_from_slice(points);
+        Self { points: Some(all), five: Some(five(&all)), ..self }
+    }
+}
+
 /// A face from 68 or 70 points.
 fn face(points: &[[f32; 2]]) -> Result<Truth, String> {
-    if points.len() != 68 && points.len() != COUNT {
+    if !WHOLE.contains(&points.len()) {
         return Err(format!("{} points, wanted 68 or {COUNT}", points.len()));
     }
-    let mut all = [[f32::NAN; 2]; COUNT];
-    all[..points.len()].copy_from_slice(points);
+    let mut truth = Truth::boxed([0.0; 4]).with(points);
     // f32::min and max pass NaN by.
-    let bbox = around(&all);
+    truth.bbox = around(truth.points.as_ref().ok_or("no points")?);
+    let bbox = truth.bbox;
     if !bbox.iter().all(|v| v.is_finite()) || bbox[0] > bbox[2] {
         return Err("no finite points".into());
     }
-    Ok(Truth { bbox, points: Some(all), visibility: [0; COUNT], temperature_c: None })
+    Ok(truth)
 }
 
 /// `version: 1`, `n_points: 68`, then `{`, a point a line, `}`. Coordinates count from 1.
@@ -133,19 +155,44 @@ fn parse_pts(text: &str) -> Result<Truth, String> {
     face(&points)
 }
 
-/// `class cx cy w h` in shares of the picture; further columns (keypoints) are passed by.
+/// `class cx cy w h` in shares of the picture, and [`keypoints`]; other columns (a score) are passed by.
 fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, String> {
     let mut faces = Vec::new();
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let numbers: Vec<f32> = line.split_whitespace().skip(1).take(4).map_while(|n| n.parse().ok()).collect();
-        let &[cx, cy, w, h] = numbers.as_slice() else { return Err(format!("{line:?} is not `class cx cy w h`")) };
-        if !numbers.iter().all(|n| (-0.01..=1.01).contains(n)) {
+        let numbers: Vec<f32> = line.split_whitespace().skip(1).map_while(|n| n.parse().ok()).collect();
+        let Some((&[cx, cy, w, h], rest)) = numbers.split_first_chunk() else {
+            return Err(format!("{line:?} is not `class cx cy w h`"));
+        };
+        let points = keypoints(rest);
+        // Points may lie outside, but in no other unit.
+        let inside = |v: f32, beyond: f32| v.is_nan() || (-beyond..=1.0 + beyond).contains(&v);
+        if ![cx, cy, w, h].iter().all(|&v| !v.is_nan() && inside(v, 0.01))
+            || !points.iter().flatten().flatten().all(|&v| inside(v, 1.0))
+        {
             return Err(format!("{line:?} is not in shares of the picture"));
         }
         let bbox = [(cx - w / 2.0) * width, (cy - h / 2.0) * height, (cx + w / 2.0) * width, (cy + h / 2.0) * height];
-        faces.push(Truth { bbox, points: None, visibility: [0; COUNT], temperature_c: None });
+        let truth = Truth::boxed(bbox);
+        faces.push(match points {
+            Some(points) => truth.with(&points.iter().map(|[x, y]| [x * width, y * height]).collect::<Vec<_>>()),
+            None => truth,
+        });
     }
     Ok(faces)
+}
+
+/// Points after a box: x, y of 5, 68 or 70, each maybe followed by its visibility (YOLO-pose), whose 0 says that it is not
+/// annotated; in WIDER FACE's way -1, -1 says so. Those are NaN here.
+fn keypoints(numbers: &[f32]) -> Option<Vec<[f32; 2]>> {
+    let columns = [2, 3]
+        .into_iter()
+        .find(|columns| [FIVE].iter().chain(&WHOLE).any(|points| points * columns == numbers.len()))?;
+    let point = |p: &[f32]| match *p {
+        [x, y] | [x, y, _] if x == -1.0 && y == -1.0 => [f32::NAN; 2],
+        [_, _, 0.0] => [f32::NAN; 2],
+        _ => [p[0], p[1]],
+    };
+    Some(numbers.chunks_exact(columns).map(point).collect())
 }
 
 /// Pictures and points of a CSV file; consecutive lines of one picture are its faces.
@@ -231,10 +278,9 @@ fn synthetic(folder: &Path, mut each: impl FnMut(Sample) -> Result<()>) -> Resul
                 continue;
             }
             truths.push(Truth {
-                bbox,
-                points: Some(here),
                 visibility: std::array::from_fn(|k| visibility[f * COUNT + k]),
                 temperature_c: temperature.as_ref().map(|t| std::array::from_fn(|k| t.1[f * COUNT + k])),
+                ..Truth::boxed(bbox).with(&here)
             });
         }
         each(Sample { name: format!("{}#{i}", folder.display()), frame, faces: truths })?;
@@ -271,9 +317,29 @@ mod tests {
         let faces = parse_yolo("0 0.5 0.5 0.25 0.5\n0 0.1 0.2 0.1 0.1 0.3 0.3 2\n", (160.0, 120.0)).unwrap();
         assert_eq!(faces[0].bbox, [60.0, 30.0, 100.0, 90.0]);
         assert_eq!(faces.len(), 2);
+        assert!(faces.iter().all(|f| f.five.is_none() && f.points.is_none()));
         assert!(parse_yolo("", (160.0, 120.0)).unwrap().is_empty());
         assert!(parse_yolo("0 80 60 40 60", (160.0, 120.0)).unwrap_err().contains("shares"));
         assert!(parse_yolo("face.png", (160.0, 120.0)).is_err());
+    }
+
+    #[test]
+    fn yolo_lines_may_tell_five_points_or_all() {
+        let one = |text: &str| parse_yolo(text, (160.0, 120.0)).map(|faces| faces[0].clone());
+        let five = one("0 0.5 0.5 0.25 0.5 0.45 0.4 0.55 0.4 -1 -1 0.46 0.6 0.54 0.6").unwrap();
+        assert_eq!(five.bbox, [60.0, 30.0, 100.0, 90.0]);
+        let [right, left, nose, ..] = five.five.unwrap();
+        assert_eq!((right, left), ([72.0, 48.0], [88.0, 48.0]));
+        assert!(nose[0].is_nan() && five.points.is_none());
+        let pose = one("0 0.5 0.5 0.25 0.5 0.45 0.4 2 0.55 0.4 2 0.5 0.5 1 0.46 0.6 0 0.54 0.6 2").unwrap();
+        assert_eq!(pose.five.unwrap()[2], [80.0, 60.0]);
+        assert!(pose.five.unwrap()[3][0].is_nan());
+        let all: String = (0..70).map(|i| format!(" 0.5 {}", i as f32 / 100.0)).collect();
+        let all = one(&format!("0 0.5 0.5 0.25 0.5{all}")).unwrap();
+        assert_eq!((all.points.unwrap()[30], all.five.unwrap()[2]), ([80.0, 36.0], [80.0, 36.0]));
+        assert!((all.five.unwrap()[0][1] - 120.0 * 0.385).abs() < 1e-3, "the mean of points 36 to 41");
+        assert!(one("0 0.5 0.5 0.25 0.5 72 48 88 48 80 60 73 72 87 72").unwrap_err().contains("shares"));
+        assert!(one("0 0.5 0.5 0.25 0.5 0.9").unwrap().five.is_none(), "a score");
     }
 
     /// A grey 80x60 picture, brighter by one from column to column: from 0 in 8 bits, from 30000 in 16.

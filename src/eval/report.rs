@@ -18,17 +18,24 @@ impl fmt::Display for Report {
                 "norm", "NME %", "median", "FR 8", "FR 10", "AUC 8", "AUC 10"
             )?;
             for (name, c) in [
+                ("five, box", s.five_box),
                 ("visible, box", s.visible_box),
                 ("inter-ocular", s.inter_ocular),
                 ("box", s.box_size),
                 ("diagonal", s.diagonal),
             ] {
-                let Curve { nme, median, failure_8, failure_10, auc_8, auc_10 } = c;
+                let Curve { faces, nme, median, failure_8, failure_10, auc_8, auc_10 } = c;
+                if faces == 0 {
+                    continue;
+                }
                 write!(f, "  {name:<14}")?;
                 for v in [nme, median, failure_8, failure_10, auc_8, auc_10] {
                     write!(f, "{:>8.2}", 100.0 * v)?;
                 }
                 writeln!(f)?;
+            }
+            if s.box_size.faces == 0 {
+                continue;
             }
             write!(f, "  by group (box, %):")?;
             for (name, nme) in &s.groups {
