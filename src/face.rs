@@ -166,10 +166,15 @@ impl Engine {
     /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
     /// network's answer is no shape.
     pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
-        let Some(first) = self.landmarker.measure(frame, &self.landmarker.crop(bbox, 0.0), 1)? else { return Ok(None) };
-        // In use a face is looked at along its roll, too.
-        let along = self.landmarker.crop(bbox, first.roll);
-        let Some(shape) = self.landmarker.measure(frame, &along, VIEWS)? else { return Ok(None) };
+        let upright = self.landmarker.crop(bbox, 0.0);
+        let Some(mut shape) = self.landmarker.measure(frame, &upright, VIEWS)? else { return Ok(None) };
+        // In use a face is looked at along its roll, too; but what an unsure look takes for that may be anything.
+        let along = self.landmarker.crop(bbox, shape.roll);
+        if let Some(turned) = self.landmarker.measure(frame, &along, VIEWS)?
+            && turned.spread.iter().sum::<f32>() < shape.spread.iter().sum::<f32>()
+        {
+            shape = turned;
+        }
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 
