@@ -65,8 +65,8 @@ class Size(NamedTuple):
 SIZES = {
     "nano": Size([(8, 2), (16, 2), (16, 1), (32, 2)], [(64, 2), (64, 1), (64, 1)]),
     "small": Size([(16, 2), (32, 2), (32, 1), (64, 2)], [(96, 2), (96, 1), (96, 1)]),
-    "base": Size([(16, 2), (32, 2), (32, 1), (96, 2)], [(128, 2), (128, 1), (128, 1)],
-                 [(192, 2), (192, 1), (192, 1)]),
+    "base": Size([(16, 2), (32, 2), (32, 1), (96, 2), *[(96, 1)] * 2],
+                 [(128, 2), *[(128, 1)] * 4], [(192, 2), *[(192, 1)] * 4]),
     "teacher": Size([(24, 2), (48, 2), (48, 1), (80, 2), (80, 1), (80, 1)], [(128, 2), (128, 1), (128, 1)]),
 }
 
@@ -212,11 +212,11 @@ def begin(net, state):
     """Loads a checkpoint's averaged weights into `net`, which may be wider and have more layers.
 
     A smaller network's weights become the corner of the larger one's (Net2Net, arXiv:1511.05641); what
-    leads from the new channels into the old ones starts at zero, so that `net` answers as the smaller one
-    did but for the layers it alone has.
+    leads from the new channels into the old ones starts at zero, and so does what a new block adds to what passes
+    by it, so that `net` answers as the smaller one did but for the other layers it alone has.
     """
-    mine = net.state_dict()
-    for name, old in weights(state).items():
+    mine, theirs = net.state_dict(), weights(state)
+    for name, old in theirs.items():
         new = mine[name]
         if old.shape == new.shape:
             new.copy_(old)
@@ -227,7 +227,9 @@ def begin(net, state):
             new[:old.shape[0], old.shape[1]:] = 0
         new[tuple(slice(n) for n in old.shape)] = old
     for name, module in net.named_modules():
-        if name.endswith("wide") and not any(k.startswith(name) for k in weights(state)):
+        if isinstance(module, Block) and module.identity and f"{name}.conv.weight" not in theirs:
+            nn.init.zeros_(module.norm.weight)
+        if name.endswith("wide") and not any(k.startswith(name) for k in theirs):
             nn.init.constant_(module[-1].norm.weight, 0.1)
 
 
