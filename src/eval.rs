@@ -150,11 +150,12 @@ impl Tally {
         let threshold = engine.detector_threshold();
         let candidates = engine.candidates(&sample.frame, CANDIDATE.min(threshold))?;
         let seen: Vec<_> = candidates.iter().map(|d| (d.bbox, d.score)).collect();
-        self.detections.add(&above(SMALL), &seen, threshold);
+        let asked = above(SMALL);
+        self.detections.add(&asked, &seen, threshold);
         self.large.add(&above(LARGE), &seen, threshold);
         engine.infer_still(&sample.frame, result)?;
         let faces: Vec<_> = result.faces.iter().map(|f| (f.bbox, f.score)).collect();
-        self.together.add(&above(SMALL), &faces, 0.0);
+        self.together.add(&asked, &faces, 0.0);
         if sample.faces.is_empty() {
             self.empty.pictures += 1;
             self.empty.faces += result.faces.len();

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::mean::{Bins, Mean, SHARES, SIZES, Table};
 use super::read::Truth;
+use crate::face::landmarker::size;
 use crate::landmarks::{COUNT, GROUPS, five};
 
 /// What a distance is divided by.
@@ -22,11 +23,10 @@ impl Norm {
     pub const ALL: [Norm; 3] = [Norm::InterOcular, Norm::Box, Norm::Diagonal];
 
     fn length(self, points: &[[f32; 2]; COUNT], bbox: [f32; 4]) -> f32 {
-        let (w, h) = (bbox[2] - bbox[0], bbox[3] - bbox[1]);
         match self {
             Norm::InterOcular => (points[45][0] - points[36][0]).hypot(points[45][1] - points[36][1]),
-            Norm::Box => (w * h).max(0.0).sqrt(),
-            Norm::Diagonal => w.hypot(h),
+            Norm::Box => size(bbox),
+            Norm::Diagonal => (bbox[2] - bbox[0]).hypot(bbox[3] - bbox[1]),
         }
     }
 }
@@ -135,8 +135,7 @@ impl Landmarks {
         let known = |p: &[[f32; 2]]| p.iter().any(|p| p[0].is_finite());
         if let Some(few) = truth.five.filter(|few| known(few)) {
             let mean = found.map(|found| mean(&distances(&five(found), &few)));
-            let size = f64::from(Norm::Box.length(&[[0.0; 2]; COUNT], truth.bbox)).max(1e-3);
-            self.few.push(mean.map_or(f64::INFINITY, |mean| mean / size));
+            self.few.push(mean.map_or(f64::INFINITY, |mean| mean / f64::from(size(truth.bbox)).max(1e-3)));
         }
         let Some(points) = &truth.points else { return };
         match found {
@@ -159,7 +158,7 @@ impl Landmarks {
                 errors.push(mean / length);
             }
         }
-        let size = f64::from(Norm::Box.length(truth, bbox)).max(1e-3);
+        let size = f64::from(size(bbox)).max(1e-3);
         for (group, (_, ranges)) in self.groups.iter_mut().zip(GROUPS) {
             for i in ranges.iter().cloned().flatten().filter(|&i| distance[i].is_finite()) {
                 group.add(distance[i] / size);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::detections::DetectionScores;
 use super::mean::Table;
 use super::metrics::Curve;
 use super::{Empty, LARGE, Report, SMALL};
@@ -76,14 +77,7 @@ impl fmt::Display for Report {
 impl Report {
     fn detection_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = &self.detector;
-        writeln!(
-            f,
-            "\ndetector: AP50 {:.2} %, recall {:.2} %, precision {:.2} %, {:.3} false per picture",
-            100.0 * d.ap_50,
-            100.0 * d.recall,
-            100.0 * d.precision,
-            d.false_per_picture
-        )?;
+        writeln!(f, "\ndetector: AP50 {:.2} %, {}", 100.0 * d.ap_50, rates(d))?;
         writeln!(
             f,
             "  {} faces of {SMALL} px and more; {} smaller or hidden ones do not count; AP50 from {LARGE} px {:.2} %",
@@ -93,13 +87,7 @@ impl Report {
         )?;
         tables(f, "recall", (&d.recall_by_size, &d.recall_by_hidden))?;
         let d = &self.together;
-        writeln!(
-            f,
-            "\nwith the landmark network: recall {:.2} %, precision {:.2} %, {:.3} false per picture",
-            100.0 * d.recall,
-            100.0 * d.precision,
-            d.false_per_picture
-        )?;
+        writeln!(f, "\nwith the landmark network: {}", rates(d))?;
         if self.empty.pictures > 0 {
             let Empty { pictures, faces } = self.empty;
             let rate = faces as f64 / pictures as f64;
@@ -107,6 +95,11 @@ impl Report {
         }
         tables(f, "recall", (&d.recall_by_size, &d.recall_by_hidden))
     }
+}
+
+fn rates(d: &DetectionScores) -> String {
+    let (recall, precision) = (100.0 * d.recall, 100.0 * d.precision);
+    format!("recall {recall:.2} %, precision {precision:.2} %, {:.3} false per picture", d.false_per_picture)
 }
 
 /// Shares in percent, by face size and by how much of it is hidden.
