@@ -7,12 +7,12 @@ use super::planes::Turn;
 use super::x86::{intrinsics, stamp, table, turn};
 use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
-/// Made only by functions that are compiled for AVX2 and FMA, and AVX-VNNI where `DOT`, so a value proves that the CPU
-/// has them.
+/// Made only by functions that are compiled for AVX2 and FMA, and for AVX-VNNI where `DOT` is 1 (on bytes) or 2 (on pairs
+/// of 16-bit numbers), so a value proves that the CPU has them.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2<const DOT: bool>(pub(super) ());
+pub(super) struct Avx2<const DOT: u8>(pub(super) ());
 
-impl<const DOT: bool> Isa for Avx2<DOT> {
+impl<const DOT: u8> Isa for Avx2<DOT> {
     const LANES: usize = 8;
     type V = __m256;
 
@@ -57,7 +57,7 @@ impl<const DOT: bool> Isa for Avx2<DOT> {
     }
 }
 
-impl<const DOT: bool> Turn for Avx2<DOT> {
+impl<const DOT: u8> Turn for Avx2<DOT> {
     #[inline(always)]
     unsafe fn fours(self, p: *const f32, stride: usize) -> __m256 {
         // SAFETY: all are readable by contract.
@@ -92,7 +92,7 @@ unsafe fn pairs(p: *const u16, at: *const u32) -> [__m256; 2] {
     }
 }
 
-impl Counts for Avx2<false> {
+impl Counts for Avx2<0> {
     #[inline(always)]
     fn limit(self, x: __m256, limit: __m256) -> __m256 {
         // `max` gives its second operand for a NaN.
@@ -182,7 +182,7 @@ pub(super) fn available() -> bool {
 // As many pixels as keep all sums, the weights and one input in sixteen registers: with four pixels by three registers
 // the compiler spills, and the tile runs at half the speed.
 table! {
-    Avx2<false> = Avx2::<false>(()), "avx2,fma", "avx2",
+    Avx2<0> = Avx2::<0>(()), "avx2,fma", "avx2",
     tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3; 4 => 1; 8 => 1 },
     panel: tile::two,
     strip: 6,

@@ -7,12 +7,12 @@ use super::planes::Turn;
 use super::x86::{intrinsics, stamp, table, turn};
 use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
-/// Made only by functions that are compiled for AVX-512, and its VNNI where `DOT`, so a value proves that the CPU has
-/// them.
+/// Made only by functions that are compiled for AVX-512, and for its VNNI where `DOT` is 1 (on bytes) or 2 (on pairs of
+/// 16-bit numbers), so a value proves that the CPU has them.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512<const DOT: bool>(pub(super) ());
+pub(super) struct Avx512<const DOT: u8>(pub(super) ());
 
-impl<const DOT: bool> Isa for Avx512<DOT> {
+impl<const DOT: u8> Isa for Avx512<DOT> {
     const LANES: usize = 16;
     type V = __m512;
 
@@ -52,7 +52,7 @@ impl<const DOT: bool> Isa for Avx512<DOT> {
     }
 }
 
-impl<const DOT: bool> Turn for Avx512<DOT> {
+impl<const DOT: u8> Turn for Avx512<DOT> {
     #[inline(always)]
     unsafe fn fours(self, p: *const f32, stride: usize) -> __m512 {
         // SAFETY: all are readable by contract.
@@ -82,7 +82,7 @@ unsafe fn pairs(v: __m512i) -> [__m512; 2] {
     }
 }
 
-impl Counts for Avx512<false> {
+impl Counts for Avx512<0> {
     #[inline(always)]
     fn limit(self, x: __m512, limit: __m512) -> __m512 {
         // `max` gives its second operand for a NaN.
@@ -166,7 +166,7 @@ impl Counts for Avx512<false> {
 
 // Sums, weights and one input stay within thirty-two registers.
 table! {
-    Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl", "avx512",
+    Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", "avx512",
     tiles: {
         1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6; 8 => 1
     },

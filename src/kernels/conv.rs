@@ -3,7 +3,7 @@
 use super::act::{Act, Finish, Join};
 use super::int8::{Quant, Steps};
 use super::strip;
-use super::tile::{Grid, Panels};
+use super::tile::{Grid, Grids, Panels, Walk};
 use super::{Kernels, Map};
 use crate::error::{Error, Result};
 
@@ -225,12 +225,12 @@ impl Conv {
     pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
         let [need_in, need_other, need_out] = self.need;
         assert!(input.len() >= need_in && output.len() >= need_out);
-        let (other, beside) = match (other, self.other) {
-            (Some(o), Some(grid)) => {
+        let other = match (other, self.other) {
+            (Some(o), Some(_)) => {
                 assert!(o.len() >= need_other);
-                (o.as_ptr(), grid)
+                o.as_ptr()
             }
-            (None, None) => (std::ptr::null(), self.output),
+            (None, None) => std::ptr::null(),
             _ => panic!("a residual is given exactly where the layer was packed with one"),
         };
         let rounding = self.finish.steps.as_ref().and(self.kernels.int8.rounding);
@@ -243,7 +243,10 @@ impl Conv {
             if let Some(strip) = self.strip {
                 return strip::sweep(&self.panels, strip, self.grid, &self.runs, &self.finish, from, to);
             }
-            self.panels.sweep(tiles, self.grid, (&self.runs, self.run), &self.finish, from, (other, beside), to);
+            let grids = Grids { from: self.input, beside: self.other, to: self.output };
+            let (mut walk, pixels) = (Walk::new(grids, self.grid.1), self.grid.0 * self.grid.1);
+            let memory = (input.as_ptr(), other, output.as_mut_ptr());
+            self.panels.sweep(tiles, (&mut walk, pixels), (&self.runs, self.run), &self.finish, memory);
         }
     }
 }

@@ -5,8 +5,7 @@
 use super::Lines;
 use super::act::Finish;
 use super::isa::Isa;
-use super::spots::Walk;
-pub(super) use super::spots::{Grid, Grids, Spots};
+pub(super) use super::spots::{Grid, Grids, Spots, Walk};
 
 /// Floats of a cache line.
 const LINE: usize = 16;
@@ -227,18 +226,17 @@ impl<W: Copy + Default> Panels<W> {
         self.panels.iter().map(|p| (p.c, &self.weights[p.weights..]))
     }
 
-    /// Calls `tile` for all pixels of a `rows` x `columns` grid times all panels, with what `prepare` makes of the
+    /// Calls `tile` for so many pixels of a grid, from its first on, times all panels, with what `prepare` makes of the
     /// panel, a number of pixels up to the one that it gives too, and their spots. A panel of which it makes nothing
     /// is passed over.
+    #[inline]
     pub fn each<T>(
         &self,
-        (rows, columns): (usize, usize),
-        grids: Grids,
+        walk: &mut Walk,
+        pixels: usize,
         mut prepare: impl FnMut(&Panel) -> Option<(usize, T)>,
         mut tile: impl FnMut(&T, usize, &Spots),
     ) {
-        let pixels = rows * columns;
-        let mut walk = Walk::new(grids, columns);
         for panel in &self.panels {
             let Some((most, work)) = prepare(panel) else { continue };
             // The pixels are shared out evenly among as few tiles as can hold them.
@@ -276,21 +274,18 @@ impl Panels<f32> {
         Self::by(kernels.lanes, |_| 1, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
     }
 
-    /// All pixels of a `rows` x `columns` grid times all panels.
+    /// So many pixels of a grid, from its first on, times all panels; `other` is null where nothing joins.
     ///
     /// # Safety
     /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `weights` was packed
     /// for `runs.len() * run` summands, and the CPU has the instructions of `tiles`.
-    #[expect(clippy::too_many_arguments)]
     pub unsafe fn sweep(
         &self,
         tiles: Tiles,
-        size: (usize, usize),
+        (walk, pixels): (&mut Walk, usize),
         (runs, run): (&[usize], usize),
         finish: &Finish,
-        (input, from): (*const f32, Grid),
-        (other, beside): (*const f32, Grid),
-        (output, to): (*mut f32, Grid),
+        (input, other, output): (*const f32, *const f32, *mut f32),
     ) {
         let prepare = |panel: &Panel| {
             let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
@@ -303,8 +298,7 @@ impl Panels<f32> {
             };
             Some((tiles.len(), (job, *tiles)))
         };
-        let beside = (!other.is_null()).then_some(beside);
-        self.each(size, Grids { from, beside, to }, prepare, |(job, tiles), count, spots| {
+        self.each(walk, pixels, prepare, |(job, tiles), count, spots| {
             // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
             unsafe { tiles[count - 1](job, spots) };
         });

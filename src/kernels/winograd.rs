@@ -7,7 +7,7 @@ pub(super) use self::filter::{Four, Two};
 use super::act::Finish;
 use super::conv::{After, Window, mismatch};
 use super::isa::Isa;
-use super::tile::{Grid, Panels};
+use super::tile::{Grid, Grids, Panels, Walk};
 use super::{Kernels, Map};
 use crate::error::{Error, Result};
 
@@ -334,20 +334,15 @@ impl Winograd {
     fn multiply(&self, count: usize, spread: &[f32], sums: &mut [f32]) {
         let lanes = self.kernels.lanes;
         let (ci, co) = (self.from.vectors(lanes) * lanes, self.to.vectors(lanes) * lanes);
+        let grid = |pixel: usize| Grid { at: 0, row: 0, pixel };
+        let mut walk = Walk::new(Grids { from: grid(ci), beside: None, to: grid(co) }, count);
         for (p, panels) in self.points.iter().enumerate() {
             let (from, to) = (&spread[p * count * ci..][..count * ci], &mut sums[p * count * co..][..count * co]);
             // SAFETY: both slices hold `count` pixels of all registers, and the panels were packed for `from.c`
             // summands, which is at most `ci`.
             unsafe {
-                panels.sweep(
-                    self.kernels.tiles,
-                    (1, count),
-                    (&[0], self.from.c),
-                    &self.plain,
-                    (from.as_ptr(), Grid { at: 0, row: 0, pixel: ci }),
-                    (std::ptr::null(), Grid::default()),
-                    (to.as_mut_ptr(), Grid { at: 0, row: 0, pixel: co }),
-                );
+                let memory = (from.as_ptr(), std::ptr::null(), to.as_mut_ptr());
+                panels.sweep(self.kernels.tiles, (&mut walk, count), (&[0], self.from.c), &self.plain, memory);
             }
         }
     }

@@ -138,7 +138,7 @@ products!(two_by_two:
 /// The pixels are writable for the register of outputs from `c` on, which `finish` has.
 #[inline(always)]
 unsafe fn finish(job: &Sweep, c: usize, sums: &[i32], to: usize) {
-    let isa = Avx512::<true>(());
+    let isa = Avx512::<1>(());
     let limits = job.finish.limits;
     // They are read before anything is written.
     let [scale] = match job.finish.store {
@@ -214,7 +214,7 @@ unsafe fn sweep(job: &Sweep) {
 }
 
 /// The int8 kernels of CPUs with AMX. To be handed out only where they are [`available`].
-pub(in crate::kernels) const TABLE: Table = Table { matrix: Some(sweep), ..dot::TABLE };
+pub(in crate::kernels) const TABLE: Table = Table { matrix: Some(sweep), winograd: None, ..dot::TABLE };
 
 /// Whether this CPU has AMX for bytes, and the system lets this process use it, of which it is asked once.
 pub(in crate::kernels) fn available() -> bool {

@@ -1,10 +1,11 @@
 //! Whole numbers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
-//! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpbusd` sums four products of bytes.
+//! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpbusd` sums four products of bytes, its `vpdpwssd` two
+//! of 16-bit numbers.
 
 use std::arch::x86_64::*;
 
 use super::ints::{Halves, Ints};
-use super::x86::{table, winograd_table};
+use super::x86::{products, table, winograd_table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::x86::intrinsics;
 
@@ -76,7 +77,7 @@ macro_rules! ints {
 }
 
 ints!(
-    false,
+    0,
     i16,
     2,
     |sum, a, w| _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)),
@@ -88,7 +89,7 @@ ints!(
 );
 
 ints!(
-    true,
+    1,
     u8,
     4,
     |sum, a, w| _mm256_dpbusd_avx_epi32(sum, a, w),
@@ -99,16 +100,27 @@ ints!(
     }
 );
 
-impl Halves for Avx2<false> {
+ints!(
+    2,
+    i16,
+    2,
+    |sum, a, w| _mm256_dpwssd_avx_epi32(sum, a, w),
+    |p| _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())),
+    |p, v| {
+        let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+        _mm_storeu_si128(p.cast(), v);
+    }
+);
+
+impl<const DOT: u8> Halves for Avx2<DOT>
+where
+    Self: Ints<S = __m256i>,
+{
     type H = __m256i;
     const HALVES: usize = 16;
 
-    #[inline(always)]
-    fn no_halves(self) -> __m256i {
-        self.all(0)
-    }
-
     intrinsics! {
+        all_halves(x: i16) -> __m256i = _mm256_set1_epi16;
         add_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
         sub_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
         minus(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32;
@@ -134,9 +146,14 @@ impl Halves for Avx2<false> {
     }
 
     #[inline(always)]
-    unsafe fn load_halves(self, p: *const i16) -> __m256i {
-        // SAFETY: sixteen numbers are readable by contract.
-        unsafe { _mm256_loadu_si256(p.cast()) }
+    unsafe fn halves(self, p: *const Self::Item, zero: __m256i) -> __m256i {
+        // SAFETY: sixteen items are readable by contract.
+        unsafe {
+            match size_of::<Self::Item>() {
+                1 => _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast())), zero),
+                _ => _mm256_loadu_si256(p.cast()),
+            }
+        }
     }
 
     #[inline(always)]
@@ -149,20 +166,29 @@ impl Halves for Avx2<false> {
 /// AVX2 alone.
 pub(super) mod plain {
     use super::*;
-    winograd_table! { Avx2<false> = Avx2::<false>(()), "avx2,fma" }
+    winograd_table! {
+        Avx2::<0>(()), "avx2,fma", products: dense, tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
+        costs: [(30, 40), (130, 190)]
+    }
     table! {
-        Avx2<false> = Avx2::<false>(()), "avx2,fma", Item::Halves,
+        Avx2<0> = Avx2::<0>(()), "avx2,fma", Item::Halves,
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
         strip: 6, winograd: Some(WINOGRAD)
     }
 }
 
-/// With VNNI, whose products of bytes are so many that Winograd's method, on 16 bits, gains nothing.
+/// With VNNI: of bytes, and of pairs of 16-bit numbers for Winograd's products.
 pub(super) mod dot {
     use super::*;
-    table! {
-        Avx2<true> = Avx2::<true>(()), "avx2,fma,avxvnni", Item::Unsigned,
+    products! { Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni" }
+    winograd_table! {
+        Avx2::<1>(()), "avx2,fma,avxvnni", products: products,
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        strip: 6, winograd: None
+        costs: [(25, 55), (100, 215)]
+    }
+    table! {
+        Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", Item::Unsigned,
+        tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
+        strip: 6, winograd: Some(WINOGRAD)
     }
 }

@@ -1,9 +1,10 @@
-//! Whole numbers with AVX-512: `vpmaddwd` on thirty-two 16-bit numbers, or VNNI's `vpdpbusd` on sixty-four bytes.
+//! Whole numbers with AVX-512: `vpmaddwd` on thirty-two 16-bit numbers, or VNNI's `vpdpbusd` on sixty-four bytes and
+//! `vpdpwssd` on thirty-two 16-bit numbers.
 
 use std::arch::x86_64::*;
 
 use super::ints::{Halves, Ints};
-use super::x86::{table, winograd_table};
+use super::x86::{products, table, winograd_table};
 use crate::kernels::avx512::Avx512;
 use crate::kernels::x86::intrinsics;
 
@@ -75,7 +76,7 @@ macro_rules! ints {
 }
 
 ints!(
-    false,
+    0,
     i16,
     2,
     |sum, a, w| _mm512_add_epi32(sum, _mm512_madd_epi16(a, w)),
@@ -84,7 +85,7 @@ ints!(
 );
 
 ints!(
-    true,
+    1,
     u8,
     4,
     |sum, a, w| _mm512_dpbusd_epi32(sum, a, w),
@@ -92,18 +93,25 @@ ints!(
     |p, v| _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(v))
 );
 
+ints!(
+    2,
+    i16,
+    2,
+    |sum, a, w| _mm512_dpwssd_epi32(sum, a, w),
+    |p| _mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast())),
+    |p, v| _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(v))
+);
+
 /// Registers of 32 bytes for 16-bit numbers: pixels have multiples of sixteen channels, not of thirty-two.
-impl Halves for Avx512<false> {
+impl<const DOT: u8> Halves for Avx512<DOT>
+where
+    Self: Ints<S = __m512i>,
+{
     type H = __m256i;
     const HALVES: usize = 16;
 
-    #[inline(always)]
-    fn no_halves(self) -> __m256i {
-        // SAFETY: a value of `Avx512` proves that the CPU has the instruction.
-        unsafe { _mm256_setzero_si256() }
-    }
-
     intrinsics! {
+        all_halves(x: i16) -> __m256i = _mm256_set1_epi16;
         add_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
         sub_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
         minus(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi32;
@@ -129,9 +137,14 @@ impl Halves for Avx512<false> {
     }
 
     #[inline(always)]
-    unsafe fn load_halves(self, p: *const i16) -> __m256i {
-        // SAFETY: sixteen numbers are readable by contract.
-        unsafe { _mm256_loadu_si256(p.cast()) }
+    unsafe fn halves(self, p: *const Self::Item, zero: __m256i) -> __m256i {
+        // SAFETY: sixteen items are readable by contract.
+        unsafe {
+            match size_of::<Self::Item>() {
+                1 => _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast())), zero),
+                _ => _mm256_loadu_si256(p.cast()),
+            }
+        }
     }
 
     #[inline(always)]
@@ -144,20 +157,30 @@ impl Halves for Avx512<false> {
 /// AVX-512 alone.
 pub(super) mod plain {
     use super::*;
-    winograd_table! { Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl" }
+    winograd_table! {
+        Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", products: dense,
+        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
+        costs: [(30, 40), (130, 190)]
+    }
     table! {
-        Avx512<false> = Avx512::<false>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
+        Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
         strip: 8, winograd: Some(WINOGRAD)
     }
 }
 
-/// With VNNI, whose products of bytes are so many that Winograd's method, on 16 bits, gains nothing.
+/// With VNNI: of bytes, and of pairs of 16-bit numbers for Winograd's products.
 pub(super) mod dot {
     use super::*;
-    table! {
-        Avx512<true> = Avx512::<true>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
+    products! { Avx512<2> = Avx512::<2>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni" }
+    winograd_table! {
+        Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", products: products,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
-        strip: 8, winograd: None
+        costs: [(25, 55), (100, 215)]
+    }
+    table! {
+        Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
+        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
+        strip: 8, winograd: Some(WINOGRAD)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::matrix::{DEPTH, Packed, Sweep};
 use super::tile::{Finish, Limits, Store, sweep};
-use super::{Item, Quant, Table};
+use super::{Item, Quant};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
-use crate::kernels::tile::{Grid, Grids, Panels};
+use crate::kernels::tile::{Grid, Grids, Panels, Walk};
 use crate::kernels::{Act, Kernels, Map};
 
 /// What an int8 convolution's sums become.
@@ -121,15 +121,15 @@ pub(super) fn push(item: Item, to: &mut Vec<u8>, value: i16) {
     }
 }
 
-/// Packs `weight(k, output)` for `depth` groups, of which `known` summands have a weight.
+/// Packs `weight(k, output)` for `depth` groups of so many items each.
 pub(super) fn pack(
     kernels: &Kernels,
+    (item, group): (Item, usize),
     pixels: usize,
     depth: usize,
     outputs: (usize, bool),
     weight: impl Fn(usize, usize) -> i16,
 ) -> Panels<u8> {
-    let Table { item, group, .. } = kernels.int8;
     // A single pixel has no panels of its own.
     Panels::lay(kernels, pixels.max(2), depth, outputs, |to, k, c| {
         for k in k * group..(k + 1) * group {
@@ -188,7 +188,8 @@ impl Conv8 {
             Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &runs, items)),
             None => {
                 let outputs = (to.c, to.snug(lanes));
-                let panels = pack(kernels, to.h * to.w, runs.len() * items / group, outputs, weight);
+                let items_of = (kernels.int8.item, group);
+                let panels = pack(kernels, items_of, to.h * to.w, runs.len() * items / group, outputs, weight);
                 Weights::Panels { panels, runs, run: items / group }
             }
         };
@@ -224,7 +225,9 @@ impl Conv8 {
                     multiply(&Sweep { packed, finish, input, output, grids: *grids, size: *size });
                 }
                 (Weights::Panels { panels, runs, run }, _) => {
-                    sweep(panels, self.kernels.int8.tiles, *size, (runs, *run), finish, *grids, (input, output));
+                    let (mut walk, pixels) = (Walk::new(*grids, size.1), size.0 * size.1);
+                    let tiles = self.kernels.int8.tiles;
+                    sweep(panels, tiles, (&mut walk, pixels), (runs, *run), finish, (input, output));
                 }
                 (Weights::Matrix(_), None) => {}
             }

@@ -76,12 +76,12 @@ pub(in crate::kernels) trait Ints: Isa {
 }
 
 /// What Winograd's method needs: registers of `HALVES` 16-bit numbers, and more to do with sums.
-pub(in crate::kernels) trait Halves: Ints<Item = i16> {
+pub(in crate::kernels) trait Halves: Ints {
     /// `HALVES` numbers.
     type H: Copy;
     const HALVES: usize;
 
-    fn no_halves(self) -> Self::H;
+    fn all_halves(self, x: i16) -> Self::H;
     fn add_halves(self, a: Self::H, b: Self::H) -> Self::H;
     fn sub_halves(self, a: Self::H, b: Self::H) -> Self::H;
     /// Times `2^N`.
@@ -94,11 +94,11 @@ pub(in crate::kernels) trait Halves: Ints<Item = i16> {
     /// The whole part, rounded down, of the `2^N`th.
     fn down<const N: i32>(self, a: Self::S) -> Self::S;
 
-    /// Reads `HALVES` numbers.
+    /// Reads `HALVES` items, less what is stored `zero` for nothing where they are not 16-bit numbers themselves.
     ///
     /// # Safety
     /// `p` is valid for reading them; no alignment is needed.
-    unsafe fn load_halves(self, p: *const i16) -> Self::H;
+    unsafe fn halves(self, p: *const Self::Item, zero: Self::H) -> Self::H;
 
     /// Writes `HALVES` numbers.
     ///

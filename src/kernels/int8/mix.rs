@@ -140,7 +140,7 @@ pub(in crate::kernels) struct Mixing<'a> {
 /// Whole numbers, each pixel repeated, plus others, to whole numbers or to floats:
 /// `input * (scale / into) + other * (scale / into)`, each product and the sum rounded as floats, limited, and
 /// rounded to the nearest whole number, halves to even, if such it is to be.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mix {
     kernels: &'static Kernels,
     input: Side,
@@ -157,31 +157,37 @@ pub struct Mix {
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
 pub(super) unsafe fn mix<I: Ints>(isa: I, job: &Mixing) {
-    let Mix { input, other, repeat, to, limits, zero, .. } = job.layer;
+    // Copies, which no store can change: what is made of them stays in registers.
+    let Mix { input, other, repeat, to, limits, zero, .. } = *job.layer;
     let (lo, hi) = (isa.splat(limits.0), isa.splat(limits.1));
-    let side = |s: &Side, p: *const u8, spot: usize| {
+    let steps = |s: &Side| (isa.all(s.shift), isa.splat(s.factor));
+    let (first, second) = (steps(&input), other.as_ref().map(steps));
+    let side = |(shift, factor): (I::S, I::V), p: *const u8, spot: usize| {
         // SAFETY: the spot is of a pixel of the map at `p`.
         let v = unsafe { isa.widen(p.cast::<I::Item>().add(spot)) };
-        isa.mul(isa.float(isa.plus(v, isa.all(s.shift))), isa.splat(s.factor))
+        isa.mul(isa.float(isa.plus(v, shift)), factor)
     };
+    let beside = other.map_or(Grid::default(), |o| Grid::of(&o.map));
     for y in 0..to.h {
-        for x in 0..to.w {
-            let at = to.at(y, x);
-            let from = input.map.at(y / repeat[0], x / repeat[1]);
+        for from in 0..input.map.w {
+            let (source, x) = (input.map.at(y / repeat[0], from), from * repeat[1]);
             for c in (0..to.vectors(I::LANES)).map(|r| r * I::LANES) {
-                let mut v = side(input, job.input, from + c);
-                if let Some(other) = other {
-                    v = isa.add(v, side(other, job.other, other.map.at(y, x) + c));
-                }
-                let v = isa.min(hi, isa.max(lo, v));
-                // SAFETY: pixel `(y, x)` exists in the output.
-                unsafe {
-                    match zero {
-                        Some(zero) => {
-                            let v = isa.plus(isa.nearest(v), isa.all(*zero));
-                            isa.narrow(job.output.cast::<I::Item>().add(at + c), v);
+                let a = side(first, job.input, source + c);
+                for x in x..x + repeat[1] {
+                    let mut v = a;
+                    if let Some(second) = second {
+                        v = isa.add(v, side(second, job.other, beside.spot(y, x) + c));
+                    }
+                    let (v, at) = (isa.min(hi, isa.max(lo, v)), to.at(y, x) + c);
+                    // SAFETY: pixel `(y, x)` exists in the output.
+                    unsafe {
+                        match zero {
+                            Some(zero) => {
+                                let v = isa.plus(isa.nearest(v), isa.all(zero));
+                                isa.narrow(job.output.cast::<I::Item>().add(at), v);
+                            }
+                            None => isa.store(job.output.cast::<f32>().add(at), v),
                         }
-                        None => isa.store(job.output.cast::<f32>().add(at + c), v),
                     }
                 }
             }

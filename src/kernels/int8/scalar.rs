@@ -86,8 +86,8 @@ impl Halves for Scalar {
     const HALVES: usize = 8;
 
     #[inline(always)]
-    fn no_halves(self) -> [i16; 8] {
-        [0; 8]
+    fn all_halves(self, x: i16) -> [i16; 8] {
+        [x; 8]
     }
 
     #[inline(always)]
@@ -126,7 +126,7 @@ impl Halves for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn load_halves(self, p: *const i16) -> [i16; 8] {
+    unsafe fn halves(self, p: *const i16, _: [i16; 8]) -> [i16; 8] {
         // SAFETY: eight numbers are readable by contract.
         unsafe { p.cast::<[i16; 8]>().read_unaligned() }
     }
@@ -177,7 +177,9 @@ pub(in crate::kernels) const TABLE: Table = Table {
             // SAFETY: as above.
             |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Scalar, t) },
         ],
+        tiles: tiles!(dense: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
         halves: Scalar::HALVES,
+        costs: [(30, 40), (130, 190)],
     }),
     faster: false,
 };

@@ -7,7 +7,7 @@ use super::ints::Ints;
 use super::mix::Steps;
 use crate::kernels::isa::Isa;
 use crate::kernels::strip::{self, Strip};
-use crate::kernels::tile::{self as float, Grids, Panel, Panels, Spots};
+use crate::kernels::tile::{self as float, Panel, Panels, Spots, Walk};
 
 /// Where the results go, and as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +279,7 @@ pub(super) unsafe fn scales<I: Ints, const N: usize>(isa: I, finish: &Finish, c:
     scale
 }
 
-/// All pixels of a `rows` x `columns` grid times all panels. The packed weights are bytes of items.
+/// So many pixels of a grid, from its first on, times all panels. The packed weights are bytes of items.
 ///
 /// # Safety
 /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `panels` was packed for
@@ -287,10 +287,9 @@ pub(super) unsafe fn scales<I: Ints, const N: usize>(isa: I, finish: &Finish, c:
 pub(super) unsafe fn sweep(
     panels: &Panels<u8>,
     tiles: Tiles,
-    size: (usize, usize),
+    (walk, pixels): (&mut Walk, usize),
     (runs, run): (&[usize], usize),
     finish: &Finish,
-    grids: Grids,
     (input, output): (*const u8, *mut u8),
 ) {
     let prepare = |panel: &Panel| {
@@ -299,7 +298,7 @@ pub(super) unsafe fn sweep(
         let weights = unsafe { panels.weights.as_ptr().add(panel.weights) };
         Some((tiles.len(), (Job { runs, run, finish, c: panel.c, input, weights, output }, *tiles)))
     };
-    panels.each(size, grids, prepare, |(job, tiles), count, spots| {
+    panels.each(walk, pixels, prepare, |(job, tiles), count, spots| {
         // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
         unsafe { tiles[count - 1](job, spots) };
     });

@@ -10,29 +10,40 @@ mod filter;
 
 use self::filter::Filter;
 pub(super) use self::filter::{Four, Two};
+use super::Item;
 use super::conv::{Into8, Sums, pack};
 use super::ints::Halves;
-use super::tile::{Finish, Limits, Store, scales, sweep};
+use super::tile::{Finish, Limits, Store, Tiles, scales, sweep};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
-use crate::kernels::tile::{Grid, Grids, Panels};
+use crate::kernels::tile::{Grid, Grids, Panels, Walk};
 use crate::kernels::{Act, Kernels, Map, Tile};
 
 /// Most points that are transformed before their products are taken, so that both stay in the caches.
-const BLOCK: usize = 12 * 36;
+const BLOCK: usize = 36 * 36;
 
 /// The transforms of an instruction set, for [`Tile::Two`] and [`Tile::Four`].
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Table {
     pub spread: [unsafe fn(&Spread); 2],
     pub gather: [unsafe fn(&Gather); 2],
+    /// Products of pairs of 16-bit numbers.
+    pub tiles: Tiles,
     /// Numbers in a register of 16-bit ones.
     pub halves: usize,
+    /// What a tile's transforms cost, of the input and of the output, in units of one register's product and sum.
+    pub costs: [(usize, usize); 2],
 }
+
+/// 16-bit numbers of which a product sums so many.
+const PAIR: usize = 2;
 
 /// One tile of the input to its points. Offsets count items.
 pub(in crate::kernels) struct Spread {
-    pub input: *const i16,
+    /// Items.
+    pub input: *const u8,
+    /// What is stored for zero.
+    pub zero: i16,
     pub row: usize,
     pub pixel: usize,
     /// Registers of channels.
@@ -62,18 +73,19 @@ pub(in crate::kernels) struct Gather<'a> {
 #[inline(always)]
 pub(super) unsafe fn spread<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Spread) {
     // Before the loop: cleared once.
-    let mut lines = [[isa.no_halves(); SIDE]; SIDE];
+    let (mut lines, zero) = ([[isa.all_halves(0); SIDE]; SIDE], isa.all_halves(t.zero));
+    let input = t.input.cast::<I::Item>();
     for c in (0..t.registers).map(|r| r * I::HALVES) {
         for y in 0..SIDE {
-            let mut d = [isa.no_halves(); SIDE];
+            let mut d = [isa.all_halves(0); SIDE];
             for x in 0..SIDE {
                 // SAFETY: pixel `(y, x)` of the tile.
-                d[x] = unsafe { isa.load_halves(t.input.add(y * t.row + x * t.pixel + c)) };
+                d[x] = unsafe { isa.halves(input.add(y * t.row + x * t.pixel + c), zero) };
             }
             lines[y] = F::spread(isa, d);
         }
         for x in 0..SIDE {
-            let mut column = [isa.no_halves(); SIDE];
+            let mut column = [isa.all_halves(0); SIDE];
             for y in 0..SIDE {
                 column[y] = lines[y][x];
             }
@@ -107,20 +119,27 @@ pub(super) unsafe fn gather<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, 
         }
         // SAFETY: `finish` has a bias and a scale for every padded channel.
         let (bias, [scale]) = unsafe { (isa.load_sums(t.finish.bias.as_ptr().add(c)), scales(isa, t.finish, c)) };
-        let limits = t.finish.limits;
+        let (limits, (rows, columns)) = (t.finish.limits, t.size);
+        // What is asked of all pixels of a tile is asked once.
+        let whole = (rows, columns) == (OUT, OUT);
+        let value = |v: I::S| isa.mul(isa.float(isa.plus(F::divide(isa, v), bias)), scale);
         for y in 0..OUT {
             let line = F::gather(isa, lines[y]);
-            for x in 0..OUT {
-                if y >= t.size.0 || x >= t.size.1 {
-                    continue;
-                }
-                let v = isa.mul(isa.float(isa.plus(F::divide(isa, line[x]), bias)), scale);
-                let at = t.to.spot(y, x) + c;
-                // SAFETY: pixel `(y, x)` of the tile exists.
-                unsafe {
-                    match t.finish.store {
-                        Store::Floats => isa.store(t.output.cast::<f32>().add(at), limits.limit(isa, v)),
-                        _ => isa.items(&limits, &[v], t.output.cast::<i16>().add(at)),
+            let at = t.to.spot(y, 0) + c;
+            // SAFETY: the pixels exist that are written.
+            unsafe {
+                if t.finish.store != Store::Floats && whole {
+                    let to = t.output.cast::<I::Item>().add(at);
+                    for x in 0..OUT {
+                        isa.items(&limits, &[value(line[x])], to.add(x * t.to.pixel));
+                    }
+                } else {
+                    for x in 0..if y < rows { columns.min(OUT) } else { 0 } {
+                        let (at, v) = (at + x * t.to.pixel, value(line[x]));
+                        match t.finish.store {
+                            Store::Floats => isa.store(t.output.cast::<f32>().add(at), limits.limit(isa, v)),
+                            _ => isa.items(&limits, &[v], t.output.cast::<I::Item>().add(at)),
+                        }
                     }
                 }
             }
@@ -139,9 +158,11 @@ pub struct Winograd8 {
     plain: Finish,
     from: Map,
     to: Map,
-    /// Items of a point's channels.
+    /// What is stored for zero of the input.
+    zero: i16,
+    /// 16-bit numbers of a point's channels.
     wide: usize,
-    /// Groups of a point's channels.
+    /// Pairs of a point's channels.
     run: usize,
     block: usize,
     flops: u64,
@@ -171,23 +192,21 @@ impl Winograd8 {
         const WEIGHT: [usize; 2] = [1, 3];
         /// Weights that a second-level cache holds.
         const HELD: usize = 1 << 19;
-        let (depth, co) = (from.c.div_ceil(kernels.int8.group), to.vectors(kernels.lanes));
+        let co = to.vectors(kernels.lanes);
         let weight = |taps: usize| WEIGHT[usize::from(taps * from.c * to.c > HELD)];
         let sums = |pixels: usize, depth: usize, weight: usize| {
             pixels * depth * co + pixels.div_ceil(6) * co.div_ceil(2) * START + depth * co * weight
         };
         let cost = |tile: Tile| {
             let tiles = to.h.div_ceil(tile.outputs()) * to.w.div_ceil(tile.outputs());
-            let (spread, gather) = match tile {
-                Tile::Two => (30, 40),
-                Tile::Four => (130, 190),
-            };
-            let sums = sums(tiles, depth, weight(points(tile)));
+            let (spread, gather) = table.costs[tile as usize];
+            let sums = sums(tiles, from.c.div_ceil(PAIR), weight(points(tile)));
             points(tile) * sums + tiles * (spread * from.c.div_ceil(table.halves) + gather * co)
         };
         let fits = [Tile::Two, Tile::Four].into_iter().filter(|t| holds(weights, from.c, headroom(*t)));
         let best = fits.min_by_key(|t| cost(*t))?;
-        (cost(best) * 110 < sums(to.h * to.w, 9 * depth, weight(9)) * 100).then_some(best)
+        let direct = sums(to.h * to.w, 9 * from.c.div_ceil(kernels.int8.group), weight(9));
+        (cost(best) * 110 < direct * 100).then_some(best)
     }
 
     /// A convolution `from` -> `to` of one size.
@@ -224,15 +243,15 @@ impl Winograd8 {
             Tile::Two => transform::<Two, 4, 2>(layer.weights),
             Tile::Four => transform::<Four, 6, 4>(layer.weights),
         };
-        let (count, group) = (rows * columns, kernels.int8.group);
+        let count = rows * columns;
         let block = count.div_ceil(count.div_ceil(BLOCK / points(tile)));
-        let run = from.c.div_ceil(group);
+        let run = from.c.div_ceil(PAIR);
         let panels = (0..points(tile)).map(|p| {
             let weight = |k: usize, o: usize| match k < from.c {
                 true => transformed[(o * from.c + k) * points(tile) + p],
                 false => 0,
             };
-            pack(kernels, block, run, (to.c, false), weight)
+            pack(kernels, (Item::Halves, PAIR), block, run, (to.c, false), weight)
         });
         let channels = to.vectors(kernels.lanes) * kernels.lanes;
         let limits = Limits { lo: 0.0, hi: 0.0, zero: 0 };
@@ -245,6 +264,7 @@ impl Winograd8 {
             plain,
             from,
             to,
+            zero: kernels.int8.item.zero(&layer.from) as i16,
             wide,
             run,
             block,
@@ -260,7 +280,7 @@ impl Winograd8 {
     /// Floats of scratch memory for the points' inputs, and for their sums.
     fn halves(&self) -> (usize, usize) {
         let points = self.points.len() * self.block;
-        (self.kernels.int8_memory(points * self.wide), points * self.plain.bias.len())
+        ((points * self.wide).div_ceil(PAIR), points * self.plain.bias.len())
     }
 
     /// Floats of scratch memory that [`Winograd8::run`] needs.
@@ -289,11 +309,13 @@ impl Winograd8 {
             let count = self.block.min(rows * columns - first);
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
+                let spot = corner + y * self.from.row + x * self.from.pitch;
                 // SAFETY: `pack` checked that the last tile's pixels are inside the map; `inputs` holds the points of
                 // `block` tiles; the CPU has the instructions of these `kernels`.
                 unsafe {
                     to_points(&Spread {
-                        input: input.as_ptr().cast::<i16>().add(corner + y * self.from.row + x * self.from.pitch),
+                        input: input.as_ptr().cast::<u8>().add(spot * kernels.int8.item.bytes()),
+                        zero: self.zero,
                         row: self.from.row,
                         pixel: self.from.pitch,
                         registers: self.wide / table.halves,
@@ -302,7 +324,7 @@ impl Winograd8 {
                     });
                 }
             }
-            self.multiply(count, inputs, sums);
+            self.multiply(table.tiles, count, inputs, sums);
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
                 let grid = Grid::of(&self.to);
@@ -323,23 +345,18 @@ impl Winograd8 {
     }
 
     /// The products of `count` tiles, point by point.
-    fn multiply(&self, count: usize, inputs: &[f32], sums: &mut [f32]) {
+    fn multiply(&self, tiles: Tiles, count: usize, inputs: &[f32], sums: &mut [f32]) {
         let co = self.plain.bias.len();
-        for (p, panels) in self.points.iter().enumerate() {
-            let grid = |pixel: usize| Grid { at: p * count * pixel, row: 0, pixel };
-            let grids = Grids { from: grid(self.wide), beside: None, to: grid(co) };
-            // SAFETY: point `p` has `count` pixels of all registers in both, and the panels were packed for `run`
-            // groups, which are no more than `wide` items.
+        let grid = |pixel: usize| Grid { at: 0, row: 0, pixel };
+        let mut walk = Walk::new(Grids { from: grid(self.wide), beside: None, to: grid(co) }, count);
+        let (mut input, mut output) = (inputs.as_ptr().cast::<i16>(), sums.as_mut_ptr().cast::<i32>());
+        for panels in &self.points {
+            // SAFETY: each point has `count` pixels of all registers in both, and the panels were packed for `run`
+            // pairs, which are no more than `wide` numbers.
             unsafe {
-                sweep(
-                    panels,
-                    self.kernels.int8.tiles,
-                    (1, count),
-                    (&[0], self.run),
-                    &self.plain,
-                    grids,
-                    (inputs.as_ptr().cast(), sums.as_mut_ptr().cast()),
-                );
+                let memory = (input.cast(), output.cast());
+                sweep(panels, tiles, (&mut walk, count), (&[0], self.run), &self.plain, memory);
+                (input, output) = (input.add(count * self.wide), output.add(count * co));
             }
         }
     }

@@ -48,9 +48,23 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// The table `WINOGRAD` of Winograd's transforms for an instruction set.
-macro_rules! winograd_table {
+/// The tile `products` of an instruction set that differs from its table's.
+macro_rules! products {
     ($isa:ty = $value:expr, $features:literal) => {
+        /// # Safety
+        /// As [`tile::tile`], on a CPU with these features.
+        #[target_feature(enable = $features)]
+        unsafe fn products<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
+            // SAFETY: same contract.
+            unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
+        }
+    };
+}
+pub(super) use products;
+
+/// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles for its products of 16 bits.
+macro_rules! winograd_table {
+    ($value:expr, $features:literal, products: $products:ident, tiles: { $($tiles:tt)+ }, costs: $costs:expr) => {
         use crate::kernels::int8::winograd;
 
         stamp! { $value, $features:
@@ -63,7 +77,9 @@ macro_rules! winograd_table {
         const WINOGRAD: winograd::Table = winograd::Table {
             spread: [spread_two, spread_four],
             gather: [gather_two, gather_four],
-            halves: <$isa as Halves>::HALVES,
+            tiles: tiles!($products: $($tiles)+),
+            halves: 16,
+            costs: $costs,
         };
     };
 }
