@@ -1,7 +1,9 @@
 """The mean of two networks, one trained on from the other: `average.py NEW OLD --share 0.7 --data D --scenes S --out DIR`.
 
 Between such networks lie ones that answer as well (Wortsman et al. 2022, arXiv:2203.05482), and what one has unlearnt
-the other may still know. The mean is judged anew; DIR/best.pt is a checkpoint like any other.
+the other may still know. The mean is judged anew; DIR/best.pt is a checkpoint like any other. OLD is RUN/first.pt where
+a run began with a shipped model: its batch norms are unfolded anew at every reading, and weights under other norms have
+no mean.
 """
 
 import argparse
@@ -34,6 +36,9 @@ def main():
     p.set_defaults(limit=None)
     args = p.parse_args()
     torch.set_num_threads(1)
+    for path in (args.new, args.old):
+        if path.endswith(".onnx"):
+            raise SystemExit(f"{path}: a shipped model has lost its batch norms; give the run's first.pt")
     (net, state), (old, _) = load(args.new), load(args.old)
     net.load_state_dict(mean(net.state_dict(), old.state_dict(), args.share))
     metrics = Judge(sample.source(args))(net.to(DEVICE, memory_format=torch.channels_last))

@@ -95,7 +95,8 @@ class Prefetch:
 
 
 class Run:
-    """A folder with `last.pt` (to resume), `best.pt` (averaged weights) and `log.jsonl`."""
+    """A folder with `first.pt` (what training began with), `last.pt` (to resume), `best.pt` (averaged weights) and
+    `log.jsonl`."""
 
     def __init__(self, folder, resume):
         self.folder = Path(folder)
@@ -130,6 +131,8 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
     descent = optimisers(net, peak, turn, decay)
     peaks = [group["lr"] for optimiser in descent for group in optimiser.param_groups]
     average = Average(net)
+    if not run.state:
+        run.save("first.pt", average=net.state_dict(), describe={**describe, "steps": 0}, metrics={})
     if run.state:
         net.load_state_dict(run.state["net"])
         average.net.load_state_dict(run.state["average"])

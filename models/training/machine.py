@@ -9,10 +9,11 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def fast16():
-    """Whether bfloat16 convolutions are fast here: on a GPU, or on a CPU with matrix tiles (AMX)."""
+    """Whether bfloat16 convolutions are fast here: on a GPU, or on a CPU with matrix tiles (AMX) or AVX512-BF16."""
     if DEVICE.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+    has = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in has)
 
 
 def arithmetic(name):

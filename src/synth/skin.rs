@@ -56,8 +56,14 @@ enum Spot {
     LashR,
     LashL,
     Lips,
+    UpperLip,
+    LowerLip,
+    Sulcus,
     MouthLine,
     Perioral,
+    Philtrum,
+    FlankR,
+    FlankL,
     FoldR,
     FoldL,
     VesselR,
@@ -138,7 +144,13 @@ impl Fields {
         let mut set = |s: Spot, f: Vec<f32>| fields[s as usize] = f;
         let path = |ids: &[usize]| ids.iter().map(|&i| p(i)).collect::<Vec<_>>();
         let (ridge, wings) = (path(&[28, 29, 30]), path(&[31, 32, 33, 34, 35]));
-        set(Spot::Nose, patch(model, &[(&ridge, 1.15), (&wings, 0.95)]));
+        // The cool of a nose ends at its base in some faces, in others it goes on into the philtrum.
+        let below = |q: &V3| step((p(33)[1] - 0.2 - q[1]) * 4.0);
+        let nose = patch(model, &[(&ridge, 1.15), (&wings, 0.95)]);
+        let (philtrum, nose) =
+            nose.iter().zip(&model.neutral).map(|(f, q)| (f * below(q), f * (1.0 - below(q)))).unzip();
+        set(Spot::Nose, nose);
+        set(Spot::Philtrum, philtrum);
         set(Spot::NoseTip, g(&[p(30), p(33)], 1.0, 0.8));
         set(Spot::NoseWide, g(&[p(30), p(29)], 1.9, 0.6));
         set(Spot::Bridge, g(&[p(27), p(28)], 1.0, 0.7));
@@ -148,6 +160,13 @@ impl Fields {
         set(Spot::OrbitL, g(&[eyes[1]], 1.7, 1.0));
         set(Spot::CheekR, g(&[model.centre([36, 48]), model.centre([2, 48])], 2.0, 0.8));
         set(Spot::CheekL, g(&[model.centre([45, 54]), model.centre([14, 54])], 2.0, 0.8));
+        let flank = |ids: [usize; 4]| {
+            let [ear, jaw, nose, mouth] = ids.map(p);
+            let out = |a: V3, b: V3| add(scale(add(a, b), 0.5), [0.0, 0.0, 1.2]);
+            patch(model, &[(&[out(ear, nose), out(jaw, mouth)], 2.9)])
+        };
+        set(Spot::FlankR, flank([2, 4, 31, 48]));
+        set(Spot::FlankL, flank([14, 12, 35, 54]));
         // The skin of a brow lies below its hair: 0.25 cm under the five points, which run along its upper edge.
         let brow = |ids: [usize; 5]| ids.map(|i| sub(p(i), [0.0, 0.25, 0.0]));
         set(Spot::BrowR, line(model, &[&brow([17, 18, 19, 20, 21])], 0.33));
@@ -155,6 +174,12 @@ impl Fields {
         set(Spot::LashR, line(model, &[&path(&[36, 37, 38, 39])], 0.2));
         set(Spot::LashL, line(model, &[&path(&[42, 43, 44, 45])], 0.2));
         set(Spot::Lips, g(&points(48..=59), 0.5, 0.4));
+        let upper = [model.centre([49, 60]), model.centre([51, 62]), model.centre([53, 64])];
+        let lower = [model.centre([59, 60]), model.centre([57, 66]), model.centre([55, 64])];
+        set(Spot::UpperLip, line(model, &[&upper], 0.33));
+        set(Spot::LowerLip, line(model, &[&lower], 0.42));
+        let sulcus = add(scale(p(57), 0.7), scale(p(8), 0.3));
+        set(Spot::Sulcus, g(&[-0.8, 0.0, 0.8].map(|x| add(sulcus, [x, 0.0, 0.0])), 0.55, 0.7));
         set(Spot::MouthLine, line(model, &[&path(&[48, 60, 61, 62, 63, 64, 54]), &path(&[60, 67, 66, 65, 64])], 0.22));
         set(Spot::Perioral, patch(model, &[(&path(&[48, 51, 54, 57, 48]), 1.3)]));
         set(Spot::FoldR, line(model, &[&[add(p(31), [-0.6, 0.4, 0.0]), add(p(48), [-0.6, 0.0, 0.0])]], 0.35));
@@ -239,7 +264,8 @@ impl Fields {
     /// exercise (Ioannou et al. 2014, Psychophysiology 51:951), cool ears and cheeks and warm orbits and
     /// neck (Haddad et al. 2016, J. Therm. Biol. 62). Frontal and angular vessels show as warm lines (Buddharaju et
     /// al. 2007, IEEE TPAMI 29:613). Brows and lashes are hair, nearer to the air; the cornea is cooler than the lids
-    /// (Purslow & Wolffsohn 2005, Eye Contact Lens 31:117); a closed mouth is a moist, mostly warm line. Folds of
+    /// (Purslow & Wolffsohn 2005, Eye Contact Lens 31:117); a closed mouth is a moist, mostly warm line, lips cool
+    /// with the air that is drawn over them (Murthy & Pavlidis 2006, IEEE Eng. Med. Biol. 25(3):57). Folds of
     /// the head (`relief`, see [`curvature`](super::head::curvature)) are warmer and act as cavities, ridges cool.
     pub fn temperatures(
         &self,
@@ -255,6 +281,7 @@ impl Fields {
         let nose = if r.chance(0.8 + 0.15 * chill) { -r.range(0.3, 3.4 + 3.5 * chill) } else { r.range(0.0, 0.9) };
         let (tip, wide) = (r.range(0.1, 0.5), r.range(0.0, 0.35));
         set(Spot::Nose, nose * (1.0 - tip - 0.5 * wide));
+        set(Spot::Philtrum, nose * (1.0 - tip - 0.5 * wide) * r.range(0.0, 0.8));
         set(Spot::NoseTip, nose * tip);
         set(Spot::NoseWide, nose * wide);
         set(Spot::Bridge, r.range(-0.8, 0.5));
@@ -262,22 +289,32 @@ impl Fields {
             let v = r.range(lo, hi);
             (v + r.normal(0.0, asym), v + r.normal(0.0, asym))
         };
+        // Cool cheeks end softly in some faces, in others with an edge along the fold of the nose and the orbit.
+        let flat = r.chance(0.5);
         for (right, left, lo, hi, asym) in [
             (Spot::CanthusR, Spot::CanthusL, 0.3, 2.0, 0.12),
             (Spot::OrbitR, Spot::OrbitL, -0.1, 1.2, 0.1),
-            (Spot::CheekR, Spot::CheekL, -2.6 - 1.5 * chill, 0.4, 0.3),
+            (Spot::CheekR, Spot::CheekL, (-2.6 - 1.5 * chill) * if flat { 0.4 } else { 1.0 }, 0.4, 0.3),
             (Spot::BrowR, Spot::BrowL, -3.2, -0.3, 0.1),
             (Spot::LashR, Spot::LashL, -2.2, 0.2, 0.1),
             (Spot::FoldR, Spot::FoldL, -0.1, 0.9, 0.1),
             (Spot::VesselR, Spot::VesselL, -0.1, 0.9, 0.25),
             (Spot::JawR, Spot::JawL, -1.5 - chill, 0.5, 0.2),
+            (Spot::FlankR, Spot::FlankL, if flat { -2.0 - chill } else { -0.2 }, 0.2, 0.2),
         ] {
             let (x, y) = pair(r, lo, hi, asym);
             set(right, x);
             set(left, y);
         }
         set(Spot::Lips, r.range(-0.8, 1.2));
-        set(Spot::MouthLine, if r.chance(0.75) { r.range(0.1, 1.6) } else { -r.range(0.1, 1.5) });
+        // Air drawn through the mouth, in speech or panting, dries and cools the lips, the lower one more.
+        let dry = r.chance(0.45);
+        let lip = if dry { -r.range(0.3, 2.8) } else { r.range(-0.6, 0.8) };
+        set(Spot::LowerLip, lip);
+        set(Spot::UpperLip, lip * r.range(0.2, 1.0));
+        set(Spot::Sulcus, r.range(-0.3, 1.6));
+        let warm = r.chance(if dry { 0.5 } else { 0.85 });
+        set(Spot::MouthLine, if warm { r.range(0.1, 1.6) } else { -r.range(0.1, 1.5) });
         set(Spot::Perioral, r.range(-0.3, 0.8));
         set(Spot::Chin, r.range(-1.6 - chill, 0.5));
         set(Spot::Temples, r.range(-0.3, 0.7));
@@ -297,7 +334,7 @@ impl Fields {
             *t = *t + blotches * coarse + speckles * fine + warmth;
         }
         let mut add = |w: f32, f: &[(u32, f32)]| f.iter().for_each(|&(v, f)| t[v as usize] += w * f);
-        add(r.range(-0.5, 1.2), &self.neck);
+        add(r.range(-0.7, 1.7), &self.neck);
         let ear = -r.range(0.0, 3.5 + 4.0 * chill);
         add(ear + r.normal(0.0, 0.3), &self.ears[0]);
         add(ear + r.normal(0.0, 0.3), &self.ears[1]);

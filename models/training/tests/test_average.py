@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from average import mean
+from average import main, mean
 
 
 def test_it_lies_between_and_counters_are_the_new_ones():
@@ -19,3 +19,9 @@ def test_networks_of_other_shapes_are_refused():
         mean({"w": torch.zeros(2)}, {"w": torch.zeros(3)}, 0.5)
     with pytest.raises(SystemExit):
         mean({"w": torch.zeros(2)}, {"v": torch.zeros(2)}, 0.5)
+
+
+def test_a_shipped_model_has_no_mean_with_a_trained_one(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["average.py", "best.pt", "face.onnx", "--share", "0.5", "--data", "d", "--out", "o"])
+    with pytest.raises(SystemExit, match="first.pt"):
+        main()
