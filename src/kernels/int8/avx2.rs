@@ -167,8 +167,7 @@ where
 pub(super) mod plain {
     use super::*;
     winograd_table! {
-        Avx2::<0>(()), "avx2,fma", products: dense, tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        costs: [(30, 40), (130, 190)]
+        Avx2::<0>(()), "avx2,fma", tiles: TILES, costs: [(30, 40), (130, 190)]
     }
     table! {
         Avx2<0> = Avx2::<0>(()), "avx2,fma", Item::Halves,
@@ -180,11 +179,12 @@ pub(super) mod plain {
 /// With VNNI: of bytes, and of pairs of 16-bit numbers for Winograd's products.
 pub(super) mod dot {
     use super::*;
-    products! { Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni" }
+    products! {
+        Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni",
+        tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }
+    }
     winograd_table! {
-        Avx2::<1>(()), "avx2,fma,avxvnni", products: products,
-        tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        costs: [(25, 55), (100, 215)]
+        Avx2::<1>(()), "avx2,fma,avxvnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
     }
     table! {
         Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", Item::Unsigned,

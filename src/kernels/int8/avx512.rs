@@ -158,9 +158,7 @@ where
 pub(super) mod plain {
     use super::*;
     winograd_table! {
-        Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", products: dense,
-        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
-        costs: [(30, 40), (130, 190)]
+        Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", tiles: TILES, costs: [(30, 40), (130, 190)]
     }
     table! {
         Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
@@ -172,11 +170,12 @@ pub(super) mod plain {
 /// With VNNI: of bytes, and of pairs of 16-bit numbers for Winograd's products.
 pub(super) mod dot {
     use super::*;
-    products! { Avx512<2> = Avx512::<2>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni" }
+    products! {
+        Avx512<2> = Avx512::<2>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni",
+        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 }
+    }
     winograd_table! {
-        Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", products: products,
-        tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
-        costs: [(25, 55), (100, 215)]
+        Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
     }
     table! {
         Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,

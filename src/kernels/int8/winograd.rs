@@ -4,7 +4,7 @@
 //! whole, and the results of the inverse transform are, all in all, 4 (F(2x2)) or 576 (F(4x4)) times the sums. Numbers
 //! wrap around at 2^32, where division by 9 is multiplication by its inverse; what is left is a power of two. So a
 //! result is exact if that multiple of it fits, whatever the sums on the way did. Transformed inputs and weights fit
-//! 16 bits whatever the network holds.
+//! 16 bits whatever the network holds, and pairs of them are multiplied whatever else the table stores.
 
 mod filter;
 

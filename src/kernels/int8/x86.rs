@@ -31,11 +31,13 @@ macro_rules! table {
             strip_(strip::Strip) = tile::rounding_strip::<_, $pixels>;
         }
 
+        const TILES: tile::Tiles = tiles!(dense: $($tiles)+);
+
         /// These kernels. To be handed out only on a CPU with the features.
         pub(in crate::kernels) const TABLE: Table = Table {
             item: $item,
             group: <$isa as Ints>::GROUP,
-            tiles: tiles!(dense: $($tiles)+),
+            tiles: TILES,
             rounding: Some(tiles!(rounding: $($tiles)+)),
             strip: Some(strip::Kernel { pixels: $pixels, run: strip_ }),
             round,
@@ -48,9 +50,9 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// The tile `products` of an instruction set that differs from its table's.
+/// The tiles `PRODUCTS` of an instruction set that differs from its table's.
 macro_rules! products {
-    ($isa:ty = $value:expr, $features:literal) => {
+    ($isa:ty = $value:expr, $features:literal, tiles: { $($tiles:tt)+ }) => {
         /// # Safety
         /// As [`tile::tile`], on a CPU with these features.
         #[target_feature(enable = $features)]
@@ -58,13 +60,15 @@ macro_rules! products {
             // SAFETY: same contract.
             unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
         }
+
+        const PRODUCTS: tile::Tiles = tiles!(products: $($tiles)+);
     };
 }
 pub(super) use products;
 
 /// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles for its products of 16 bits.
 macro_rules! winograd_table {
-    ($value:expr, $features:literal, products: $products:ident, tiles: { $($tiles:tt)+ }, costs: $costs:expr) => {
+    ($value:expr, $features:literal, tiles: $tiles:ident, costs: $costs:expr) => {
         use crate::kernels::int8::winograd;
 
         stamp! { $value, $features:
@@ -77,7 +81,7 @@ macro_rules! winograd_table {
         const WINOGRAD: winograd::Table = winograd::Table {
             spread: [spread_two, spread_four],
             gather: [gather_two, gather_four],
-            tiles: tiles!($products: $($tiles)+),
+            tiles: $tiles,
             halves: 16,
             costs: $costs,
         };
