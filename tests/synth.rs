@@ -237,9 +237,8 @@ fn pixels_under_visible_points_read_the_apparent_temperature() {
 fn black_skin_shows_its_true_temperature() {
     let Some(studio) = studio() else { return };
     let mut pictures = Vec::new();
-    let (front, aside) =
-        ([(0.0, 0.0), (15.0, -12.0), (-20.0, 4.0), (25.0, 10.0)], [(-40.0, -8.0), (40.0, 5.0), (60.0, 0.0)]);
-    for (yaw, pitch) in front.into_iter().chain(aside) {
+    let poses = [(0.0, 0.0), (25.0, 10.0), (-40.0, -8.0), (60.0, 0.0), (15.0, -12.0), (-20.0, 4.0), (40.0, 5.0)];
+    for (yaw, pitch) in poses {
         pictures.push(portrait(studio, [0.0, 0.0, 95.0], [yaw, pitch, 5.0]));
     }
     let (mean, worst, count, visible) = compare(&pictures, |f, k| f.skin_c[k]);

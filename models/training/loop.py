@@ -131,8 +131,6 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
     descent = optimisers(net, peak, turn, decay)
     peaks = [group["lr"] for optimiser in descent for group in optimiser.param_groups]
     average = Average(net)
-    if not run.state:
-        run.save("first.pt", average=net.state_dict(), describe={**describe, "steps": 0}, metrics={})
     if run.state:
         net.load_state_dict(run.state["net"])
         average.net.load_state_dict(run.state["average"])
@@ -141,6 +139,8 @@ def train(net, run, budget, make, step, evaluate, seed, peak, describe,
         average.seen = budget.done = run.state["done"]
         budget.before = run.state["spent"]
         run.log(resumed_at=budget.done, spent_s=budget.before)
+    else:
+        run.save("first.pt", average=net.state_dict(), describe={**describe, "steps": 0}, metrics={})
     source = Prefetch(make, seed, budget.done) if prefetch else None
     mean, last, since, first = {}, time.monotonic(), budget.done, True
 

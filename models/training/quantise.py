@@ -106,14 +106,15 @@ def predict(model, images):
 
 
 def choose(model, histograms, task, threshold, wanted=None):
-    """The best way to ranges, by the first half of what is held out, or the one `wanted`; prints all of them."""
+    """The best way to ranges, by the first half of what is held out; prints all of them. The one `wanted`, if any."""
     best = None
-    for name, way in RANGES.items():
+    for name in [wanted] if wanted else RANGES:
+        way = RANGES[name]
         ranges = {t: way(h) for t, h in histograms.items()}
         found = task.judge(Rewriter(model, ranges).run(), 0, threshold)
         cost = task.cost(found)
         print(f"ranges by {name}: cost {cost:.4f}", flush=True)
-        if name == wanted or wanted is None and (best is None or cost < best[0]):
+        if best is None or cost < best[0]:
             best = cost, name, ranges
     return best[1], best[2]
 

@@ -147,8 +147,11 @@ impl Fields {
         // The cool of a nose ends at its base in some faces, in others it goes on into the philtrum.
         let below = |q: &V3| step((p(33)[1] - 0.2 - q[1]) * 4.0);
         let nose = patch(model, &[(&ridge, 1.15), (&wings, 0.95)]);
-        let (philtrum, nose) =
-            nose.iter().zip(&model.neutral).map(|(f, q)| (f * below(q), f * (1.0 - below(q)))).unzip();
+        let parts = |(f, q): (&f32, &V3)| {
+            let low = below(q);
+            (f * low, f * (1.0 - low))
+        };
+        let (philtrum, nose) = nose.iter().zip(&model.neutral).map(parts).unzip();
         set(Spot::Nose, nose);
         set(Spot::Philtrum, philtrum);
         set(Spot::NoseTip, g(&[p(30), p(33)], 1.0, 0.8));
@@ -280,8 +283,9 @@ impl Fields {
         // `chill` (0 warm room to 1 cold air) pulls blood from nose, ears, cheeks and chin.
         let nose = if r.chance(0.8 + 0.15 * chill) { -r.range(0.3, 3.4 + 3.5 * chill) } else { r.range(0.0, 0.9) };
         let (tip, wide) = (r.range(0.1, 0.5), r.range(0.0, 0.35));
-        set(Spot::Nose, nose * (1.0 - tip - 0.5 * wide));
-        set(Spot::Philtrum, nose * (1.0 - tip - 0.5 * wide) * r.range(0.0, 0.8));
+        let level = nose * (1.0 - tip - 0.5 * wide);
+        set(Spot::Nose, level);
+        set(Spot::Philtrum, level * r.range(0.0, 0.8));
         set(Spot::NoseTip, nose * tip);
         set(Spot::NoseWide, nose * wide);
         set(Spot::Bridge, r.range(-0.8, 0.5));

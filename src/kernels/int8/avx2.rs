@@ -76,17 +76,18 @@ macro_rules! ints {
     };
 }
 
-ints!(
-    0,
-    i16,
-    2,
-    |sum, a, w| _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)),
-    |p| _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())),
-    |p, v| {
-        let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
-        _mm_storeu_si128(p.cast(), v);
-    }
-);
+/// Pairs of 16-bit numbers, whatever sums their products.
+macro_rules! pairs {
+    ($dot:literal, |$sum:ident, $a:ident, $w:ident| $products:expr) => {
+        ints!($dot, i16, 2, |$sum, $a, $w| $products, |p| _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())), |p, v| {
+            let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storeu_si128(p.cast(), v);
+        });
+    };
+}
+
+pairs!(0, |sum, a, w| _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)));
+pairs!(2, |sum, a, w| _mm256_dpwssd_avx_epi32(sum, a, w));
 
 ints!(
     1,
@@ -97,18 +98,6 @@ ints!(
     |p, v| {
         let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
         _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
-    }
-);
-
-ints!(
-    2,
-    i16,
-    2,
-    |sum, a, w| _mm256_dpwssd_avx_epi32(sum, a, w),
-    |p| _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())),
-    |p, v| {
-        let v = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
-        _mm_storeu_si128(p.cast(), v);
     }
 );
 
@@ -167,7 +156,7 @@ where
 pub(super) mod plain {
     use super::*;
     winograd_table! {
-        Avx2::<0>(()), "avx2,fma", tiles: TILES, costs: [(30, 40), (130, 190)]
+        Avx2<0> = Avx2::<0>(()), "avx2,fma", tiles: TILES, costs: [(30, 40), (130, 190)]
     }
     table! {
         Avx2<0> = Avx2::<0>(()), "avx2,fma", Item::Halves,
@@ -184,7 +173,7 @@ pub(super) mod dot {
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }
     }
     winograd_table! {
-        Avx2::<1>(()), "avx2,fma,avxvnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
+        Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
     }
     table! {
         Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", Item::Unsigned,

@@ -75,14 +75,22 @@ macro_rules! ints {
     };
 }
 
-ints!(
-    0,
-    i16,
-    2,
-    |sum, a, w| _mm512_add_epi32(sum, _mm512_madd_epi16(a, w)),
-    |p| _mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast())),
-    |p, v| _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(v))
-);
+/// Pairs of 16-bit numbers, whatever sums their products.
+macro_rules! pairs {
+    ($dot:literal, |$sum:ident, $a:ident, $w:ident| $products:expr) => {
+        ints!(
+            $dot,
+            i16,
+            2,
+            |$sum, $a, $w| $products,
+            |p| _mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast())),
+            |p, v| _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(v))
+        );
+    };
+}
+
+pairs!(0, |sum, a, w| _mm512_add_epi32(sum, _mm512_madd_epi16(a, w)));
+pairs!(2, |sum, a, w| _mm512_dpwssd_epi32(sum, a, w));
 
 ints!(
     1,
@@ -91,15 +99,6 @@ ints!(
     |sum, a, w| _mm512_dpbusd_epi32(sum, a, w),
     |p| _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())),
     |p, v| _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(v))
-);
-
-ints!(
-    2,
-    i16,
-    2,
-    |sum, a, w| _mm512_dpwssd_epi32(sum, a, w),
-    |p| _mm512_cvtepi16_epi32(_mm256_loadu_si256(p.cast())),
-    |p, v| _mm256_storeu_si256(p.cast(), _mm512_cvtsepi32_epi16(v))
 );
 
 /// Registers of 32 bytes for 16-bit numbers: pixels have multiples of sixteen channels, not of thirty-two.
@@ -158,7 +157,7 @@ where
 pub(super) mod plain {
     use super::*;
     winograd_table! {
-        Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", tiles: TILES, costs: [(30, 40), (130, 190)]
+        Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", tiles: TILES, costs: [(30, 40), (130, 190)]
     }
     table! {
         Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
@@ -175,7 +174,7 @@ pub(super) mod dot {
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 }
     }
     winograd_table! {
-        Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
+        Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
     }
     table! {
         Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,

@@ -94,7 +94,7 @@ pub(in crate::kernels) trait Halves: Ints {
     /// The whole part, rounded down, of the `2^N`th.
     fn down<const N: i32>(self, a: Self::S) -> Self::S;
 
-    /// Reads `HALVES` items, less what is stored `zero` for nothing where they are not 16-bit numbers themselves.
+    /// Reads `HALVES` items as 16-bit numbers, less `zero`; such as are 16-bit numbers are stored without it.
     ///
     /// # Safety
     /// `p` is valid for reading them; no alignment is needed.

@@ -35,7 +35,7 @@ pub(in crate::kernels) struct Table {
     pub costs: [(usize, usize); 2],
 }
 
-/// 16-bit numbers of which a product sums so many.
+/// Summands of a product of 16-bit numbers.
 const PAIR: usize = 2;
 
 /// One tile of the input to its points. Offsets count items.
@@ -280,7 +280,7 @@ impl Winograd8 {
     /// Floats of scratch memory for the points' inputs, and for their sums.
     fn halves(&self) -> (usize, usize) {
         let points = self.points.len() * self.block;
-        ((points * self.wide).div_ceil(PAIR), points * self.plain.bias.len())
+        ((points * self.wide * size_of::<i16>()).div_ceil(size_of::<f32>()), points * self.plain.bias.len())
     }
 
     /// Floats of scratch memory that [`Winograd8::run`] needs.

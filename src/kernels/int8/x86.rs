@@ -68,7 +68,7 @@ pub(super) use products;
 
 /// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles for its products of 16 bits.
 macro_rules! winograd_table {
-    ($value:expr, $features:literal, tiles: $tiles:ident, costs: $costs:expr) => {
+    ($isa:ty = $value:expr, $features:literal, tiles: $tiles:ident, costs: $costs:expr) => {
         use crate::kernels::int8::winograd;
 
         stamp! { $value, $features:
@@ -82,7 +82,7 @@ macro_rules! winograd_table {
             spread: [spread_two, spread_four],
             gather: [gather_two, gather_four],
             tiles: $tiles,
-            halves: 16,
+            halves: <$isa as Halves>::HALVES,
             costs: $costs,
         };
     };
