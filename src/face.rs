@@ -31,9 +31,6 @@ use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
 
-/// Detector score times presence that a face of a still needs: there is no next frame to tell a doubtful one.
-const BELIEF: f32 = 0.2;
-
 /// Presence in the detector's crop below which a still is not looked at again.
 const HOPELESS: f32 = 0.1;
 
@@ -150,7 +147,7 @@ impl Engine {
             // than the detector's, but not where the first look was led astray.
             for around in [self.landmarker.crop(shape.bbox, shape.roll), crop] {
                 let Some(shape) = self.landmarker.measure(frame, &around, VIEWS)? else { continue };
-                if follow::enters(&shape, &face, self.presence) && face.score * shape.presence >= BELIEF {
+                if follow::enters(&shape, &face, self.presence) {
                     self.stills.push((shape, face.score));
                     break;
                 }

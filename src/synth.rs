@@ -13,6 +13,7 @@ pub mod climate;
 pub mod clip;
 pub mod convert;
 pub mod dataset;
+pub mod field;
 pub mod fill;
 pub mod head;
 pub mod npz;

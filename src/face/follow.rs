@@ -44,7 +44,7 @@ const TILT: f32 = 0.9;
 /// Beyond this roll, radians, a crop is taken upright: no network here knows heads that hang.
 const HANGING: f32 = 2.1;
 
-/// What a new face must have in presence above what a followed one needs.
+/// What a new face must have in presence above what a followed one needs, where the detector is in two minds.
 const ENTRY: f32 = 0.2;
 
 /// Least mean confidence of a face's points: a network that is sure of a face but of none of its points has
@@ -315,14 +315,21 @@ fn along(a: &Shape, b: &Shape) -> f32 {
 
 /// Sorts the faces of a still, shapes with detector scores, the surest first, and leaves one on every head.
 pub fn surest(faces: &mut Vec<(Shape, f32)>) {
-    let belief = |(shape, score): &(Shape, f32)| shape.presence * score;
+    let belief = |(shape, score): &(Shape, f32)| belief(shape.presence, *score);
     faces.sort_by(|a, b| belief(b).total_cmp(&belief(a)));
     distinct(faces, |a, b| same(&a.0, &b.0));
 }
 
 /// True where a detection's shape is good enough for a new face. `presence`: what a followed one needs.
 pub fn enters(shape: &Shape, face: &Detection, presence: f32) -> bool {
-    credible(shape, entry(presence)) && agrees(shape, face)
+    credible(shape, presence) && belief(shape.presence, face.score) >= entry(presence) && agrees(shape, face)
+}
+
+/// Probability of a face by two independent witnesses, landmark network and detector, neither of whom knows how
+/// common faces are: their odds multiplied. A score of a half leaves the presence as it is.
+fn belief(presence: f32, score: f32) -> f32 {
+    let (both, neither) = (presence * score, (1.0 - presence) * (1.0 - score));
+    both / (both + neither).max(f32::MIN_POSITIVE)
 }
 
 fn credible(shape: &Shape, presence: f32) -> bool {
@@ -345,6 +352,24 @@ mod tests {
     fn face(bbox: [f32; 4]) -> Shape {
         let points = [centre(bbox); COUNT];
         Shape { points, confidence: [0.5; COUNT], spread: [1.0; COUNT], presence: 0.5, bbox, roll: 0.0 }
+    }
+
+    #[test]
+    fn two_witnesses_are_believed_together() {
+        let bbox = [100.0, 100.0, 150.0, 150.0];
+        let enters = |presence: f32, score: f32| {
+            let seen = Detection { bbox, score, points: [centre(bbox); 5] };
+            enters(&Shape { presence, ..face(bbox) }, &seen, 0.5)
+        };
+        // As the presence says where the detector is in two minds.
+        assert!(enters(0.71, 0.5) && !enters(0.69, 0.5));
+        // A sure detector makes up for a doubtful network, down to what a followed face needs, and the reverse.
+        assert!(enters(0.52, 0.75) && !enters(0.48, 0.99));
+        assert!(enters(0.95, 0.2) && !enters(0.85, 0.2));
+        for certain in [0.0, 1.0] {
+            assert!(!enters(0.0, certain) && !enters(f32::NAN, certain) && enters(0.9, 1.0));
+        }
+        assert!(!enters(1.0, 0.0) && !enters(0.9, f32::NAN));
     }
 
     #[test]

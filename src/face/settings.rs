@@ -29,7 +29,8 @@ pub struct Settings {
     /// Lowest detector score, 0 to 1; absent takes the model card's.
     pub score: Option<f32>,
     /// Presence below which a followed face counts as lost, 0 to 1; absent takes the model card's. A new
-    /// face needs 0.2 more, so that a doubtful one does not come and go.
+    /// face needs 0.2 more, so that a doubtful one does not come and go; its odds count times those of the
+    /// detector's score, so that a detector that is sure asks for less and one that doubts for more.
     pub presence: Option<f32>,
     /// How long a lost face keeps its identity, ms, 0 to 10000. Shutter calibration does not count.
     pub lost_ms: u32,

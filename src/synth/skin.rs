@@ -1,5 +1,6 @@
 //! Temperature and colour of skin as fields over the head, amplitudes drawn per subject.
 
+use super::field::{CHEEK_LINE, along, away, gaussian, line, nonzero, patch};
 use super::head::{HeadModel, part};
 use super::random::{Random, step};
 use super::vector::{V3, add, dot, scale, sub, unit};
@@ -20,7 +21,16 @@ pub struct Fields {
     /// Right and left ear, likewise.
     ears: [Vec<(u32, f32)>; 2],
     /// Where a beard grows.
-    pub beard: Vec<f32>,
+    pub beard: Vec<Growth>,
+}
+
+/// Hair of a beard at a vertex.
+#[derive(Clone, Copy)]
+pub struct Growth {
+    /// Height under the upper edge of a full beard, cm; negative above it.
+    pub below: f32,
+    /// How dense it grows, 0 (lips, ears) to 1.
+    pub density: f32,
 }
 
 /// Cosine and sine of one plane wave at every vertex.
@@ -31,11 +41,6 @@ pub struct Wave {
 
 /// Vertices summed at a time.
 const BLOCK: usize = 1024;
-
-/// Vertices where a field is not zero, and its values.
-fn nonzero(field: &[f32]) -> Vec<(u32, f32)> {
-    (0..).zip(field.iter().copied()).filter(|(_, f)| *f != 0.0).collect()
-}
 
 /// The local features of the thermal face, in the order of [`Fields::spots`].
 #[derive(Clone, Copy)]
@@ -75,50 +80,6 @@ enum Spot {
     JawR,
     JawL,
     Count,
-}
-
-fn gaussian(model: &HeadModel, centres: &[V3], sigma: f32, amplitude: f32) -> Vec<f32> {
-    let k = -0.5 / (sigma * sigma);
-    let near = 12.0 * sigma * sigma;
-    let at = |p: &V3| {
-        let sum: f32 = centres
-            .iter()
-            .map(|c| {
-                let d = sub(*p, *c);
-                let d2 = dot(d, d);
-                if d2 > near { 0.0 } else { libm::expf(d2 * k) }
-            })
-            .sum();
-        (amplitude * sum).min(1.0)
-    };
-    model.neutral.iter().map(at).collect()
-}
-
-/// Distance from `q` to the nearest segment of a polyline.
-fn away(q: V3, path: &[V3]) -> f32 {
-    let from = |a: V3, b: V3| {
-        let (d, w) = (sub(b, a), sub(q, a));
-        let t = (dot(w, d) / dot(d, d).max(1e-9)).clamp(0.0, 1.0);
-        let e = sub(w, scale(d, t));
-        dot(e, e)
-    };
-    path.windows(2).map(|p| from(p[0], p[1])).fold(f32::MAX, f32::min).sqrt()
-}
-
-/// A line of Gaussian profile along paths.
-fn line(model: &HeadModel, paths: &[&[V3]], sigma: f32) -> Vec<f32> {
-    let k = -0.5 / (sigma * sigma);
-    let at = |q: &V3| {
-        let d = paths.iter().map(|p| away(*q, p)).fold(f32::MAX, f32::min);
-        if d > 3.5 * sigma { 0.0 } else { libm::expf(k * d * d) }
-    };
-    model.neutral.iter().map(at).collect()
-}
-
-/// A level patch around paths, `radius` wide, with a soft edge of about a centimetre.
-fn patch(model: &HeadModel, paths: &[(&[V3], f32)]) -> Vec<f32> {
-    let at = |q: &V3| paths.iter().map(|(p, radius)| step((radius - away(*q, p)) * 2.2)).fold(0.0, f32::max);
-    model.neutral.iter().map(at).collect()
 }
 
 fn waves(model: &HeadModel, r: &mut Random, count: usize, lo_cm: f32, hi_cm: f32) -> Vec<Wave> {
@@ -166,7 +127,9 @@ impl Fields {
         let flank = |ids: [usize; 4]| {
             let [ear, jaw, nose, mouth] = ids.map(p);
             let out = |a: V3, b: V3| add(scale(add(a, b), 0.5), [0.0, 0.0, 1.2]);
-            patch(model, &[(&[out(ear, nose), out(jaw, mouth)], 2.9)])
+            // Twice as soft an edge as the nose's.
+            let middle = [out(ear, nose), out(jaw, mouth)];
+            model.neutral.iter().map(|q| step(2.9 - away(*q, &middle))).collect()
         };
         set(Spot::FlankR, flank([2, 4, 31, 48]));
         set(Spot::FlankL, flank([14, 12, 35, 54]));
@@ -204,10 +167,9 @@ impl Fields {
             nonzero(&model.neutral.iter().map(at).collect::<Vec<_>>())
         };
         let lips = &fields[Spot::Lips as usize];
-        let moustache = p(33)[1] - 0.4;
-        let beard = model.neutral.iter().zip(lips).map(|(q, lip)| {
-            let where_hair = step((moustache - q[1]) * 2.2) * step((q[1] + 11.5) * 1.0) * step((q[2] - 2.0) * 0.8);
-            where_hair * (1.0 - (1.3 * lip).min(1.0))
+        let beard = model.neutral.iter().zip(lips).map(|(q, lip)| Growth {
+            below: along(&CHEEK_LINE, q[2]) - q[1],
+            density: step((q[2] - 2.6) * 0.9) * (1.0 - (1.3 * lip).min(1.0)),
         });
         let beard = beard.collect();
         Self {

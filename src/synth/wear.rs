@@ -121,7 +121,7 @@ pub fn dress(
     let between = |lo: f32, hi: f32, r: &mut Random| ambient + contrast * r.range(lo, hi);
     let sunny = climate.sun_k * r.range(0.0, 1.0);
     if outfit.beard {
-        beard(look, fields, contrast.max(3.0) * r.range(0.05, 0.35), r);
+        beard(look, model, fields, contrast.max(3.0), r);
     }
     if outfit.hair {
         hair(look, model, fields, between(0.25, 0.85, r) + 0.7 * sunny, contrast, r);
@@ -147,13 +147,41 @@ pub fn dress(
     }
 }
 
-fn beard(look: &mut Look<'_>, fields: &Fields, depth: f32, r: &mut Random) {
-    let patches = fields.strands(r);
+/// A full beard, long or short, stubble, a goatee or a moustache, which cools the skin by up to `contrast`, kelvin.
+fn beard(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, contrast: f32, r: &mut Random) {
+    let (patches, ragged) = (fields.strands(r), fields.strands(r));
     let colour = tone(r);
+    let style = r.unit();
+    let (round, lip_only) = ((0.65..0.85).contains(&style), style >= 0.85);
+    let long = style < 0.2;
+    let (depth, length) = match style {
+        _ if long => (r.range(0.15, 0.55), r.range(0.3, 1.8)),
+        s if s < 0.45 => (r.range(0.02, 0.12), 0.0),
+        _ => (r.range(0.05, 0.35), 0.0),
+    };
+    let (trim, shaved, mouth) = (r.range(-0.6, 0.9), r.range(-11.5, -8.5), model.point(62)[1]);
+    let half = model.point(54)[0] + r.range(-0.3, 1.0);
     for v in 0..look.temps.len() {
-        let w = fields.beard[v] * (0.85 + 0.25 * patches[v]).clamp(0.0, 1.2);
-        look.temps[v] -= depth * w;
-        look.tint(v, w.min(0.9), colour);
+        let (q, grown) = (model.neutral[v], fields.beard[v]);
+        let trim = if round || lip_only { 0.0 } else { trim * step(0.8 * (q[0].abs() - 2.0)) };
+        let mut w = grown.density * step((grown.below - trim + 0.3 * ragged[v]) * 1.8) * step(q[1] - shaved);
+        if round || lip_only {
+            w *= step((half - q[0].abs()) * 1.8);
+        }
+        if lip_only {
+            w *= step((q[1] - mouth) * 2.5);
+        }
+        let w = w * (0.85 + 0.25 * patches[v]).clamp(0.0, 1.2);
+        if w > 0.01 {
+            look.temps[v] -= contrast * depth * w;
+            look.tint(v, w.min(0.9), colour);
+            // Hangs from chin and jaw, not from the cheeks.
+            let hang = length * w * step((mouth - q[1]) * 0.8);
+            look.displacement[v] += hang;
+            if hang > 0.6 {
+                look.material[v] = material::HAIR;
+            }
+        }
     }
 }
 
