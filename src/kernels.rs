@@ -86,7 +86,7 @@ pub struct Kernels {
     lanes: usize,
     tiles: tile::Tiles,
     /// For layers of few summands, where it pays.
-    strip: Option<strip::Kernel>,
+    strips: &'static [strip::Kernel],
     /// Registers of output channels that a tile of several pixels takes while this many remain.
     panel: fn(usize) -> usize,
     int8: int8::Table,

@@ -8,7 +8,7 @@ use super::x86::{intrinsics, stamp, table, turn};
 use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
 
 /// Made only by functions that are compiled for AVX2 and FMA, and for AVX-VNNI where `DOT` is 1 (on bytes) or 2 (on pairs
-/// of 16-bit numbers), so a value proves that the CPU has them.
+/// of 16-bit numbers), for AVX-512's VNNI where it is 3 (on bytes), so a value proves that the CPU has them.
 #[derive(Clone, Copy)]
 pub(super) struct Avx2<const DOT: u8>(pub(super) ());
 

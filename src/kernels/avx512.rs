@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::Avx2;
 use super::isa::{Counts, Isa};
 use super::planes::Turn;
 use super::x86::{intrinsics, stamp, table, turn};
@@ -164,6 +165,9 @@ impl Counts for Avx512<0> {
     }
 }
 
+// Half a register of channels, where an instruction on a whole one is two, takes half the time.
+stamp! { Avx2::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma": half_strip(strip::Strip) = strip::strip::<_, 8>; }
+
 // Sums, weights and one input stay within thirty-two registers.
 table! {
     Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", "avx512",
@@ -171,7 +175,7 @@ table! {
         1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6; 8 => 1
     },
     panel: four_or_three,
-    strip: 8,
+    strip: 8 or strip::Kernel { lanes: 8, pixels: 8, run: half_strip },
     int8: int8::AVX512
 }
 
@@ -197,12 +201,14 @@ pub(super) fn amx() -> bool {
     int8::has_amx()
 }
 
-/// Whether this CPU has these parts of AVX-512.
+/// Whether this CPU has these parts of AVX-512, and what the kernels of half a register need.
 pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
 }
 
 /// Whether this CPU has dot products of bytes in registers of 64.

@@ -190,10 +190,10 @@ impl Conv {
         let pixels = (to.h * to.w).max(if steps.is_some() { 2 } else { 1 });
         let grid = if flat { (1, to.h * to.w) } else { (to.h, to.w) };
         let few = (runs.len(), run) == (strip::RUNS, strip::RUN) && other.is_none();
-        let strip = if steps.is_some() { kernels.int8.strip } else { kernels.strip };
-        let strip = strip.filter(|s| few && grid.1 >= s.pixels);
+        let strips = if steps.is_some() { kernels.int8.strips } else { kernels.strips };
+        let strip = if few { strip::choose(strips, to.c, grid.1) } else { None };
         let panels = match strip {
-            Some(_) => Panels::narrow(kernels, depth, (to.c, snug), weight),
+            Some(strip) => Panels::narrow(strip.lanes, depth, (to.c, snug), weight),
             None => Panels::pack(kernels, pixels, depth, (to.c, snug), weight),
         };
         Ok(Self {

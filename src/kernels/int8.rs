@@ -123,7 +123,7 @@ pub(super) struct Table {
     /// Float tiles whose results are rounded before they are stored.
     pub rounding: Option<float::Tiles>,
     /// Strips of floats whose results are, where it pays.
-    pub strip: Option<strip::Kernel>,
+    pub strips: &'static [strip::Kernel],
     pub round: unsafe fn(&mix::Rounding),
     pub mix: unsafe fn(&mix::Mixing),
     /// Whole convolutions, where an instruction multiplies matrices.

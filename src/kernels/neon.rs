@@ -287,8 +287,8 @@ const TABLE: Kernels = Kernels {
     name: "neon",
     lanes: Neon::LANES,
     // Sums, one pixel register each and the weights stay within thirty-two registers.
-    tiles: tiles!(dense: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1),
-    strip: None,
+    tiles: tiles!(dense * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1),
+    strips: &[],
     panel: four_or_three,
     int8: int8::PLAIN,
     // SAFETY: the closures' contracts are those of the functions they call.

@@ -13,9 +13,17 @@ pub(super) const RUN: usize = 3;
 /// How an instruction set computes strips.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
+    /// Output channels.
+    pub lanes: usize,
     /// Pixels at once; a strip has no fewer.
     pub pixels: usize,
     pub run: unsafe fn(&Strip),
+}
+
+/// The kernel of the fewest channels that hold `channels`, or else of the most, for rows of so many `columns`.
+pub(super) fn choose(kernels: &[Kernel], channels: usize, columns: usize) -> Option<Kernel> {
+    let rows = kernels.iter().filter(|k| columns >= k.pixels);
+    rows.copied().min_by_key(|k| (channels > k.lanes, if channels > k.lanes { usize::MAX - k.lanes } else { k.lanes }))
 }
 
 /// Pixels that follow one another, for one register of output channels.

@@ -146,12 +146,14 @@ pub(super) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
     }
 }
 
-/// The tiles of an instruction set: for each panel width in registers, tiles of 1, 2, ... pixels.
+/// The tiles of an instruction set: for each panel width in channels, tiles of 1, 2, ... pixels.
 pub(super) type Tiles = &'static [(usize, &'static [Tile])];
 
-/// Makes the [`Tiles`] of an instruction set out of `$tile::<PIXELS, REGISTERS>`.
+/// Makes the [`Tiles`] of an instruction set out of `$tile::<PIXELS, REGISTERS>`, each register of `$lanes` channels.
 macro_rules! tiles {
-    ($tile:ident: $($n:literal => $($p:literal)+);+ $(;)?) => { &[$(($n, &[$($tile::<$p, $n>),+])),+] };
+    ($($tile:ident * $lanes:tt: $($n:literal => $($p:literal)+);+),+ $(,)?) => {
+        &[$($(($n * $lanes, &[$($tile::<$p, $n>),+])),+),+]
+    };
 }
 pub(super) use tiles;
 
@@ -166,7 +168,7 @@ pub(super) fn two(left: usize) -> usize {
 /// A range of output channels and where its weights start.
 #[derive(Clone, Debug)]
 pub(super) struct Panel {
-    /// Registers.
+    /// Channels.
     pub width: usize,
     /// First output channel.
     pub c: usize,
@@ -189,30 +191,47 @@ impl<W: Copy + Default> Panels<W> {
         kernels: &super::Kernels,
         pixels: usize,
         depth: usize,
-        (channels, snug): (usize, bool),
+        channels: (usize, bool),
         push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
-        Self::by(kernels.lanes, |left| panel_width(kernels, left, pixels), depth, (channels, snug), push)
+        let width = |left: usize| panel_width(kernels, left.div_ceil(kernels.lanes), pixels) * kernels.lanes;
+        Self::by(width, depth, channels, push)
     }
 
-    /// As [`Panels::lay`], `width` registers of those left at a time.
+    /// As [`Panels::lay`] for more pixels than one. `least` are the fewest channels that there are tiles of: where they
+    /// are fewer than a register's, the last ones take such a part of a register.
+    pub fn lay_to(
+        kernels: &super::Kernels,
+        least: usize,
+        depth: usize,
+        channels: (usize, bool),
+        push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
+    ) -> Self {
+        let lanes = kernels.lanes;
+        let width = |left: usize| match (left / lanes, left % lanes) {
+            (0, rest) if rest <= least => least,
+            (whole, rest) if (1..=least).contains(&rest) && least < lanes => (kernels.panel)(whole) * lanes,
+            _ => (kernels.panel)(left.div_ceil(lanes)) * lanes,
+        };
+        Self::by(width, depth, channels, push)
+    }
+
+    /// As [`Panels::lay`], `width` channels of those left at a time.
     fn by(
-        lanes: usize,
         width: impl Fn(usize) -> usize,
         depth: usize,
         (channels, snug): (usize, bool),
         mut push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
-        let registers = channels.div_ceil(lanes);
         let (mut panels, mut weights) = (vec![], vec![]);
         let mut first = 0;
-        while first < registers {
-            let width = width(registers - first);
-            let last = if snug { channels.saturating_sub(width * lanes) } else { usize::MAX };
-            let begin = last.min(first * lanes);
+        while first < channels {
+            let width = width(channels - first);
+            let last = if snug { channels.saturating_sub(width) } else { usize::MAX };
+            let begin = last.min(first);
             panels.push(Panel { width, c: begin, weights: weights.len() });
             for k in 0..depth {
-                for c in begin..begin + width * lanes {
+                for c in begin..begin + width {
                     push(&mut weights, k, (c < channels).then_some(c));
                 }
             }
@@ -264,14 +283,9 @@ impl Panels<f32> {
         Self::lay(kernels, pixels, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
     }
 
-    /// As [`Panels::pack`], in panels of one register.
-    pub fn narrow(
-        kernels: &super::Kernels,
-        depth: usize,
-        channels: (usize, bool),
-        weight: impl Fn(usize, usize) -> f32,
-    ) -> Self {
-        Self::by(kernels.lanes, |_| 1, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
+    /// As [`Panels::pack`], in panels of `lanes` channels.
+    pub fn narrow(lanes: usize, depth: usize, channels: (usize, bool), weight: impl Fn(usize, usize) -> f32) -> Self {
+        Self::by(|_| lanes, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
     }
 
     /// So many pixels of a grid, from its first on, times all panels; `other` is null where nothing joins.

@@ -51,7 +51,7 @@ pub(super) use stamp;
 macro_rules! table {
     (
         $isa:ty = $value:expr, $features:literal, $name:literal, tiles: { $($tiles:tt)+ }, panel: $panel:expr,
-        strip: $pixels:literal, int8: $int8:expr
+        strip: $pixels:literal $(or $strip:expr)*, int8: $int8:expr
     ) => {
         /// # Safety
         /// As [`tile`](crate::kernels::tile::tile), on a CPU with these features.
@@ -88,10 +88,12 @@ macro_rules! table {
             strip_(strip::Strip) = strip::strip::<_, $pixels>;
         }
 
+        const LANES: usize = <$isa as Isa>::LANES;
+
         const TABLE: Kernels = Kernels {
             name: $name,
-            lanes: <$isa as Isa>::LANES,
-            tiles: tile::tiles!(dense: $($tiles)+),
+            lanes: LANES,
+            tiles: tile::tiles!(dense * LANES: $($tiles)+),
             panel: $panel,
             int8: $int8,
             spread: [spread_two, spread_four],
@@ -115,7 +117,7 @@ macro_rules! table {
             levels,
             votes: votes_,
             planes: Some(planes_),
-            strip: Some(strip::Kernel { pixels: $pixels, run: strip_ }),
+            strips: &[strip::Kernel { lanes: LANES, pixels: $pixels, run: strip_ } $(, $strip)*],
         };
     };
 }

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::ints::{Halves, Ints};
-use super::x86::{products, table, winograd_table};
+use super::x86::{dense, table, winograd_table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::x86::intrinsics;
 
@@ -89,17 +89,18 @@ macro_rules! pairs {
 pairs!(0, |sum, a, w| _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)));
 pairs!(2, |sum, a, w| _mm256_dpwssd_avx_epi32(sum, a, w));
 
-ints!(
-    1,
-    u8,
-    4,
-    |sum, a, w| _mm256_dpbusd_avx_epi32(sum, a, w),
-    |p| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())),
-    |p, v| {
-        let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
-        _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
-    }
-);
+/// Fours of bytes, whatever sums their products.
+macro_rules! fours {
+    ($dot:literal, |$sum:ident, $a:ident, $w:ident| $products:expr) => {
+        ints!($dot, u8, 4, |$sum, $a, $w| $products, |p| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())), |p, v| {
+            let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
+        });
+    };
+}
+
+fours!(1, |sum, a, w| _mm256_dpbusd_avx_epi32(sum, a, w));
+fours!(3, |sum, a, w| _mm256_dpbusd_epi32(sum, a, w));
 
 impl<const DOT: u8> Halves for Avx2<DOT>
 where
@@ -168,10 +169,8 @@ pub(super) mod plain {
 /// With VNNI: of bytes, and of pairs of 16-bit numbers for Winograd's products.
 pub(super) mod dot {
     use super::*;
-    products! {
-        Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni",
-        tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }
-    }
+    dense! { products: Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni" }
+    const PRODUCTS: tile::Tiles = tiles!(products * LANES: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3);
     winograd_table! {
         Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
     }

@@ -1,7 +1,7 @@
 //! Dense convolution of whole numbers.
 
 use super::matrix::{DEPTH, Packed, Sweep};
-use super::tile::{Finish, Limits, Store, sweep};
+use super::tile::{Finish, Limits, Store, Tiles, sweep};
 use super::{Item, Quant};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
@@ -121,17 +121,17 @@ pub(super) fn push(item: Item, to: &mut Vec<u8>, value: i16) {
     }
 }
 
-/// Packs `weight(k, output)` for `depth` groups of so many items each.
+/// Packs `weight(k, output)` for these `tiles` and `depth` groups of so many items each.
 pub(super) fn pack(
     kernels: &Kernels,
+    tiles: Tiles,
     (item, group): (Item, usize),
-    pixels: usize,
     depth: usize,
     outputs: (usize, bool),
     weight: impl Fn(usize, usize) -> i16,
 ) -> Panels<u8> {
-    // A single pixel has no panels of its own.
-    Panels::lay(kernels, pixels.max(2), depth, outputs, |to, k, c| {
+    let least = tiles.iter().map(|t| t.0).min().unwrap_or(kernels.lanes);
+    Panels::lay_to(kernels, least, depth, outputs, |to, k, c| {
         for k in k * group..(k + 1) * group {
             push(item, to, c.map_or(0, |c| weight(k, c)));
         }
@@ -189,7 +189,7 @@ impl Conv8 {
             None => {
                 let outputs = (to.c, to.snug(lanes));
                 let items_of = (kernels.int8.item, group);
-                let panels = pack(kernels, items_of, to.h * to.w, runs.len() * items / group, outputs, weight);
+                let panels = pack(kernels, kernels.int8.tiles, items_of, runs.len() * items / group, outputs, weight);
                 Weights::Panels { panels, runs, run: items / group }
             }
         };

@@ -287,9 +287,9 @@ unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spo
 pub(in crate::kernels) const PLAIN: Table = Table {
     item: Item::Signed,
     group: Neon::GROUP,
-    tiles: tiles!(plain: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
-    rounding: Some(tiles!(rounding: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5)),
-    strip: None,
+    tiles: tiles!(plain * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
+    rounding: Some(tiles!(rounding * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5)),
+    strips: &[],
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Neon, j) },
     // SAFETY: as above.
@@ -303,7 +303,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
 /// the count of instructions (sixteen products each rather than four), not measured.
 pub(in crate::kernels) const DOT: Table = Table {
     // Sums, one pixel register each and two registers of weights stay within thirty-two registers.
-    tiles: tiles!(dot: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6),
+    tiles: tiles!(dot * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6),
     faster: true,
     ..PLAIN
 };

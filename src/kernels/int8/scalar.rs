@@ -156,9 +156,9 @@ unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spo
 pub(in crate::kernels) const TABLE: Table = Table {
     item: Item::Halves,
     group: Scalar::GROUP,
-    tiles: tiles!(dense: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
-    rounding: Some(tiles!(rounding: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2)),
-    strip: None,
+    tiles: tiles!(dense * 4: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
+    rounding: Some(tiles!(rounding * 4: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2)),
+    strips: &[],
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Scalar, j) },
     // SAFETY: as above.
@@ -177,7 +177,7 @@ pub(in crate::kernels) const TABLE: Table = Table {
             // SAFETY: as above.
             |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Scalar, t) },
         ],
-        tiles: tiles!(dense: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
+        tiles: tiles!(dense * 4: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
         halves: Scalar::HALVES,
         costs: [(30, 40), (130, 190)],
     }),

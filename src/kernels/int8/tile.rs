@@ -64,7 +64,7 @@ pub(in crate::kernels) struct Job<'a> {
 /// A tile of a fixed number of pixels and registers.
 pub(in crate::kernels) type Tile = unsafe fn(&Job, &Spots);
 
-/// For each panel width in registers, tiles of 1, 2, ... pixels.
+/// For each panel width in channels, tiles of 1, 2, ... pixels.
 pub(in crate::kernels) type Tiles = &'static [(usize, &'static [Tile])];
 
 /// `P` pixels times `N` registers.

@@ -251,7 +251,7 @@ impl Winograd8 {
                 true => transformed[(o * from.c + k) * points(tile) + p],
                 false => 0,
             };
-            pack(kernels, (Item::Halves, PAIR), block, run, (to.c, false), weight)
+            pack(kernels, table.tiles, (Item::Halves, PAIR), run, (to.c, false), weight)
         });
         let channels = to.vectors(kernels.lanes) * kernels.lanes;
         let limits = Limits { lo: 0.0, hi: 0.0, zero: 0 };

@@ -2,20 +2,15 @@
 
 /// The table `TABLE` of all int8 kernels of an instruction set.
 macro_rules! table {
-    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ }, strip: $pixels:literal,
-        winograd: $winograd:expr) => {
+    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ } $(and { $($more:tt)+ })?,
+        strip: $pixels:literal $(or $strip:expr)*, winograd: $winograd:expr) => {
         use crate::kernels::int8::{Item, Table, mix, tile};
+        use crate::kernels::isa::Isa;
         use crate::kernels::strip;
         use crate::kernels::tile::{self as float, Spots, tiles};
         use crate::kernels::x86::stamp;
 
-        /// # Safety
-        /// As [`tile::tile`], on a CPU with these features.
-        #[target_feature(enable = $features)]
-        unsafe fn dense<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
-            // SAFETY: same contract.
-            unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
-        }
+        dense! { dense: $isa = $value, $features }
 
         /// # Safety
         /// As [`tile::rounding`], on a CPU with these features.
@@ -31,15 +26,16 @@ macro_rules! table {
             strip_(strip::Strip) = tile::rounding_strip::<_, $pixels>;
         }
 
-        const TILES: tile::Tiles = tiles!(dense: $($tiles)+);
+        const LANES: usize = <$isa as Isa>::LANES;
+        const TILES: tile::Tiles = tiles!(dense * LANES: $($tiles)+ $(, $($more)+)?);
 
         /// These kernels. To be handed out only on a CPU with the features.
         pub(in crate::kernels) const TABLE: Table = Table {
             item: $item,
             group: <$isa as Ints>::GROUP,
             tiles: TILES,
-            rounding: Some(tiles!(rounding: $($tiles)+)),
-            strip: Some(strip::Kernel { pixels: $pixels, run: strip_ }),
+            rounding: Some(tiles!(rounding * LANES: $($tiles)+)),
+            strips: &[strip::Kernel { lanes: LANES, pixels: $pixels, run: strip_ } $(, $strip)*],
             round,
             mix: mixed,
             matrix: None,
@@ -50,21 +46,19 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// The tiles `PRODUCTS` of an instruction set that differs from its table's.
-macro_rules! products {
-    ($isa:ty = $value:expr, $features:literal, tiles: { $($tiles:tt)+ }) => {
+/// Tiles of an instruction set that differs from its table's.
+macro_rules! dense {
+    ($name:ident: $isa:ty = $value:expr, $features:literal) => {
         /// # Safety
         /// As [`tile::tile`], on a CPU with these features.
         #[target_feature(enable = $features)]
-        unsafe fn products<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
+        unsafe fn $name<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
             // SAFETY: same contract.
             unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
         }
-
-        const PRODUCTS: tile::Tiles = tiles!(products: $($tiles)+);
     };
 }
-pub(super) use products;
+pub(super) use dense;
 
 /// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles for its products of 16 bits.
 macro_rules! winograd_table {
