@@ -42,6 +42,7 @@ mod planes;
 mod point;
 mod pool;
 mod resize;
+mod rim;
 mod sample;
 mod scalar;
 mod spots;

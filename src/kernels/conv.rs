@@ -2,8 +2,9 @@
 
 use super::act::{Act, Finish, Join};
 use super::int8::{Quant, Steps};
+use super::rim::{self, Part};
 use super::strip;
-use super::tile::{Grid, Grids, Panels, Walk};
+use super::tile::{Grid, Grids, Panels};
 use super::{Kernels, Map};
 use crate::error::{Error, Result};
 
@@ -22,6 +23,12 @@ impl Window {
     /// A square window of `size` taps with `size / 2` padding.
     pub fn square(size: usize, stride: usize) -> Self {
         Self { size: [size; 2], stride: [stride; 2], before: [size / 2; 2] }
+    }
+
+    /// Where windows over `from` begin.
+    pub(super) fn grid(&self, from: &Map) -> Grid {
+        let [row, pixel] = [self.stride[0] * from.row, self.stride[1] * from.pitch];
+        Grid { at: from.origin - self.before[0] * from.row - self.before[1] * from.pitch, row, pixel }
     }
 
     /// Whether every window of an output `to` stays inside `from` and its border of zeros.
@@ -56,9 +63,8 @@ pub struct Conv {
     /// How pixels are computed, if not in tiles.
     strip: Option<strip::Kernel>,
     finish: Finish,
-    runs: Vec<usize>,
-    run: usize,
-    grid: (usize, usize),
+    /// A strip has one.
+    parts: Vec<Part>,
     input: Grid,
     output: Grid,
     other: Option<Grid>,
@@ -113,19 +119,12 @@ impl Conv {
         if weights.len() != to.c * from.c * kh * kw || !window.fits(&from, &to) {
             return Err(mismatch("convolution", &from, &to));
         }
-        let corner = from.origin - window.before[0] * from.row - window.before[1] * from.pitch;
-        let input = Grid { at: corner, row: window.stride[0] * from.row, pixel: window.stride[1] * from.pitch };
-        // Taps of a row are one run where the channels leave no gap.
-        let (runs, run): (Vec<_>, _) = if from.c == from.pitch {
-            ((0..kh).map(|y| y * from.row).collect(), kw * from.c)
-        } else {
-            ((0..kh * kw).map(|t| t / kw * from.row + t % kw * from.pitch).collect(), from.c)
-        };
+        let parts = (Part::whole(&window, &from, &to, from.c), rim::parts(&window, &from, &to, from.c));
         let weight = |k: usize, o: usize| {
             let (tap, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * kh * kw + tap]
         };
-        Self::build(kernels, (input, runs, run), from.len, to, (after, steps), weight)
+        Self::build(kernels, (window.grid(&from), parts), from.len, to, (after, steps), weight)
     }
 
     /// A fully connected layer over all values of `from`; `weights` are `[to.c, from.c * from.h * from.w]`
@@ -143,27 +142,26 @@ impl Conv {
         if weights.len() != to.c * from.values() || weights.is_empty() || (to.h, to.w) != (1, 1) {
             return Err(mismatch("fully connected layer", &from, &to));
         }
-        let (runs, run): (Vec<_>, _) = if from.c == from.pitch {
-            ((0..from.h).map(|y| y * from.row).collect(), from.w * from.c)
-        } else {
-            ((0..from.h * from.w).map(|i| i / from.w * from.row + i % from.w * from.pitch).collect(), from.c)
-        };
+        let window = Window { size: [from.h, from.w], stride: [1, 1], before: [0, 0] };
+        let parts = (Part::whole(&window, &from, &to, from.c), vec![]);
         let weight = |k: usize, o: usize| {
             let (pixel, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * from.h * from.w + pixel]
         };
-        Self::build(kernels, (Grid::of(&from), runs, run), from.len, to, (after, None), weight)
+        Self::build(kernels, (Grid::of(&from), parts), from.len, to, (after, None), weight)
     }
 
+    /// The pixels come as a whole and in parts, if there are any.
     fn build(
         kernels: &'static Kernels,
-        (input, runs, run): (Grid, Vec<usize>, usize),
+        (input, (whole, parts)): (Grid, (Part, Vec<Part>)),
         from_len: usize,
         to: Map,
         (after, steps): (After, Option<Steps>),
         weight: impl Fn(usize, usize) -> f32,
     ) -> Result<Self> {
         let lanes = kernels.lanes;
+        let (runs, run) = (&whole.starts, whole.run);
         let depth = runs.len() * run;
         let last = runs.iter().max().map_or(0, |r| r + run);
         let need_in = input.spot(to.h.max(1) - 1, to.w.max(1) - 1) + last;
@@ -182,16 +180,20 @@ impl Conv {
         let need_other = other.map_or(0, |o| o.reach(lanes));
         let (output, other) = (Grid::of(&to), other.as_ref().map(Grid::of));
         // Rows that follow one another without a gap are one.
-        let whole = |g: &Grid| g.row == to.w * g.pixel;
-        let flat = whole(&input) && whole(&output) && other.as_ref().is_none_or(whole);
-        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), to.vectors(lanes) * lanes);
+        let close = |g: &Grid| g.row == to.w * g.pixel;
+        let flat = close(&input) && close(&output) && other.as_ref().is_none_or(close);
+        let (act, steps) = match (after.act, steps) {
+            (Act::Clamp { lo, hi }, Some(steps)) if other.is_none() => (Act::None, Some(steps.limited(lo, hi))),
+            all => all,
+        };
+        let finish = Finish::new(&after.bias, act, join.unwrap_or_default(), to.vectors(lanes) * lanes);
         let need_out = if steps.is_some() { kernels.int8_memory(reach) } else { reach };
         // Tiles that round have no panels for a single pixel.
         let pixels = (to.h * to.w).max(if steps.is_some() { 2 } else { 1 });
-        let grid = if flat { (1, to.h * to.w) } else { (to.h, to.w) };
+        let size = if flat { (1, to.h * to.w) } else { (to.h, to.w) };
         let few = (runs.len(), run) == (strip::RUNS, strip::RUN) && other.is_none();
         let strips = if steps.is_some() { kernels.int8.strips } else { kernels.strips };
-        let strip = if few { strip::choose(strips, to.c, grid.1) } else { None };
+        let strip = if few { strip::choose(strips, to.c, size.1) } else { None };
         let panels = match strip {
             Some(strip) => Panels::narrow(strip.lanes, depth, (to.c, snug), weight),
             None => Panels::pack(kernels, pixels, depth, (to.c, snug), weight),
@@ -201,9 +203,7 @@ impl Conv {
             panels,
             strip,
             finish: Finish { steps, ..finish },
-            runs,
-            run,
-            grid,
+            parts: if strip.is_some() || parts.len() < 2 { vec![Part { size, ..whole }] } else { parts },
             input,
             output,
             other,
@@ -240,13 +240,16 @@ impl Conv {
         // registers; a `Kernels` is only handed out on a CPU that has its instructions. Strips were chosen for what
         // they can do.
         unsafe {
-            if let Some(strip) = self.strip {
-                return strip::sweep(&self.panels, strip, self.grid, &self.runs, &self.finish, from, to);
-            }
             let grids = Grids { from: self.input, beside: self.other, to: self.output };
-            let (mut walk, pixels) = (Walk::new(grids, self.grid.1), self.grid.0 * self.grid.1);
             let memory = (input.as_ptr(), other, output.as_mut_ptr());
-            self.panels.sweep(tiles, (&mut walk, pixels), (&self.runs, self.run), &self.finish, memory);
+            for part in &self.parts {
+                if let Some(strip) = self.strip {
+                    strip::sweep(&self.panels, strip, part.size, &part.runs(), &self.finish, from, to);
+                    continue;
+                }
+                let (mut walk, pixels) = part.walk(grids);
+                self.panels.sweep(tiles, (&mut walk, pixels), part.runs(), &self.finish, memory);
+            }
         }
     }
 }

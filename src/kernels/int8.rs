@@ -119,7 +119,8 @@ pub(super) struct Table {
     pub item: Item,
     /// Summands of one product.
     pub group: usize,
-    pub tiles: tile::Tiles,
+    /// Those that store numbers, and those that store floats.
+    pub tiles: [tile::Tiles; 2],
     /// Float tiles whose results are rounded before they are stored.
     pub rounding: Option<float::Tiles>,
     /// Strips of floats whose results are, where it pays.

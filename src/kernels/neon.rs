@@ -213,10 +213,10 @@ unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
             }
         }
         let mut w = job.weights;
-        for &run in job.runs {
+        for &start in job.starts {
             let mut pixel = [job.input; P];
             for i in 0..P {
-                pixel[i] = job.input.add(spots.input(i) + run);
+                pixel[i] = job.input.add(spots.input(i) + start);
             }
             let mut left = job.run;
             while left >= 4 {
@@ -236,6 +236,7 @@ unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
                 }
                 w = w.add(4 * N);
             }
+            w = w.wrapping_add(job.skip);
         }
         super::tile::finish(Neon, job, spots, &mut sum);
     }
@@ -287,7 +288,7 @@ const TABLE: Kernels = Kernels {
     name: "neon",
     lanes: Neon::LANES,
     // Sums, one pixel register each and the weights stay within thirty-two registers.
-    tiles: tiles!(dense * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1),
+    tiles: tiles!([dense] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5; 8 => 1 }),
     strips: &[],
     panel: four_or_three,
     int8: int8::PLAIN,

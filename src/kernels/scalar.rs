@@ -153,7 +153,7 @@ unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
     lanes: Scalar::LANES,
-    tiles: tiles!(dense * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1),
+    tiles: tiles!([dense] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 4; 4 => 1; 8 => 1 }),
     strips: &[],
     panel: two,
     int8: int8::SCALAR,

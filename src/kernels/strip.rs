@@ -3,6 +3,7 @@
 
 use super::act::Finish;
 use super::isa::Isa;
+use super::rim::Runs;
 use super::tile::{Grid, Job, Panels};
 
 /// Runs of input floats of a pixel: the rows of a window of 3x3.
@@ -93,7 +94,7 @@ pub(super) unsafe fn sums<I: Isa, const P: usize>(
     unsafe {
         let mut sum = [[isa.load(job.finish.bias.as_ptr().add(job.c))]; P];
         for r in 0..RUNS {
-            let from = job.input.add(input + x * step + *job.runs.get_unchecked(r));
+            let from = job.input.add(input + x * step + *job.starts.get_unchecked(r));
             for k in 0..RUN {
                 for i in 0..P {
                     sum[i][0] = isa.fma(isa.splat(*from.add(i * step + k)), weights[r][k], sum[i][0]);
@@ -114,7 +115,7 @@ pub(super) unsafe fn sweep(
     panels: &Panels<f32>,
     kernel: Kernel,
     (rows, columns): (usize, usize),
-    runs: &[usize],
+    runs: &Runs,
     finish: &Finish,
     (input, from): (*const f32, Grid),
     (output, to): (*mut f32, Grid),
@@ -122,7 +123,17 @@ pub(super) unsafe fn sweep(
     for (c, weights) in panels.parts() {
         for y in 0..rows {
             let weights = weights.as_ptr();
-            let job = Job { runs, run: RUN, finish, c, input, weights, other: std::ptr::null(), output };
+            let job = Job {
+                starts: runs.starts,
+                run: RUN,
+                skip: 0,
+                finish,
+                c,
+                input,
+                weights,
+                other: std::ptr::null(),
+                output,
+            };
             let (input, output) = (from.spot(y, 0), to.spot(y, 0));
             let strip = Strip { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
             // SAFETY: the pixels are those of the grid; the rest is this function's contract.

@@ -5,6 +5,7 @@
 use super::Lines;
 use super::act::Finish;
 use super::isa::Isa;
+use super::rim::Runs;
 pub(super) use super::spots::{Grid, Grids, Spots, Walk};
 
 /// Floats of a cache line.
@@ -15,10 +16,12 @@ const AHEAD: usize = 16;
 
 /// What all tiles of a panel have in common.
 pub(super) struct Job<'a> {
-    /// Offsets of the runs of input floats that a pixel sums over.
-    pub runs: &'a [usize],
+    /// Where the runs of input floats start that a pixel sums over.
+    pub starts: &'a [usize],
     /// Floats per run.
     pub run: usize,
+    /// Weights between two runs.
+    pub skip: usize,
     pub finish: &'a Finish,
     /// First output channel of the panel.
     pub c: usize,
@@ -36,9 +39,9 @@ pub(super) type Tile = unsafe fn(&Job, &Spots);
 /// `P` pixels times `N` registers.
 ///
 /// # Safety
-/// For each of the first `P` spots: `input + spot + run offset` is readable for `run` floats, `output + spot + c`
-/// writable and `other + spot` (unless null) readable for `N` registers. `weights` is readable for
-/// `runs.len() * run * N` registers, and `c` plus `N` registers is within `finish`'s channels.
+/// For each of the first `P` spots: `input + spot + a run's offset` is readable for `run` floats, `output + spot + c`
+/// writable and `other + spot` (unless null) readable for `N` registers. `weights` is readable for `N` registers for each
+/// summand of the runs and for what is between them, and `c` plus `N` registers is within `finish`'s channels.
 #[inline(always)]
 pub(super) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots) {
     // SAFETY: same contract.
@@ -73,10 +76,10 @@ pub(super) unsafe fn sums<I: Isa, const P: usize, const N: usize>(isa: I, job: &
             }
         }
         let mut w = job.weights;
-        for &run in job.runs {
+        for &start in job.starts {
             let mut pixel = [job.input; P];
             for i in 0..P {
-                pixel[i] = job.input.add(spots.input(i) + run);
+                pixel[i] = job.input.add(spots.input(i) + start);
             }
             for k in 0..job.run {
                 let mut b = [isa.zero(); N];
@@ -92,6 +95,7 @@ pub(super) unsafe fn sums<I: Isa, const P: usize, const N: usize>(isa: I, job: &
                 }
                 w = w.add(N * I::LANES);
             }
+            w = w.wrapping_add(job.skip);
         }
         sum
     }
@@ -149,11 +153,14 @@ pub(super) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
 /// The tiles of an instruction set: for each panel width in channels, tiles of 1, 2, ... pixels.
 pub(super) type Tiles = &'static [(usize, &'static [Tile])];
 
-/// Makes the [`Tiles`] of an instruction set out of `$tile::<PIXELS, REGISTERS>`, each register of `$lanes` channels.
+/// Makes the [`Tiles`] of an instruction set out of `[$tile]`, which is `$tile::<PIXELS, REGISTERS>`, each register of
+/// `$lanes` channels; with `[$tile $store]`, what is stored is its first parameter.
 macro_rules! tiles {
-    ($($tile:ident * $lanes:tt: $($n:literal => $($p:literal)+);+),+ $(,)?) => {
-        &[$($(($n * $lanes, &[$($tile::<$p, $n>),+])),+),+]
+    ($($tile:tt * $lanes:tt: { $($n:literal => $($p:literal)+);+ }),+) => {
+        &[$($(($n * $lanes, $crate::kernels::tile::tiles!(@ $tile $n [$($p)+]))),+),+]
     };
+    (@ [$tile:ident] $n:literal [$($p:literal)+]) => { &[$($tile::<$p, $n>),+] };
+    (@ [$tile:ident $store:ident] $n:literal [$($p:literal)+]) => { &[$($tile::<$store, $p, $n>),+] };
 }
 pub(super) use tiles;
 
@@ -198,18 +205,20 @@ impl<W: Copy + Default> Panels<W> {
         Self::by(width, depth, channels, push)
     }
 
-    /// As [`Panels::lay`] for more pixels than one. `least` are the fewest channels that there are tiles of: where they
-    /// are fewer than a register's, the last ones take such a part of a register.
+    /// As [`Panels::lay`] for more pixels than one, where there are tiles of so many channels. If some are of a part of
+    /// a register, the last channels take such a part, or, with a register's before them, three.
     pub fn lay_to(
         kernels: &super::Kernels,
-        least: usize,
+        widths: &[usize],
         depth: usize,
         channels: (usize, bool),
         push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let lanes = kernels.lanes;
+        let least = widths.iter().copied().min().unwrap_or(lanes);
         let width = |left: usize| match (left / lanes, left % lanes) {
             (0, rest) if rest <= least => least,
+            (1, 1..) if least < lanes && left <= 3 * least && widths.contains(&(3 * least)) => 3 * least,
             (whole, rest) if (1..=least).contains(&rest) && least < lanes => (kernels.panel)(whole) * lanes,
             _ => (kernels.panel)(left.div_ceil(lanes)) * lanes,
         };
@@ -292,12 +301,12 @@ impl Panels<f32> {
     ///
     /// # Safety
     /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `weights` was packed
-    /// for `runs.len() * run` summands, and the CPU has the instructions of `tiles`.
+    /// for the summands of all runs, and the CPU has the instructions of `tiles`.
     pub unsafe fn sweep(
         &self,
         tiles: Tiles,
         (walk, pixels): (&mut Walk, usize),
-        (runs, run): (&[usize], usize),
+        runs: Runs,
         finish: &Finish,
         (input, other, output): (*const f32, *const f32, *mut f32),
     ) {
@@ -306,9 +315,10 @@ impl Panels<f32> {
             let c = panel.c;
             // SAFETY: the panel starts inside the packed weights, and its channels inside the output pixel.
             let job = unsafe {
-                let weights = self.weights.as_ptr().add(panel.weights);
+                let weights = self.weights.as_ptr().add(panel.weights + runs.skips[0] * panel.width);
                 let other = if other.is_null() { other } else { other.add(c) };
-                Job { runs, run, finish, c, input, weights, other, output }
+                let Runs { starts, run, skips: [_, skip] } = runs;
+                Job { starts, run, skip: skip * panel.width, finish, c, input, weights, other, output }
             };
             Some((tiles.len(), (job, *tiles)))
         };

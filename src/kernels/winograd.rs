@@ -7,6 +7,7 @@ pub(super) use self::filter::{Four, Two};
 use super::act::Finish;
 use super::conv::{After, Window, mismatch};
 use super::isa::Isa;
+use super::rim::Runs;
 use super::tile::{Grid, Grids, Panels, Walk};
 use super::{Kernels, Map};
 use crate::error::{Error, Result};
@@ -342,7 +343,7 @@ impl Winograd {
             // summands, which is at most `ci`.
             unsafe {
                 let memory = (from.as_ptr(), std::ptr::null(), to.as_mut_ptr());
-                panels.sweep(self.kernels.tiles, (&mut walk, count), (&[0], self.from.c), &self.plain, memory);
+                panels.sweep(self.kernels.tiles, (&mut walk, count), Runs::one(self.from.c), &self.plain, memory);
             }
         }
     }

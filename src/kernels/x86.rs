@@ -50,7 +50,7 @@ pub(super) use stamp;
 /// The table `TABLE` of all float kernels of an instruction set, of which `dense` is the tile.
 macro_rules! table {
     (
-        $isa:ty = $value:expr, $features:literal, $name:literal, tiles: { $($tiles:tt)+ }, panel: $panel:expr,
+        $isa:ty = $value:expr, $features:literal, $name:literal, tiles: $tiles:tt, panel: $panel:expr,
         strip: $pixels:literal $(or $strip:expr)*, int8: $int8:expr
     ) => {
         /// # Safety
@@ -93,7 +93,7 @@ macro_rules! table {
         const TABLE: Kernels = Kernels {
             name: $name,
             lanes: LANES,
-            tiles: tile::tiles!(dense * LANES: $($tiles)+),
+            tiles: tile::tiles!([dense] * LANES: $tiles),
             panel: $panel,
             int8: $int8,
             spread: [spread_two, spread_four],

@@ -4,8 +4,9 @@
 
 use std::arch::x86_64::*;
 
-use super::ints::{Halves, Ints};
-use super::x86::{dense, table, winograd_table};
+use super::ints::{Fours, Halves, Ints};
+use super::tile::Limits;
+use super::x86::{by_fours, dense, table, winograd_table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::x86::intrinsics;
 
@@ -16,6 +17,7 @@ macro_rules! ints {
         |$sum:ident, $a:ident, $w:ident| $products:expr,
         |$from:ident| $widened:expr,
         |$to:ident, $v:ident| $narrowed:expr
+        $(, by_fours: $floats:ty)?
     ) => {
         impl Ints for Avx2<$dot> {
             type Item = $item;
@@ -72,6 +74,8 @@ macro_rules! ints {
                 // SAFETY: eight values are writable by contract.
                 unsafe { $narrowed }
             }
+
+            $(by_fours! { $floats })?
         }
     };
 }
@@ -95,7 +99,42 @@ macro_rules! fours {
         ints!($dot, u8, 4, |$sum, $a, $w| $products, |p| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())), |p, v| {
             let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
             _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
-        });
+        }, by_fours: __m256);
+
+        impl Fours for Avx2<$dot> {
+            type B = __m256i;
+
+            #[inline(always)]
+            fn bytes(self, v: &[__m256i; 4], zero: i32) -> __m256i {
+                // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
+                unsafe {
+                    let zero = _mm256_set1_epi16(zero as i16);
+                    let a = _mm256_adds_epi16(_mm256_packs_epi32(v[0], v[1]), zero);
+                    let b = _mm256_adds_epi16(_mm256_packs_epi32(v[2], v[3]), zero);
+                    // Half of each register, both times.
+                    let mixed = _mm256_packus_epi16(a, b);
+                    _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+                }
+            }
+
+            #[inline(always)]
+            fn within(self, v: __m256i, least: __m256i, most: __m256i) -> __m256i {
+                // SAFETY: as above.
+                unsafe { _mm256_min_epu8(_mm256_max_epu8(v, least), most) }
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, to: &[*mut u8; 4], v: __m256i) {
+                // SAFETY: eight bytes each are writable by contract.
+                unsafe {
+                    let (low, high) = (_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+                    _mm_storel_epi64(to[0].cast(), low);
+                    _mm_storeh_pd(to[1].cast(), _mm_castsi128_pd(low));
+                    _mm_storel_epi64(to[2].cast(), high);
+                    _mm_storeh_pd(to[3].cast(), _mm_castsi128_pd(high));
+                }
+            }
+        }
     };
 }
 
@@ -157,7 +196,7 @@ where
 pub(super) mod plain {
     use super::*;
     winograd_table! {
-        Avx2<0> = Avx2::<0>(()), "avx2,fma", tiles: TILES, costs: [(30, 40), (130, 190)]
+        dense of Avx2<0> = Avx2::<0>(()), "avx2,fma", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }, costs: [(30, 40), (130, 190)]
     }
     table! {
         Avx2<0> = Avx2::<0>(()), "avx2,fma", Item::Halves,
@@ -170,9 +209,8 @@ pub(super) mod plain {
 pub(super) mod dot {
     use super::*;
     dense! { products: Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni" }
-    const PRODUCTS: tile::Tiles = tiles!(products * LANES: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3);
     winograd_table! {
-        Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
+        products of Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }, costs: [(25, 55), (100, 215)]
     }
     table! {
         Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", Item::Unsigned,

@@ -3,8 +3,9 @@
 
 use std::arch::x86_64::*;
 
-use super::ints::{Halves, Ints};
-use super::x86::{dense, table, winograd_table};
+use super::ints::{Fours, Halves, Ints};
+use super::tile::Limits;
+use super::x86::{by_fours, dense, table, winograd_table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::avx512::Avx512;
 use crate::kernels::x86::intrinsics;
@@ -16,6 +17,7 @@ macro_rules! ints {
         |$sum:ident, $a:ident, $w:ident| $products:expr,
         |$from:ident| $widened:expr,
         |$to:ident, $v:ident| $narrowed:expr
+        $(, by_fours: $floats:ty)?
     ) => {
         impl Ints for Avx512<$dot> {
             type Item = $item;
@@ -72,6 +74,8 @@ macro_rules! ints {
                 // SAFETY: sixteen values are writable by contract.
                 unsafe { $narrowed }
             }
+
+            $(by_fours! { $floats })?
         }
     };
 }
@@ -99,8 +103,43 @@ ints!(
     4,
     |sum, a, w| _mm512_dpbusd_epi32(sum, a, w),
     |p| _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())),
-    |p, v| _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(v))
+    |p, v| _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(v)),
+    by_fours: __m512
 );
+
+impl Fours for Avx512<1> {
+    type B = __m512i;
+
+    #[inline(always)]
+    fn bytes(self, v: &[__m512i; 4], zero: i32) -> __m512i {
+        // SAFETY: a value of `Avx512` proves that the CPU has the instructions.
+        unsafe {
+            let zero = _mm512_set1_epi16(zero as i16);
+            let a = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), zero);
+            let b = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), zero);
+            // A quarter of each register, all four times.
+            let mixed = _mm512_packus_epi16(a, b);
+            _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), mixed)
+        }
+    }
+
+    #[inline(always)]
+    fn within(self, v: __m512i, least: __m512i, most: __m512i) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_min_epu8(_mm512_max_epu8(v, least), most) }
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: &[*mut u8; 4], v: __m512i) {
+        // SAFETY: sixteen bytes each are writable by contract.
+        unsafe {
+            _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(v));
+            _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(v));
+            _mm_storeu_si128(to[2].cast(), _mm512_extracti32x4_epi32::<2>(v));
+            _mm_storeu_si128(to[3].cast(), _mm512_extracti32x4_epi32::<3>(v));
+        }
+    }
+}
 
 /// Registers of 32 bytes for 16-bit numbers: pixels have multiples of sixteen channels, not of thirty-two.
 impl<const DOT: u8> Halves for Avx512<DOT>
@@ -158,7 +197,9 @@ where
 pub(super) mod plain {
     use super::*;
     winograd_table! {
-        Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", tiles: TILES, costs: [(30, 40), (130, 190)]
+        dense of Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", tiles: {
+            1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6
+        }, costs: [(30, 40), (130, 190)]
     }
     table! {
         Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
@@ -171,20 +212,20 @@ pub(super) mod plain {
 pub(super) mod dot {
     use super::*;
     dense! { products: Avx512<2> = Avx512::<2>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni" }
-    const PRODUCTS: tile::Tiles = tiles!(products * LANES: 1 => 1 2 3 4 5 6 7 8 9 10 11 12;
-        2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6);
     // Up to eight channels take half a register: where an instruction on a whole one is two, as on Zen 4, half the time.
     dense! { half: Avx2<3> = Avx2::<3>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma" }
     stamp! { Avx2::<3>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma":
         half_strip(strip::Strip) = tile::rounding_strip::<_, 8>;
     }
     winograd_table! {
-        Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", tiles: PRODUCTS, costs: [(25, 55), (100, 215)]
+        products of Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", tiles: {
+            1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6
+        }, costs: [(25, 55), (100, 215)]
     }
     table! {
         Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 }
-            and { half * 8: 1 => 1 2 3 4 5 6 7 8 9 10 11 12 },
+            and half * 8: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8 },
         strip: 8 or strip::Kernel { lanes: 8, pixels: 8, run: half_strip }, winograd: Some(WINOGRAD)
     }
 }

@@ -1,11 +1,12 @@
 //! Dense convolution of whole numbers.
 
 use super::matrix::{DEPTH, Packed, Sweep};
-use super::tile::{Finish, Limits, Store, Tiles, sweep};
+use super::tile::{Finish, ITEMS, Limits, Store, Tiles, sweep};
 use super::{Item, Quant};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
-use crate::kernels::tile::{Grid, Grids, Panels, Walk};
+use crate::kernels::rim::{self, Part};
+use crate::kernels::tile::{Grid, Grids, Panels};
 use crate::kernels::{Act, Kernels, Map};
 
 /// What an int8 convolution's sums become.
@@ -42,6 +43,9 @@ impl Into8 {
         let scale: Vec<f32> = (0..channels).map(scale).collect();
         if scale.iter().any(|s| !s.is_finite()) {
             return Err(Error::fatal("kernels", "the scales of an int8 convolution are too far apart"));
+        }
+        if store == Store::Items && scale.iter().any(|s| s.abs() >= 1.0) {
+            return Err(Error::fatal("kernels", "a step of the sum is one of the output or more"));
         }
         Ok(Finish { bias: (0..channels).map(bias).collect(), scale, limits: Limits { lo, hi, zero }, store })
     }
@@ -91,13 +95,9 @@ impl Sums<'_> {
 /// Packed weights, by what multiplies them.
 #[derive(Debug)]
 enum Weights {
-    /// Runs and the groups of each.
-    Panels {
-        panels: Panels<u8>,
-        runs: Vec<usize>,
-        run: usize,
-    },
-    Matrix(Packed),
+    /// For each part of the map, what follows the sums: zeros of the border that are left out are missing in their bias.
+    Panels(Panels<u8>, Vec<(Part, Finish)>),
+    Matrix(Packed, Finish),
 }
 
 /// A dense convolution with packed weights.
@@ -105,7 +105,6 @@ enum Weights {
 pub struct Conv8 {
     kernels: &'static Kernels,
     weights: Weights,
-    finish: Finish,
     size: (usize, usize),
     grids: Grids,
     /// Floats of memory that make every access of `run` valid: input, output.
@@ -130,8 +129,8 @@ pub(super) fn pack(
     outputs: (usize, bool),
     weight: impl Fn(usize, usize) -> i16,
 ) -> Panels<u8> {
-    let least = tiles.iter().map(|t| t.0).min().unwrap_or(kernels.lanes);
-    Panels::lay_to(kernels, least, depth, outputs, |to, k, c| {
+    let widths: Vec<_> = tiles.iter().map(|t| t.0).collect();
+    Panels::lay_to(kernels, &widths, depth, outputs, |to, k, c| {
         for k in k * group..(k + 1) * group {
             push(item, to, c.map_or(0, |c| weight(k, c)));
         }
@@ -157,46 +156,47 @@ impl Conv8 {
             return Err(mismatch("int8 convolution", &from, &to));
         }
         layer.check(from.c, to.c, kh * kw)?;
-        let corner = from.origin - window.before[0] * from.row - window.before[1] * from.pitch;
-        let input = Grid { at: corner, row: window.stride[0] * from.row, pixel: window.stride[1] * from.pitch };
-        // Taps of a row are one run where the channels leave no gap.
-        let (runs, items): (Vec<_>, _) = if from.c == from.pitch {
-            ((0..kh).map(|y| y * from.row).collect(), kw * from.c)
-        } else {
-            let taps = (0..kh * kw).map(|t| t / kw * from.row + t % kw * from.pitch);
-            (taps.collect(), from.c.next_multiple_of(group))
-        };
-        let read = if kernels.int8.matrix.is_some() { items.next_multiple_of(DEPTH) } else { items };
-        let need_in = input.spot(to.h - 1, to.w - 1) + runs.iter().max().map_or(0, |r| r + read);
+        let input = window.grid(&from);
+        // Items of a tap.
+        let padded = from.c.next_multiple_of(group);
+        let whole = Part::whole(&window, &from, &to, padded);
+        let read = if kernels.int8.matrix.is_some() { whole.run.next_multiple_of(DEPTH) } else { whole.run };
+        let need_in = input.spot(to.h - 1, to.w - 1) + whole.starts.iter().max().map_or(0, |r| r + read);
         if need_in > from.len || !from.pitch.is_multiple_of(group) || !into.fits_dense(&to, lanes) {
             return Err(Error::fatal("kernels", "an int8 convolution's maps are not wide enough for its registers"));
         }
-        let padded = items * runs.len() / (kh * kw);
         let weight = |k: usize, o: usize| {
             let (tap, c) = (k / padded, k % padded);
             if c < from.c { i16::from(layer.weights[(o * from.c + c) * kh * kw + tap]) } else { 0 }
         };
         let zero = kernels.int8.item.zero(&layer.from);
         let per_output = from.c * kh * kw;
-        let zero_sums =
-            |o: usize| layer.weights[o * per_output..][..per_output].iter().map(|w| i32::from(*w) * zero).sum::<i32>();
-        let finish = into.finish(kernels, layer, act, zero_sums, to.vectors(lanes) * lanes)?;
+        let finish = |part: &Part| {
+            let over = |(tap, _): &(usize, _)| part.taps[0].contains(&(tap / kw)) && part.taps[1].contains(&(tap % kw));
+            let zero_sums = |o: usize| {
+                let taps = layer.weights[o * per_output..][..per_output].iter().enumerate();
+                let taps = taps.map(|(i, w)| (i % (kh * kw), i32::from(*w) * zero));
+                taps.filter(over).map(|t| t.1).sum::<i32>()
+            };
+            into.finish(kernels, layer, act, zero_sums, to.vectors(lanes) * lanes)
+        };
         let reach = to.dense_reach(lanes);
-        let need_out = if finish.store == Store::Items { kernels.int8_memory(reach) } else { reach };
+        let need_out = if into == &Into8::Floats { reach } else { kernels.int8_memory(reach) };
         let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
         let weights = match kernels.int8.matrix {
-            Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &runs, items)),
+            Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &whole), finish(&whole)?),
             None => {
-                let outputs = (to.c, to.snug(lanes));
-                let items_of = (kernels.int8.item, group);
-                let panels = pack(kernels, kernels.int8.tiles, items_of, runs.len() * items / group, outputs, weight);
-                Weights::Panels { panels, runs, run: items / group }
+                let (outputs, groups) = ((to.c, to.snug(lanes)), padded * kh * kw / group);
+                let panels =
+                    pack(kernels, kernels.int8.tiles[ITEMS], (kernels.int8.item, group), groups, outputs, weight);
+                let finished = |part: Part| finish(&part).map(|f| (part.grouped(group), f));
+                let parts = rim::parts(&window, &from, &to, padded).into_iter().map(finished);
+                Weights::Panels(panels, parts.collect::<Result<_>>()?)
             }
         };
         Ok(Self {
             kernels,
             weights,
-            finish,
             size: (to.h, to.w),
             grids,
             need: [kernels.int8_memory(need_in), need_out],
@@ -215,21 +215,23 @@ impl Conv8 {
     /// If a slice is shorter than the map it was packed for.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
         assert!(input.len() >= self.need[0] && output.len() >= self.need[1]);
-        let Self { finish, size, grids, .. } = self;
+        let Self { size, grids, .. } = self;
         let (input, output) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
         // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole registers; a
         // `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             match (&self.weights, self.kernels.int8.matrix) {
-                (Weights::Matrix(packed), Some(multiply)) => {
+                (Weights::Matrix(packed, finish), Some(multiply)) => {
                     multiply(&Sweep { packed, finish, input, output, grids: *grids, size: *size });
                 }
-                (Weights::Panels { panels, runs, run }, _) => {
-                    let (mut walk, pixels) = (Walk::new(*grids, size.1), size.0 * size.1);
-                    let tiles = self.kernels.int8.tiles;
-                    sweep(panels, tiles, (&mut walk, pixels), (runs, *run), finish, (input, output));
+                (Weights::Panels(panels, parts), _) => {
+                    for (part, finish) in parts {
+                        let ((mut walk, pixels), tiles) =
+                            (part.walk(*grids), self.kernels.int8.tiles[finish.store as usize]);
+                        sweep(panels, tiles, (&mut walk, pixels), part.runs(), finish, (input, output));
+                    }
                 }
-                (Weights::Matrix(_), None) => {}
+                (Weights::Matrix(..), None) => {}
             }
         }
     }

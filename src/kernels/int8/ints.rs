@@ -73,6 +73,77 @@ pub(in crate::kernels) trait Ints: Isa {
             unsafe { self.narrow(p.add(j * Self::LANES), self.plus(v, zero)) };
         }
     }
+
+    /// What [`Ints::pixels`] is to have for `x`, which may be any number, if it limits to `hi` or less.
+    #[inline(always)]
+    fn below(self, x: Self::V, _hi: Self::V) -> Self::V {
+        x
+    }
+
+    /// As [`Ints::items`], of `P` pixels at `to`, and of numbers below 2^31.
+    ///
+    /// # Safety
+    /// As there, for each pixel.
+    #[inline(always)]
+    unsafe fn pixels<const P: usize, const N: usize>(
+        self,
+        limits: &Limits,
+        v: &[[Self::V; N]; P],
+        to: &[*mut Self::Item; P],
+    ) {
+        for i in 0..P {
+            // SAFETY: by contract.
+            unsafe { self.items(limits, &v[i], to[i]) };
+        }
+    }
+}
+
+/// What saturating instructions do to four registers of whole numbers at once.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others pack a register at a time"))]
+pub(super) trait Fours: Ints<Item = u8> {
+    /// Four registers' bytes.
+    type B: Copy;
+
+    /// The numbers, plus `zero` (0 to 255), each limited to a byte.
+    fn bytes(self, v: &[Self::S; 4], zero: i32) -> Self::B;
+    fn within(self, v: Self::B, least: Self::B, most: Self::B) -> Self::B;
+
+    /// Writes the bytes of each register.
+    ///
+    /// # Safety
+    /// Each is valid for writing `LANES` bytes.
+    unsafe fn write(self, to: &[*mut u8; 4], v: Self::B);
+
+    /// [`Ints::pixels`], with the limits on bytes: what comes before them saturates or keeps the order, so that the
+    /// results are those of limits on the floats.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn by_fours<const P: usize, const N: usize>(
+        self,
+        limits: &Limits,
+        v: &[[Self::V; N]; P],
+        to: &[*mut u8; P],
+    ) {
+        let least = self.bytes(&[self.nearest(self.splat(limits.lo)); 4], limits.zero);
+        let most = self.bytes(&[self.nearest(self.splat(limits.hi)); 4], limits.zero);
+        let whole = P * N / 4 * 4;
+        for k in (0..whole).step_by(4) {
+            let (mut four, mut places) = ([self.all(0); 4], [to[0]; 4]);
+            for l in 0..4 {
+                let (i, j) = ((k + l) / N, (k + l) % N);
+                four[l] = self.nearest(v[i][j]);
+                places[l] = to[i].wrapping_add(j * Self::LANES);
+            }
+            // SAFETY: by contract.
+            unsafe { self.write(&places, self.within(self.bytes(&four, limits.zero), least, most)) };
+        }
+        for k in whole..P * N {
+            // SAFETY: by contract.
+            unsafe { self.items(limits, &[v[k / N][k % N]], to[k / N].add(k % N * Self::LANES)) };
+        }
+    }
 }
 
 /// What Winograd's method needs: registers of `HALVES` 16-bit numbers, and more to do with sums.

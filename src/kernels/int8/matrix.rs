@@ -7,6 +7,7 @@ use super::conv::Sums;
 use super::tile::Finish;
 use crate::kernels::Map;
 use crate::kernels::lines::Lines;
+use crate::kernels::rim::Part;
 use crate::kernels::tile::{Grid, Grids};
 
 /// Bytes of a pixel that one product sums over; reading may go so far beyond a pixel's last.
@@ -48,8 +49,9 @@ pub(in crate::kernels) struct Packed {
 }
 
 impl Packed {
-    /// For runs of `items` bytes that begin at `runs` (one, or one for each row or tap of the window).
-    pub fn new(layer: &Sums, (from, to): (&Map, &Map), taps: usize, runs: &[usize], items: usize) -> Self {
+    /// For the runs of bytes of all pixels: one, or one for each row or tap of the window.
+    pub fn new(layer: &Sums, (from, to): (&Map, &Map), taps: usize, whole: &Part) -> Self {
+        let (runs, items) = (&whole.starts, whole.run);
         let offsets = || (0..items).step_by(DEPTH);
         let chunks: Vec<usize> = runs.iter().flat_map(|r| offsets().map(move |o| r + o)).collect();
         let registers = to.c.div_ceil(OUTPUTS);

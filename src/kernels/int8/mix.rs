@@ -40,6 +40,13 @@ impl Steps {
         let (lo, hi) = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
         Self { factor: quant.scale.recip(), limits: Limits { lo, hi, zero: kernels.int8.item.zero(quant) } }
     }
+
+    /// The same numbers as of floats that are limited to `lo..=hi` before: a factor above zero keeps the order.
+    pub fn limited(self, lo: f32, hi: f32) -> Self {
+        let Limits { lo: low, hi: high, zero } = self.limits;
+        let within = |x: f32| (x * self.factor).clamp(low, high);
+        Self { limits: Limits { lo: within(lo.min(hi)), hi: within(hi), zero }, ..self }
+    }
 }
 
 /// # Safety

@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::ints::Ints;
-use super::tile::{Job, Limits, biases, finish, groups, pixels, tile};
+use super::tile::{FLOATS, ITEMS, Job, Limits, biases, finish, groups, pixels, tile};
 use super::{Item, Table, mix};
 use crate::kernels::isa::Isa;
 use crate::kernels::neon::Neon;
@@ -207,9 +207,9 @@ bytes!(Dot, |sum, a, w| {
 
 /// # Safety
 /// As [`tile`].
-unsafe fn plain<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+unsafe fn plain<const STORE: usize, const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     // SAFETY: same contract.
-    unsafe { tile::<_, P, N>(Neon, job, spots) }
+    unsafe { tile::<_, STORE, P, N>(Neon, job, spots) }
 }
 
 /// Four groups of `P` pixels times `N` registers: the products take single lanes of the pixels, so that a pixel costs
@@ -255,14 +255,14 @@ unsafe fn four<const P: usize, const N: usize>(sum: &mut [[int32x4_t; N]; P], pi
 /// # Safety
 /// As [`tile()`], on a CPU with dot products.
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn dot<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+unsafe fn dot<const STORE: usize, const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     let isa = Dot(());
     // SAFETY: same contract; four groups are read only where there are as many.
     unsafe {
         let mut sum = biases::<Dot, P, N>(isa, job);
         let mut w = job.weights.cast::<i8>();
-        for &run in job.runs {
-            let mut pixel = pixels::<Dot, P>(job, spots, run);
+        for &start in job.starts {
+            let mut pixel = pixels::<Dot, P>(job, spots, start);
             for _ in 0..job.run / 4 {
                 four(&mut sum, &pixel, w);
                 for i in 0..P {
@@ -270,9 +270,9 @@ unsafe fn dot<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
                 }
                 w = w.add(64 * N);
             }
-            w = groups(isa, &mut sum, &pixel, w, 0..job.run % 4);
+            w = groups(isa, &mut sum, &pixel, w, 0..job.run % 4).wrapping_byte_add(job.skip);
         }
-        finish(isa, job, spots, &sum);
+        finish::<_, STORE, P, N>(isa, job, spots, &sum);
     }
 }
 
@@ -287,8 +287,13 @@ unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spo
 pub(in crate::kernels) const PLAIN: Table = Table {
     item: Item::Signed,
     group: Neon::GROUP,
-    tiles: tiles!(plain * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5),
-    rounding: Some(tiles!(rounding * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5)),
+    tiles: [
+        tiles!([plain ITEMS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
+        tiles!([plain FLOATS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
+    ],
+    rounding: Some(
+        tiles!([rounding] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
+    ),
     strips: &[],
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Neon, j) },
@@ -303,7 +308,10 @@ pub(in crate::kernels) const PLAIN: Table = Table {
 /// the count of instructions (sixteen products each rather than four), not measured.
 pub(in crate::kernels) const DOT: Table = Table {
     // Sums, one pixel register each and two registers of weights stay within thirty-two registers.
-    tiles: tiles!(dot * 4: 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6),
+    tiles: [
+        tiles!([dot ITEMS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6 }),
+        tiles!([dot FLOATS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6 }),
+    ],
     faster: true,
     ..PLAIN
 };

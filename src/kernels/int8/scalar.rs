@@ -1,7 +1,7 @@
 //! Whole numbers in plain Rust: the definition of every result.
 
 use super::ints::{Halves, Ints};
-use super::tile::{Job, tile};
+use super::tile::{FLOATS, ITEMS, Job, SUMS, tile};
 use super::{Item, Table, mix, winograd};
 use crate::kernels::isa::Isa;
 use crate::kernels::scalar::{Scalar, zip};
@@ -140,9 +140,9 @@ impl Halves for Scalar {
 
 /// # Safety
 /// As [`tile`].
-unsafe fn dense<const P: usize, const N: usize>(job: &Job, spots: &Spots) {
+unsafe fn dense<const STORE: usize, const P: usize, const N: usize>(job: &Job, spots: &Spots) {
     // SAFETY: same contract.
-    unsafe { tile::<_, P, N>(Scalar, job, spots) }
+    unsafe { tile::<_, STORE, P, N>(Scalar, job, spots) }
 }
 
 /// # Safety
@@ -156,8 +156,11 @@ unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spo
 pub(in crate::kernels) const TABLE: Table = Table {
     item: Item::Halves,
     group: Scalar::GROUP,
-    tiles: tiles!(dense * 4: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
-    rounding: Some(tiles!(rounding * 4: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2)),
+    tiles: [
+        tiles!([dense ITEMS] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
+        tiles!([dense FLOATS] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
+    ],
+    rounding: Some(tiles!([rounding] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 })),
     strips: &[],
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Scalar, j) },
@@ -177,7 +180,7 @@ pub(in crate::kernels) const TABLE: Table = Table {
             // SAFETY: as above.
             |t| unsafe { winograd::gather::<_, winograd::Four, 6, 4>(Scalar, t) },
         ],
-        tiles: tiles!(dense * 4: 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2),
+        tiles: tiles!([dense SUMS] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
         halves: Scalar::HALVES,
         costs: [(30, 40), (130, 190)],
     }),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::ints::Ints;
 use super::mix::Steps;
 use crate::kernels::isa::Isa;
+use crate::kernels::rim::Runs;
 use crate::kernels::strip::{self, Strip};
 use crate::kernels::tile::{self as float, Panel, Panels, Spots, Walk};
 
@@ -17,6 +18,13 @@ pub(in crate::kernels) enum Store {
     /// Sums as they are: for Winograd's products.
     Sums,
 }
+
+/// [`Store`] as the parameter of a tile.
+pub(in crate::kernels) const ITEMS: usize = Store::Items as usize;
+/// [`Store`] as the parameter of a tile.
+pub(in crate::kernels) const FLOATS: usize = Store::Floats as usize;
+/// [`Store`] as the parameter of a tile.
+pub(in crate::kernels) const SUMS: usize = Store::Sums as usize;
 
 /// What happens to a sum before it is stored.
 #[derive(Clone, Debug)]
@@ -39,6 +47,11 @@ pub(in crate::kernels) struct Limits {
 }
 
 impl Limits {
+    /// Whether a number can be beyond them.
+    fn any(&self) -> bool {
+        self.lo > f32::NEG_INFINITY || self.hi < f32::INFINITY
+    }
+
     /// A scaled sum as a float.
     #[inline(always)]
     pub fn limit<I: Isa>(&self, isa: I, v: I::V) -> I::V {
@@ -48,18 +61,23 @@ impl Limits {
 
 /// What all tiles of a panel have in common. Offsets count items; weights and outputs are those of the panel.
 pub(in crate::kernels) struct Job<'a> {
-    /// Offsets of the runs that a pixel sums over.
-    pub runs: &'a [usize],
+    /// Where the runs start that a pixel sums over.
+    pub starts: &'a [usize],
     /// Groups per run.
     pub run: usize,
+    /// Bytes of weights between two runs.
+    pub skip: usize,
     pub finish: &'a Finish,
     /// First output channel of the panel.
     pub c: usize,
     pub input: *const u8,
     pub weights: *const u8,
-    /// Items, floats or sums, as `finish.store` says.
+    /// Items, floats or sums, as `finish.store` and the parameter of the tile say.
     pub output: *mut u8,
 }
+
+/// Bytes of a group's items: four, or two of 16 bits.
+const GROUP: usize = 4;
 
 /// A tile of a fixed number of pixels and registers.
 pub(in crate::kernels) type Tile = unsafe fn(&Job, &Spots);
@@ -67,23 +85,28 @@ pub(in crate::kernels) type Tile = unsafe fn(&Job, &Spots);
 /// For each panel width in channels, tiles of 1, 2, ... pixels.
 pub(in crate::kernels) type Tiles = &'static [(usize, &'static [Tile])];
 
-/// `P` pixels times `N` registers.
+/// `P` pixels times `N` registers, stored as `STORE` says.
 ///
 /// # Safety
-/// For each of the first `P` spots: `input + spot + run offset` is readable for `run` groups and `output + spot +
-/// c` writable for `N` registers of what is stored. `weights` is readable for `runs.len() * run * N` registers, and
+/// For each of the first `P` spots: `input + spot + a run's offset` is readable for `run` groups and `output + spot +
+/// c` writable for `N` registers of what is stored. `weights` is readable for `N` registers for each group of the
+/// runs and for what is between them, and
 /// `c` plus `N` registers is within `finish`'s channels.
 #[inline(always)]
-pub(super) unsafe fn tile<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots) {
+pub(super) unsafe fn tile<I: Ints, const STORE: usize, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    spots: &Spots,
+) {
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         let mut sum = biases::<I, P, N>(isa, job);
         let mut w = job.weights.cast::<I::Item>();
-        for &run in job.runs {
-            let pixel = pixels::<I, P>(job, spots, run);
-            w = groups(isa, &mut sum, &pixel, w, 0..job.run);
+        for &start in job.starts {
+            let pixel = pixels::<I, P>(job, spots, start);
+            w = groups(isa, &mut sum, &pixel, w, 0..job.run).wrapping_byte_add(job.skip);
         }
-        finish(isa, job, spots, &sum);
+        finish::<I, STORE, P, N>(isa, job, spots, &sum);
     }
 }
 
@@ -99,13 +122,14 @@ pub(super) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(isa: I, j
     unsafe {
         let mut sum = float::sums::<I, P, N>(isa, job, spots);
         float::apply(isa, job, spots, &mut sum);
-        let to = job.output.cast::<I::Item>().add(job.c);
+        let mut to = [job.output.cast::<I::Item>().add(job.c); P];
         for i in 0..P {
+            to[i] = to[i].add(spots.output(i));
             for j in 0..N {
-                sum[i][j] = isa.mul(sum[i][j], isa.splat(factor));
+                sum[i][j] = isa.below(isa.mul(sum[i][j], isa.splat(factor)), isa.splat(limits.hi));
             }
-            isa.items(&limits, &sum[i], to.add(spots.output(i)));
         }
+        isa.pixels(&limits, &sum, &to);
     }
 }
 
@@ -125,11 +149,13 @@ pub(super) unsafe fn rounding_strip<I: Ints, const P: usize>(isa: I, strip: &Str
         for x in (0..strip.count).step_by(P) {
             // The last pixels overlap those before.
             let x = x.min(strip.count - P);
-            let sum = strip::sums::<I, P>(isa, strip, &weights, x);
-            let to = job.output.cast::<I::Item>().add(strip.output + x * strip.pitch + job.c);
+            let mut sum = strip::sums::<I, P>(isa, strip, &weights, x);
+            let mut to = [job.output.cast::<I::Item>().add(strip.output + x * strip.pitch + job.c); P];
             for i in 0..P {
-                isa.items(&limits, &[isa.mul(sum[i][0], isa.splat(factor))], to.add(i * strip.pitch));
+                to[i] = to[i].add(i * strip.pitch);
+                sum[i][0] = isa.below(isa.mul(sum[i][0], isa.splat(factor)), isa.splat(limits.hi));
             }
+            isa.pixels(&limits, &sum, &to);
         }
     }
 }
@@ -204,7 +230,7 @@ pub(super) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub(super) unsafe fn finish<I: Ints, const P: usize, const N: usize>(
+pub(super) unsafe fn finish<I: Ints, const STORE: usize, const P: usize, const N: usize>(
     isa: I,
     job: &Job,
     spots: &Spots,
@@ -218,7 +244,7 @@ pub(super) unsafe fn finish<I: Ints, const P: usize, const N: usize>(
         }
     }
     // SAFETY: same contract.
-    unsafe { store(isa, job, spots, &done) };
+    unsafe { store::<I, STORE, P, N>(isa, job, spots, &done) };
 }
 
 /// What [`finish`] does, with sums in memory.
@@ -226,33 +252,41 @@ pub(super) unsafe fn finish<I: Ints, const P: usize, const N: usize>(
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-unsafe fn store<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job, spots: &Spots, sum: &[[I::S; N]; P]) {
+unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    spots: &Spots,
+    sum: &[[I::S; N]; P],
+) {
     let f = job.finish;
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        match f.store {
-            Store::Items => {
+        match STORE {
+            ITEMS => {
                 let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
-                let to = job.output.cast::<I::Item>().add(job.c);
+                let mut to = [job.output.cast::<I::Item>().add(job.c); P];
+                let mut v = [scale; P];
                 for i in 0..P {
-                    let mut v = scale;
+                    to[i] = to[i].add(spots.output(i));
                     for j in 0..N {
-                        v[j] = isa.mul(isa.float(sum[i][j]), scale[j]);
+                        v[i][j] = isa.mul(isa.float(sum[i][j]), scale[j]);
                     }
-                    isa.items(&limits, &v, to.add(spots.output(i)));
                 }
+                isa.pixels(&limits, &v, &to);
             }
-            Store::Floats => {
+            FLOATS => {
                 let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
                 let to = job.output.cast::<f32>().add(job.c);
+                let free = !limits.any();
                 for i in 0..P {
                     for j in 0..N {
                         let v = isa.mul(isa.float(sum[i][j]), scale[j]);
-                        isa.store(to.add(spots.output(i) + j * I::LANES), limits.limit(isa, v));
+                        let v = if free { v } else { limits.limit(isa, v) };
+                        isa.store(to.add(spots.output(i) + j * I::LANES), v);
                     }
                 }
             }
-            Store::Sums => {
+            _ => {
                 let to = job.output.cast::<i32>().add(job.c);
                 for i in 0..P {
                     for j in 0..N {
@@ -283,20 +317,22 @@ pub(super) unsafe fn scales<I: Ints, const N: usize>(isa: I, finish: &Finish, c:
 ///
 /// # Safety
 /// Every pixel's spots satisfy the contract of [`tile`] for the channels of all panels; `panels` was packed for
-/// `runs.len() * run` groups, and the CPU has the instructions of `tiles`.
+/// the groups of all runs; `tiles` store what `finish` says, and the CPU has their instructions.
 pub(super) unsafe fn sweep(
     panels: &Panels<u8>,
     tiles: Tiles,
     (walk, pixels): (&mut Walk, usize),
-    (runs, run): (&[usize], usize),
+    runs: Runs,
     finish: &Finish,
     (input, output): (*const u8, *mut u8),
 ) {
     let prepare = |panel: &Panel| {
         let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
-        // SAFETY: the panel starts inside the packed weights.
-        let weights = unsafe { panels.weights.as_ptr().add(panel.weights) };
-        Some((tiles.len(), (Job { runs, run, finish, c: panel.c, input, weights, output }, *tiles)))
+        let Runs { starts, run, skips } = runs;
+        let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
+        // SAFETY: the panel starts inside the packed weights, and has those before the first run.
+        let weights = unsafe { panels.weights.as_ptr().add(panel.weights + first) };
+        Some((tiles.len(), (Job { starts, run, skip, finish, c: panel.c, input, weights, output }, *tiles)))
     };
     panels.each(walk, pixels, prepare, |(job, tiles), count, spots| {
         // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.

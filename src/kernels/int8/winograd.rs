@@ -16,6 +16,7 @@ use super::ints::Halves;
 use super::tile::{Finish, Limits, Store, Tiles, scales, sweep};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
+use crate::kernels::rim::Runs;
 use crate::kernels::tile::{Grid, Grids, Panels, Walk};
 use crate::kernels::{Act, Kernels, Map, Tile};
 
@@ -355,7 +356,7 @@ impl Winograd8 {
             // pairs, which are no more than `wide` numbers.
             unsafe {
                 let memory = (input.cast(), output.cast());
-                sweep(panels, tiles, (&mut walk, count), (&[0], self.run), &self.plain, memory);
+                sweep(panels, tiles, (&mut walk, count), Runs::one(self.run), &self.plain, memory);
                 (input, output) = (input.add(count * self.wide), output.add(count * co));
             }
         }

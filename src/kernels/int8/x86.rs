@@ -2,8 +2,9 @@
 
 /// The table `TABLE` of all int8 kernels of an instruction set.
 macro_rules! table {
-    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: { $($tiles:tt)+ } $(and { $($more:tt)+ })?,
+    ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: $tiles:tt $(and $half:ident * $part:literal: $more:tt)?,
         strip: $pixels:literal $(or $strip:expr)*, winograd: $winograd:expr) => {
+        use crate::kernels::int8::tile::{FLOATS, ITEMS};
         use crate::kernels::int8::{Item, Table, mix, tile};
         use crate::kernels::isa::Isa;
         use crate::kernels::strip;
@@ -27,14 +28,17 @@ macro_rules! table {
         }
 
         const LANES: usize = <$isa as Isa>::LANES;
-        const TILES: tile::Tiles = tiles!(dense * LANES: $($tiles)+ $(, $($more)+)?);
+        const TILES: [tile::Tiles; 2] = [
+            tiles!([dense ITEMS] * LANES: $tiles $(, [$half ITEMS] * $part: $more)?),
+            tiles!([dense FLOATS] * LANES: $tiles $(, [$half FLOATS] * $part: $more)?),
+        ];
 
         /// These kernels. To be handed out only on a CPU with the features.
         pub(in crate::kernels) const TABLE: Table = Table {
             item: $item,
             group: <$isa as Ints>::GROUP,
             tiles: TILES,
-            rounding: Some(tiles!(rounding * LANES: $($tiles)+)),
+            rounding: Some(tiles!([rounding] * LANES: $tiles)),
             strips: &[strip::Kernel { lanes: LANES, pixels: $pixels, run: strip_ } $(, $strip)*],
             round,
             mix: mixed,
@@ -46,23 +50,41 @@ macro_rules! table {
 }
 pub(super) use table;
 
+/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by [`Fours`](super::ints::Fours).
+macro_rules! by_fours {
+    ($v:ty) => {
+        #[inline(always)]
+        fn below(self, x: $v, hi: $v) -> $v {
+            crate::kernels::isa::Isa::min(self, x, hi)
+        }
+
+        #[inline(always)]
+        unsafe fn pixels<const P: usize, const N: usize>(self, limits: &Limits, v: &[[$v; N]; P], to: &[*mut u8; P]) {
+            // SAFETY: same contract.
+            unsafe { self.by_fours(limits, v, to) }
+        }
+    };
+}
+pub(super) use by_fours;
+
 /// Tiles of an instruction set that differs from its table's.
 macro_rules! dense {
     ($name:ident: $isa:ty = $value:expr, $features:literal) => {
         /// # Safety
         /// As [`tile::tile`], on a CPU with these features.
         #[target_feature(enable = $features)]
-        unsafe fn $name<const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
+        unsafe fn $name<const STORE: usize, const P: usize, const N: usize>(job: &tile::Job, spots: &Spots) {
             // SAFETY: same contract.
-            unsafe { tile::tile::<$isa, P, N>($value, job, spots) }
+            unsafe { tile::tile::<$isa, STORE, P, N>($value, job, spots) }
         }
     };
 }
 pub(super) use dense;
 
-/// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles for its products of 16 bits.
+/// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles `$products` of 16 bits.
 macro_rules! winograd_table {
-    ($isa:ty = $value:expr, $features:literal, tiles: $tiles:ident, costs: $costs:expr) => {
+    ($products:ident of $isa:ty = $value:expr, $features:literal, tiles: $tiles:tt, costs: $costs:expr) => {
+        use crate::kernels::int8::tile::SUMS;
         use crate::kernels::int8::winograd;
 
         stamp! { $value, $features:
@@ -75,7 +97,7 @@ macro_rules! winograd_table {
         const WINOGRAD: winograd::Table = winograd::Table {
             spread: [spread_two, spread_four],
             gather: [gather_two, gather_four],
-            tiles: $tiles,
+    tiles: tiles!([$products SUMS] * LANES: $tiles),
             halves: <$isa as Halves>::HALVES,
             costs: $costs,
         };

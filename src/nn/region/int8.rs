@@ -94,7 +94,8 @@ fn rounds(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
     let finite = |scale: f32| (scale / quant.scale).is_finite();
     match &mut unit.layer {
         Layer::Conv8 { numbers, from, into, .. } if *into == Into8::Floats => {
-            let fits = numbers.scale.iter().all(|s| finite(from.scale * s));
+            // Numbers of coarser steps than the sum's, as all are that make sense, cannot leave 32 bits.
+            let fits = numbers.scale.iter().all(|s| (from.scale * s / quant.scale).abs() < 1.0);
             if fits {
                 *into = Into8::Numbers(*quant);
             }
