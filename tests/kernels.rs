@@ -136,6 +136,27 @@ fn detectors_agree_with_tract() {
     check_whole("yunet", &nets::yunet(96, 128));
 }
 
+#[test]
+fn heads_that_read_the_same_are_one_layer() {
+    let mut n = Net::new(23, 2, [1, 24, 32]);
+    n.conv(24, 3, 2).relu();
+    let (neck, shape) = (n.at.clone(), n.shape);
+    for c in [1, 14, 5] {
+        n.from(&neck, shape).conv(c, 1, 1).output();
+    }
+    // One of another window, one with a limit, and one that is read again.
+    n.from(&neck, shape).conv(3, 3, 1).output();
+    n.from(&neck, shape).conv(2, 1, 1).relu().output();
+    n.from(&neck, shape).conv(7, 1, 1).output().conv(2, 1, 1).output();
+    check_whole("heads", &n);
+    let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
+    println!("{text}");
+    assert!(text.contains("conv 1x1/1 24->20"));
+    for alone in ["conv 3x3/1 24->3", "24->2 relu", "24->7", "7->2"] {
+        assert!(text.contains(alone), "{alone}");
+    }
+}
+
 /// With scales that are powers of two tract's floats are exact, so that no number is rounded another way.
 #[test]
 fn quantised_networks_agree_with_tract() {

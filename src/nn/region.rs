@@ -19,6 +19,7 @@ mod layout;
 mod op;
 mod plan;
 mod read;
+mod siblings;
 
 use std::sync::Arc;
 

@@ -16,12 +16,19 @@ pub(super) struct Unit {
     pub inputs: Vec<usize>,
     /// A node whose value is added, and when.
     pub other: Option<(usize, Join)>,
+    /// Nodes whose values it stores in the channels after its own.
+    pub also: Vec<usize>,
 }
 
 impl Unit {
     /// The node whose value the unit stores.
     pub fn output(&self) -> usize {
         self.nodes.last().copied().unwrap_or_default()
+    }
+
+    /// How many channels it stores.
+    pub fn channels(&self, graph: &Graph) -> usize {
+        self.also.iter().chain([&self.output()]).map(|n| graph.nodes[*n].form.c).sum()
     }
 
     /// Whether an activation may still be applied before the store.
@@ -127,7 +134,7 @@ fn fused(unit: &mut Option<Unit>, fits: impl FnOnce(&Unit) -> bool) -> Option<Un
 }
 
 fn plain(node: usize, layer: Layer, inputs: Vec<usize>) -> Unit {
-    Unit { nodes: vec![node], layer, act: Act::None, inputs, other: None }
+    Unit { nodes: vec![node], layer, act: Act::None, inputs, other: None, also: vec![] }
 }
 
 fn unscaled() -> Layer {

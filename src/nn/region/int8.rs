@@ -86,7 +86,7 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
         _ => return None,
     };
     let other = other.map(|node| (node, Join::BeforeAct));
-    Some(Unit { nodes: unit.nodes.clone(), layer, act: unit.act.clone(), inputs: vec![input], other })
+    Some(Unit { nodes: unit.nodes.clone(), layer, act: unit.act.clone(), inputs: vec![input], other, also: vec![] })
 }
 
 /// Whether a unit can round its result to `quant`; if so, it does from now on.

@@ -124,6 +124,21 @@ impl<'g> Layout<'g> {
         place
     }
 
+    /// The place of all values that a unit stores at `step`; nobody reads them.
+    fn side_by_side(&mut self, unit: &Unit, step: usize) -> Place {
+        let form = &self.graph.nodes[unit.output()].form;
+        let c = unit.channels(self.graph);
+        let map = Map::plain(c, form.h, form.w, c.next_multiple_of(self.kernels.lanes()));
+        let buffer = self.buffer(map, None, step);
+        let mut first = 0;
+        for node in [unit.output()].iter().chain(&unit.also) {
+            let c = self.graph.nodes[*node].form.c;
+            self.places.insert(*node, Place { buffer, map: map.slice(first, c) });
+            first += c;
+        }
+        Place { buffer, map }
+    }
+
     /// A value that `step` reads.
     fn read(&mut self, node: usize, step: usize) -> Result<Place> {
         let place = self.places.get(&node).copied();
@@ -144,7 +159,7 @@ impl<'g> Layout<'g> {
             (_, Some((node, join))) => Some((self.read(node, at)?, join)),
             _ => None,
         };
-        let to = self.place(output, at);
+        let to = if unit.also.is_empty() { self.place(output, at) } else { self.side_by_side(unit, at) };
         self.buffers[to.buffer].last = self.buffers[to.buffer].last.max(at);
         let other = added.map(|(place, join)| (place.map, join));
         let after = After { bias: vec![], act: unit.act.clone(), other };

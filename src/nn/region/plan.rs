@@ -7,6 +7,7 @@ use super::fuse::fuse;
 use super::graph::{Graph, Layer, Order};
 use super::int8::lower;
 use super::layout::{Buffer, Layout, Place, arrange};
+use super::siblings;
 use crate::error::{Error, Result};
 use crate::kernels::{
     Conv, Conv8, Depthwise, Kernels, Mix, Point, Pool, Replicate, Resize, Round, Winograd, Winograd8,
@@ -61,7 +62,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Packs the graph for one table of kernels.
     pub fn new(graph: &Graph, kernels: &'static Kernels) -> Result<Self> {
-        let units = lower(graph, fuse(graph), kernels);
+        let units = siblings::join(graph, lower(graph, fuse(graph), kernels), kernels.lanes());
         let mut layout = Layout::new(graph, kernels, &units);
         let mut steps = vec![];
         for unit in &units {

@@ -1,0 +1,61 @@
+//! Convolutions of one value that leave the region, computed as one: a head of one channel takes as long as one of a
+//! whole register.
+
+use super::fuse::Unit;
+use super::graph::{Graph, Layer};
+use crate::kernels::{Act, Into8};
+
+/// Makes one unit of all that read the same value alike, and whose own values are only outputs, where that takes fewer
+/// registers of `lanes` channels. It stores the values one after the other: first its own, then those of
+/// [`Unit::also`].
+pub(super) fn join(graph: &Graph, units: Vec<Unit>, lanes: usize) -> Vec<Unit> {
+    let inner = |node: usize| units.iter().any(|u| u.inputs.contains(&node) || u.other.is_some_and(|o| o.0 == node));
+    let out: Vec<bool> = units.iter().map(|u| u.other.is_none() && !inner(u.output())).collect();
+    let registers = |c: usize| c.div_ceil(lanes);
+    let mut joined: Vec<(Unit, bool)> = vec![];
+    for (unit, out) in units.into_iter().zip(out) {
+        let c = graph.nodes[unit.output()].form.c;
+        let fits = |(first, first_out): &&mut (Unit, bool)| {
+            let so_far = first.channels(graph);
+            let fewer = registers(so_far + c) < registers(so_far) + registers(c);
+            *first_out && out && fewer && alike(first, &unit)
+        };
+        match joined.iter_mut().find(fits) {
+            Some((first, _)) => append(first, unit),
+            None => joined.push((unit, out)),
+        }
+    }
+    joined.into_iter().map(|j| j.0).collect()
+}
+
+/// Whether two units differ in their weights alone.
+fn alike(a: &Unit, b: &Unit) -> bool {
+    let limits = matches!(a.act, Act::None | Act::Clamp { .. });
+    let layers = match (&a.layer, &b.layer) {
+        (Layer::Conv { window, depthwise: false, .. }, Layer::Conv { window: w, depthwise: false, .. }) => window == w,
+        (Layer::Conv8 { window, from, into, .. }, Layer::Conv8 { window: w, from: f, into: i, .. }) => {
+            (window, from, into) == (w, f, i) && *into == Into8::Floats
+        }
+        _ => false,
+    };
+    layers && limits && a.act == b.act && a.inputs == b.inputs
+}
+
+fn append(first: &mut Unit, unit: Unit) {
+    first.also.push(unit.output());
+    match (&mut first.layer, unit.layer) {
+        (Layer::Conv { weights, bias, .. }, Layer::Conv { weights: w, bias: b, .. }) => {
+            weights.extend(w);
+            bias.extend(b);
+        }
+        (Layer::Conv8 { numbers, .. }, Layer::Conv8 { numbers: n, .. }) => {
+            numbers.weights.extend(n.weights);
+            numbers.scale.extend(n.scale);
+            numbers.bias.extend(n.bias);
+        }
+        _ => {}
+    }
+    // The last node stays that whose value comes first.
+    let last = first.nodes.len().saturating_sub(1);
+    first.nodes.splice(last..last, unit.nodes);
+}
