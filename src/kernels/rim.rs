@@ -1,5 +1,5 @@
-//! Taps of a window that lie over the map's border of zeros are left out: at 6x6 pixels they are a fifth of a 3x3
-//! convolution's products, at 3x3 two fifths.
+//! Taps of a window that lie over the map's border of zeros are left out where that pays: at 6x6 pixels they are a fifth
+//! of a 3x3 convolution's products. At 3x3 they are two fifths, but reading the weights again for each part costs more.
 
 use std::ops::Range;
 

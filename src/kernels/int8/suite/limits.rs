@@ -7,11 +7,14 @@ pub(super) fn extremes(kernels: &'static Kernels) {
     for (weight, q) in [(127, 255), (-127, 255), (127, 0), (-127, 0)] {
         let quant = Quant { scale: 0.5, zero: 255 - q, signed: false };
         let input = Planes { c: 112, h: 5, w: 7, quant, q: vec![q; 112 * 35] };
-        let case =
-            Case { ci: 112, co: 9, h: 5, w: 7, window: Winograd::WINDOW, act: Act::None, into: Into8::Floats, seed: 1 };
         let n = Numbers { weights: vec![weight; 9 * 112 * 9], scale: vec![0.25; 9], bias: vec![-3; 9] };
-        convolves(kernels, &case, &input, &n);
-        filters(kernels, &case, &input, &n);
+        // As floats, and in the smallest steps that there are: those of the sum are 0.5 * 0.25.
+        let steps = Into8::Numbers(Quant { scale: 0.1251, zero: 7, signed: true });
+        for into in [Into8::Floats, steps] {
+            let case = Case { ci: 112, co: 9, h: 5, w: 7, window: Winograd::WINDOW, act: Act::None, into, seed: 1 };
+            convolves(kernels, &case, &input, &n);
+            filters(kernels, &case, &input, &n);
+        }
     }
 }
 
@@ -39,6 +42,8 @@ pub(super) fn refusals(kernels: &'static Kernels) {
         )
         .is_err()
     );
+    assert!(pack(&Sums { scale: &[1.0; 16], ..layer.clone() }, 2, &Act::None, &into).is_err());
+    assert!(pack(&Sums { scale: &[0.999; 16], ..layer.clone() }, 2, &Act::None, &into).is_ok());
     assert!(pack(&Sums { bias: &[i32::MAX; 16], ..layer.clone() }, 2, &Act::None, &into).is_err());
     assert!(pack(&Sums { weights: &[i8::MIN; 16 * 72], ..layer.clone() }, 2, &Act::None, &into).is_err());
     for bad in [
