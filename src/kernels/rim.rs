@@ -86,10 +86,16 @@ impl Part {
 
     /// The pixels of these grids, whose first is that of the whole map, and how many there are.
     pub fn walk(&self, grids: Grids) -> (Walk, usize) {
-        let at = |g: Grid| Grid { at: g.spot(self.at.0, self.at.1), ..g };
+        let (rows, columns) = self.size;
+        // A single column is walked as a row, which is quicker.
+        let turned = columns == 1;
+        let at = |g: Grid| {
+            let first = Grid { at: g.spot(self.at.0, self.at.1), ..g };
+            if turned { Grid { row: g.pixel, pixel: g.row, ..first } } else { first }
+        };
         let Grids { from, beside, to } = grids;
         let grids = Grids { from: at(from), beside: beside.map(at), to: at(to) };
-        (Walk::new(grids, self.size.1), self.size.0 * self.size.1)
+        (Walk::new(grids, if turned { rows } else { columns }), rows * columns)
     }
 }
 

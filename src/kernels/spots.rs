@@ -132,23 +132,23 @@ impl Walk {
     pub fn next(&mut self, count: usize) -> &Spots {
         if count <= self.columns - self.at.1 {
             self.line.start(self.grids, self.at);
-            self.pass(count);
+            pass(&mut self.at, self.columns, count);
             return &self.line;
         }
-        let mut bent = self.bent.take().unwrap_or_else(|| Spots::line(self.grids));
+        let bent = self.bent.get_or_insert_with(|| Spots::line(self.grids));
         let mut done = 0;
         while done < count {
             let some = (count - done).min(self.columns - self.at.1);
             bent.set((done, some), self.grids, self.at);
-            self.pass(some);
+            pass(&mut self.at, self.columns, some);
             done += some;
         }
-        self.bent.insert(bent)
+        bent
     }
+}
 
-    /// Passes `count` pixels, which do not go beyond the row.
-    fn pass(&mut self, count: usize) {
-        let (y, x) = self.at;
-        self.at = if x + count == self.columns { (y + 1, 0) } else { (y, x + count) };
-    }
+/// Passes `count` pixels, which do not go beyond the row.
+fn pass(at: &mut (usize, usize), columns: usize, count: usize) {
+    let (y, x) = *at;
+    *at = if x + count == columns { (y + 1, 0) } else { (y, x + count) };
 }
