@@ -119,12 +119,13 @@ impl Conv {
         if weights.len() != to.c * from.c * kh * kw || !window.fits(&from, &to) {
             return Err(mismatch("convolution", &from, &to));
         }
-        let parts = (Part::whole(&window, &from, &to, from.c), rim::parts(&window, &from, &to, from.c));
+        let whole = Part::whole(&window, &from, &to, from.c);
+        let parts = rim::parts(&whole, &window, &from, &to, from.c);
         let weight = |k: usize, o: usize| {
             let (tap, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * kh * kw + tap]
         };
-        Self::build(kernels, (window.grid(&from), parts), from.len, to, (after, steps), weight)
+        Self::build(kernels, (window.grid(&from), (whole, parts)), from.len, to, (after, steps), weight)
     }
 
     /// A fully connected layer over all values of `from`; `weights` are `[to.c, from.c * from.h * from.w]`

@@ -73,6 +73,12 @@ impl Quant {
         self.scale.is_normal() && self.scale > 0.0 && (low..=high).contains(&self.zero)
     }
 
+    /// Whether its steps are coarser than those of the sums of `from` and weights of these scales; only then are sums
+    /// rounded to it, and none leaves 32 bits.
+    pub fn coarser(&self, from: &Quant, scale: &[f32]) -> bool {
+        scale.iter().all(|s| (from.scale * s / self.scale).abs() < 1.0)
+    }
+
     /// Limits, in steps from zero, of a value that is at most limited to `lo..=hi` before it is rounded.
     fn limits(&self, lo: f32, hi: f32) -> (f32, f32) {
         let (low, high) = self.range();

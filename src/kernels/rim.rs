@@ -99,15 +99,16 @@ impl Part {
     }
 }
 
-/// The parts of a convolution `from` -> `to` with the taps that each needs; one part where little would be left out, or
-/// where taps do not lie close together. What is over the border in rows is told apart first, what is in columns only between those.
-pub(super) fn parts(window: &Window, from: &Map, to: &Map, items: usize) -> Vec<Part> {
-    let whole = Part::whole(window, from, to, items);
+/// The parts of the `whole` of a convolution `from` -> `to`, with the taps that each needs; one part where little would be left out, or
+/// where taps do not lie close together. What is over the border in rows is told apart first, what is in columns only
+/// between those.
+pub(super) fn parts(whole: &Part, window: &Window, from: &Map, to: &Map, items: usize) -> Vec<Part> {
+    let undivided = || vec![whole.clone()];
     if !close(from) {
-        return vec![whole];
+        return undivided();
     }
     let (Some(rows), Some(columns)) = (spans(window, 0, from.h, to.h), spans(window, 1, from.w, to.w)) else {
-        return vec![whole];
+        return undivided();
     };
     let mut parts = vec![];
     for (y, down) in rows {
@@ -120,7 +121,7 @@ pub(super) fn parts(window: &Window, from: &Map, to: &Map, items: usize) -> Vec<
         }
     }
     let cost: usize = parts.iter().map(Part::cost).sum();
-    if cost * 10 <= whole.cost() * 9 { parts } else { vec![whole] }
+    if cost * 10 <= whole.cost() * 9 { parts } else { undivided() }
 }
 
 /// Whether a map's pixels follow one another without a gap.
@@ -156,7 +157,7 @@ mod tests {
             let window = Window::square(3, stride);
             let from = Map::bordered(16, h, w, 16);
             let to = Map::bordered(16, h.div_ceil(stride), w.div_ceil(stride), 16);
-            let parts = parts(&window, &from, &to, 16);
+            let parts = parts(&Part::whole(&window, &from, &to, 16), &window, &from, &to, 16);
             let mut seen = vec![0; to.h * to.w];
             for part in &parts {
                 for (y, x) in (0..part.size.0).flat_map(|y| (0..part.size.1).map(move |x| (y, x))) {
@@ -179,14 +180,15 @@ mod tests {
     #[test]
     fn runs_tell_where_their_weights_are() {
         let (window, from) = (Window::square(3, 1), Map::bordered(16, 6, 6, 16));
-        let parts = parts(&window, &from, &from, 16);
+        let parts = parts(&Part::whole(&window, &from, &from, 16), &window, &from, &from, 16);
         assert_eq!(parts.len(), 5);
         assert_eq!(parts[0].taps, [1..3, 0..3]);
         assert_eq!((parts[0].run, &parts[0].starts[..], parts[0].skips), (48, &[from.row, 2 * from.row][..], [48, 0]));
         assert_eq!((parts[1].at, parts[1].size, &parts[1].taps), ((1, 0), (4, 1), &[0..3, 1..3]));
         assert_eq!((parts[1].run, parts[1].starts[1], parts[1].skips), (32, from.row + 16, [16, 16]));
         let gaps = Map { c: 12, ..from };
-        assert_eq!(Part::whole(&window, &gaps, &gaps, 12).starts.len(), 9);
-        assert_eq!(super::parts(&window, &gaps, &gaps, 12).len(), 1);
+        let whole = Part::whole(&window, &gaps, &gaps, 12);
+        assert_eq!(whole.starts.len(), 9);
+        assert_eq!(super::parts(&whole, &window, &gaps, &gaps, 12).len(), 1);
     }
 }

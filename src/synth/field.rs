@@ -28,7 +28,7 @@ pub fn gaussian(model: &HeadModel, centres: &[V3], sigma: f32, amplitude: f32) -
 }
 
 /// Distance from `q` to the nearest segment of a polyline.
-pub fn away(q: V3, path: &[V3]) -> f32 {
+fn away(q: V3, path: &[V3]) -> f32 {
     let from = |a: V3, b: V3| {
         let (d, w) = (sub(b, a), sub(q, a));
         let t = (dot(w, d) / dot(d, d).max(1e-9)).clamp(0.0, 1.0);
@@ -48,9 +48,14 @@ pub fn line(model: &HeadModel, paths: &[&[V3]], sigma: f32) -> Vec<f32> {
     model.neutral.iter().map(at).collect()
 }
 
-/// A level patch around paths, `radius` wide, with a soft edge of about a centimetre.
-pub fn patch(model: &HeadModel, paths: &[(&[V3], f32)]) -> Vec<f32> {
-    let at = |q: &V3| paths.iter().map(|(p, radius)| step((radius - away(*q, p)) * 2.2)).fold(0.0, f32::max);
+/// Edge of a patch, per cm: about a centimetre.
+pub const EDGE: f32 = 2.2;
+/// One of twice as many.
+pub const SOFT_EDGE: f32 = 1.0;
+
+/// A level patch around paths, `radius` wide, with an edge so steep.
+pub fn patch(model: &HeadModel, paths: &[(&[V3], f32)], edge: f32) -> Vec<f32> {
+    let at = |q: &V3| paths.iter().map(|(p, radius)| step((radius - away(*q, p)) * edge)).fold(0.0, f32::max);
     model.neutral.iter().map(at).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Temperature and colour of skin as fields over the head, amplitudes drawn per subject.
 
-use super::field::{CHEEK_LINE, along, away, gaussian, line, nonzero, patch};
+use super::field::{CHEEK_LINE, EDGE, SOFT_EDGE, along, gaussian, line, nonzero, patch};
 use super::head::{HeadModel, part};
 use super::random::{Random, step};
 use super::vector::{V3, add, dot, scale, sub, unit};
@@ -107,7 +107,7 @@ impl Fields {
         let (ridge, wings) = (path(&[28, 29, 30]), path(&[31, 32, 33, 34, 35]));
         // The cool of a nose ends at its base in some faces, in others it goes on into the philtrum.
         let below = |q: &V3| step((p(33)[1] - 0.2 - q[1]) * 4.0);
-        let nose = patch(model, &[(&ridge, 1.15), (&wings, 0.95)]);
+        let nose = patch(model, &[(&ridge, 1.15), (&wings, 0.95)], EDGE);
         let parts = |(f, q): (&f32, &V3)| {
             let low = below(q);
             (f * low, f * (1.0 - low))
@@ -127,9 +127,7 @@ impl Fields {
         let flank = |ids: [usize; 4]| {
             let [ear, jaw, nose, mouth] = ids.map(p);
             let out = |a: V3, b: V3| add(scale(add(a, b), 0.5), [0.0, 0.0, 1.2]);
-            // Twice as soft an edge as the nose's.
-            let middle = [out(ear, nose), out(jaw, mouth)];
-            model.neutral.iter().map(|q| step(2.9 - away(*q, &middle))).collect()
+            patch(model, &[(&[out(ear, nose), out(jaw, mouth)], 2.9)], SOFT_EDGE)
         };
         set(Spot::FlankR, flank([2, 4, 31, 48]));
         set(Spot::FlankL, flank([14, 12, 35, 54]));
@@ -147,7 +145,7 @@ impl Fields {
         let sulcus = add(scale(p(57), 0.7), scale(p(8), 0.3));
         set(Spot::Sulcus, g(&[-0.8, 0.0, 0.8].map(|x| add(sulcus, [x, 0.0, 0.0])), 0.55, 0.7));
         set(Spot::MouthLine, line(model, &[&path(&[48, 60, 61, 62, 63, 64, 54]), &path(&[60, 67, 66, 65, 64])], 0.22));
-        set(Spot::Perioral, patch(model, &[(&path(&[48, 51, 54, 57, 48]), 1.3)]));
+        set(Spot::Perioral, patch(model, &[(&path(&[48, 51, 54, 57, 48]), 1.3)], EDGE));
         set(Spot::FoldR, line(model, &[&[add(p(31), [-0.6, 0.4, 0.0]), add(p(48), [-0.6, 0.0, 0.0])]], 0.35));
         set(Spot::FoldL, line(model, &[&[add(p(35), [0.6, 0.4, 0.0]), add(p(54), [0.6, 0.0, 0.0])]], 0.35));
         // Frontal and angular vessels: from the inner corner of the eye up the forehead.

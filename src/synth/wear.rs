@@ -152,10 +152,10 @@ fn beard(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, contrast: f32,
     let (patches, ragged) = (fields.strands(r), fields.strands(r));
     let colour = tone(r);
     let style = r.unit();
-    let (round, lip_only) = ((0.65..0.85).contains(&style), style >= 0.85);
-    let long = style < 0.2;
+    // A goatee, too, is narrow.
+    let (narrow, lip_only) = (style >= 0.65, style >= 0.85);
     let (depth, length) = match style {
-        _ if long => (r.range(0.15, 0.55), r.range(0.3, 1.8)),
+        s if s < 0.2 => (r.range(0.15, 0.55), r.range(0.3, 1.8)),
         s if s < 0.45 => (r.range(0.02, 0.12), 0.0),
         _ => (r.range(0.05, 0.35), 0.0),
     };
@@ -163,9 +163,9 @@ fn beard(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, contrast: f32,
     let half = model.point(54)[0] + r.range(-0.3, 1.0);
     for v in 0..look.temps.len() {
         let (q, grown) = (model.neutral[v], fields.beard[v]);
-        let trim = if round || lip_only { 0.0 } else { trim * step(0.8 * (q[0].abs() - 2.0)) };
+        let trim = if narrow { 0.0 } else { trim * step(0.8 * (q[0].abs() - 2.0)) };
         let mut w = grown.density * step((grown.below - trim + 0.3 * ragged[v]) * 1.8) * step(q[1] - shaved);
-        if round || lip_only {
+        if narrow {
             w *= step((half - q[0].abs()) * 1.8);
         }
         if lip_only {

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use super::ints::{Fours, Halves, Ints};
 use super::tile::Limits;
-use super::x86::{by_fours, dense, table, winograd_table};
+use super::x86::{by_fours, dense, table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::x86::intrinsics;
 
@@ -195,13 +195,10 @@ where
 /// AVX2 alone.
 pub(super) mod plain {
     use super::*;
-    winograd_table! {
-        dense of Avx2<0> = Avx2::<0>(()), "avx2,fma", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }, costs: [(30, 40), (130, 190)]
-    }
     table! {
         Avx2<0> = Avx2::<0>(()), "avx2,fma", Item::Halves,
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        strip: 6, winograd: Some(WINOGRAD)
+        strip: 6, winograd: dense, costs: [(30, 40), (130, 190)]
     }
 }
 
@@ -209,12 +206,9 @@ pub(super) mod plain {
 pub(super) mod dot {
     use super::*;
     dense! { products: Avx2<2> = Avx2::<2>(()), "avx2,fma,avxvnni" }
-    winograd_table! {
-        products of Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 }, costs: [(25, 55), (100, 215)]
-    }
     table! {
         Avx2<1> = Avx2::<1>(()), "avx2,fma,avxvnni", Item::Unsigned,
         tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
-        strip: 6, winograd: Some(WINOGRAD)
+        strip: 6, winograd: products, costs: [(25, 55), (100, 215)]
     }
 }

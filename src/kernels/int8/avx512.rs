@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::ints::{Fours, Halves, Ints};
 use super::tile::Limits;
-use super::x86::{by_fours, dense, table, winograd_table};
+use super::x86::{by_fours, dense, table};
 use crate::kernels::avx2::Avx2;
 use crate::kernels::avx512::Avx512;
 use crate::kernels::x86::intrinsics;
@@ -196,15 +196,10 @@ where
 /// AVX-512 alone.
 pub(super) mod plain {
     use super::*;
-    winograd_table! {
-        dense of Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", tiles: {
-            1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6
-        }, costs: [(30, 40), (130, 190)]
-    }
     table! {
         Avx512<0> = Avx512::<0>(()), "avx512f,avx512bw,avx512dq,avx512vl", Item::Halves,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
-        strip: 8, winograd: Some(WINOGRAD)
+        strip: 8, winograd: dense, costs: [(30, 40), (130, 190)]
     }
 }
 
@@ -217,15 +212,10 @@ pub(super) mod dot {
     stamp! { Avx2::<3>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma":
         half_strip(strip::Strip) = tile::rounding_strip::<_, 8>;
     }
-    winograd_table! {
-        products of Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", tiles: {
-            1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6
-        }, costs: [(25, 55), (100, 215)]
-    }
     table! {
         Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 }
             and half * 8: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8 },
-        strip: 8 or strip::Kernel { lanes: 8, pixels: 8, run: half_strip }, winograd: Some(WINOGRAD)
+        strip: 8 or strip::Kernel { lanes: 8, pixels: 8, run: half_strip }, winograd: products, costs: [(25, 55), (100, 215)]
     }
 }

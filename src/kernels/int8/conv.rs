@@ -44,7 +44,7 @@ impl Into8 {
         if scale.iter().any(|s| !s.is_finite()) {
             return Err(Error::fatal("kernels", "the scales of an int8 convolution are too far apart"));
         }
-        if store == Store::Items && scale.iter().any(|s| s.abs() >= 1.0) {
+        if matches!(self, Into8::Numbers(q) if !q.coarser(&layer.from, layer.scale)) {
             return Err(Error::fatal("kernels", "a step of the sum is one of the output or more"));
         }
         Ok(Finish { bias: (0..channels).map(bias).collect(), scale, limits: Limits { lo, hi, zero }, store })
@@ -190,7 +190,7 @@ impl Conv8 {
                 let panels =
                     pack(kernels, kernels.int8.tiles[ITEMS], (kernels.int8.item, group), groups, outputs, weight);
                 let finished = |part: Part| finish(&part).map(|f| (part.grouped(group), f));
-                let parts = rim::parts(&window, &from, &to, padded).into_iter().map(finished);
+                let parts = rim::parts(&whole, &window, &from, &to, padded).into_iter().map(finished);
                 Weights::Panels(panels, parts.collect::<Result<_>>()?)
             }
         };

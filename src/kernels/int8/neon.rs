@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::ints::Ints;
-use super::tile::{FLOATS, ITEMS, Job, Limits, biases, finish, groups, pixels, tile};
+use super::tile::{FLOATS, ITEMS, Job, Limits, biases, both, finish, groups, pixels, tile};
 use super::{Item, Table, mix};
 use crate::kernels::isa::Isa;
 use crate::kernels::neon::Neon;
@@ -287,10 +287,7 @@ unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spo
 pub(in crate::kernels) const PLAIN: Table = Table {
     item: Item::Signed,
     group: Neon::GROUP,
-    tiles: [
-        tiles!([plain ITEMS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
-        tiles!([plain FLOATS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
-    ],
+    tiles: both!(plain * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
     rounding: Some(
         tiles!([rounding] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
     ),
@@ -308,10 +305,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
 /// the count of instructions (sixteen products each rather than four), not measured.
 pub(in crate::kernels) const DOT: Table = Table {
     // Sums, one pixel register each and two registers of weights stay within thirty-two registers.
-    tiles: [
-        tiles!([dot ITEMS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6 }),
-        tiles!([dot FLOATS] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6 }),
-    ],
+    tiles: both!(dot * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6 7; 4 => 1 2 3 4 5 6 }),
     faster: true,
     ..PLAIN
 };

@@ -1,7 +1,7 @@
 //! Whole numbers in plain Rust: the definition of every result.
 
 use super::ints::{Halves, Ints};
-use super::tile::{FLOATS, ITEMS, Job, SUMS, tile};
+use super::tile::{FLOATS, ITEMS, Job, SUMS, both, tile};
 use super::{Item, Table, mix, winograd};
 use crate::kernels::isa::Isa;
 use crate::kernels::scalar::{Scalar, zip};
@@ -156,10 +156,7 @@ unsafe fn rounding<const P: usize, const N: usize>(job: &float::Job, spots: &Spo
 pub(in crate::kernels) const TABLE: Table = Table {
     item: Item::Halves,
     group: Scalar::GROUP,
-    tiles: [
-        tiles!([dense ITEMS] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
-        tiles!([dense FLOATS] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
-    ],
+    tiles: both!(dense * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
     rounding: Some(tiles!([rounding] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 })),
     strips: &[],
     // SAFETY: the closures' contracts are those of the functions they call.

@@ -47,11 +47,6 @@ pub(in crate::kernels) struct Limits {
 }
 
 impl Limits {
-    /// Whether a number can be beyond them.
-    fn any(&self) -> bool {
-        self.lo > f32::NEG_INFINITY || self.hi < f32::INFINITY
-    }
-
     /// A scaled sum as a float.
     #[inline(always)]
     pub fn limit<I: Isa>(&self, isa: I, v: I::V) -> I::V {
@@ -84,6 +79,14 @@ pub(in crate::kernels) type Tile = unsafe fn(&Job, &Spots);
 
 /// For each panel width in channels, tiles of 1, 2, ... pixels.
 pub(in crate::kernels) type Tiles = &'static [(usize, &'static [Tile])];
+
+/// Tiles that store numbers, and tiles that store floats: [`tiles`](crate::kernels::tile::tiles) of either.
+macro_rules! both {
+    ($($tile:ident * $lanes:tt: $list:tt),+) => {
+        [tiles!($([$tile ITEMS] * $lanes: $list),+), tiles!($([$tile FLOATS] * $lanes: $list),+)]
+    };
+}
+pub(super) use both;
 
 /// `P` pixels times `N` registers, stored as `STORE` says.
 ///
@@ -277,12 +280,10 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
             FLOATS => {
                 let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
                 let to = job.output.cast::<f32>().add(job.c);
-                let free = !limits.any();
                 for i in 0..P {
                     for j in 0..N {
                         let v = isa.mul(isa.float(sum[i][j]), scale[j]);
-                        let v = if free { v } else { limits.limit(isa, v) };
-                        isa.store(to.add(spots.output(i) + j * I::LANES), v);
+                        isa.store(to.add(spots.output(i) + j * I::LANES), limits.limit(isa, v));
                     }
                 }
             }

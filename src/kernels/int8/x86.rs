@@ -1,11 +1,11 @@
 //! What the int8 tables of x86-64 have in common.
 
-/// The table `TABLE` of all int8 kernels of an instruction set.
+/// The table `TABLE` of all int8 kernels of an instruction set; `$products` are its tiles for Winograd's products of 16 bits.
 macro_rules! table {
     ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: $tiles:tt $(and $half:ident * $part:literal: $more:tt)?,
-        strip: $pixels:literal $(or $strip:expr)*, winograd: $winograd:expr) => {
-        use crate::kernels::int8::tile::{FLOATS, ITEMS};
-        use crate::kernels::int8::{Item, Table, mix, tile};
+        strip: $pixels:literal $(or $strip:expr)*, winograd: $products:ident, costs: $costs:expr) => {
+        use crate::kernels::int8::tile::{FLOATS, ITEMS, SUMS, both};
+        use crate::kernels::int8::{Item, Table, mix, tile, winograd};
         use crate::kernels::isa::Isa;
         use crate::kernels::strip;
         use crate::kernels::tile::{self as float, Spots, tiles};
@@ -25,25 +25,31 @@ macro_rules! table {
             round(mix::Rounding) = mix::round;
             mixed(mix::Mixing) = mix::mix;
             strip_(strip::Strip) = tile::rounding_strip::<_, $pixels>;
+            spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
+            spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
+            gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
+            gather_four(winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
         }
 
         const LANES: usize = <$isa as Isa>::LANES;
-        const TILES: [tile::Tiles; 2] = [
-            tiles!([dense ITEMS] * LANES: $tiles $(, [$half ITEMS] * $part: $more)?),
-            tiles!([dense FLOATS] * LANES: $tiles $(, [$half FLOATS] * $part: $more)?),
-        ];
 
         /// These kernels. To be handed out only on a CPU with the features.
         pub(in crate::kernels) const TABLE: Table = Table {
             item: $item,
             group: <$isa as Ints>::GROUP,
-            tiles: TILES,
+            tiles: both!(dense * LANES: $tiles $(, $half * $part: $more)?),
             rounding: Some(tiles!([rounding] * LANES: $tiles)),
             strips: &[strip::Kernel { lanes: LANES, pixels: $pixels, run: strip_ } $(, $strip)*],
             round,
             mix: mixed,
             matrix: None,
-            winograd: $winograd,
+            winograd: Some(winograd::Table {
+                spread: [spread_two, spread_four],
+                gather: [gather_two, gather_four],
+                tiles: tiles!([$products SUMS] * LANES: $tiles),
+                halves: <$isa as Halves>::HALVES,
+                costs: $costs,
+            }),
             faster: true,
         };
     };
@@ -80,27 +86,3 @@ macro_rules! dense {
     };
 }
 pub(super) use dense;
-
-/// The table `WINOGRAD` of Winograd's transforms for an instruction set, and of the tiles `$products` of 16 bits.
-macro_rules! winograd_table {
-    ($products:ident of $isa:ty = $value:expr, $features:literal, tiles: $tiles:tt, costs: $costs:expr) => {
-        use crate::kernels::int8::tile::SUMS;
-        use crate::kernels::int8::winograd;
-
-        stamp! { $value, $features:
-            spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
-            spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
-            gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
-            gather_four(winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>;
-        }
-
-        const WINOGRAD: winograd::Table = winograd::Table {
-            spread: [spread_two, spread_four],
-            gather: [gather_two, gather_four],
-    tiles: tiles!([$products SUMS] * LANES: $tiles),
-            halves: <$isa as Halves>::HALVES,
-            costs: $costs,
-        };
-    };
-}
-pub(super) use winograd_table;

@@ -26,6 +26,11 @@ impl Unit {
         self.nodes.last().copied().unwrap_or_default()
     }
 
+    /// Whether it reads a node's value.
+    pub fn reads(&self, node: usize) -> bool {
+        self.inputs.contains(&node) || self.other.is_some_and(|o| o.0 == node)
+    }
+
     /// How many channels it stores.
     pub fn channels(&self, graph: &Graph) -> usize {
         self.also.iter().chain([&self.output()]).map(|n| graph.nodes[*n].form.c).sum()

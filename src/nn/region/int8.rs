@@ -94,8 +94,7 @@ fn rounds(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
     let finite = |scale: f32| (scale / quant.scale).is_finite();
     match &mut unit.layer {
         Layer::Conv8 { numbers, from, into, .. } if *into == Into8::Floats => {
-            // Numbers of coarser steps than the sum's, as all are that make sense, cannot leave 32 bits.
-            let fits = numbers.scale.iter().all(|s| (from.scale * s / quant.scale).abs() < 1.0);
+            let fits = quant.coarser(from, &numbers.scale);
             if fits {
                 *into = Into8::Numbers(*quant);
             }

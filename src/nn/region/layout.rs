@@ -334,10 +334,10 @@ fn bare(graph: &Graph, units: &[Unit], lanes: usize) -> Vec<bool> {
             Layer::Conv8 { window, into, .. } => window.size == [1, 1] && *into == Into8::Floats,
             _ => false,
         };
-        let read = |u: &Unit| u.inputs.contains(&value) || u.other.is_some_and(|o| o.0 == value);
         let out = |o: &&usize| graph.root(**o) == value && graph.nodes[**o].form.order == Order::Pixels;
         let enough = graph.nodes[value].form.c >= 8 * lanes;
-        bare[value] = dense && enough && !units.iter().any(read) && graph.outputs.iter().find(out).is_some();
+        bare[value] =
+            dense && enough && !units.iter().any(|u| u.reads(value)) && graph.outputs.iter().find(out).is_some();
     }
     bare
 }
@@ -358,8 +358,7 @@ fn joinable(graph: &Graph, units: &[Unit], lanes: usize) -> HashMap<usize, (usiz
             };
             let reads_it = joined.iter().any(|(placed, j)| {
                 let placed = units.iter().find(|u| u.output() == *placed);
-                let reads = |u: &Unit| u.inputs.contains(&input) || u.other.is_some_and(|o| o.0 == input);
-                j.0 == whole && placed.is_some_and(reads)
+                j.0 == whole && placed.is_some_and(|u| u.reads(input))
             });
             let once = unit.inputs.iter().filter(|i| **i == input).count() == 1;
             let aligned = once && c.is_multiple_of(lanes) && first.is_multiple_of(lanes);

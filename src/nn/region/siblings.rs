@@ -9,7 +9,7 @@ use crate::kernels::{Act, Into8};
 /// registers of `lanes` channels. It stores the values one after the other: first its own, then those of
 /// [`Unit::also`].
 pub(super) fn join(graph: &Graph, units: Vec<Unit>, lanes: usize) -> Vec<Unit> {
-    let inner = |node: usize| units.iter().any(|u| u.inputs.contains(&node) || u.other.is_some_and(|o| o.0 == node));
+    let inner = |node: usize| units.iter().any(|u| u.reads(node));
     let out: Vec<bool> = units.iter().map(|u| u.other.is_none() && !inner(u.output())).collect();
     let registers = |c: usize| c.div_ceil(lanes);
     let mut joined: Vec<(Unit, bool)> = vec![];
