@@ -24,6 +24,7 @@ pub mod readout;
 pub mod scene;
 pub mod sensor;
 pub mod sequence;
+mod shade;
 pub mod sheet;
 pub mod skin;
 pub mod vector;

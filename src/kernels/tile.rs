@@ -11,6 +11,12 @@ pub(super) use super::spots::{Grid, Grids, Spots, Walk};
 /// Floats of a cache line.
 const LINE: usize = 16;
 
+/// Bytes of weights that stay in the first-level cache beside all else.
+const NEAR: usize = 20 << 10;
+
+/// The most panels of which each pixel is computed before the next.
+const TOGETHER: usize = 8;
+
 /// Summands that weights are asked for ahead of their use: those of large layers come from far.
 const AHEAD: usize = 16;
 
@@ -267,14 +273,42 @@ impl<W: Copy + Default> Panels<W> {
     ) {
         for panel in &self.panels {
             let Some((most, work)) = prepare(panel) else { continue };
-            // The pixels are shared out evenly among as few tiles as can hold them.
-            let tiles = pixels.div_ceil(most);
-            let (least, more) = (pixels / tiles.max(1), pixels % tiles.max(1));
             walk.restart();
-            for number in 0..tiles {
-                let count = least + usize::from(number < more);
+            for count in shares(pixels, most) {
                 tile(&work, count, walk.next(count));
             }
+        }
+    }
+}
+
+impl<W> Panels<W> {
+    /// Whether all weights stay in the first-level cache, beside all else, from one tile to the next.
+    pub fn near(&self) -> bool {
+        (2..=TOGETHER).contains(&self.panels.len()) && size_of_val(&self.weights[..]) <= NEAR
+    }
+
+    /// As [`Panels::each`] for [near](Panels::near) panels, all of them for a tile's pixels before the next pixels: what
+    /// is written lies in a row then.
+    #[inline(never)]
+    pub fn together<T>(
+        &self,
+        walk: &mut Walk,
+        pixels: usize,
+        mut prepare: impl FnMut(&Panel) -> Option<(usize, T)>,
+        mut tile: impl FnMut(&T, usize, &Spots),
+    ) {
+        let mut works = [const { None }; TOGETHER];
+        let mut most = usize::MAX;
+        for (work, panel) in works.iter_mut().zip(&self.panels) {
+            if let Some((pixels, prepared)) = prepare(panel) {
+                most = most.min(pixels);
+                *work = Some(prepared);
+            }
+        }
+        walk.restart();
+        for count in shares(pixels, most) {
+            let spots = walk.next(count);
+            works.iter().flatten().for_each(|work| tile(work, count, spots));
         }
     }
 }
@@ -327,6 +361,14 @@ impl Panels<f32> {
             unsafe { tiles[count - 1](job, spots) };
         });
     }
+}
+
+/// Pixels shared out evenly among as few tiles of at most so many as can hold them.
+#[inline(always)]
+fn shares(pixels: usize, most: usize) -> impl Iterator<Item = usize> {
+    let tiles = pixels.div_ceil(most);
+    let (least, more) = (pixels / tiles.max(1), pixels % tiles.max(1));
+    (0..tiles).map(move |number| least + usize::from(number < more))
 }
 
 /// Registers of the next panel when `left` remain: a single pixel gets wide ones, as its sums would otherwise wait

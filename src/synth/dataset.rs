@@ -1,5 +1,6 @@
 //! Data sets on disk: plain NumPy arrays that training maps into memory.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -96,26 +97,45 @@ pub fn write(
 ) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::fix(dir.display(), "cannot be made").because(e))?;
     let mut out = Writer::create(dir, kind, count, colour)?;
-    let batch = 16 * threads.max(1);
-    for from in (0..count).step_by(batch) {
-        let to = (from + batch).min(count);
-        let mut slots: Vec<Option<Rendering>> = (from..to).map(|_| None).collect();
-        let share = slots.len().div_ceil(threads.max(1));
-        std::thread::scope(|s| {
-            for (t, part) in slots.chunks_mut(share).enumerate() {
-                s.spawn(move || {
+    // Groups that share a head are handed out one by one, as some take twice as long as others.
+    let views = VIEWS as usize;
+    let groups = count.div_ceil(views);
+    let ahead = 4 * threads.max(1);
+    std::thread::scope(|s| {
+        // Workers end where these do, on an error too.
+        let (tasks, todo) = crossbeam_channel::bounded::<usize>(ahead);
+        let (done, results) = crossbeam_channel::bounded(ahead);
+        for _ in 0..threads.max(1) {
+            let (todo, done) = (todo.clone(), done.clone());
+            s.spawn(move || {
+                for group in todo {
                     let mut last = None;
-                    for (i, slot) in part.iter_mut().enumerate() {
-                        let index = (from + t * share + i) as u64;
-                        *slot = Some(kind.render_after(studio, seed, index, colour, &mut last));
+                    let records = group * views..((group + 1) * views).min(count);
+                    let one = |i| kind.render_after(studio, seed, i as u64, colour, &mut last);
+                    if done.send((group, records.map(one).collect::<Vec<_>>())).is_err() {
+                        return;
                     }
-                });
-            }
-        });
-        for rendering in slots.iter().flatten() {
-            out.put(rendering)?;
+                }
+            });
         }
-    }
+        drop((todo, done));
+        // No more are handed out than both channels hold, so that nobody waits for room.
+        let mut next = 0..groups;
+        let mut hand_out = || next.next().is_none_or(|group| tasks.send(group).is_ok());
+        (0..ahead).for_each(|_| _ = hand_out());
+        let mut early = BTreeMap::new();
+        for written in 0..groups {
+            while !early.contains_key(&written) {
+                let Ok((group, records)) = results.recv() else { break };
+                early.insert(group, records);
+            }
+            for rendering in early.remove(&written).unwrap_or_default() {
+                out.put(&rendering)?;
+            }
+            hand_out();
+        }
+        Ok(())
+    })?;
     out.finish(kind, seed, count)
 }
 
@@ -162,9 +182,8 @@ impl<'d> Writer<'d> {
     }
 
     fn put_io(&mut self, r: &Rendering) -> std::io::Result<()> {
-        for t in &r.thermal_c {
-            self.thermal.write_all(&centikelvin(*t).to_le_bytes())?;
-        }
+        let bytes: Vec<u8> = r.thermal_c.iter().flat_map(|t| centikelvin(*t).to_le_bytes()).collect();
+        self.thermal.write_all(&bytes)?;
         if let Some(rgb) = &mut self.rgb {
             rgb.write_all(r.rgb.as_flattened())?;
         }

@@ -3,23 +3,28 @@
 //! Most triangles of a head are smaller than a pixel's neighbourhood, so that branches are guesses and setting up
 //! costs more than drawing. Loops over the arrays of a group become vector instructions on every machine.
 
-use super::raster::{Layers, Tone};
+use multiversion::multiversion;
+
+use super::raster::Layers;
 use super::vector::V3;
 
 /// Least weight of a corner at a pixel that counts as covered: neighbours leave no gap between them.
 const EDGE: f32 = -1e-4;
 
+/// How a corner looks: apparent temperature, degC, and colour.
+type Tone = (f32, V3);
+
 /// Pixels of a row drawn together.
 const LANES: usize = 4;
 
 /// Triangles looked at before those found are drawn.
-pub const BATCH: usize = 64;
+const BATCH: usize = 64;
 
 /// A triangle that may cover the centres of pixels.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Hit {
+struct Hit {
     /// Number in the batch.
-    pub triangle: u32,
+    triangle: u32,
     /// Twice its area.
     area: f32,
     /// Columns from and to.
@@ -28,37 +33,80 @@ pub struct Hit {
     y: [i32; 2],
 }
 
-impl Layers {
-    /// Finds the triangles that may cover the centre of a pixel. Which do is as good as random, so that each is
-    /// written to `into` and kept by counting on, not by branching.
-    pub(super) fn touching<'h>(
-        &self,
-        screen: &[V3],
-        triangles: &[[u32; 3]],
-        cull: bool,
-        into: &'h mut [Hit; BATCH],
-    ) -> &'h [Hit] {
-        let mut count = 0;
-        for (t, corners) in (0..).zip(triangles.iter().take(BATCH)) {
-            let &[i, j, k] = corners;
-            let (a, b, c) = (screen[i as usize], screen[j as usize], screen[k as usize]);
-            let area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
-            // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture. Neighbours mostly
-            // share this, which makes it worth a branch.
-            if area.abs() < 1e-6 || (cull && area > 0.0) {
-                continue;
-            }
-            let (x0, x1) = span(least(a[0], b[0], c[0]), most(a[0], b[0], c[0]), self.width);
-            let (y0, y1) = span(least(a[1], b[1], c[1]), most(a[1], b[1], c[1]), self.height);
-            let near = least(a[2], b[2], c[2]) < 5.0;
-            into[count] = Hit { triangle: t, area, x: [x0, x1], y: [y0, y1] };
-            count += usize::from(!near & (x0 < x1) & (y0 < y1));
-        }
-        &into[..count]
-    }
+/// Triangles over corners, as a picture shows them.
+pub struct Mesh<'a> {
+    /// Of each corner: column and row, sub-pixels, and distance, cm.
+    pub screen: &'a [V3],
+    /// Corners of each.
+    pub triangles: &'a [[u32; 3]],
+    /// Whether those facing away are left out.
+    pub cull: bool,
+    /// Of each corner, degC.
+    pub apparent: &'a [f32],
+    /// Of each corner; may be empty where layers have no colour.
+    pub colour: &'a [V3],
+    /// Of each corner, see [`material`](super::raster::material).
+    pub material: &'a [u8],
+}
 
+impl Mesh<'_> {
+    #[inline(always)]
+    fn tone(&self, corner: usize) -> Tone {
+        (self.apparent[corner], self.colour.get(corner).copied().unwrap_or_default())
+    }
+}
+
+/// Draws where nothing nearer is.
+///
+/// What it calls is inlined into it, or would miss its instructions; closures and what takes them are not.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub(super) fn draw(layers: &mut Layers, mesh: &Mesh) {
+    let mut hits = [Hit::default(); BATCH];
+    for some in mesh.triangles.chunks(BATCH) {
+        for hit in touching((layers.width, layers.height), mesh, some, &mut hits) {
+            let [i, j, k] = some[hit.triangle as usize];
+            let (i, j, k) = (i as usize, j as usize, k as usize);
+            // The material of two of three corners wins.
+            let (ma, mb, mc) = (mesh.material[i], mesh.material[j], mesh.material[k]);
+            let material = if mb == mc { mb } else { ma };
+            let tone = [mesh.tone(i), mesh.tone(j), mesh.tone(k)];
+            layers.fill([mesh.screen[i], mesh.screen[j], mesh.screen[k]], tone, material, hit);
+        }
+    }
+}
+
+/// Finds the triangles that may cover the centre of a pixel. Which do is as good as random, so that each is
+/// written to `into` and kept by counting on, not by branching.
+#[inline(always)]
+fn touching<'h>(
+    (width, height): (usize, usize),
+    mesh: &Mesh,
+    triangles: &[[u32; 3]],
+    into: &'h mut [Hit; BATCH],
+) -> &'h [Hit] {
+    let mut count = 0;
+    for (t, corners) in (0..).zip(triangles.iter().take(BATCH)) {
+        let &[i, j, k] = corners;
+        let (a, b, c) = (mesh.screen[i as usize], mesh.screen[j as usize], mesh.screen[k as usize]);
+        let area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
+        // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture. Neighbours mostly
+        // share this, which makes it worth a branch.
+        if area.abs() < 1e-6 || (mesh.cull && area > 0.0) {
+            continue;
+        }
+        let (x0, x1) = span(least(a[0], b[0], c[0]), most(a[0], b[0], c[0]), width);
+        let (y0, y1) = span(least(a[1], b[1], c[1]), most(a[1], b[1], c[1]), height);
+        let near = least(a[2], b[2], c[2]) < 5.0;
+        into[count] = Hit { triangle: t, area, x: [x0, x1], y: [y0, y1] };
+        count += usize::from(!near & (x0 < x1) & (y0 < y1));
+    }
+    &into[..count]
+}
+
+impl Layers {
     /// Draws a triangle with the tones of its corners.
-    pub(super) fn fill(&mut self, [a, b, c]: [V3; 3], tone: [Tone; 3], material: u8, hit: &Hit) {
+    #[inline(always)]
+    fn fill(&mut self, [a, b, c]: [V3; 3], tone: [Tone; 3], material: u8, hit: &Hit) {
         let ([x0, x1], [y0, y1]) = (hit.x, hit.y);
         // The last group of a row begins here; a picture narrower than a group shows nothing.
         let Some(last) = self.width.checked_sub(LANES) else { return };
@@ -67,29 +115,12 @@ impl Layers {
         let (bx, by) = ((c[1] - a[1]) * inv, (c[0] - a[0]) * inv);
         let (cx, cy) = ((b[1] - a[1]) * inv, (b[0] - a[0]) * inv);
         let depth = [a[2], b[2], c[2]];
-        // The weights of b and c are linear in x and in y: the parts of the columns from `first` on.
-        let columns = |first: i32| {
-            let (mut b, mut c) = ([0.0; LANES], [0.0; LANES]);
-            for k in 0..LANES {
-                let px = (first + k as i32) as f32 + 0.5 - a[0];
-                (b[k], c[k]) = (px * bx, px * cx);
-            }
-            (b, c)
-        };
-        // Which of them lie in `x..x1`.
-        let within = |first: i32, x: i32| -> [u32; LANES] {
-            std::array::from_fn(|k| mask((first + k as i32 >= x) & (first + (k as i32) < x1)))
-        };
-        let row = |y: i32| {
-            let py = y as f32 + 0.5 - a[1];
-            (by * py, cy * py)
-        };
         if x1 - x0 <= LANES as i32 {
             // Most triangles.
             let first = x0.min(last);
-            let (columns, within) = (columns(first), within(first, x0));
+            let (columns, within) = (columns(first, a[0], (bx, cx)), within(first, (x0, x1)));
             for y in y0..y1 {
-                let (w, inside) = weigh(&columns, row(y), within);
+                let (w, inside) = weigh(&columns, row(y, a[1], (by, cy)), within);
                 if any(&inside) {
                     self.put(y as usize * self.width + first as usize, w, inside, depth, &tone, material);
                 }
@@ -97,17 +128,16 @@ impl Layers {
             return;
         }
         for y in y0..y1 {
-            let (rb, rc) = row(y);
+            let (rb, rc) = row(y, a[1], (by, cy));
             let (mut x, mut touched) = (x0, false);
             if x1 - x0 > 3 * LANES as i32 {
-                // Where the weights of b and c reach their limit from the left; a pixel of slack.
-                let from = |w: f32, slope: f32| if slope > 0.0 { -(w - EDGE) / slope - 1.5 } else { f32::NEG_INFINITY };
-                let left = a[0] + from(-rb, bx).max(from(rc, -cx));
+                // Where the weights of b and c reach their limit.
+                let left = a[0] + left(-rb, bx).max(left(rc, -cx));
                 x = x0.max((left.max(0.0) as i32).min(x1));
             }
             while x < x1 {
                 let first = x.min(last);
-                let (w, inside) = weigh(&columns(first), (rb, rc), within(first, x));
+                let (w, inside) = weigh(&columns(first, a[0], (bx, cx)), (rb, rc), within(first, (x, x1)));
                 if any(&inside) {
                     touched = true;
                     self.put(y as usize * self.width + first as usize, w, inside, depth, &tone, material);
@@ -153,11 +183,48 @@ impl Layers {
             materials[k] = (material & m) | (materials[k] & !m);
         }
         if let Some(rgb) = self.rgb.get_mut(at..at + LANES) {
-            for k in (0..LANES).filter(|&k| inside[k] != 0) {
-                rgb[k] = colour([w[0][k], w[1][k], w[2][k]], tone);
+            for k in 0..LANES {
+                if inside[k] != 0 {
+                    rgb[k] = colour([w[0][k], w[1][k], w[2][k]], tone);
+                }
             }
         }
     }
+}
+
+/// The weights of b and c are linear in x and in y: the parts of the columns from `first` on, of a triangle whose a lies
+/// in column `a`.
+#[inline(always)]
+fn columns(first: i32, a: f32, (bx, cx): (f32, f32)) -> ([f32; LANES], [f32; LANES]) {
+    let (mut b, mut c) = ([0.0; LANES], [0.0; LANES]);
+    for k in 0..LANES {
+        let px = (first + k as i32) as f32 + 0.5 - a;
+        (b[k], c[k]) = (px * bx, px * cx);
+    }
+    (b, c)
+}
+
+/// As [`columns`], a row's part.
+#[inline(always)]
+fn row(y: i32, a: f32, (by, cy): (f32, f32)) -> (f32, f32) {
+    let py = y as f32 + 0.5 - a;
+    (by * py, cy * py)
+}
+
+/// Which of the columns from `first` on lie in `x0..x1`.
+#[inline(always)]
+fn within(first: i32, (x0, x1): (i32, i32)) -> [u32; LANES] {
+    let mut inside = [0; LANES];
+    for k in 0..LANES {
+        inside[k] = mask((first + k as i32 >= x0) & (first + (k as i32) < x1));
+    }
+    inside
+}
+
+/// From which column on, counted from the corner a, a weight of `w` there comes up to its limit; a pixel of slack.
+#[inline(always)]
+fn left(w: f32, slope: f32) -> f32 {
+    if slope > 0.0 { -(w - EDGE) / slope - 1.5 } else { f32::NEG_INFINITY }
 }
 
 /// Weights of the corners over a group of pixels of a row, and which of them count as inside.
@@ -179,47 +246,51 @@ fn weigh(
 
 #[inline(always)]
 fn any(inside: &[u32; LANES]) -> bool {
-    inside.iter().fold(0, |any, m| any | m) != 0
+    let mut any = 0;
+    for k in 0..LANES {
+        any |= inside[k];
+    }
+    any != 0
 }
 
 /// All bits where true.
-#[inline]
+#[inline(always)]
 fn mask(is: bool) -> u32 {
     u32::from(is).wrapping_neg()
 }
 
 /// `a` where the mask is set, else `b`; by bits, which stays free of branches.
-#[inline]
+#[inline(always)]
 fn pick(mask: u32, a: f32, b: f32) -> f32 {
     f32::from_bits((a.to_bits() & mask) | (b.to_bits() & !mask))
 }
 
-#[inline]
+#[inline(always)]
 fn mix([wa, wb, wc]: [f32; 3], a: f32, b: f32, c: f32) -> f32 {
     wa * a + wb * b + wc * c
 }
 
-#[inline]
+#[inline(always)]
 fn colour(w: [f32; 3], [(_, a), (_, b), (_, c)]: &[Tone; 3]) -> V3 {
     [mix(w, a[0], b[0], c[0]), mix(w, a[1], b[1], c[1]), mix(w, a[2], b[2], c[2])]
 }
 
 /// Least of three numbers, none NaN: one instruction each, unlike `f32::min`.
-#[inline]
+#[inline(always)]
 fn least(a: f32, b: f32, c: f32) -> f32 {
     let ab = if b < a { b } else { a };
     if c < ab { c } else { ab }
 }
 
 /// Greatest of three.
-#[inline]
+#[inline(always)]
 fn most(a: f32, b: f32, c: f32) -> f32 {
     let ab = if b > a { b } else { a };
     if c > ab { c } else { ab }
 }
 
 /// Pixels whose centres lie within `lo..=hi`; plain casts, as rounding functions are calls on old targets.
-#[inline]
+#[inline(always)]
 fn span(lo: f32, hi: f32, n: usize) -> (i32, i32) {
     let first = (lo + 0.5).max(0.0) as i32;
     let first = first.saturating_add(i32::from((first as f32) + 0.5 < lo));

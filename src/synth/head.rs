@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use multiversion::multiversion;
+
 use super::npz::Npz;
 use super::vector::{V3, add, cross, dot, scale, sub, unit};
 use crate::error::{Error, Result};
@@ -162,6 +164,7 @@ fn shift(shape: &mut [V3], mode: &[V3], w: f32) {
 }
 
 /// Four modes at once: the shape is loaded and stored once.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn shift4(shape: &mut [f32], [a, b, c, d]: [&[f32]; 4], w: [f32; 4]) {
     let n = shape.len();
     let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);

@@ -2,9 +2,11 @@
 
 use super::body;
 use super::climate::Climate;
+use super::fill::{self, Mesh};
 use super::head::{HeadModel, curvature, normals, part};
 use super::random::{Random, step};
 use super::raster::{Camera, Layers, Sheet, material};
+use super::shade::{Stand, apparent, placed, projected, reflected, units};
 use super::skin::Fields;
 use super::vector::{Turn, V3, add, dot, scale, sub, unit};
 use super::wear;
@@ -188,31 +190,23 @@ impl Person {
         let sight = |a: f32, b: f32| libm::atan2f(a, b).to_degrees();
         let (sx, sy) = (sight(-moment.at[0], moment.at[2]), sight(-moment.at[1], moment.at[2]));
         let [yaw, pitch, roll] = moment.pose;
-        let turn = Turn::new(yaw + sx, pitch + sy, roll);
-        let body = Turn::new(moment.body_yaw + sx, 0.0, 0.0);
-        let place = |t: &Turn, q: V3| {
-            let r = add(t.of(sub(q, NECK)), NECK);
-            [moment.at[0] + r[0], moment.at[1] + r[1], moment.at[2] - r[2]]
-        };
-        let face = |t: &Turn, n: V3| {
-            let r = t.of(n);
-            [r[0], r[1], -r[2]]
-        };
+        let stand = |turn: Turn| Stand { turn, joint: NECK, at: moment.at };
+        let head = stand(Turn::new(yaw + sx, pitch + sy, roll));
+        let body = stand(Turn::new(moment.body_yaw + sx, 0.0, 0.0));
         let light = &climate.light;
         let colour = !layers.rgb.is_empty();
-        let tone = |at: V3, normal: V3, temp: f32, albedo: V3| {
-            let cos = -dot(normal, unit(at));
-            (light.apparent(temp, cos), if colour { light.reflected(albedo, normal) } else { [0.0; 3] })
-        };
-        for (sheets, t) in [(&self.body_sheets, &body), (&self.head_sheets, &turn), (&self.front_sheets, &turn)] {
+        for (sheets, stand) in [(&self.body_sheets, &body), (&self.head_sheets, &head), (&self.front_sheets, &head)] {
             for sheet in sheets {
-                let at: Vec<V3> = sheet.vertices.iter().map(|v| place(t, v.at)).collect();
-                let shade = |i: usize| {
-                    let v = &sheet.vertices[i];
-                    tone(at[i], face(t, v.normal), v.temp, v.albedo)
+                let at = placed(stand, &sheet.at);
+                let mesh = Mesh {
+                    screen: &projected(cam, &at),
+                    triangles: &sheet.triangles,
+                    cull: false,
+                    apparent: &apparent(light, stand, (&at, &sheet.normals), &sheet.temps),
+                    colour: &if colour { reflected(light, stand, &sheet.normals, &sheet.albedo) } else { vec![] },
+                    material: &vec![material::of(sheet.material, number); at.len()],
                 };
-                let kind = |i: usize| material::of(sheet.vertices[i].material, number);
-                layers.draw(cam, &at, &sheet.triangles, false, shade, kind);
+                fill::draw(layers, &mesh);
             }
         }
         let mut shape = self.shape.clone();
@@ -229,17 +223,19 @@ impl Person {
                 *p = add(*p, scale(*n, *d));
             }
         }
-        let normal = normals(&shape, triangles);
-        let breath = fields.breath();
-        let warmth = |v: usize| {
-            let inside = matches!(model.part[v], part::MOUTH | part::TONGUE);
-            self.temps[v] + self.breath_k * moment.breath * if inside { 1.0 } else { breath[v] }
+        let mut normals = normals(&shape, triangles);
+        units(&mut normals);
+        let warmth = self.breathing(model, fields, moment.breath);
+        let at = placed(&head, &shape);
+        let mesh = Mesh {
+            screen: &projected(cam, &at),
+            triangles,
+            cull: true,
+            apparent: &apparent(light, &head, (&at, &normals), &warmth),
+            colour: &if colour { reflected(light, &head, &normals, &self.albedo) } else { vec![] },
+            material: &self.material.iter().map(|m| material::of(*m, number)).collect::<Vec<_>>(),
         };
-        let at: Vec<V3> = shape.iter().map(|p| place(&turn, *p)).collect();
-        let outward = |v: usize| face(&turn, unit(normal[v]));
-        let albedo = |v: usize| self.albedo.get(v).copied().unwrap_or_default();
-        let shade = |v: usize| tone(at[v], outward(v), warmth(v), albedo(v));
-        layers.draw(cam, &at, triangles, true, shade, |v| material::of(self.material[v], number));
+        fill::draw(layers, &mesh);
         let mut points = Points {
             at: [[0.0; 3]; COUNT],
             faces_away: [false; COUNT],
@@ -248,15 +244,24 @@ impl Person {
         };
         for i in 0..COUNT {
             let v = model.landmarks[i];
-            let at = place(&turn, true_points[i]);
+            let at = head.place(true_points[i]);
             let [x, y] = cam.project(at);
-            let cos = -dot(outward(v), unit(at));
+            let cos = -dot(head.face(normals[v]), unit(at));
             points.at[i] = [x, y, at[2]];
             points.faces_away[i] = cos < -0.05;
-            points.skin_c[i] = self.skin[i] + warmth(v) - self.temps[v];
-            points.apparent_c[i] = light.apparent(warmth(v), cos);
+            points.skin_c[i] = self.skin[i] + warmth[v] - self.temps[v];
+            points.apparent_c[i] = light.apparent(warmth[v], cos);
         }
         points
+    }
+
+    /// Temperature of every vertex at this moment of a breath, degC.
+    fn breathing(&self, model: &HeadModel, fields: &Fields, breath: f32) -> Vec<f32> {
+        let of = |((temp, part), near): ((&f32, &u8), &f32)| {
+            let inside = matches!(*part, part::MOUTH | part::TONGUE);
+            temp + self.breath_k * breath * if inside { 1.0 } else { *near }
+        };
+        self.temps.iter().zip(&model.part).zip(fields.breath()).map(of).collect()
     }
 }
 

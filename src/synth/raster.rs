@@ -1,6 +1,5 @@
 //! Z-buffered triangles with temperature and colour.
 
-use super::fill::{BATCH, Hit};
 use super::vector::{V3, cross, dot, scale, sub, unit};
 
 /// What covers a pixel; the upper four bits hold the person's number.
@@ -35,21 +34,6 @@ pub mod material {
     }
 }
 
-/// A corner of a triangle, in camera space: x right, y up, z away from the camera, cm.
-#[derive(Debug, Clone, Copy)]
-pub struct Vertex {
-    /// Position.
-    pub at: V3,
-    /// Outward unit normal.
-    pub normal: V3,
-    /// True surface temperature, degC.
-    pub temp: f32,
-    /// Diffuse colour, 0 to 1.
-    pub albedo: V3,
-    /// See [`material`].
-    pub material: u8,
-}
-
 /// A pinhole camera over a supersampled picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Camera {
@@ -61,11 +45,18 @@ pub struct Camera {
 
 impl Camera {
     /// Sub-pixel position of a camera-space point.
-    #[inline]
+    #[inline(always)]
     pub fn project(&self, p: V3) -> [f32; 2] {
         let s = self.focal / p[2].max(1.0);
         [self.centre[0] + s * p[0], self.centre[1] - s * p[1]]
     }
+}
+
+/// Fourth power of a temperature, degC, in kelvin.
+#[inline(always)]
+fn fourth(c: f32) -> f32 {
+    let k = c + 273.15;
+    (k * k) * (k * k)
 }
 
 /// How surfaces meet the two sensors.
@@ -88,14 +79,10 @@ pub struct Light {
 impl Light {
     /// Apparent temperature of a surface seen at `cos` of its normal, degC: the camera sees
     /// `e T^4 + (1 - e) T_reflected^4` (grey body, total radiation).
-    #[inline]
+    #[inline(always)]
     pub fn apparent(&self, temp: f32, cos: f32) -> f32 {
         let g = 1.0 - cos.abs().min(1.0);
         let e = self.emissivity * (1.0 - self.grazing * (g * g) * (g * g));
-        let fourth = |c: f32| {
-            let k = c + 273.15;
-            (k * k) * (k * k)
-        };
         (e * fourth(temp) + (1.0 - e) * fourth(self.reflected_c)).sqrt().sqrt() - 273.15
     }
 }
@@ -126,9 +113,6 @@ pub struct Layers {
     pub material: Vec<u8>,
 }
 
-/// How a corner looks from the camera: apparent temperature, degC, and reflected colour.
-pub type Tone = (f32, V3);
-
 impl Layers {
     /// Empty planes.
     pub fn new(width: usize, height: usize, colour: bool) -> Self {
@@ -142,50 +126,20 @@ impl Layers {
             material: vec![material::BACKDROP; n],
         }
     }
-
-    /// Draws triangles over corners at `at` (camera space). `shade` tells how a corner looks, asked only of
-    /// those that touch a pixel; `material` what it is. With `cull`, triangles facing away are left out.
-    pub fn draw(
-        &mut self,
-        cam: &Camera,
-        at: &[V3],
-        triangles: &[[u32; 3]],
-        cull: bool,
-        shade: impl Fn(usize) -> (f32, V3),
-        material: impl Fn(usize) -> u8,
-    ) {
-        let screen: Vec<V3> = at
-            .iter()
-            .map(|p| {
-                let [x, y] = cam.project(*p);
-                [x, y, p[2]]
-            })
-            .collect();
-        let mut tones: Vec<Tone> = vec![(f32::NAN, [0.0; 3]); at.len()];
-        let mut hits = [Hit::default(); BATCH];
-        for some in triangles.chunks(BATCH) {
-            for hit in self.touching(&screen, some, cull, &mut hits) {
-                let [i, j, k] = some[hit.triangle as usize];
-                let corners = [i as usize, j as usize, k as usize];
-                for v in corners {
-                    if tones[v].0.is_nan() {
-                        tones[v] = shade(v);
-                    }
-                }
-                // The material of two of three corners wins.
-                let (ma, mb, mc) = (material(corners[0]), material(corners[1]), material(corners[2]));
-                let m = if mb == mc { mb } else { ma };
-                let tone = [tones[corners[0]], tones[corners[1]], tones[corners[2]]];
-                self.fill([screen[corners[0]], screen[corners[1]], screen[corners[2]]], tone, m, hit);
-            }
-        }
-    }
 }
 
 /// A closed or open surface over a grid of two parameters, for bodies, hats and things.
 pub struct Sheet {
-    /// Corners.
-    pub vertices: Vec<Vertex>,
+    /// Where its corners are, cm.
+    pub at: Vec<V3>,
+    /// Their outward unit normals.
+    pub normals: Vec<V3>,
+    /// Their true surface temperatures, degC.
+    pub temps: Vec<f32>,
+    /// Their diffuse colours, 0 to 1.
+    pub albedo: Vec<V3>,
+    /// See [`material`].
+    pub material: u8,
     /// Triangles over them.
     pub triangles: Vec<[u32; 3]>,
 }
@@ -203,7 +157,7 @@ impl Sheet {
         let stride = nu + 1;
         let corner = |i: usize| ((i % stride) as f32 / nu as f32, (i / stride) as f32 / nv as f32);
         let grid: Vec<V3> = (0..stride * (nv + 1)).map(|i| shape(corner(i).0, corner(i).1)).collect();
-        let mut vertices = Vec::with_capacity(grid.len());
+        let mut normals = Vec::with_capacity(grid.len());
         for j in 0..=nv {
             for i in 0..=nu {
                 let node = |i: usize, j: usize| grid[j * stride + i];
@@ -217,8 +171,7 @@ impl Sheet {
                 } else if dot(normal, out) < 0.0 {
                     normal = scale(normal, -1.0);
                 }
-                let (temp, albedo) = paint(at);
-                vertices.push(Vertex { at, normal, temp, albedo, material });
+                normals.push(normal);
             }
         }
         let mut triangles = Vec::with_capacity(2 * nu * nv);
@@ -230,12 +183,15 @@ impl Sheet {
                 triangles.push([b, c + 1, c]);
             }
         }
-        Self { vertices, triangles }
+        let (temps, albedo) = grid.iter().map(|at| paint(*at)).unzip();
+        Self { at: grid, normals, temps, albedo, material, triangles }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fill::{Mesh, draw};
+    use super::super::shade::projected;
     use super::*;
     use crate::synth::random::Random;
 
@@ -249,8 +205,15 @@ mod tests {
             let mut corner = || [r.range(-reach, reach), r.range(-reach, reach), r.range(60.0, 140.0)];
             let at = [corner(), corner(), corner(), corner(), corner(), corner()];
             let mut layers = Layers::new(64, 48, true);
-            let tone = |v: usize| (v as f32, [at[v][0], at[v][1], 0.0]);
-            layers.draw(&camera, &at, &[[0, 1, 2], [3, 4, 5]], false, tone, |v| 1 + (v / 3) as u8);
+            let mesh = Mesh {
+                screen: &projected(&camera, &at),
+                triangles: &[[0, 1, 2], [3, 4, 5]],
+                cull: false,
+                apparent: &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+                colour: &at.map(|p| [p[0], p[1], 0.0]),
+                material: &[1, 1, 1, 2, 2, 2],
+            };
+            draw(&mut layers, &mesh);
             for i in 0..64 * 48 {
                 let (x, y) = ((i % 64) as f64 + 0.5, (i / 64) as f64 + 0.5);
                 let hit = |t: usize| cover(&camera, &at[3 * t..3 * t + 3], x, y);

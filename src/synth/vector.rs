@@ -4,37 +4,37 @@
 pub type V3 = [f32; 3];
 
 /// `a + b`.
-#[inline]
+#[inline(always)]
 pub fn add(a: V3, b: V3) -> V3 {
     [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
 }
 
 /// `a - b`.
-#[inline]
+#[inline(always)]
 pub fn sub(a: V3, b: V3) -> V3 {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
 /// `a * s`.
-#[inline]
+#[inline(always)]
 pub fn scale(a: V3, s: f32) -> V3 {
     [a[0] * s, a[1] * s, a[2] * s]
 }
 
 /// Scalar product.
-#[inline]
+#[inline(always)]
 pub fn dot(a: V3, b: V3) -> f32 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
 /// Vector product.
-#[inline]
+#[inline(always)]
 pub fn cross(a: V3, b: V3) -> V3 {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
 /// Unit vector; of the zero vector, a zero vector.
-#[inline]
+#[inline(always)]
 pub fn unit(a: V3) -> V3 {
     scale(a, 1.0 / dot(a, a).sqrt().max(1e-9))
 }
@@ -58,7 +58,7 @@ impl Turn {
     }
 
     /// Rotates.
-    #[inline]
+    #[inline(always)]
     pub fn of(&self, v: V3) -> V3 {
         [dot(self.0[0], v), dot(self.0[1], v), dot(self.0[2], v)]
     }

@@ -107,6 +107,8 @@ pub struct Conv8 {
     weights: Weights,
     size: (usize, usize),
     grids: Grids,
+    /// Limits of floats, which tiles do not see to: few layers have any.
+    limits: Option<(Map, Limits)>,
     /// Floats of memory that make every access of `run` valid: input, output.
     need: [usize; 2],
     flops: u64,
@@ -194,11 +196,17 @@ impl Conv8 {
                 Weights::Panels(panels, parts.collect::<Result<_>>()?)
             }
         };
+        let limits = match &weights {
+            Weights::Panels(_, parts) => parts.first().map(|(_, finish)| finish.limits),
+            Weights::Matrix(..) => None,
+        };
+        let limits = limits.filter(|l| into == &Into8::Floats && (l.lo.is_finite() || l.hi.is_finite()));
         Ok(Self {
             kernels,
             weights,
             size: (to.h, to.w),
             grids,
+            limits: limits.map(|l| (to, l)),
             need: [kernels.int8_memory(need_in), need_out],
             flops: 2 * (per_output * to.values()) as u64,
         })
@@ -216,22 +224,27 @@ impl Conv8 {
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
         assert!(input.len() >= self.need[0] && output.len() >= self.need[1]);
         let Self { size, grids, .. } = self;
-        let (input, output) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
+        let (input, to) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
         // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole registers; a
         // `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             match (&self.weights, self.kernels.int8.matrix) {
                 (Weights::Matrix(packed, finish), Some(multiply)) => {
-                    multiply(&Sweep { packed, finish, input, output, grids: *grids, size: *size });
+                    multiply(&Sweep { packed, finish, input, output: to, grids: *grids, size: *size });
                 }
                 (Weights::Panels(panels, parts), _) => {
                     for (part, finish) in parts {
                         let ((mut walk, pixels), tiles) =
                             (part.walk(*grids), self.kernels.int8.tiles[finish.store as usize]);
-                        sweep(panels, tiles, (&mut walk, pixels), part.runs(), finish, (input, output));
+                        sweep(panels, tiles, (&mut walk, pixels), part.runs(), finish, (input, to));
                     }
                 }
                 (Weights::Matrix(..), None) => {}
+            }
+        }
+        if let Some((map, Limits { lo, hi, .. })) = self.limits {
+            for (y, x) in (0..map.h).flat_map(|y| (0..map.w).map(move |x| (y, x))) {
+                output[map.at(y, x)..][..map.c].iter_mut().for_each(|v| *v = v.max(lo).min(hi));
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::kernels::tile::{self as float, Panel, Panels, Spots, Walk};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kernels) enum Store {
     Items,
+    /// By a tile without their limits.
     Floats,
     /// Sums as they are: for Winograd's products.
     Sums,
@@ -228,7 +229,7 @@ pub(super) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
     w
 }
 
-/// Scales, limits, rounds and stores the sums of a tile.
+/// Scales the sums of a tile, limits and rounds what becomes whole numbers, and stores them.
 ///
 /// # Safety
 /// As [`tile`].
@@ -278,12 +279,12 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
                 isa.pixels(&limits, &v, &to);
             }
             FLOATS => {
-                let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
+                let scale = scales::<I, N>(isa, f, job.c);
                 let to = job.output.cast::<f32>().add(job.c);
                 for i in 0..P {
                     for j in 0..N {
                         let v = isa.mul(isa.float(sum[i][j]), scale[j]);
-                        isa.store(to.add(spots.output(i) + j * I::LANES), limits.limit(isa, v));
+                        isa.store(to.add(spots.output(i) + j * I::LANES), v);
                     }
                 }
             }
@@ -335,8 +336,12 @@ pub(super) unsafe fn sweep(
         let weights = unsafe { panels.weights.as_ptr().add(panel.weights + first) };
         Some((tiles.len(), (Job { starts, run, skip, finish, c: panel.c, input, weights, output }, *tiles)))
     };
-    panels.each(walk, pixels, prepare, |(job, tiles), count, spots| {
+    let tile = |(job, tiles): &(Job, &[Tile]), count: usize, spots: &Spots| {
         // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
         unsafe { tiles[count - 1](job, spots) };
-    });
+    };
+    match panels.near() {
+        true => panels.together(walk, pixels, prepare, tile),
+        false => panels.each(walk, pixels, prepare, tile),
+    }
 }
