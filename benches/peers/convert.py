@@ -149,7 +149,10 @@ class Lite:
             for i in n.input:
                 users.setdefault(i, []).append(n)
         outputs = [o.name for o in self.graph.output]
-        inputs = [self.value(self.graph.input[0].name)]
+        picture = self.graph.input[0].name
+        inputs = [self.value(picture, True)]
+        if picture in self.rounded:
+            self.operator(tfl.BuiltinOperator.QUANTIZE, inputs, self.value(picture))
         fused = {}
         for n in nodes:
             out, act = n.output[0], tfl.ActivationFunctionType.NONE

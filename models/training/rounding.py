@@ -1,8 +1,8 @@
 """Networks in whole numbers: a standard ONNX with QuantizeLinear and DequantizeLinear around its convolutions.
 
 Weights are s8, symmetric, one scale per output channel; activations u8, one scale and zero point per tensor; biases
-s32 in units of both. The first convolution reads the picture and stays in float, as does the fully connected layer;
-what a convolution gives to the graph's outputs is not rounded again.
+s32 in units of both. The picture is rounded as activations are, to steps of 1/127 (`PICTURE`). The fully connected layer
+stays in float; what a convolution gives to the graph's outputs is not rounded again.
 """
 
 import numpy as np
@@ -69,6 +69,10 @@ def scale_and_zero(low, high):
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
+#: The range of pictures, which are between -1 and 1.
+PICTURE = -128 / 127, 1.0
+
+
 # The graph.
 
 def readers(graph, tensor):
@@ -77,17 +81,18 @@ def readers(graph, tensor):
 
 
 def rounded(graph, keep=()):
-    """Convolutions to be quantised (all but those at the graph's input or in `keep`) and the tensors that they, and
-    the additions and enlargements between them, read."""
+    """Convolutions to be quantised (all but those in `keep`) and the tensors that they, and the additions and
+    enlargements between them, read."""
     inputs = {i.name for i in graph.input}
     maker = {o: n for n in graph.node for o in n.output}
-    convs = [n for n in graph.node if n.op_type == "Conv" and n.input[0] not in inputs and n.name not in keep]
+    convs = [n for n in graph.node if n.op_type == "Conv" and n.name not in keep]
     tensors = []
     for node in graph.node:
         whole = node in convs or node.op_type in ("Add", "Resize")
         for name in node.input if node.op_type == "Add" else node.input[:1]:
             # An enlarged tensor has the values of the one before.
-            if whole and name in maker and maker[name].op_type != "Resize" and name not in tensors:
+            known = name in inputs or name in maker and maker[name].op_type != "Resize"
+            if whole and known and name not in tensors:
                 tensors.append(name)
     return convs, tensors
 
@@ -109,7 +114,8 @@ class Rewriter:
         self.model.CopyFrom(model)
         self.graph = self.model.graph
         self.convs, tensors = rounded(self.graph, keep)
-        self.steps = {t: scale_and_zero(*ranges[t]) for t in tensors}
+        inputs = {i.name for i in self.graph.input}
+        self.steps = {t: scale_and_zero(*(PICTURE if t in inputs else ranges[t])) for t in tensors}
         self.weights = {w.name: w for w in self.graph.initializer}
         self.nodes, self.constants = [], []
 
@@ -144,6 +150,9 @@ class Rewriter:
 
     def run(self):
         """The rewritten, checked model."""
+        for picture in self.graph.input:
+            if picture.name in self.steps:
+                self.pair(picture.name)
         for node in self.graph.node:
             new = onnx.NodeProto()
             new.CopyFrom(node)
@@ -179,8 +188,9 @@ def session(model):
 
 
 def observe(model, images):
-    """Histograms of the tensors to be rounded."""
-    _, tensors = rounded(model.graph)
+    """Histograms of the tensors to be rounded, but for the picture."""
+    inputs = {i.name for i in model.graph.input}
+    tensors = [t for t in rounded(model.graph)[1] if t not in inputs]
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
     wide.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in tensors)

@@ -196,7 +196,9 @@ impl Conv {
         let strips = if steps.is_some() { kernels.int8.strips } else { kernels.strips };
         let strip = if few { strip::choose(strips, to.c, size.1) } else { None };
         let panels = match strip {
-            Some(strip) => Panels::narrow(strip.lanes, depth, (to.c, snug), weight),
+            Some(strip) => Panels::narrow(strip.lanes, depth, (to.c, snug), |weights, k, c| {
+                weights.push(c.map_or(0.0, |c| weight(k, c)));
+            }),
             None => Panels::pack(kernels, pixels, depth, (to.c, snug), weight),
         };
         Ok(Self {

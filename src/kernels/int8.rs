@@ -17,6 +17,7 @@ mod ints;
 mod matrix;
 mod mix;
 mod scalar;
+mod strip;
 #[cfg(test)]
 mod suite;
 mod tile;
@@ -48,7 +49,7 @@ pub(super) use avx512::{dot::TABLE as AVX512VNNI, plain::TABLE as AVX512};
 pub(super) use neon::{DOT, PLAIN};
 pub(super) use scalar::TABLE as SCALAR;
 
-use super::{Kernels, Map, strip, tile as float};
+use super::{Kernels, Map, strip as float_strip, tile as float};
 
 /// What the whole numbers of a map stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,7 +131,9 @@ pub(super) struct Table {
     /// Float tiles whose results are rounded before they are stored.
     pub rounding: Option<float::Tiles>,
     /// Strips of floats whose results are, where it pays.
-    pub strips: &'static [strip::Kernel],
+    pub strips: &'static [float_strip::Kernel],
+    /// Strips of whole numbers.
+    pub narrow: &'static [strip::Kernel],
     pub round: unsafe fn(&mix::Rounding),
     pub mix: unsafe fn(&mix::Mixing),
     /// Whole convolutions, where an instruction multiplies matrices.
@@ -141,8 +144,16 @@ pub(super) struct Table {
     pub faster: bool,
 }
 
-/// Channels of a pixel are stored up to a multiple of this.
+/// Channels of a pixel are stored up to a multiple of this, but for narrow maps.
 const PITCH: usize = 16;
+
+/// Channels of which the summands of one product are more.
+const NARROW: usize = 4;
+
+/// Whether the pixels of a map have no gap between their few channels.
+fn narrow(map: &Map) -> bool {
+    !map.pitch.is_multiple_of(PITCH)
+}
 
 impl Kernels {
     /// Whether networks with much dense convolution run faster in int8 than in float on these kernels.
@@ -160,6 +171,14 @@ impl Kernels {
         let map = Map::bordered(c, h, w, c.next_multiple_of(PITCH));
         // The last pixel's products may read on.
         Map { len: map.len + if self.int8.matrix.is_some() { matrix::DEPTH } else { 0 }, ..map }
+    }
+
+    /// As [`Kernels::int8_map`], of fewer than [`NARROW`] channels that leave no gap, for what only [`Conv8`] reads; if
+    /// there are rows enough for [`Round`] to make it.
+    pub fn int8_narrow(&self, c: usize, h: usize, w: usize) -> Option<Map> {
+        let map = Map::bordered(c, h, w, c);
+        // The last group of a run may read on.
+        (c < NARROW && c * w >= self.lanes).then_some(Map { len: map.len + NARROW, ..map })
     }
 
     /// Floats of memory that hold as many whole numbers.

@@ -116,13 +116,28 @@ impl Map {
 
     /// As [`Map::clear_border`], with another kind of value for zero.
     pub(super) fn fill_border<T: Copy>(&self, data: &mut [T], zero: T) {
-        let mut done = 0;
-        for y in 0..self.h {
-            let line = self.line(y);
-            data[done..line.start].fill(zero);
-            done = line.end;
+        let Some(last) = self.h.checked_sub(1) else { return data[..self.len].fill(zero) };
+        data[..self.at(0, 0)].fill(zero);
+        let after = self.line(last).end;
+        data[after..self.len].fill(zero);
+        // Between two rows it is mostly so little that calling for it would take longer than writing it.
+        let data = &mut data[..after];
+        match self.row - self.w * self.pitch {
+            2 => self.fill_between::<T, 2>(data, zero),
+            32 => self.fill_between::<T, 32>(data, zero),
+            64 => self.fill_between::<T, 64>(data, zero),
+            128 => self.fill_between::<T, 128>(data, zero),
+            gap => (0..last).map(|y| self.line(y).end).for_each(|end| data[end..end + gap].fill(zero)),
         }
-        data[done..self.len].fill(zero);
+    }
+
+    /// Fills the `GAP` values between each row and the next.
+    fn fill_between<T: Copy, const GAP: usize>(&self, data: &mut [T], zero: T) {
+        for y in 1..self.h {
+            if let Some(gap) = data[..self.at(y, 0)].last_chunk_mut::<GAP>() {
+                *gap = [zero; GAP];
+            }
+        }
     }
 
     /// Fills the map from row-major channels, rows, columns.

@@ -69,9 +69,9 @@ impl Part {
         Runs { starts: &self.starts, run: self.run, skips: self.skips }
     }
 
-    /// With runs of groups of so many inputs.
+    /// With runs of groups of so many inputs, the last filled up.
     pub fn grouped(self, group: usize) -> Self {
-        Self { run: self.run / group, skips: self.skips.map(|n| n / group), ..self }
+        Self { run: self.run.div_ceil(group), skips: self.skips.map(|n| n / group), ..self }
     }
 
     /// What the pixels take, in products of all channels: theirs, and the reading of the weights for every tile.

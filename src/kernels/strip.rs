@@ -13,16 +13,16 @@ pub(super) const RUN: usize = 3;
 
 /// How an instruction set computes strips.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kernel {
+pub(super) struct Kernel<F = unsafe fn(&Strip)> {
     /// Output channels.
     pub lanes: usize,
     /// Pixels at once; a strip has no fewer.
     pub pixels: usize,
-    pub run: unsafe fn(&Strip),
+    pub run: F,
 }
 
 /// The kernel of the fewest channels that hold `channels`, or else of the most, for rows of so many `columns`.
-pub(super) fn choose(kernels: &[Kernel], channels: usize, columns: usize) -> Option<Kernel> {
+pub(super) fn choose<F: Copy>(kernels: &[Kernel<F>], channels: usize, columns: usize) -> Option<Kernel<F>> {
     let rows = kernels.iter().filter(|k| columns >= k.pixels);
     rows.copied().min_by_key(|k| (channels > k.lanes, if channels > k.lanes { usize::MAX - k.lanes } else { k.lanes }))
 }

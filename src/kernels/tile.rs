@@ -231,6 +231,16 @@ impl<W: Copy + Default> Panels<W> {
         Self::by(width, depth, channels, push)
     }
 
+    /// As [`Panels::lay`], in panels of `width` channels.
+    pub fn narrow(
+        width: usize,
+        depth: usize,
+        channels: (usize, bool),
+        push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
+    ) -> Self {
+        Self::by(|_| width, depth, channels, push)
+    }
+
     /// As [`Panels::lay`], `width` channels of those left at a time.
     fn by(
         width: impl Fn(usize) -> usize,
@@ -324,11 +334,6 @@ impl Panels<f32> {
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         Self::lay(kernels, pixels, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
-    }
-
-    /// As [`Panels::pack`], in panels of `lanes` channels.
-    pub fn narrow(lanes: usize, depth: usize, channels: (usize, bool), weight: impl Fn(usize, usize) -> f32) -> Self {
-        Self::by(|_| lanes, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
     }
 
     /// So many pixels of a grid, from its first on, times all panels; `other` is null where nothing joins.

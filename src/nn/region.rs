@@ -10,6 +10,7 @@
 //! allocates nothing; otherwise one operator takes the part's place in tract's model. [`explain`] tells which
 //! operator went where, and why.
 
+mod arena;
 mod executor;
 mod explain;
 mod fuse;

@@ -210,12 +210,14 @@ pub(super) mod dot {
     // Up to eight channels take half a register: where an instruction on a whole one is two, as on Zen 4, half the time.
     dense! { half: Avx2<3> = Avx2::<3>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma" }
     stamp! { Avx2::<3>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma":
-        half_strip(strip::Strip) = tile::rounding_strip::<_, 8>;
+        rounding_half(float_strip::Strip) = tile::rounding_strip::<_, 8>;
+        half_strip(strip::Strip) = strip::strip::<_, 8>;
     }
     table! {
         Avx512<1> = Avx512::<1>(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni", Item::Unsigned,
         tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 }
             and half * 8: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8 },
-        strip: 8 or strip::Kernel { lanes: 8, pixels: 8, run: half_strip }, winograd: products, costs: [(25, 55), (100, 215)]
+        strip: 8 or float_strip::Kernel { lanes: 8, pixels: 8, run: rounding_half },
+            strip::Kernel { lanes: 8, pixels: 8, run: half_strip }, winograd: products, costs: [(25, 55), (100, 215)]
     }
 }

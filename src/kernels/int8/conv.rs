@@ -1,8 +1,9 @@
 //! Dense convolution of whole numbers.
 
 use super::matrix::{DEPTH, Packed, Sweep};
+use super::strip;
 use super::tile::{Finish, ITEMS, Limits, Store, Tiles, sweep};
-use super::{Item, Quant};
+use super::{Item, Quant, narrow};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
 use crate::kernels::rim::{self, Part};
@@ -97,6 +98,7 @@ impl Sums<'_> {
 enum Weights {
     /// For each part of the map, what follows the sums: zeros of the border that are left out are missing in their bias.
     Panels(Panels<u8>, Vec<(Part, Finish)>),
+    Strip(Panels<u8>, strip::Kernel, (Part, Finish)),
     Matrix(Packed, Finish),
 }
 
@@ -132,15 +134,24 @@ pub(super) fn pack(
     weight: impl Fn(usize, usize) -> i16,
 ) -> Panels<u8> {
     let widths: Vec<_> = tiles.iter().map(|t| t.0).collect();
-    Panels::lay_to(kernels, &widths, depth, outputs, |to, k, c| {
+    Panels::lay_to(kernels, &widths, depth, outputs, pusher((item, group), weight))
+}
+
+/// Appends a group of `weight(k, output)`.
+fn pusher(
+    (item, group): (Item, usize),
+    weight: impl Fn(usize, usize) -> i16,
+) -> impl FnMut(&mut Vec<u8>, usize, Option<usize>) {
+    move |to, k, c| {
         for k in k * group..(k + 1) * group {
             push(item, to, c.map_or(0, |c| weight(k, c)));
         }
-    })
+    }
 }
 
 impl Conv8 {
-    /// A convolution `from` -> `to` of maps as [`Kernels::int8_map`] makes them; with [`Into8::Floats`], `to` is a map
+    /// A convolution `from` -> `to` of maps as [`Kernels::int8_map`] makes them, `from` may be one of
+    /// [`Kernels::int8_narrow`]; with [`Into8::Floats`], `to` is a map
     /// of floats.
     ///
     /// # Errors
@@ -159,17 +170,23 @@ impl Conv8 {
         }
         layer.check(from.c, to.c, kh * kw)?;
         let input = window.grid(&from);
-        // Items of a tap.
-        let padded = from.c.next_multiple_of(group);
-        let whole = Part::whole(&window, &from, &to, padded);
-        let read = if kernels.int8.matrix.is_some() { whole.run.next_multiple_of(DEPTH) } else { whole.run };
+        // Taps whose items follow one another, filled up to whole groups: those of a row where nothing is between them.
+        let together = if narrow(&from) { kw } else { 1 };
+        let padded = (together * from.c).next_multiple_of(group);
+        let whole = match narrow(&from) {
+            true => Part { run: padded, ..Part::whole(&window, &from, &to, from.c) },
+            false => Part::whole(&window, &from, &to, padded),
+        };
+        let matrix = kernels.int8.matrix.filter(|_| !narrow(&from));
+        let read = if matrix.is_some() { whole.run.next_multiple_of(DEPTH) } else { whole.run };
         let need_in = input.spot(to.h - 1, to.w - 1) + whole.starts.iter().max().map_or(0, |r| r + read);
-        if need_in > from.len || !from.pitch.is_multiple_of(group) || !into.fits_dense(&to, lanes) {
+        if need_in > from.len || narrow(&from) && from.pitch != from.c || !into.fits_dense(&to, lanes) {
             return Err(Error::fatal("kernels", "an int8 convolution's maps are not wide enough for its registers"));
         }
         let weight = |k: usize, o: usize| {
-            let (tap, c) = (k / padded, k % padded);
-            if c < from.c { i16::from(layer.weights[(o * from.c + c) * kh * kw + tap]) } else { 0 }
+            let (tap, c) = (k / padded * together + k % padded / from.c, k % padded % from.c);
+            let within = k % padded < together * from.c;
+            if within { i16::from(layer.weights[(o * from.c + c) * kh * kw + tap]) } else { 0 }
         };
         let zero = kernels.int8.item.zero(&layer.from);
         let per_output = from.c * kh * kw;
@@ -185,20 +202,33 @@ impl Conv8 {
         let reach = to.dense_reach(lanes);
         let need_out = if into == &Into8::Floats { reach } else { kernels.int8_memory(reach) };
         let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
-        let weights = match kernels.int8.matrix {
+        let weights = match matrix {
             Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &whole), finish(&whole)?),
             None => {
-                let (outputs, groups) = ((to.c, to.snug(lanes)), padded * kh * kw / group);
-                let panels =
-                    pack(kernels, kernels.int8.tiles[ITEMS], (kernels.int8.item, group), groups, outputs, weight);
+                let (outputs, groups) = ((to.c, to.snug(lanes)), padded * kh * kw / together / group);
                 let finished = |part: Part| finish(&part).map(|f| (part.grouped(group), f));
-                let parts = rim::parts(&whole, &window, &from, &to, padded).into_iter().map(finished);
-                Weights::Panels(panels, parts.collect::<Result<_>>()?)
+                let items = (kernels.int8.item, group);
+                let few = window.size == [strip::RUNS, strip::RUN] && from.pitch == 1 && into != &Into8::Floats;
+                match if few { strip::choose(kernels.int8.narrow, to.c, to.w) } else { None } {
+                    Some(kernel) => {
+                        let push = pusher(items, weight);
+                        let panels = Panels::narrow(kernel.lanes, groups, outputs, push);
+                        Weights::Strip(panels, kernel, finished(whole)?)
+                    }
+                    None => {
+                        let panels = pack(kernels, kernels.int8.tiles[ITEMS], items, groups, outputs, weight);
+                        let parts = match narrow(&from) {
+                            true => vec![whole],
+                            false => rim::parts(&whole, &window, &from, &to, padded),
+                        };
+                        Weights::Panels(panels, parts.into_iter().map(finished).collect::<Result<_>>()?)
+                    }
+                }
             }
         };
         let limits = match &weights {
             Weights::Panels(_, parts) => parts.first().map(|(_, finish)| finish.limits),
-            Weights::Matrix(..) => None,
+            Weights::Matrix(..) | Weights::Strip(..) => None,
         };
         let limits = limits.filter(|l| into == &Into8::Floats && (l.lo.is_finite() || l.hi.is_finite()));
         Ok(Self {
@@ -229,6 +259,9 @@ impl Conv8 {
         // `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             match (&self.weights, self.kernels.int8.matrix) {
+                (Weights::Strip(panels, kernel, (part, finish)), _) => {
+                    strip::sweep(panels, *kernel, (*grids, *size), part.runs(), finish, (input, to));
+                }
                 (Weights::Matrix(packed, finish), Some(multiply)) => {
                     multiply(&Sweep { packed, finish, input, output: to, grids: *grids, size: *size });
                 }

@@ -3,7 +3,7 @@
 use super::conv::Into8;
 use super::ints::Ints;
 use super::tile::Limits;
-use super::{Item, Quant};
+use super::{Item, Quant, narrow};
 use crate::error::{Error, Result};
 use crate::kernels::conv::mismatch;
 use crate::kernels::tile::Grid;
@@ -55,6 +55,27 @@ impl Steps {
 pub(super) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
     let Round { from, to, steps, .. } = *job.layer;
     let (grid, out, registers) = (Grid::of(&from), Grid::of(&to), to.vectors(I::LANES));
+    if narrow(&to) {
+        let count = to.c * to.w;
+        for y in 0..to.h {
+            // SAFETY: the rows exist in both maps, without gaps, and have a register's values or more.
+            unsafe {
+                let (from, to) = (job.input.add(grid.spot(y, 0)), job.output.cast::<I::Item>().add(out.spot(y, 0)));
+                let mut at = 0;
+                while at + 4 * I::LANES <= count {
+                    rounded::<I, 4>(isa, &steps, from.add(at), to.add(at));
+                    at += 4 * I::LANES;
+                }
+                while at < count {
+                    // The last ones overlap those before.
+                    at = at.min(count - I::LANES);
+                    rounded::<I, 1>(isa, &steps, from.add(at), to.add(at));
+                    at += I::LANES;
+                }
+            }
+        }
+        return;
+    }
     for y in 0..to.h {
         for x in 0..to.w {
             // SAFETY: pixel `(y, x)` exists in both maps.
@@ -94,7 +115,8 @@ fn wide(map: &Map, lanes: usize) -> bool {
 }
 
 impl Round {
-    /// A pass `from` a map of floats `to` one of whole numbers.
+    /// A pass `from` a map of floats `to` one of whole numbers; if that is a [narrow](Kernels::int8_narrow) one, the
+    /// floats leave no gap either.
     ///
     /// # Errors
     /// If the sizes do not belong together.
@@ -102,7 +124,8 @@ impl Round {
         if (from.c, from.h, from.w) != (to.c, to.h, to.w) || to.values() == 0 || !quant.valid() {
             return Err(mismatch("rounding", &from, &to));
         }
-        if !wide(&from, kernels.lanes) || !wide(&to, kernels.lanes) {
+        let rows = narrow(&to) && to.pitch == to.c && from.pitch == from.c && to.c * to.w >= kernels.lanes;
+        if !rows && (!wide(&from, kernels.lanes) || !wide(&to, kernels.lanes)) {
             return Err(narrow_maps());
         }
         Ok(Self { kernels, from, to, steps: Steps::of(kernels, quant) })
@@ -113,7 +136,8 @@ impl Round {
     /// # Panics
     /// If a slice is shorter than the map it was packed for.
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
-        let lanes = self.kernels.lanes;
+        // Rows without gaps are no more than their values.
+        let lanes = if narrow(&self.to) { 1 } else { self.kernels.lanes };
         assert!(input.len() >= self.from.reach(lanes));
         assert!(output.len() >= self.kernels.int8_memory(self.to.reach(lanes)));
         let job = Rounding { layer: self, input: input.as_ptr(), output: output.as_mut_ptr().cast() };

@@ -292,6 +292,7 @@ pub(in crate::kernels) const PLAIN: Table = Table {
         tiles!([rounding] * 4: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 }),
     ),
     strips: &[],
+    narrow: &[],
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Neon, j) },
     // SAFETY: as above.

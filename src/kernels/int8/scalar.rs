@@ -159,6 +159,7 @@ pub(in crate::kernels) const TABLE: Table = Table {
     tiles: both!(dense * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 }),
     rounding: Some(tiles!([rounding] * 4: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 })),
     strips: &[],
+    narrow: &[],
     // SAFETY: the closures' contracts are those of the functions they call.
     round: |j| unsafe { mix::round(Scalar, j) },
     // SAFETY: as above.

@@ -60,7 +60,10 @@ impl Planes {
 
     /// In a map of these kernels, with numbers in the padding channels that must not matter.
     fn load(&self, kernels: &Kernels) -> (Map, Vec<f32>) {
-        let map = kernels.int8_map(self.c, self.h, self.w);
+        self.load_in(kernels, kernels.int8_map(self.c, self.h, self.w))
+    }
+
+    fn load_in(&self, kernels: &Kernels, map: Map) -> (Map, Vec<f32>) {
         let mut memory = vec![f32::from_bits(0x7b7b_7b7b); kernels.int8_memory(map.len)];
         kernels.int8_clear(&map, &self.quant, &mut memory);
         let stored = kernels.int8.item.zero(&self.quant);
@@ -222,11 +225,15 @@ fn convolution(kernels: &'static Kernels, case: &Case) {
 
 fn convolves(kernels: &'static Kernels, case: &Case, input: &Planes, n: &Numbers) {
     let Some(size) = case.output() else { return };
-    let ((from, data), (to, mut output)) = (input.load(kernels), empty(kernels, size, &case.into));
-    let conv = Conv8::pack(kernels, (from, to), case.window, &n.layer(input), &case.act, &case.into);
-    let Some(conv) = case.packed(input, n, conv) else { return };
-    conv.run(&data, &mut output);
-    assert_eq!(results(kernels, &to, &mut output, &case.into), case.wanted(input, n, size));
+    let wanted = case.wanted(input, n, size);
+    let narrow = kernels.int8_narrow(case.ci, case.h, case.w).map(|map| input.load_in(kernels, map));
+    for (from, data) in [input.load(kernels)].into_iter().chain(narrow) {
+        let (to, mut output) = empty(kernels, size, &case.into);
+        let conv = Conv8::pack(kernels, (from, to), case.window, &n.layer(input), &case.act, &case.into);
+        let Some(conv) = case.packed(input, n, conv) else { return };
+        conv.run(&data, &mut output);
+        assert_eq!(results(kernels, &to, &mut output, &case.into), wanted);
+    }
 }
 
 /// Floats of pixels that touch, though their channels fill no whole registers.
@@ -269,13 +276,17 @@ fn rounding(kernels: &'static Kernels, case: &Case) {
     // Halves between two numbers, too, where the scale is a power of two.
     let quant = Quant { scale: if case.ci > 20 { 0.25 } else { quant.scale }, ..quant };
     let values: Vec<f32> = random(case.seed ^ 4, from.values(), -2400, 2400).iter().map(|v| *v as f32 / 8.0).collect();
-    let mut data = vec![0.0; from.len];
-    from.read_planes(&values, &mut data);
-    let (to, mut output) = empty(kernels, size, &into);
-    Round::pack(kernels, from, to, &quant).unwrap().run(&data, &mut output);
     let want: Vec<i32> =
         values.iter().map(|v| finish(v * quant.scale.recip(), &Act::None, &Into8::Numbers(quant))).collect();
-    assert_eq!(results(kernels, &to, &mut output, &into), want);
+    let (c, h, w) = size;
+    let rows = kernels.int8_narrow(c, h, w).map(|to| (Map::plain(c, h, w, c), to));
+    for (from, to) in [(from, kernels.int8_map(c, h, w))].into_iter().chain(rows) {
+        let (mut data, mut output) = (vec![0.0; from.len], vec![0.0; kernels.int8_memory(to.len)]);
+        from.read_planes(&values, &mut data);
+        kernels.int8_clear(&to, &quant, &mut output);
+        Round::pack(kernels, from, to, &quant).unwrap().run(&data, &mut output);
+        assert_eq!(results(kernels, &to, &mut output, &into), want);
+    }
 }
 
 /// A convolution of floats that rounds gives what one that does not and rounding after it give.
@@ -338,6 +349,11 @@ for_every_table!({
         }
 
         #[test]
+        fn convolutions_of_few_channels_are_exact(case in case(1..=3usize, 1..=3usize), ci in 1..4usize, w in 1..64usize) {
+            this().into_iter().for_each(|k| convolution(k, &Case { ci, w, ..case.clone() }));
+        }
+
+        #[test]
         fn pixels_that_touch_are_exact(case in case(1..=3usize, 1..=2usize)) {
             this().into_iter().for_each(|k| touching(k, &case));
         }
@@ -350,6 +366,11 @@ for_every_table!({
         #[test]
         fn rounding_is_exact(case in case(Just(1usize), Just(1usize))) {
             this().into_iter().for_each(|k| rounding(k, &case));
+        }
+
+        #[test]
+        fn rounding_few_channels_is_exact(case in case(Just(1usize), Just(1usize)), co in 1..4usize, w in 1..150usize) {
+            this().into_iter().for_each(|k| rounding(k, &Case { co, w, ..case.clone() }));
         }
 
         #[test]

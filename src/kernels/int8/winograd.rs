@@ -185,6 +185,7 @@ impl Winograd8 {
     /// The tile with which the method beats the direct kernel for this layer, if any.
     pub fn tile(kernels: &Kernels, window: Window, (from, to): (&Map, &Map), weights: &[i8]) -> Option<Tile> {
         let same = window == crate::kernels::Winograd::WINDOW && from.border == 1 && (from.h, from.w) == (to.h, to.w);
+        let same = same && !super::narrow(from);
         let table = kernels.int8.winograd.as_ref().filter(|_| same)?;
         /// A tile's sums start and end, in units of one register's product and sum.
         const START: usize = 40;

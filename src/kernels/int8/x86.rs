@@ -3,11 +3,11 @@
 /// The table `TABLE` of all int8 kernels of an instruction set; `$products` are its tiles for Winograd's products of 16 bits.
 macro_rules! table {
     ($isa:ty = $value:expr, $features:literal, $item:expr, tiles: $tiles:tt $(and $half:ident * $part:literal: $more:tt)?,
-        strip: $pixels:literal $(or $strip:expr)*, winograd: $products:ident, costs: $costs:expr) => {
+        strip: $pixels:literal $(or $strip:expr, $narrow:expr)?, winograd: $products:ident, costs: $costs:expr) => {
         use crate::kernels::int8::tile::{FLOATS, ITEMS, SUMS, both};
-        use crate::kernels::int8::{Item, Table, mix, tile, winograd};
+        use crate::kernels::int8::{Item, Table, mix, strip, tile, winograd};
         use crate::kernels::isa::Isa;
-        use crate::kernels::strip;
+        use crate::kernels::strip as float_strip;
         use crate::kernels::tile::{self as float, Spots, tiles};
         use crate::kernels::x86::stamp;
 
@@ -24,7 +24,8 @@ macro_rules! table {
         stamp! { $value, $features:
             round(mix::Rounding) = mix::round;
             mixed(mix::Mixing) = mix::mix;
-            strip_(strip::Strip) = tile::rounding_strip::<_, $pixels>;
+            rounding_strip(float_strip::Strip) = tile::rounding_strip::<_, $pixels>;
+            strip_(strip::Strip) = strip::strip::<_, $pixels>;
             spread_two(winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>;
             spread_four(winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>;
             gather_two(winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>;
@@ -39,7 +40,8 @@ macro_rules! table {
             group: <$isa as Ints>::GROUP,
             tiles: both!(dense * LANES: $tiles $(, $half * $part: $more)?),
             rounding: Some(tiles!([rounding] * LANES: $tiles)),
-            strips: &[strip::Kernel { lanes: LANES, pixels: $pixels, run: strip_ } $(, $strip)*],
+            strips: &[float_strip::Kernel { lanes: LANES, pixels: $pixels, run: rounding_strip } $(, $strip)?],
+            narrow: &[strip::Kernel { lanes: LANES, pixels: $pixels, run: strip_ } $(, $narrow)?],
             round,
             mix: mixed,
             matrix: None,

@@ -1,8 +1,8 @@
 //! Where values lie: which share a piece of memory, and which are computed straight into a concatenation.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
+use super::arena::Buffer;
 use super::fuse::Unit;
 use super::graph::{Graph, Layer, Order};
 use super::plan::{Step, Work};
@@ -12,38 +12,12 @@ use crate::kernels::{
     Winograd, Winograd8,
 };
 
-/// A piece of the arena, live from one step to another.
-#[derive(Clone, Debug)]
-pub(super) struct Buffer {
-    pub map: Map,
-    /// What whole numbers in it stand for; nothing for floats.
-    pub quant: Option<Quant>,
-    pub first: usize,
-    pub last: usize,
-    pub range: Range<usize>,
-    /// Whether the border must be filled in every run: other maps leave their values on it, or it is not of zeros.
-    pub clear: bool,
-}
-
-impl Buffer {
-    /// Fills the border.
-    pub fn clear_border(&self, kernels: &Kernels, memory: &mut [f32]) {
-        match &self.quant {
-            Some(quant) => kernels.int8_clear(&self.map, quant, memory),
-            None => self.map.clear_border(memory),
-        }
-    }
-}
-
 /// Where a node's value lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub buffer: usize,
     pub map: Map,
 }
-
-/// Memory is handed out in cache lines.
-const LINE: usize = 16;
 
 /// Decides where values lie while steps are made.
 pub(super) struct Layout<'g> {
@@ -57,6 +31,9 @@ pub(super) struct Layout<'g> {
     dense: Vec<bool>,
     /// Whether some window of more than one pixel reads a value, so that it needs a border.
     windowed: Vec<bool>,
+    /// Whether few channels of whole numbers are made of an input and read by convolutions alone, so that they need no gap
+    /// between pixels.
+    narrow: Vec<bool>,
     /// Whether a value goes nowhere but out, as it can be written, so that nothing is to lie between its pixels.
     bare: Vec<bool>,
 }
@@ -65,12 +42,14 @@ impl<'g> Layout<'g> {
     pub fn new(graph: &'g Graph, kernels: &'static Kernels, units: &[Unit]) -> Self {
         let mut dense = vec![true; graph.nodes.len()];
         let mut windowed = vec![false; graph.nodes.len()];
+        let narrow = narrow(graph, units, kernels);
         for unit in units {
             if matches!(unit.layer, Layer::Conv { window, .. } | Layer::Conv8 { window, .. } if window.size != [1, 1] || window.before != [0, 0])
             {
                 windowed[unit.inputs[0]] = true;
             }
-            let sum = matches!(unit.layer, Layer::Conv { depthwise: false, .. } | Layer::Connected { .. });
+            let sum = matches!(unit.layer, Layer::Conv { depthwise: false, .. } | Layer::Connected { .. })
+                || narrow[unit.output()];
             unit.inputs.iter().filter(|_| !sum).chain(unit.other.iter().map(|o| &o.0)).for_each(|i| dense[*i] = false);
         }
         let joined = joinable(graph, units, kernels.lanes());
@@ -79,7 +58,7 @@ impl<'g> Layout<'g> {
         }
         let bare = bare(graph, units, kernels.lanes());
         let mut layout =
-            Self { graph, kernels, places: HashMap::new(), buffers: vec![], joined, dense, windowed, bare };
+            Self { graph, kernels, places: HashMap::new(), buffers: vec![], joined, dense, windowed, narrow, bare };
         for (i, node) in graph.nodes.iter().enumerate() {
             if matches!(node.layer, Layer::Source) {
                 layout.place(i, 0);
@@ -104,7 +83,8 @@ impl<'g> Layout<'g> {
             Place { buffer: around.buffer, map: around.map.slice(first, self.graph.nodes[node].form.c) }
         } else if let Layer::Quantise(quant) = self.graph.nodes[node].layer {
             let form = &self.graph.nodes[node].form;
-            let map = self.kernels.int8_map(form.c, form.h, form.w);
+            let narrow = self.kernels.int8_narrow(form.c, form.h, form.w).filter(|_| self.narrow[node]);
+            let map = narrow.unwrap_or_else(|| self.kernels.int8_map(form.c, form.h, form.w));
             Place { buffer: self.buffer(map, Some(quant), step), map }
         } else {
             let form = &self.graph.nodes[node].form;
@@ -324,6 +304,21 @@ impl<'g> Layout<'g> {
     }
 }
 
+/// Whole numbers of few channels that are made of an input and read by convolutions alone.
+fn narrow(graph: &Graph, units: &[Unit], kernels: &Kernels) -> Vec<bool> {
+    let mut narrow = vec![false; graph.nodes.len()];
+    for unit in units.iter().filter(|u| matches!(u.layer, Layer::Quantise(_))) {
+        let (value, form) = (unit.output(), &graph.nodes[unit.output()].form);
+        let readers = |value: usize| units.iter().filter(move |u| u.reads(value));
+        // An input that nobody else reads has no gaps either.
+        let given = matches!(graph.nodes[unit.inputs[0]].layer, Layer::Source) && readers(unit.inputs[0]).count() == 1;
+        narrow[value] = given
+            && kernels.int8_narrow(form.c, form.h, form.w).is_some()
+            && readers(value).all(|u| matches!(u.layer, Layer::Conv8 { .. }));
+    }
+    narrow
+}
+
 /// Values that dense layers of single pixels compute, and nobody reads, of enough channels for all of their panels.
 fn bare(graph: &Graph, units: &[Unit], lanes: usize) -> Vec<bool> {
     let mut bare = vec![false; graph.nodes.len()];
@@ -369,40 +364,4 @@ fn joinable(graph: &Graph, units: &[Unit], lanes: usize) -> HashMap<usize, (usiz
         }
     }
     joined
-}
-
-/// Gives every buffer its range, the largest first, each at the lowest address that is free while it lives.
-pub(super) fn arrange(buffers: &mut [Buffer], kernels: &Kernels) -> usize {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].range.len()));
-    let mut end = 0;
-    for (done, &b) in order.iter().enumerate() {
-        let mut taken: Vec<Range<usize>> = order[..done]
-            .iter()
-            .map(|o| &buffers[*o])
-            .filter(|o| o.first <= buffers[b].last && buffers[b].first <= o.last)
-            .map(|o| o.range.clone())
-            .collect();
-        taken.sort_by_key(|r| r.start);
-        let (mut start, size) = (0, buffers[b].range.len());
-        for range in taken {
-            if start + size <= range.start {
-                break;
-            }
-            start = start.max(range.end.next_multiple_of(LINE));
-        }
-        buffers[b].range = start..start + size;
-        end = end.max(start + size);
-    }
-    for b in 0..buffers.len() {
-        let (this, others) = (&buffers[b], &buffers);
-        let shared = others.iter().enumerate().any(|(o, other)| {
-            let overlaps = other.range.start < this.range.end && this.range.start < other.range.end;
-            let same = (&other.range, &other.map, &other.quant) == (&this.range, &this.map, &this.quant);
-            o != b && overlaps && !same
-        });
-        let zeroed = this.quant.as_ref().is_none_or(|q| kernels.int8_zeroed(q));
-        buffers[b].clear = (shared || !zeroed) && buffers[b].map.border > 0;
-    }
-    end
 }

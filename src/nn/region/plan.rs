@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::arena::{Buffer, arrange};
 use super::fuse::fuse;
 use super::graph::{Graph, Layer, Order};
 use super::int8::lower;
-use super::layout::{Buffer, Layout, Place, arrange};
+use super::layout::{Layout, Place};
 use super::siblings;
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -52,6 +53,8 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     buffers: Vec<Buffer>,
     inputs: Vec<Place>,
+    /// For each buffer, the input that is read where it is instead.
+    lent: Vec<Option<usize>>,
     outputs: Vec<(Place, Order)>,
     /// Shapes of the outputs.
     pub shapes: Vec<Vec<usize>>,
@@ -75,14 +78,23 @@ impl Plan {
         let outputs = graph.outputs.iter().map(|o| Ok((place(o)?, graph.nodes[*o].form.order)));
         let outputs: Vec<_> = outputs.collect::<Result<_>>()?;
         let sources = (0..graph.nodes.len()).filter(|i| matches!(graph.nodes[*i].layer, Layer::Source));
-        let inputs = sources.map(|i| place(&i)).collect::<Result<_>>()?;
+        let inputs: Vec<Place> = sources.map(|i| place(&i)).collect::<Result<_>>()?;
         let mut buffers = layout.buffers;
+        // What lies as it is given, and goes nowhere but into steps, need not be copied.
+        let mut lent = vec![None; buffers.len()];
+        for (i, place) in inputs.iter().enumerate() {
+            let read = |s: &Step| s.other != Some(place.buffer) && s.output != place.buffer;
+            let out = outputs.iter().any(|(o, _)| o.buffer == place.buffer);
+            if place.map.packed() && place.map.c == 1 && steps.iter().all(read) && !out {
+                (lent[place.buffer], buffers[place.buffer].range) = (Some(i), 0..0);
+            }
+        }
         for (place, _) in &outputs {
             buffers[place.buffer].last = usize::MAX;
         }
         let arena = arrange(&mut buffers, kernels);
         let shapes = graph.outputs.iter().map(|o| graph.nodes[*o].form.shape.clone()).collect();
-        Ok(Self { kernels, batch: graph.batch, steps, buffers, inputs, outputs, shapes, arena })
+        Ok(Self { kernels, batch: graph.batch, steps, buffers, inputs, lent, outputs, shapes, arena })
     }
 
     /// Multiplications and additions of a run.
@@ -112,8 +124,10 @@ impl Plan {
         }
         for image in 0..self.batch {
             for (place, data) in self.inputs.iter().zip(inputs) {
-                let size = place.map.values();
-                let data = data.get(image * size..(image + 1) * size).ok_or_else(short)?;
+                let data = part(place, data, image)?;
+                if self.lent[place.buffer].is_some() {
+                    continue;
+                }
                 let buffer = &self.buffers[place.buffer];
                 let memory = &mut arena[buffer.range.clone()];
                 if buffer.clear {
@@ -123,7 +137,11 @@ impl Plan {
             }
             for (i, step) in self.steps.iter().enumerate() {
                 let start = times.is_some().then(Instant::now);
-                self.step(i, step, arena)?;
+                let lent = match self.lent[step.input] {
+                    Some(input) => Some(part(&self.inputs[input], inputs[input], image)?),
+                    None => None,
+                };
+                self.step(i, step, lent, arena)?;
                 if let (Some(times), Some(start)) = (&mut times, start) {
                     times[i] = times[i].min(start.elapsed());
                 }
@@ -144,7 +162,8 @@ impl Plan {
         Ok(())
     }
 
-    fn step(&self, index: usize, step: &Step, arena: &mut [f32]) -> Result<()> {
+    /// One step, whose input lies in the arena unless it is `lent`.
+    fn step(&self, index: usize, step: &Step, lent: Option<&[f32]>, arena: &mut [f32]) -> Result<()> {
         let range = |b: usize| self.buffers[b].range.clone();
         let target = &self.buffers[step.output];
         if target.clear && target.first == index {
@@ -163,6 +182,7 @@ impl Plan {
             return Err(Error::fatal("region", format!("step {index} reads and writes the same memory")));
         };
         let other: Option<&[f32]> = step.other.map(|_| if apart.is_some() { &*other } else { &*input });
+        let input = lent.unwrap_or(input);
         match &step.work {
             Work::Conv(k) => k.run(input, other, output),
             Work::Winograd(k) => k.run(input, other, output, scratch),
@@ -178,6 +198,12 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// What an input has for one image.
+fn part<'i>(place: &Place, input: &'i [f32], image: usize) -> Result<&'i [f32]> {
+    let size = place.map.values();
+    input.get(image * size..(image + 1) * size).ok_or_else(short)
 }
 
 fn short() -> Error {

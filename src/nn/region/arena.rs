@@ -1,0 +1,67 @@
+//! The memory that all values share: which pieces live when, and where each lies.
+
+use std::ops::Range;
+
+use crate::kernels::{Kernels, Map, Quant};
+
+/// A piece of the arena, live from one step to another.
+#[derive(Clone, Debug)]
+pub(super) struct Buffer {
+    pub map: Map,
+    /// What whole numbers in it stand for; nothing for floats.
+    pub quant: Option<Quant>,
+    pub first: usize,
+    pub last: usize,
+    pub range: Range<usize>,
+    /// Whether the border must be filled in every run: other maps leave their values on it, or it is not of zeros.
+    pub clear: bool,
+}
+
+impl Buffer {
+    /// Fills the border.
+    pub fn clear_border(&self, kernels: &Kernels, memory: &mut [f32]) {
+        match &self.quant {
+            Some(quant) => kernels.int8_clear(&self.map, quant, memory),
+            None => self.map.clear_border(memory),
+        }
+    }
+}
+
+/// Memory is handed out in cache lines.
+const LINE: usize = 16;
+
+/// Gives every buffer its range, the largest first, each at the lowest address that is free while it lives.
+pub(super) fn arrange(buffers: &mut [Buffer], kernels: &Kernels) -> usize {
+    let mut order: Vec<usize> = (0..buffers.len()).collect();
+    order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].range.len()));
+    let mut end = 0;
+    for (done, &b) in order.iter().enumerate() {
+        let mut taken: Vec<Range<usize>> = order[..done]
+            .iter()
+            .map(|o| &buffers[*o])
+            .filter(|o| o.first <= buffers[b].last && buffers[b].first <= o.last)
+            .map(|o| o.range.clone())
+            .collect();
+        taken.sort_by_key(|r| r.start);
+        let (mut start, size) = (0, buffers[b].range.len());
+        for range in taken {
+            if start + size <= range.start {
+                break;
+            }
+            start = start.max(range.end.next_multiple_of(LINE));
+        }
+        buffers[b].range = start..start + size;
+        end = end.max(start + size);
+    }
+    for b in 0..buffers.len() {
+        let (this, others) = (&buffers[b], &buffers);
+        let shared = others.iter().enumerate().any(|(o, other)| {
+            let overlaps = other.range.start < this.range.end && this.range.start < other.range.end;
+            let same = (&other.range, &other.map, &other.quant) == (&this.range, &this.map, &this.quant);
+            o != b && overlaps && !same
+        });
+        let zeroed = this.quant.as_ref().is_none_or(|q| kernels.int8_zeroed(q));
+        buffers[b].clear = (shared || !zeroed) && buffers[b].map.border > 0;
+    }
+    end
+}
