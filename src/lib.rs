@@ -7,7 +7,7 @@
 //! [`assembly`] makes its parts from a [`config`]; [`cli`] is the program.
 //!
 //! `unsafe` stands in [`kernels`], in [`source::v4l::linux`] and in [`bench::alloc`] (an allocator that
-//! counts), nowhere else.
+//! counts), nowhere else. Loops of `synth` are compiled for several instruction sets by a crate that sees to it.
 
 pub mod assembly;
 pub mod bench;

@@ -28,18 +28,21 @@ def pair():
     return model, rounding.Rewriter(model, ranges).run(), images
 
 
-def test_all_convolutions_but_the_first_read_whole_numbers(pair):
+def test_all_convolutions_read_whole_numbers(pair):
     model, small, _ = pair
     maker = {o: n for n in small.graph.node for o in n.output}
     convs = [n for n in small.graph.node if n.op_type == "Conv"]
     assert len(convs) == sum(n.op_type == "Conv" for n in model.graph.node)
-    first, *others = convs
-    assert first.input[0] == "image" and first.input[1] not in maker
     constants = {w.name: numpy_helper.to_array(w) for w in small.graph.initializer}
-    for conv in others:
+    for conv in convs:
         assert all(maker[i].op_type == "DequantizeLinear" for i in conv.input)
         weight, bias = (constants[maker[i].input[0]] for i in conv.input[1:])
         assert weight.dtype == np.int8 and bias.dtype == np.int32 and np.abs(weight.astype(int)).max() == 127
+    # The picture is between -1 and 1, and black, white and nothing are whole numbers of steps.
+    low, high = rounding.PICTURE
+    step, zero = constants["image.scale"].item(), constants["image.zero"].item()
+    assert (convs[0].input[0], step, zero) == ("image.dq", np.float32(1 / 127), 128)
+    assert low == -128 / 127 and np.isclose((255 - zero) * step, high)
     # What leaves the network is not rounded again.
     outputs = {o.name for o in small.graph.output}
     assert outputs == {o.name for o in model.graph.output}
