@@ -2,7 +2,7 @@
 
 use super::matrix::{DEPTH, Packed, Sweep};
 use super::strip;
-use super::tile::{Finish, ITEMS, Limits, Store, Tiles, sweep};
+use super::tile::{Finish, ITEMS, Limits, Store, Tiles, sweep, sweep_together};
 use super::{Item, Quant, narrow};
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Window, mismatch};
@@ -269,6 +269,7 @@ impl Conv8 {
                     for (part, finish) in parts {
                         let ((mut walk, pixels), tiles) =
                             (part.walk(*grids), self.kernels.int8.tiles[finish.store as usize]);
+                        let sweep = if panels.near() { sweep_together } else { sweep };
                         sweep(panels, tiles, (&mut walk, pixels), part.runs(), finish, (input, to));
                     }
                 }

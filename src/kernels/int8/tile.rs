@@ -328,20 +328,43 @@ pub(super) unsafe fn sweep(
     finish: &Finish,
     (input, output): (*const u8, *mut u8),
 ) {
-    let prepare = |panel: &Panel| {
-        let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
-        let Runs { starts, run, skips } = runs;
-        let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
-        // SAFETY: the panel starts inside the packed weights, and has those before the first run.
-        let weights = unsafe { panels.weights.as_ptr().add(panel.weights + first) };
-        Some((tiles.len(), (Job { starts, run, skip, finish, c: panel.c, input, weights, output }, *tiles)))
-    };
-    let tile = |(job, tiles): &(Job, &[Tile]), count: usize, spots: &Spots| {
-        // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
-        unsafe { tiles[count - 1](job, spots) };
-    };
-    match panels.near() {
-        true => panels.together(walk, pixels, prepare, tile),
-        false => panels.each(walk, pixels, prepare, tile),
-    }
+    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, finish, (input, output));
+    // SAFETY: the spots are those of `count` pixels of the grid; the rest is this function's contract.
+    let tile = |(job, tiles): &(Job, &[Tile]), count: usize, spots: &Spots| unsafe { tiles[count - 1](job, spots) };
+    panels.each(walk, pixels, prepare, tile);
+}
+
+/// As [`sweep`], where [`Panels::near`] holds: of [`Panels::together`].
+///
+/// # Safety
+/// As [`sweep`].
+pub(super) unsafe fn sweep_together(
+    panels: &Panels<u8>,
+    tiles: Tiles,
+    (walk, pixels): (&mut Walk, usize),
+    runs: Runs,
+    finish: &Finish,
+    (input, output): (*const u8, *mut u8),
+) {
+    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, finish, (input, output));
+    // SAFETY: as in `sweep`.
+    let tile = |(job, tiles): &(Job, &[Tile]), count: usize, spots: &Spots| unsafe { tiles[count - 1](job, spots) };
+    panels.together(walk, pixels, prepare, tile);
+}
+
+/// What all tiles of a panel have in common, and its tiles by their pixels; nothing if there are none of its width.
+#[inline(always)]
+fn job<'a>(
+    panels: &Panels<u8>,
+    panel: &Panel,
+    tiles: Tiles,
+    &Runs { starts, run, skips }: &Runs<'a>,
+    finish: &'a Finish,
+    (input, output): (*const u8, *mut u8),
+) -> Option<(usize, (Job<'a>, &'static [Tile]))> {
+    let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
+    let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
+    // The panel starts inside the packed weights, and has those before the first run.
+    let weights = panels.weights[panel.weights + first..].as_ptr();
+    Some((tiles.len(), (Job { starts, run, skip, finish, c: panel.c, input, weights, output }, *tiles)))
 }
