@@ -173,7 +173,7 @@ impl Kernels {
         Map { len: map.len + if self.int8.matrix.is_some() { matrix::DEPTH } else { 0 }, ..map }
     }
 
-    /// As [`Kernels::int8_map`], of fewer than [`NARROW`] channels that leave no gap, for what only [`Conv8`] reads; if
+    /// As [`Kernels::int8_map`], of fewer than four channels that leave no gap, for what only [`Conv8`] reads; if
     /// there are rows enough for [`Round`] to make it.
     pub fn int8_narrow(&self, c: usize, h: usize, w: usize) -> Option<Map> {
         let map = Map::bordered(c, h, w, c);
