@@ -209,8 +209,9 @@ def compare(arguments, folder, name):
     graph = onnx.load(folder / f"{name}.onnx").graph
     shape = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
     quantised = any(n.op_type == "QuantizeLinear" for n in graph.node)
-    # A whole number that one engine rounds up and another down is a step of the output's.
-    most = 0.05 if quantised else 1e-4
+    # A whole number that one engine rounds up and another down is a step of the output's; a float through Winograd's
+    # method is off by up to 2e-4 in MNN.
+    most = 0.05 if quantised else 3e-4
     ready = engines(arguments, folder, name, numbers(shape), quantised)
     reference = ready["onnxruntime"].flat
     scale = np.abs(reference).max()

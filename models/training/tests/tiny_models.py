@@ -1,6 +1,6 @@
-"""Writes the tiny random models that the tests of src/nn load. Needs onnx and onnxruntime.
+"""Writes the tiny random models that tests of the runtime load. Needs onnx and onnxruntime.
 
-    python tests/data/models/make.py
+    python tests/tiny_models.py
 """
 import hashlib
 import pathlib
@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-HERE = pathlib.Path(__file__).parent
+FOLDER = pathlib.Path(__file__).parents[3] / "tests/data/models"
 rng = np.random.default_rng(7)
 
 
@@ -32,11 +32,11 @@ def save(name, task, decode, nodes, weights, shape, outputs, extra_input):
     graph = helper.make_graph(nodes, name, [info("input", free)], [info(n, None) for n, _ in reversed(outputs)], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     data = model.SerializeToString()
-    (HERE / f"{name}.onnx").write_bytes(data)
+    (FOLDER / f"{name}.onnx").write_bytes(data)
     u8 = rng.integers(0, 256, shape).astype(np.uint8)
     x = (u8.astype(np.float32) / np.float32(127.5)) - np.float32(1)
     run = onnxruntime.InferenceSession(data).run([n for n, _ in outputs], {"input": x})
-    with open(HERE / f"{name}.npy", "wb") as f:
+    with open(FOLDER / f"{name}.npy", "wb") as f:
         np.save(f, u8)
         for y in run:
             np.save(f, y.astype(np.float32))
@@ -59,7 +59,7 @@ width = {shape[3]}
         assert list(y.shape) == s, (y.shape, s)
         card += f'\n[[outputs]]\nname = "{n}"\nshape = {s}\n'
     card += f'\n[golden]\nfile = "{name}.npy"\n'
-    (HERE / f"{name}.toml").write_text(card)
+    (FOLDER / f"{name}.toml").write_text(card)
 
 
 nodes, weights = [], []
