@@ -27,6 +27,30 @@ def face_points(centre, size, rng):
     return (p * size + centre).astype(np.float32)
 
 
+def test_faces_of_a_turned_view_lie_under_its_points(monkeypatch):
+    """In a scene whose values tell their places each point must find its own again."""
+    rng = np.random.default_rng(4)
+    rolls = np.array([scene.roll(rng) for _ in range(400)])
+    assert 0.5 < (rolls == 0).mean() < 0.7 and 1.5 < np.abs(rolls).max() <= scene.LYING
+    rows, columns = np.mgrid[:240, :320]
+    places = (columns + 400 * rows).astype(np.float32)  # linear, so that sampling keeps it
+    points = np.stack([face_points((130.0, 100.0), 40, rng), face_points((200.0, 150.0), 30, rng)])
+    values = [f[:, 0] - 0.5 + 400 * (f[:, 1] - 0.5) for f in points]
+    for turn in (0.0, 0.4, -1.0, scene.LYING, -scene.LYING):
+        monkeypatch.setattr(scene, "roll", lambda _, turn=turn: turn)
+        checked = 0
+        for _ in range(30):
+            image, faces = scene.compose(lambda _: (places, points, np.zeros((2, 70), np.uint8)), rng)
+            for p, _ in faces:
+                inside = ((p > 1) & (p < (scene.W - 1, scene.H - 1))).all()
+                if not inside or len(faces) > 2:  # other views of a mosaic may cover some
+                    continue
+                seen = crop.bilinear(image, p[:, 0], p[:, 1])
+                assert min(np.abs(seen - v).mean() for v in values) < 0.5 * 400
+                checked += 1
+        assert checked > 5
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Twelve faces whose points are drawn as bright dots."""
