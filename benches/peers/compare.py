@@ -172,6 +172,9 @@ class Program:
         return [np.array(self.ask("out"), np.float32)]
 
 
+#: In the order of the summary's columns.
+ENGINES = ("OpenVINO", "onnxruntime", "LiteRT (XNNPACK)", "ncnn", "MNN", "OpenCV", "rten", "tract, tuned", "tract")
+
 #: Engines that need a format which quantised models are not brought to.
 FLOAT_ONLY = ("ncnn", "MNN")
 
@@ -206,6 +209,7 @@ def engines(arguments, folder, name, x, quantised):
 
 
 def compare(arguments, folder, name):
+    """Least and median us by engine."""
     graph = onnx.load(folder / f"{name}.onnx").graph
     shape = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
     quantised = any(n.op_type == "QuantizeLinear" for n in graph.node)
@@ -239,6 +243,17 @@ def compare(arguments, folder, name):
     for least, middle, spread, error, engine, version in sorted(rows):
         print(f"| {engine} | {version} | {least:.0f} | {middle:.0f} | {spread:.2f} | {least / ours[0]:.2f} | "
               f"{middle / ours[1]:.2f} | {error:.0e} |", file=TABLES, flush=True)
+    return {engine: (least, middle) for least, middle, _, _, engine, _ in rows}
+
+
+def summary(results):
+    """One table of every network: our times, then each engine's over ours, least and in brackets median."""
+    names = sorted({e for times in results.values() for e in times} - {"heatmark"}, key=ENGINES.index)
+    print("\n| network | us | " + " | ".join(names) + " |\n|---|" + "---:|" * (len(names) + 1), file=TABLES)
+    for network, times in results.items():
+        least, middle = times["heatmark"]
+        cells = [f"{times[e][0] / least:.2f} ({times[e][1] / middle:.2f})" if e in times else "" for e in names]
+        print(f"| {network} | {least:.0f} ({middle:.0f}) | " + " | ".join(cells) + " |", file=TABLES, flush=True)
 
 
 def main():
@@ -252,8 +267,7 @@ def main():
     arguments = parser.parse_args()
     # One CPU for all, the children included.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    for name in arguments.names:
-        compare(arguments, arguments.folder.resolve(), name)
+    summary({name: compare(arguments, arguments.folder.resolve(), name) for name in arguments.names})
 
 
 main()
