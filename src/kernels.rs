@@ -147,7 +147,7 @@ fn rows() -> [Row; 8] {
         avx2::available().then_some(&avx2::KERNELS),
         avx2::dot_products().then_some(&avx2::AVXVNNI),
         avx512::available().then_some(&avx512::KERNELS),
-        avx512::dot_products().then_some(&avx512::AVX512VNNI),
+        avx512::dot_products().then(|| if avx512::slow_gathers() { &avx512::LOADING } else { &avx512::AVX512VNNI }),
         avx512::amx().then_some(&avx512::AMX),
     ];
     #[cfg(not(target_arch = "x86_64"))]

@@ -6,7 +6,9 @@ use super::avx2::Avx2;
 use super::isa::{Counts, Isa};
 use super::planes::Turn;
 use super::x86::{intrinsics, stamp, table, turn};
-use super::{Kernels, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd};
+use super::{
+    Kernels, avx2, depthwise, int8, level, planes, point, pool, resize, sample, strip, tile, tone, votes, winograd,
+};
 
 /// Made only by functions that are compiled for AVX-512, and for its VNNI where `DOT` is 1 (on bytes) or 2 (on pairs of
 /// 16-bit numbers), so a value proves that the CPU has them.
@@ -193,8 +195,19 @@ pub(super) static KERNELS: Kernels = TABLE;
 /// The AVX-512 kernels, with dot products for int8. To be handed out only where there are [`dot_products`].
 pub(super) static AVX512VNNI: Kernels = Kernels { name: "avx512vnni", int8: int8::AVX512VNNI, ..TABLE };
 
+/// As [`AVX512VNNI`], for CPUs of [`slow_gathers`]: they read turned crops by single loads, as AVX2's kernels do.
+pub(super) static LOADING: Kernels =
+    Kernels { name: "avx512vnni", int8: int8::AVX512VNNI, sample: avx2::KERNELS.sample, ..TABLE };
+
 /// The AVX-512 kernels, with products of matrices for int8. To be handed out only where there is [`amx`].
 pub(super) static AMX: Kernels = Kernels { name: "amx", int8: int8::AMX, ..TABLE };
+
+/// Whether gather instructions take longer than the loads they stand for: on AMD's, up to Zen 4 at least (measured there:
+/// 12 to 17 us a crop of 160x120 by gathers, 10 by loads).
+pub(super) fn slow_gathers() -> bool {
+    let vendor = __cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
+}
 
 /// Whether this CPU and its system have products of matrices of bytes.
 pub(super) fn amx() -> bool {
