@@ -9,6 +9,7 @@ pub mod mean;
 pub mod metrics;
 pub mod read;
 mod report;
+mod synthetic;
 pub mod temperatures;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use serde::Serialize;
 use self::detections::{DetectionScores, Detections, Target};
 use self::metrics::{Calibration, CalibrationScores, LandmarkScores, Landmarks};
 use self::read::{Sample, Truth};
-use self::temperatures::{TemperatureScores, Temperatures};
+use self::temperatures::{TemperatureReport, Temperatures};
 use crate::error::{Error, Result};
 use crate::face::Engine;
 use crate::face::decode::overlap;
@@ -69,10 +70,8 @@ pub struct Report {
     pub empty: Empty,
     /// Predicted against real errors, given the box.
     pub calibration: Option<CalibrationScores>,
-    /// Reading under each visible point against the true skin temperature, where the truth knows it.
-    pub temperature: Option<TemperatureScores>,
-    /// Picture at the found points against the picture at the true points: what misplaced points cost.
-    pub displacement: Option<TemperatureScores>,
+    /// Readings against the truth, given the box, of radiometric pictures.
+    pub temperature: Option<TemperatureReport>,
 }
 
 /// Smallest face that counts, square root of the box area in pixels.
@@ -133,7 +132,6 @@ struct Tally {
     empty: Empty,
     calibration: Calibration,
     temperature: Temperatures,
-    displacement: Temperatures,
 }
 
 impl Tally {
@@ -186,25 +184,33 @@ impl Tally {
                     let error = (p[0] - q[0]).hypot(p[1] - q[1]);
                     self.calibration.add(error, shape.spread[i], shape.confidence[i], size);
                 }
-                self.temperatures(sample, truth, points, face);
+                self.temperatures(sample, truth, points, face, engine);
             }
         }
         Ok(())
     }
 
-    fn temperatures(&mut self, sample: &Sample, truth: &Truth, points: &[[f32; 2]; COUNT], face: &Face) {
-        let Signal::Radiometric { kelvin_per_count, .. } = sample.frame.format.signal else { return };
+    fn temperatures(
+        &mut self,
+        sample: &Sample,
+        truth: &Truth,
+        points: &[[f32; 2]; COUNT],
+        face: &Face,
+        engine: &Engine,
+    ) {
+        let signal = sample.frame.format.signal;
+        let (Some(thermometer), Signal::Radiometric { kelvin_per_count, .. }) = (engine.thermometer(signal), signal)
+        else {
+            return;
+        };
+        let visible = truth.visibility.map(|v| v == 0);
+        if let Some(heat) = &truth.heat {
+            self.temperature.add(face, heat, &visible, size(truth.bbox), &thermometer);
+        }
         let (w, h) = (sample.frame.width(), sample.frame.height());
-        for i in (0..COUNT).filter(|&i| truth.visibility[i] == 0) {
-            let Ok(found) = face.landmark_c[i] else { continue };
-            if let Some(truth) = &truth.temperature_c {
-                self.temperature.add(found, truth[i]);
-            }
-            let l = face.landmarks[i];
-            if points[i][0].is_finite() {
-                let read = |p| bilinear(&sample.frame.pixels, w, h, p) * kelvin_per_count;
-                self.displacement.add(read([l.x, l.y]), read(points[i]));
-            }
+        for i in (0..COUNT).filter(|&i| visible[i] && points[i][0].is_finite() && face.landmark_c[i].is_ok()) {
+            let read = |p| bilinear(&sample.frame.pixels, w, h, p) * kelvin_per_count;
+            self.temperature.displaced(read([face.landmarks[i].x, face.landmarks[i].y]), read(points[i]));
         }
     }
 
@@ -222,8 +228,7 @@ impl Tally {
             together: self.together.scores(),
             empty: self.empty,
             calibration: Some(self.calibration.scores()).filter(|c| c.points > 0),
-            temperature: self.temperature.scores(),
-            displacement: self.displacement.scores(),
+            temperature: self.temperature.report(),
         }
     }
 }
@@ -283,7 +288,13 @@ mod tests {
         save("thermal.npy", vec![n, 120, 160], Values::U16(thermal));
         save("points.npy", vec![n, 4, COUNT, 2], Values::F32(points));
         save("visibility.npy", vec![n, 4, COUNT], Values::U8(vec![0; n * 4 * COUNT]));
-        save("temperature.npy", vec![n, 4, COUNT], Values::F32(vec![34.5; n * 4 * COUNT]));
+        save("skin.npy", vec![n, 4, COUNT], Values::F32(vec![34.5; n * 4 * COUNT]));
+        save("apparent.npy", vec![n, 4, COUNT], Values::F32(vec![34.0; n * 4 * COUNT]));
+        save(
+            "regions.npy",
+            vec![n, 4, 8],
+            Values::F32([34.0, 34.0, 34.0, 33.0, 34.0, 34.0, f32::NAN, 34.0].repeat(n * 4)),
+        );
         dir
     }
 
@@ -298,8 +309,15 @@ mod tests {
         assert!(given.box_size.nme < 0.02 && found.box_size.nme < 0.02 && found.missed == 0, "{r}");
         assert_eq!((r.detector.ap_50, r.detector.recall), (1.0, 1.0));
         assert_eq!((r.together.recall, r.together.false_per_picture), (1.0, 0.0));
-        let t = r.temperature.unwrap();
-        assert!(t.median_k > 0.4 && t.median_k < 0.6, "skin is 34.0 in the picture, 34.5 by the truth: {t:?}");
+        let t = r.temperature.clone().unwrap();
+        let of =
+            |list: &[(&str, temperatures::TemperatureScores)], name: &str| list.iter().find(|k| k.0 == name).unwrap().1;
+        let skin = of(&t.kinds, "points, skin");
+        assert!(skin.median_k > 0.4 && skin.median_k < 0.6, "34.0 in the picture, 34.5 by the truth: {skin:?}");
+        assert!(of(&t.kinds, "points, apparent").median_k < 0.05, "{t:?}");
+        let nose = of(&t.regions, "nose_tip");
+        assert!((0.9..1.1).contains(&nose.bias_k) && nose.readings == 1, "one face is large: {nose:?}");
+        assert!(of(&t.regions, "mouth").mean_k < 0.1 && t.regions.iter().all(|r| r.0 != "cheek_right"), "{t:?}");
         let text = r.to_string();
         assert!(text.contains("2 pictures (2 synthetic), 3 faces") && text.contains("AP50 100.00"), "{text}");
         serde_json::to_string(&r).unwrap();

@@ -25,7 +25,7 @@ use self::landmarker::{Landmarker, Shape, VIEWS, around, size};
 use self::pose::Fit;
 use self::temperature::{Reader, Surface};
 use crate::error::Result;
-use crate::frame::Frame;
+use crate::frame::{Frame, Signal};
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
@@ -185,6 +185,11 @@ impl Engine {
         self.detector.threshold()
     }
 
+    /// The thermometer of its settings; `None` for a signal that tells no temperature.
+    pub fn thermometer(&self, signal: Signal) -> Option<Thermometer> {
+        Thermometer::new(signal, self.surface)
+    }
+
     fn still(&self, frame: &Frame, shape: &Shape, score: f32, track: u64) -> Face {
         let fit = pose::fit(&shape.points, |i| shape.confidence[i]);
         let face = self.describe(frame, &shape.points, &shape.confidence, fit.as_ref());
@@ -194,7 +199,7 @@ impl Engine {
     fn reader<'a>(&self, frame: &'a Frame) -> Reader<'a> {
         Reader {
             frame,
-            thermometer: Thermometer::new(frame.format.signal, self.surface),
+            thermometer: self.thermometer(frame.format.signal),
             range_c: self.settings.range_c,
             visible: self.settings.visible,
         }

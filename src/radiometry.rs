@@ -64,6 +64,13 @@ impl Thermometer {
         let k = self.apparent(count).0;
         Celsius::from(Kelvin(((k.powi(4) - self.reflected_k4) * self.inv_emissivity).sqrt().sqrt()))
     }
+
+    /// What a blackbody would have to be to look like a surface of this temperature: the inverse of
+    /// [`Thermometer::surface`].
+    pub fn seen(&self, surface: Celsius) -> Celsius {
+        let k4 = Kelvin::from(surface).0.powi(4) / self.inv_emissivity + self.reflected_k4;
+        Celsius::from(Kelvin(k4.sqrt().sqrt()))
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +94,15 @@ mod tests {
         let t = Thermometer::new(Signal::CENTIKELVIN, Settings { emissivity: 0.98, reflected_c: 20.0 }).unwrap();
         let c = t.surface(30715.0).0;
         assert!((34.2..34.3).contains(&c), "{c}");
+    }
+
+    #[test]
+    fn what_is_seen_of_a_surface_is_read_as_that_surface() {
+        let t = Thermometer::new(Signal::CENTIKELVIN, Settings { emissivity: 0.95, reflected_c: 10.0 }).unwrap();
+        for count in [28000.0, 30715.0, 32000.0] {
+            let there_and_back = t.seen(t.surface(count));
+            assert!((there_and_back.0 - (count / 100.0 - 273.15)).abs() < 2e-3, "{count}: {there_and_back:?}");
+        }
     }
 
     #[test]

@@ -27,5 +27,6 @@ pub mod sequence;
 mod shade;
 pub mod sheet;
 pub mod skin;
+pub mod truth;
 pub mod vector;
 pub mod wear;

@@ -13,6 +13,7 @@ use crate::synth::dataset::{self, Kind};
 use crate::synth::head::HeadModel;
 use crate::synth::readout::{self, Readout};
 use crate::synth::scene::Studio;
+use crate::synth::sensor::Faults;
 use crate::synth::sequence;
 use crate::synth::sheet;
 
@@ -48,9 +49,23 @@ struct Set {
     /// Render the same scenes in colour too (`rgb.npy`).
     #[arg(long)]
     rgb: bool,
+    /// What the sensor does to the picture; the scenes are the same.
+    #[arg(long, value_enum, default_value_t = Sensor::Drawn)]
+    sensor: Sensor,
     /// Threads; every core by default. The bytes do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+}
+
+/// A sensor's imperfections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sensor {
+    /// Blur, noise, stripes, vignetting and dead pixels, drawn for each record.
+    Drawn,
+    /// The optics' blur and smear alone.
+    NoiseFree,
+    /// None but its pixels.
+    Ideal,
 }
 
 /// What counts mean.
@@ -178,7 +193,13 @@ fn data(set: &Set, kind: Kind) -> Result<()> {
     let threads = set.threads.map_or(cores, usize::from);
     let started = Instant::now();
     let out: &Path = &set.out;
-    dataset::write(&studio, kind, set.common.seed, set.count as usize, set.rgb, threads, out)?;
+    let faults = match set.sensor {
+        Sensor::Drawn => Faults::All,
+        Sensor::NoiseFree => Faults::Optics,
+        Sensor::Ideal => Faults::None,
+    };
+    let order = dataset::Set { kind, seed: set.common.seed, count: set.count as usize, colour: set.rgb, faults };
+    dataset::write(&studio, &order, threads, out)?;
     let seconds = started.elapsed().as_secs_f32();
     log::info!("{}: {} records in {seconds:.1} s, {:.0}/s", out.display(), set.count, set.count as f32 / seconds);
     Ok(())

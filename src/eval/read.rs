@@ -2,7 +2,7 @@
 //!
 //! | given | read as |
 //! |---|---|
-//! | folder with `thermal.npy` | synthetic truth: `points.npy` f32 `[n, (faces,) 70, 2]` (NaN where absent), `visibility.npy` u8 `[n, (faces,) 70]` (0 visible, 1 self-occluded, 2 occluded), optional `box.npy` f32 `[n, (faces,) 4]` and `temperature.npy` f32 `[n, (faces,) 70]` degC |
+//! | folder with `thermal.npy` | synthetic truth: `points.npy` f32 `[n, (faces,) 70, 2]` (NaN where absent), `visibility.npy` u8 `[n, (faces,) 70]` (0 visible, 1 self-occluded, 2 occluded), optional `box.npy` f32 `[n, (faces,) 4]`, and in degC, NaN where not known, `apparent.npy` and `skin.npy` f32 `[n, (faces,) 70]` and `regions.npy` f32 `[n, (faces,) 8]` |
 //! | folder with `images` and `labels` | YOLO: one `labels/NAME.txt` for each picture, a line per face: `class cx cy w h`, maybe followed by x, y (or x, y, visibility) of 5, 68 or 70 points, all in shares of the picture |
 //! | any other folder | every picture with `NAME.pts` (68 or 70 points, the first pixel's centre at 1, 1) or `NAME.txt` (YOLO) beside it |
 //! | `.csv` | a line per face: picture, then x, y of 68 or 70 points in pixels (the first pixel's centre at 0.5, 0.5) |
@@ -10,11 +10,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::synthetic;
+use super::temperatures::Heat;
 use crate::error::{Error, Result};
 use crate::face::landmarker::around;
-use crate::frame::{Frame, FrameFormat, Signal};
+use crate::frame::{Frame, Signal};
 use crate::landmarks::{COUNT, FIVE, five};
-use crate::npy::{Array, Pictures, Values};
 use crate::source::still;
 
 /// What is known of one face.
@@ -28,8 +29,8 @@ pub struct Truth {
     pub five: Option<[[f32; 2]; FIVE]>,
     /// 0 visible, 1 self-occluded, 2 occluded by an object.
     pub visibility: [u8; COUNT],
-    /// True skin temperature, degC; NaN where not known.
-    pub temperature_c: Option<[f32; COUNT]>,
+    /// Temperatures; `None` where none is known.
+    pub heat: Option<Heat>,
 }
 
 /// One picture with its faces.
@@ -49,7 +50,7 @@ const PICTURES: [&str; 5] = ["png", "tif", "tiff", "jpg", "jpeg"];
 /// Calls `each` for every sample under `path`. `signal`: what 16-bit pictures hold.
 pub fn each(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
     if path.join("thermal.npy").is_file() {
-        return synthetic(path, each);
+        return synthetic::each(path, each);
     }
     if extension(path) == "csv" {
         return table(path, signal, each);
@@ -112,7 +113,7 @@ const WHOLE: [usize; 2] = [68, COUNT];
 impl Truth {
     /// A face of which only the box is known.
     pub(super) fn boxed(bbox: [f32; 4]) -> Self {
-        Self { bbox, points: None, five: None, visibility: [0; COUNT], temperature_c: None }
+        Self { bbox, points: None, five: None, visibility: [0; COUNT], heat: None }
     }
 
     /// With these points: five, or as many as make a whole face.
@@ -230,69 +231,6 @@ fn table(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>
         }
     }
     sample.map_or(Ok(()), |(_, last)| each(last))
-}
-
-/// Truth as the renderer writes it.
-fn synthetic(folder: &Path, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
-    let mut pictures = Pictures::open(&folder.join("thermal.npy"))?;
-    let [n, height, width] = pictures.shape;
-    let optional = |file: &str| {
-        let path = folder.join(file);
-        path.is_file().then(|| Array::open(&path).and_then(|a| f32s(a, &path))).transpose()
-    };
-    let points_path = folder.join("points.npy");
-    let (shape, points) = f32s(Array::open(&points_path)?, &points_path)?;
-    let wrong = |file: &str, what: String| Error::fix(folder.join(file).display(), what);
-    let faces = match shape.as_slice() {
-        &[m, f, COUNT, 2] if m == n => f,
-        &[m, COUNT, 2] if m == n => 1,
-        other => return Err(wrong("points.npy", format!("shape {other:?}, wanted [{n}, faces, {COUNT}, 2]"))),
-    };
-    let Values::U8(visibility) = Array::open(&folder.join("visibility.npy"))?.values else {
-        return Err(wrong("visibility.npy", "wanted u8".into()));
-    };
-    let (boxes, temperature) = (optional("box.npy")?, optional("temperature.npy")?);
-    for (file, found, each) in [
-        ("visibility.npy", Some(visibility.len()), COUNT),
-        ("box.npy", boxes.as_ref().map(|b| b.1.len()), 4),
-        ("temperature.npy", temperature.as_ref().map(|t| t.1.len()), COUNT),
-    ] {
-        if found.is_some_and(|f| f != n * faces * each) {
-            return Err(wrong(file, format!("{found:?} values, wanted {}", n * faces * each)));
-        }
-    }
-    let (width32, height32) = (u32::try_from(width), u32::try_from(height));
-    let (Ok(width), Ok(height)) = (width32, height32) else {
-        return Err(wrong("thermal.npy", format!("{width} x {height} pixels")));
-    };
-    let format = FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: 0.0 };
-    for i in 0..n {
-        let mut frame = Frame::new(format);
-        pictures.read(i, &mut frame.pixels)?;
-        let mut truths = Vec::new();
-        for f in i * faces..(i + 1) * faces {
-            let here: [[f32; 2]; COUNT] =
-                std::array::from_fn(|k| [points[(f * COUNT + k) * 2], points[(f * COUNT + k) * 2 + 1]]);
-            let bbox = boxes.as_ref().map_or(around(&here), |b| std::array::from_fn(|k| b.1[f * 4 + k]));
-            if !here.as_flattened().iter().all(|v| v.is_finite()) || !bbox.iter().all(|v| v.is_finite()) {
-                continue;
-            }
-            truths.push(Truth {
-                visibility: std::array::from_fn(|k| visibility[f * COUNT + k]),
-                temperature_c: temperature.as_ref().map(|t| std::array::from_fn(|k| t.1[f * COUNT + k])),
-                ..Truth::boxed(bbox).with(&here)
-            });
-        }
-        each(Sample { name: format!("{}#{i}", folder.display()), frame, faces: truths })?;
-    }
-    Ok(())
-}
-
-fn f32s(array: Array, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
-    match array.values {
-        Values::F32(v) => Ok((array.shape, v)),
-        _ => Err(Error::fix(path.display(), "wanted f32")),
-    }
 }
 
 #[cfg(test)]

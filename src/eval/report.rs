@@ -5,6 +5,7 @@ use std::fmt;
 use super::detections::DetectionScores;
 use super::mean::Table;
 use super::metrics::Curve;
+use super::temperatures::{TemperatureReport, TemperatureScores};
 use super::{Empty, LARGE, Report, SMALL};
 
 impl fmt::Display for Report {
@@ -61,16 +62,7 @@ impl fmt::Display for Report {
                 c.within_5
             )?;
         }
-        for (title, t) in [("temperature", self.temperature), ("displacement", self.displacement)] {
-            if let Some(t) = t {
-                writeln!(
-                    f,
-                    "{title} error, K ({} readings): bias {:+.3}, mean {:.3}, median {:.3}, p95 {:.3}",
-                    t.readings, t.bias_k, t.mean_k, t.median_k, t.p95_k
-                )?;
-            }
-        }
-        Ok(())
+        self.temperature.as_ref().map_or(Ok(()), |t| temperatures(f, t))
     }
 }
 
@@ -95,6 +87,17 @@ impl Report {
         }
         tables(f, "recall", (&d.recall_by_size, &d.recall_by_hidden))
     }
+}
+
+fn temperatures(f: &mut fmt::Formatter<'_>, report: &TemperatureReport) -> fmt::Result {
+    writeln!(f, "\n  {:<32}{:>8}{:>8}{:>8}{:>8}{:>10}", "temperature, K", "bias", "mean", "median", "p95", "readings")?;
+    let parts = report.groups.iter().chain(&report.regions).map(|(name, t)| (format!("  {name}"), t));
+    let displacement = report.displacement.iter().map(|t| ("points, picture at the true ones".to_string(), t));
+    for (name, t) in report.kinds.iter().map(|(name, t)| (name.to_string(), t)).chain(parts).chain(displacement) {
+        let TemperatureScores { bias_k, mean_k, median_k, p95_k, readings } = t;
+        writeln!(f, "  {name:<32}{bias_k:>+8.3}{mean_k:>8.3}{median_k:>8.3}{p95_k:>8.3}{readings:>10}")?;
+    }
+    Ok(())
 }
 
 fn rates(d: &DetectionScores) -> String {

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::person::Identity;
 use super::random::Random;
-use super::scene::{self, FaceTruth, Rendering, Studio};
-use super::sensor::centikelvin;
+use super::scene::{self, Rendering, Studio};
+use super::sensor::{Faults, centikelvin};
+use super::truth::FaceTruth;
 use crate::error::{Error, Result};
-use crate::landmarks::COUNT;
+use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::npy::header;
 
 /// Faces a record of a scene has room for.
@@ -54,20 +55,31 @@ impl Kind {
 
     /// Renders record `index` of `seed`.
     pub fn render(self, studio: &Studio, seed: u64, index: u64, colour: bool) -> Rendering {
-        self.render_after(studio, seed, index, colour, &mut None)
+        Set { kind: self, seed, count: 0, colour, faults: Faults::All }.render_after(studio, index, &mut None)
     }
+}
 
-    /// The same, with the number and the shape of whom was rendered last, which the next views share.
-    fn render_after(
-        self,
-        studio: &Studio,
-        seed: u64,
-        index: u64,
-        colour: bool,
-        last: &mut Option<(u64, Identity)>,
-    ) -> Rendering {
+/// A data set to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set {
+    /// What.
+    pub kind: Kind,
+    /// The same scenes for the same seed, whatever the sensor's faults.
+    pub seed: u64,
+    /// Records.
+    pub count: usize,
+    /// In colour, too.
+    pub colour: bool,
+    /// Of the sensor.
+    pub faults: Faults,
+}
+
+impl Set {
+    /// Renders record `index`, with the number and the shape of whom was rendered last, which the next views share.
+    fn render_after(&self, studio: &Studio, index: u64, last: &mut Option<(u64, Identity)>) -> Rendering {
+        let Self { kind, seed, colour, faults, .. } = *self;
         let mut r = Random::new(seed, index);
-        let (scene, moments) = match self {
+        let (mut scene, moments) = match kind {
             Kind::Crops => {
                 let number = index / VIEWS;
                 last.take_if(|(n, _)| *n != number);
@@ -76,27 +88,21 @@ impl Kind {
             }
             Kind::Frames { width, height } => scene::frame(studio, (width, height), FACES, colour, &mut r),
         };
+        scene.sensor = scene.sensor.with(faults);
         scene.render(studio, &moments, colour, &mut r)
     }
 }
 
-/// Writes records `0..count` of `seed` into `dir`, on `threads` threads, in order.
+/// Writes `set` into `dir`, on `threads` threads, in order.
 ///
 /// Files: `thermal.npy` u16 `[N, H, W]` centikelvin; `rgb.npy` u8 `[N, H, W, 3]` where `colour`;
 /// `points.npy` f32 `[N, F, 70, 2]`, `visibility.npy` u8 `[N, F, 70]`, `box.npy` f32 `[N, F, 4]`,
-/// `pose.npy` f32 `[N, F, 3]`, `skin.npy` and `apparent.npy` f32 `[N, F, 70]` degC, absent faces NaN;
-/// F is 1 and left out for crops. `meta.json` says what made them.
-pub fn write(
-    studio: &Studio,
-    kind: Kind,
-    seed: u64,
-    count: usize,
-    colour: bool,
-    threads: usize,
-    dir: &Path,
-) -> Result<()> {
+/// `pose.npy` f32 `[N, F, 3]`, `skin.npy` and `apparent.npy` f32 `[N, F, 70]` degC, `regions.npy` f32
+/// `[N, F, 8]` degC ([`FaceTruth`]), absent faces NaN; F is 1 and left out for crops. `meta.json` says what made them.
+pub fn write(studio: &Studio, set: &Set, threads: usize, dir: &Path) -> Result<()> {
+    let count = set.count;
     std::fs::create_dir_all(dir).map_err(|e| Error::fix(dir.display(), "cannot be made").because(e))?;
-    let mut out = Writer::create(dir, kind, count, colour)?;
+    let mut out = Writer::create(dir, set)?;
     // Groups that share a head are handed out one by one, as some take twice as long as others.
     let views = VIEWS as usize;
     let groups = count.div_ceil(views);
@@ -111,7 +117,7 @@ pub fn write(
                 for group in todo {
                     let mut last = None;
                     let records = group * views..((group + 1) * views).min(count);
-                    let one = |i| kind.render_after(studio, seed, i as u64, colour, &mut last);
+                    let one = |i| set.render_after(studio, i as u64, &mut last);
                     if done.send((group, records.map(one).collect::<Vec<_>>())).is_err() {
                         return;
                     }
@@ -136,7 +142,7 @@ pub fn write(
         }
         Ok(())
     })?;
-    out.finish(kind, seed, count)
+    out.finish(set)
 }
 
 struct Writer<'d> {
@@ -150,10 +156,12 @@ struct Writer<'d> {
     pose: BufWriter<File>,
     skin: BufWriter<File>,
     apparent: BufWriter<File>,
+    regions: BufWriter<File>,
 }
 
 impl<'d> Writer<'d> {
-    fn create(dir: &'d Path, kind: Kind, count: usize, colour: bool) -> Result<Self> {
+    fn create(dir: &'d Path, set: &Set) -> Result<Self> {
+        let Set { kind, count, colour, .. } = *set;
         let (w, h) = kind.size();
         let face = |tail: &[usize]| {
             let mut shape = vec![count];
@@ -174,6 +182,7 @@ impl<'d> Writer<'d> {
             pose: npy(dir, "pose", "<f4", &face(&[3]))?,
             skin: npy(dir, "skin", "<f4", &face(&[COUNT]))?,
             apparent: npy(dir, "apparent", "<f4", &face(&[COUNT]))?,
+            regions: npy(dir, "regions", "<f4", &face(&[REGION_COUNT]))?,
         })
     }
 
@@ -201,21 +210,28 @@ impl<'d> Writer<'d> {
         floats(&mut self.pose, f.map_or(&nan[..3], |f| &f.pose))?;
         floats(&mut self.skin, f.map_or(&nan[..COUNT], |f| &f.skin_c))?;
         floats(&mut self.apparent, f.map_or(&nan[..COUNT], |f| &f.apparent_c))?;
+        floats(&mut self.regions, f.map_or(&nan[..REGION_COUNT], |f| &f.regions_c))?;
         let visibility: [u8; COUNT] = f.map_or([2; COUNT], |f| f.visibility.map(|v| v as u8));
         self.visibility.write_all(&visibility)
     }
 
-    fn finish(self, kind: Kind, seed: u64, count: usize) -> Result<()> {
+    fn finish(self, set: &Set) -> Result<()> {
+        let Set { kind, seed, count, faults, .. } = *set;
         let (w, h) = kind.size();
         let meta = serde_json::json!({
             "schema": "heatmark.synth/1",
             "kind": if kind == Kind::Crops { "crops" } else { "frames" },
             "seed": seed, "count": count, "width": w, "height": h, "unit": "centikelvin",
+            "sensor": match faults {
+                Faults::All => "drawn",
+                Faults::Optics => "noise-free",
+                Faults::None => "ideal",
+            },
             "version": env!("CARGO_PKG_VERSION"),
         });
         let bad = |e: std::io::Error| Error::fix(self.dir.display(), "cannot be written").because(e);
-        let files = [self.thermal, self.points, self.visibility, self.bbox, self.pose, self.skin, self.apparent];
-        for mut f in files.into_iter().chain(self.rgb) {
+        let truth = [self.points, self.visibility, self.bbox, self.pose, self.skin, self.apparent, self.regions];
+        for mut f in truth.into_iter().chain([self.thermal]).chain(self.rgb) {
             f.flush().map_err(bad)?;
         }
         std::fs::write(self.dir.join("meta.json"), meta.to_string()).map_err(bad)

@@ -5,41 +5,11 @@ use super::climate::Climate;
 use super::head::HeadModel;
 use super::person::{self, Identity, Moment, Person, Points};
 use super::random::Random;
-use super::raster::{Camera, Layers, material};
+use super::raster::{Camera, Layers};
 use super::sensor::{self, SUPERSAMPLING, Sensor};
 use super::skin::Fields;
+use super::truth::FaceTruth;
 use super::vector::V3;
-use crate::landmarks::COUNT;
-
-/// Whether a point can be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Visibility {
-    /// Seen.
-    Visible = 0,
-    /// Hidden by the head itself.
-    SelfOccluded = 1,
-    /// Hidden by something else, or outside the frame.
-    Occluded = 2,
-}
-
-/// Exact truth about one face.
-#[derive(Debug, Clone)]
-pub struct FaceTruth {
-    /// Pixel positions (centre of the first pixel: 0.5).
-    pub points: [[f32; 2]; COUNT],
-    /// Whether each can be seen.
-    pub visibility: [Visibility; COUNT],
-    /// Around the points, `[x0, y0, x1, y1]`.
-    pub bbox: [f32; 4],
-    /// Yaw, pitch, roll, degrees.
-    pub pose: [f32; 3],
-    /// True temperature of the skin under each point, whatever covers it, degC.
-    pub skin_c: [f32; COUNT],
-    /// What an ideal camera sees there, of skin or of the hair, beard or mask on it, degC; of a point that
-    /// cannot be seen, what it would see with nothing in the way.
-    pub apparent_c: [f32; COUNT],
-}
 
 /// A rendered scene.
 pub struct Rendering {
@@ -110,65 +80,11 @@ impl Scene {
             .zip(moments)
             .enumerate()
             .filter(|(_, (_, m))| m.pose[0].abs() < 115.0)
-            .map(|(i, (p, m))| truth(p, m, i, &layers))
+            .map(|(i, (p, m))| FaceTruth::of(p, m, i, &layers))
             .collect();
         let rgb = if colour { sensor::colour(&layers) } else { Vec::new() };
         Rendering { width: w, height: h, thermal_c: self.sensor.expose(&layers, noise), rgb, faces }
     }
-}
-
-fn truth(p: &Points, moment: &Moment, person: usize, layers: &Layers) -> FaceTruth {
-    let ss = SUPERSAMPLING as f32;
-    let points: [[f32; 2]; COUNT] = std::array::from_fn(|i| [p.at[i][0] / ss, p.at[i][1] / ss]);
-    let visibility = std::array::from_fn(|i| {
-        let [x, y, z] = p.at[i];
-        if x < 0.0 || y < 0.0 || x >= layers.width as f32 || y >= layers.height as f32 {
-            return Visibility::Occluded;
-        }
-        let at = y as usize * layers.width + x as usize;
-        let (m, d) = (layers.material[at], layers.depth[at]);
-        let own = m >> 4 == person as u8 + 1;
-        let skin = own && material::kind(m) == material::SKIN;
-        // A point lies on the surface; a centimetre forgives the size of a pixel. Creases (corners of the
-        // eyes) may seem to face away and still be seen, but then nothing at all may be in front.
-        let away = p.faces_away[i];
-        let ahead = d < z - if away { 0.3 } else { 1.0 };
-        match (ahead, d > z + 2.0) {
-            (true, _) if skin || (own && away) => Visibility::SelfOccluded,
-            (true, _) => Visibility::Occluded,
-            // Far behind the point: it is on the outline of the head.
-            (_, true) if away => Visibility::SelfOccluded,
-            (_, true) => Visibility::Visible,
-            _ if skin => Visibility::Visible,
-            // What lies on the skin: hair, a mask.
-            _ => Visibility::Occluded,
-        }
-    });
-    let apparent_c = std::array::from_fn(|i| match visibility[i] {
-        Visibility::Visible => seen(p.at[i], layers).unwrap_or(p.apparent_c[i]),
-        _ => p.apparent_c[i],
-    });
-    let mut bbox = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
-    for [x, y] in points {
-        bbox = [bbox[0].min(x), bbox[1].min(y), bbox[2].max(x), bbox[3].max(y)];
-    }
-    FaceTruth { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c }
-}
-
-/// Apparent temperature around a point: the mean of the nine sub-pixels nearest to it, those of other
-/// surfaces left out. The normal of the one vertex would mislead in creases.
-fn seen([px, py, z]: [f32; 3], layers: &Layers) -> Option<f32> {
-    let (x, y) = (px as usize, py as usize);
-    let (mut sum, mut count) = (0.0, 0.0);
-    for y in y.saturating_sub(1)..(y + 2).min(layers.height) {
-        for x in x.saturating_sub(1)..(x + 2).min(layers.width) {
-            let i = y * layers.width + x;
-            if (layers.depth[i] - z).abs() < 1.5 {
-                (sum, count) = (sum + layers.temp[i], count + 1.0);
-            }
-        }
-    }
-    (count > 0.0).then(|| sum / count)
 }
 
 /// Draws the parts of a scene that do not depend on where people stand.

@@ -25,7 +25,28 @@ pub struct Sensor {
     pub pattern: u64,
 }
 
+/// Which of a sensor's imperfections are rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Faults {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of the optics, point spread and smear: no noise, stripes, vignetting or dead pixels.
+    Optics,
+    /// None.
+    None,
+}
+
 impl Sensor {
+    /// The same sensor with some of its imperfections only.
+    pub fn with(self, faults: Faults) -> Self {
+        match faults {
+            Faults::All => self,
+            Faults::Optics => Self { blur_px: self.blur_px, motion_px: self.motion_px, ..Self::ideal() },
+            Faults::None => Self::ideal(),
+        }
+    }
+
     /// A sensor without any imperfection but its pixels.
     pub fn ideal() -> Self {
         Self { blur_px: 0.0, netd_k: 0.0, stripes_k: 0.0, vignette_k: 0.0, motion_px: [0.0; 2], dead: 0.0, pattern: 0 }
