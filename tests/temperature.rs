@@ -41,7 +41,7 @@ fn regions_of_near_faces_are_read_to_a_seventh_of_a_kelvin() {
         let found = list.iter().find(|k| k.0 == name);
         found.unwrap_or_else(|| panic!("{name} is not told")).1
     };
-    let regions = find(&ideal.kinds, "regions, apparent, large faces");
+    let regions = find(&ideal.kinds, "regions, apparent, from 40 px");
     println!("{regions:?}");
     assert!(regions.readings > 300 && regions.mean_k < 0.15 && regions.bias_k.abs() < 0.05, "{regions:?}");
     for r in &REGIONS {
@@ -50,12 +50,12 @@ fn regions_of_near_faces_are_read_to_a_seventh_of_a_kelvin() {
     }
     // What emissivity is assumed changes what is said of the skin, not what is seen.
     let black = report(Faults::None, 1.0);
-    let seen = find(&black.kinds, "regions, apparent, large faces");
+    let seen = find(&black.kinds, "regions, apparent, from 40 px");
     assert!((seen.mean_k - regions.mean_k).abs() < 2e-3, "{seen:?}, {regions:?}");
     let skin = |t: &eval::temperatures::TemperatureReport| find(&t.kinds, "points, skin").bias_k;
     assert!(skin(&ideal) > skin(&black) + 0.1, "{} {}", skin(&ideal), skin(&black));
     // Optics blur, and a sensor's noise, stripes and vignetting come on top.
-    let error = |faults| find(&report(faults, 0.98).kinds, "regions, apparent, large faces").mean_k;
+    let error = |faults| find(&report(faults, 0.98).kinds, "regions, apparent, from 40 px").mean_k;
     let (blurred, real) = (error(Faults::Optics), error(Faults::All));
     assert!(blurred < 0.18 && real > blurred + 0.03 && real < 0.35, "{blurred} K blurred, {real} K with all faults");
 }

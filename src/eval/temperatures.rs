@@ -68,9 +68,9 @@ impl Errors {
 /// emissivity and surroundings; those of the skin are what a user reads.
 const KINDS: [&str; 5] = [
     "points, apparent",
-    "points, apparent, large faces",
+    "points, apparent, from 40 px",
     "regions, apparent",
-    "regions, apparent, large faces",
+    "regions, apparent, from 40 px",
     "points, skin",
 ];
 
