@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use heatmark::clock::{Clock, RealClock};
 use heatmark::error::Result;
 use heatmark::frame::{Frame, FrameFormat, Signal};
-use heatmark::pipeline::clock::{Clock, RealClock};
 use heatmark::pipeline::handoff::{Taken, every, newest};
-use heatmark::pipeline::{Feed, Infer, Parts, Policy, Settings, Stamps, build, stop};
+use heatmark::pipeline::{Feed, Infer, Parts, Policy, Settings, Stamps, build};
 use heatmark::result::FrameResult;
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Read, Source};
+use heatmark::stop;
 
 const FORMAT: FrameFormat = FrameFormat { width: 160, height: 120, signal: Signal::CENTIKELVIN, rate_hz: 0.0 };
 const LONG: Duration = Duration::from_secs(1);

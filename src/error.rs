@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What has to happen before the failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum Remedy {
     /// The program may try again by itself after a short wait (a camera stalled, a peer is away).
     Retry,
     /// A person must change something (a config key, a permission, a file).
@@ -17,7 +17,7 @@ pub enum Act {
 ///
 /// Printed as `SUBJECT: MESSAGE: CAUSE: ...`. The message states what was found and what was wanted.
 pub struct Error {
-    act: Act,
+    remedy: Remedy,
     subject: String,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -25,23 +25,23 @@ pub struct Error {
 
 impl Error {
     /// An error of the given kind about `subject`.
-    pub fn new(act: Act, subject: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self { act, subject: subject.to_string(), message: message.to_string(), source: None }
+    pub fn new(remedy: Remedy, subject: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self { remedy, subject: subject.to_string(), message: message.to_string(), source: None }
     }
 
     /// The program may try again.
     pub fn retry(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self::new(Act::Retry, subject, message)
+        Self::new(Remedy::Retry, subject, message)
     }
 
     /// A person must change something.
     pub fn fix(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self::new(Act::Fix, subject, message)
+        Self::new(Remedy::Fix, subject, message)
     }
 
     /// This process cannot go on with it.
     pub fn fatal(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
-        Self::new(Act::Fatal, subject, message)
+        Self::new(Remedy::Fatal, subject, message)
     }
 
     /// Attaches the cause, which is printed after the message.
@@ -52,8 +52,8 @@ impl Error {
     }
 
     /// Who must act.
-    pub fn act(&self) -> Act {
-        self.act
+    pub fn remedy(&self) -> Remedy {
+        self.remedy
     }
 
     /// The device, file, key or peer concerned.
@@ -82,7 +82,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {self}", self.act)
+        write!(f, "{:?} {self}", self.remedy)
     }
 }
 
@@ -98,7 +98,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Refuses a setting outside `least..=most`.
 ///
 /// # Errors
-/// [`Act::Fix`], naming the key of the section, what it holds and what was wanted. NaN lies outside.
+/// [`Remedy::Fix`], naming the key of the section, what it holds and what was wanted. NaN lies outside.
 pub fn within(section: &str, key: &str, value: f32, least: f32, most: f32) -> Result<()> {
     if (least..=most).contains(&value) {
         return Ok(());
@@ -117,6 +117,6 @@ mod tests {
         assert_eq!(e.to_string(), "clip.tiff: cannot be read: disk on fire");
         let outer = Error::retry("recorder", "stopped").because(e);
         assert_eq!(outer.to_string(), "recorder: stopped: clip.tiff: cannot be read: disk on fire");
-        assert_eq!(outer.act(), Act::Retry);
+        assert_eq!(outer.remedy(), Remedy::Retry);
     }
 }

@@ -24,9 +24,8 @@ use self::temperatures::{TemperatureReport, Temperatures};
 use crate::error::{Error, Result};
 use crate::face::Engine;
 use crate::face::decode::overlap;
-use crate::face::landmarker::size;
 use crate::frame::{Frame, Signal};
-use crate::landmarks::COUNT;
+use crate::landmarks::{COUNT, size};
 use crate::preprocess::bilinear;
 use crate::result::{Face, FrameResult};
 
@@ -198,18 +197,14 @@ impl Tally {
         face: &Face,
         engine: &Engine,
     ) {
-        let signal = sample.frame.format.signal;
-        let (Some(thermometer), Signal::Radiometric { kelvin_per_count, .. }) = (engine.thermometer(signal), signal)
-        else {
-            return;
-        };
+        let Some(thermometer) = engine.thermometer(sample.frame.format.signal) else { return };
         let visible = truth.visibility.map(|v| v == 0);
         if let Some(heat) = &truth.heat {
             self.temperature.add(face, heat, &visible, size(truth.bbox), &thermometer);
         }
         let (w, h) = (sample.frame.width(), sample.frame.height());
         for i in (0..COUNT).filter(|&i| visible[i] && points[i][0].is_finite() && face.landmark_c[i].is_ok()) {
-            let read = |p| bilinear(&sample.frame.pixels, w, h, p) * kelvin_per_count;
+            let read = |p| thermometer.apparent(bilinear(&sample.frame.pixels, w, h, p)).0;
             self.temperature.displaced(read([face.landmarks[i].x, face.landmarks[i].y]), read(points[i]));
         }
     }
@@ -274,7 +269,7 @@ mod tests {
             thermal.extend(fake::frame(160, 120, squares).pixels);
             for (k, (centre, side)) in squares.iter().enumerate() {
                 let head = project(Pose::default(), 1.0, [0.0, 0.0]);
-                let b = crate::face::landmarker::around(&head);
+                let b = crate::landmarks::around(&head);
                 for (j, p) in head.iter().enumerate() {
                     let at = ((i * 4 + k) * COUNT + j) * 2;
                     points[at] = centre[0] + side * ((p[0] - b[0]) / (b[2] - b[0]) - 0.5);

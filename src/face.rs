@@ -21,12 +21,12 @@ pub use settings::Settings;
 
 use self::detector::Detector;
 use self::follow::Follower;
-use self::landmarker::{Landmarker, Shape, VIEWS, around, size};
+use self::landmarker::{Landmarker, Shape, VIEWS};
 use self::pose::Fit;
 use self::temperature::{Reader, Surface};
 use crate::error::Result;
 use crate::frame::{Frame, Signal};
-use crate::landmarks::{COUNT, REGION_COUNT};
+use crate::landmarks::{COUNT, REGION_COUNT, around, size};
 use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};

@@ -44,6 +44,18 @@ pub const GROUPS: [(&str, &[std::ops::RangeInclusive<usize>]); 6] = [
     ("pupils", &[68..=69]),
 ];
 
+/// The box around points.
+pub fn around(points: &[[f32; 2]; COUNT]) -> [f32; 4] {
+    points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, p| {
+        [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])]
+    })
+}
+
+/// Square root of the area of a box: the size of the face in it.
+pub fn size([x0, y0, x1, y1]: [f32; 4]) -> f32 {
+    ((x1 - x0).max(0.0) * (y1 - y0).max(0.0)).sqrt()
+}
+
 /// Points of [`five`].
 pub const FIVE: usize = 5;
 
@@ -76,8 +88,7 @@ pub enum Region {
     CheekLeft,
 }
 
-/// A region as a disc: the centre is a weighted sum of landmarks, the radius a share of the
-/// distance between the outer eye corners (36 and 45) measured in 3-D pose-free units by the caller.
+/// A region as a disc: the centre is a weighted sum of landmarks, the radius a share of the face's size.
 #[derive(Debug, Clone, Copy)]
 pub struct RegionDisc {
     /// Which.
@@ -86,8 +97,18 @@ pub struct RegionDisc {
     pub name: &'static str,
     /// `(landmark, weight)`; weights sum to 1 and may be negative (to reach above the brows).
     pub centre: &'static [(u8, f32)],
-    /// Radius as a share of the face scale (sqrt of the landmark box area).
+    /// Radius as a share of the face's [`size`].
     pub radius: f32,
+}
+
+impl RegionDisc {
+    /// The centre, where `at` tells of every landmark a position or what else is to be mixed so.
+    pub fn middle<const N: usize>(&self, at: impl Fn(usize) -> [f32; N]) -> [f32; N] {
+        self.centre.iter().fold([0.0; N], |sum, &(i, w)| {
+            let p = at(usize::from(i));
+            std::array::from_fn(|k| sum[k] + w * p[k])
+        })
+    }
 }
 
 /// Number of regions.

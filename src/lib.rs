@@ -12,6 +12,7 @@
 pub mod assembly;
 pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod kernels;
 pub mod landmarks;
 pub mod nn;
 pub mod npy;
+pub mod picture;
 pub mod pipeline;
 pub mod preprocess;
 pub mod radiometry;
@@ -30,8 +32,9 @@ pub mod render;
 pub mod result;
 pub mod sink;
 pub mod source;
+pub mod stop;
 #[cfg(feature = "synth")]
 pub mod synth;
 pub mod units;
 
-pub use error::{Act, Error};
+pub use error::{Error, Remedy};

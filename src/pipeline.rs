@@ -14,13 +14,11 @@
 //! too. No thread blocks without a time limit, and none allocates per frame once the largest format
 //! was seen.
 
-pub mod clock;
 pub mod handoff;
 pub mod latency;
 pub mod settings;
 pub mod stats;
 pub mod status;
-pub mod stop;
 
 mod capture;
 mod infer;
@@ -36,20 +34,20 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use self::capture::Capture;
-use self::clock::SharedClock;
 use self::handoff::{every, newest};
 use self::infer::Inference;
 use self::output::Out;
 pub use self::settings::Settings;
 use self::status::Board;
 pub use self::status::{Snapshot, Status, Summary};
-use self::stop::Stop;
+use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::render::Canvas;
+use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::stop::Stop;
 use crate::units::Nanos;
 
 /// How frames are passed on and what time means.

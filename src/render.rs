@@ -5,9 +5,7 @@
 //! embedded-graphics' `DrawTarget`; nothing allocates once the largest picture was drawn.
 
 pub mod agc;
-mod canvas;
 mod controls;
-mod encode;
 mod extremes;
 mod labels;
 mod legend;
@@ -28,13 +26,12 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use canvas::{Canvas, Layer, Rgba};
 pub use controls::{Controls, Layers, SharedControls, Wish};
-pub use encode::{jpeg, png};
 pub use paint::{Filter, MAX_SCALE, scale_for};
 
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, Signal};
+use crate::picture::Canvas;
 use crate::radiometry::{self, Thermometer};
 use crate::result::{FrameResult, State};
 use crate::units::Nanos;

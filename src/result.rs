@@ -3,33 +3,19 @@
 //! Field names and meanings are fixed by the shipped schema (`src/sink/result.schema.json`,
 //! `heatmark schema`); every producer is validated against it in tests.
 
+mod drops;
 mod json;
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use self::drops::{DropCounts, DropReason, by_reason};
 use crate::landmarks::{COUNT, REGION_COUNT};
-use crate::pipeline::stats::{DropCounts, DropReason};
 use crate::units::Nanos;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "heatmark.result/1";
-
-/// Lost frames as `(reason, count)`, in the order of the results.
-pub fn by_reason(dropped: &DropCounts) -> [(&'static str, u64); 7] {
-    // Destructured so that a new counter does not compile until it is published.
-    let DropCounts { driver, no_buffer, superseded, corrupt, calibrating, sink_behind, stopping } = *dropped;
-    [
-        (DropReason::Driver.name(), driver),
-        (DropReason::NoBuffer.name(), no_buffer),
-        (DropReason::Superseded.name(), superseded),
-        (DropReason::Corrupt.name(), corrupt),
-        (DropReason::Calibrating.name(), calibrating),
-        (DropReason::SinkBehind.name(), sink_behind),
-        (DropReason::Stopping.name(), stopping),
-    ]
-}
 
 /// State of the picture behind a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::status::{Change, Choices, Controls, Look, Range, Snapshot, Status, Times};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::render::Canvas;
+use crate::picture::Canvas;
 use crate::result::FrameResult;
 
 /// The JSON schema (2020-12) of [`FrameResult`], printed by `heatmark schema`.

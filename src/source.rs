@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
-use crate::pipeline::clock::SharedClock;
 pub use crate::recording::Unit;
 
 /// What one call of [`Source::read`] brought.

@@ -50,7 +50,7 @@ impl From<Celsius> for Centikelvin {
     }
 }
 
-/// Nanoseconds of a monotonic clock ([`crate::pipeline::clock::Clock`]); only differences mean anything.
+/// Nanoseconds of a monotonic clock ([`crate::clock::Clock`]); only differences mean anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);

@@ -565,7 +565,7 @@ fn beyond_loopback_a_token_is_demanded() {
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
         let open = Settings { listen: listen.into(), ..settings() };
         let error = open.validate().unwrap_err();
-        assert_eq!((error.act(), error.subject()), (heatmark::Act::Fix, "http.token"), "{listen}");
+        assert_eq!((error.remedy(), error.subject()), (heatmark::Remedy::Fix, "http.token"), "{listen}");
     }
     let weak = Settings { token: Some(Secret::new("tooshort")), ..settings() };
     assert_eq!(weak.validate().unwrap_err().subject(), "http.token");
@@ -639,7 +639,7 @@ fn the_port_is_free_again_at_once() {
     let (hooks, _) = demo::hooks(true);
     let second = HttpSink::open(&again, &hooks).unwrap();
     let taken = HttpSink::open(&again, &hooks).err().unwrap();
-    assert_eq!(taken.act(), heatmark::Act::Fix);
+    assert_eq!(taken.remedy(), heatmark::Remedy::Fix);
     assert!(taken.to_string().contains("another program listens there"), "{taken}");
     drop((watcher, second));
 }

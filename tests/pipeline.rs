@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use heatmark::error::{Act, Error, Result};
+use heatmark::clock::{RealClock, SharedClock, SimulatedClock};
+use heatmark::error::{Error, Remedy, Result};
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::landmarks::{COUNT, REGION_COUNT};
-use heatmark::pipeline::clock::{RealClock, SharedClock, SimulatedClock};
-use heatmark::pipeline::stats::{Counts, DropReason};
-use heatmark::pipeline::stop::{self, Stop, Stopper};
+use heatmark::picture::Canvas;
+use heatmark::pipeline::stats::Counts;
 use heatmark::pipeline::{Draw, Feed, Infer, Parts, Policy, Settings, Snapshot, Stamps, Status, Summary, build};
-use heatmark::render::Canvas;
+use heatmark::result::DropReason;
 use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, State, TrackState};
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Read, Source};
+use heatmark::stop::{self, Stop, Stopper};
 use heatmark::units::Nanos;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -63,7 +64,7 @@ fn ms(n: u64) -> Duration {
 
 /// What a scripted source does instead of sending a frame.
 enum Event {
-    Fail(Act),
+    Fail(Remedy),
     Gap(u64),
     Corrupt,
     Ffc(FfcState),
@@ -149,7 +150,7 @@ impl Source for Scripted {
 struct Engine {
     delay: Duration,
     panics_at: Option<u64>,
-    fails_at: Option<(u64, Act)>,
+    fails_at: Option<(u64, Remedy)>,
     allocations: Option<Arc<Mutex<Vec<u64>>>>,
 }
 
@@ -522,7 +523,7 @@ fn lives(clock: &SharedClock, lives: Vec<Result<Scripted>>) -> (Feed, Arc<Atomic
     (Feed::opener(open), opens)
 }
 
-fn failing_after(clock: &SharedClock, frames: u64, act: Act) -> Scripted {
+fn failing_after(clock: &SharedClock, frames: u64, act: Remedy) -> Scripted {
     let mut life = source(clock, FOREVER, ms(2));
     life.script.push_back((frames, Event::Fail(act)));
     life
@@ -536,7 +537,7 @@ fn a_camera_is_opened_again_with_growing_pauses() {
         vec![
             Err(Error::retry("scripted", "away")),
             Err(Error::retry("scripted", "away")),
-            Ok(failing_after(&clock, 5, Act::Retry)),
+            Ok(failing_after(&clock, 5, Remedy::Retry)),
             Err(Error::fix("scripted", "no permission, for a moment")),
             Ok(source(&clock, 5, ms(2))),
         ],
@@ -563,16 +564,21 @@ fn errors_that_opening_again_cannot_mend_end_the_run() {
     let clock: SharedClock = SimulatedClock::new(Nanos(1));
     let again = |first: Result<Scripted>| lives(&clock, vec![first]).0;
     let cases = [
-        ("cannot be mended at the start", again(Err(Error::fix("scripted", "no permission"))), Policy::Live, Act::Fix),
-        ("fatal", again(Ok(failing_after(&clock, 3, Act::Fatal))), Policy::Live, Act::Fatal),
-        ("a clip must be whole", again(Ok(failing_after(&clock, 3, Act::Retry))), Policy::Every, Act::Retry),
-        ("cannot be opened again", Feed::once(failing_after(&clock, 3, Act::Retry)), Policy::Live, Act::Retry),
+        (
+            "cannot be mended at the start",
+            again(Err(Error::fix("scripted", "no permission"))),
+            Policy::Live,
+            Remedy::Fix,
+        ),
+        ("fatal", again(Ok(failing_after(&clock, 3, Remedy::Fatal))), Policy::Live, Remedy::Fatal),
+        ("a clip must be whole", again(Ok(failing_after(&clock, 3, Remedy::Retry))), Policy::Every, Remedy::Retry),
+        ("cannot be opened again", Feed::once(failing_after(&clock, 3, Remedy::Retry)), Policy::Live, Remedy::Retry),
     ];
     for (why, feed, policy, act) in cases {
         let sink = collect(&clock);
         let finished = Arc::clone(&sink.finished);
         let error = run(parts(feed, Engine::default(), sink), policy, &clock).expect_err(why);
-        assert_eq!((error.act(), error.subject()), (act, "scripted"), "{why}");
+        assert_eq!((error.remedy(), error.subject()), (act, "scripted"), "{why}");
         assert_eq!(finished.load(SeqCst), 1, "{why}: sinks are finished all the same");
     }
 }
@@ -684,7 +690,7 @@ fn a_panic_anywhere_ends_the_run_with_its_words() {
             }
             let (ended, counts) = watched(parts(Feed::once(source), engine, sink), policy, Duration::MAX);
             let error = ended.expect_err(place);
-            assert_eq!((error.act(), error.subject()), (Act::Fatal, &*format!("thread {place}")));
+            assert_eq!((error.remedy(), error.subject()), (Remedy::Fatal, &*format!("thread {place}")));
             assert!(error.message().contains("scripted"), "{error}");
             assert!(counts.presented <= 5);
         }
@@ -723,10 +729,10 @@ fn an_engine_error_costs_one_frame_or_the_run() {
         let faces: Vec<_> = book.lock().unwrap().iter().map(|seen| seen.faces).collect();
         (ended, faces)
     };
-    let (ended, faces) = with(Act::Retry);
+    let (ended, faces) = with(Remedy::Retry);
     assert_eq!(ended.unwrap().snapshot.infer_errors, 1);
     assert_eq!(faces, [0, 1, 2, 0, 1, 0, 0, 1, 2]);
-    let (ended, faces) = with(Act::Fatal);
+    let (ended, faces) = with(Remedy::Fatal);
     assert_eq!(ended.unwrap_err().subject(), "engine");
     assert_eq!(faces, [0, 1, 2, 0, 1]);
 }
@@ -787,7 +793,7 @@ fn a_thread_that_hangs_is_given_up_and_named() {
     let began = Instant::now();
     let error = running.end().expect_err("inference hangs");
     assert!(began.elapsed() < Duration::from_secs(4));
-    assert_eq!((error.act(), error.subject()), (Act::Fatal, "thread infer"));
+    assert_eq!((error.remedy(), error.subject()), (Remedy::Fatal, "thread infer"));
 }
 
 #[test]
@@ -858,5 +864,5 @@ fn watching_sees_progress_and_settings_are_checked() {
 
     let bad = make(Settings { frames: 2, ..Settings::default() });
     let error = build(bad, Policy::Live, RealClock::shared()).err().unwrap();
-    assert_eq!((error.act(), error.subject()), (Act::Fix, "pipeline.frames"));
+    assert_eq!((error.remedy(), error.subject()), (Remedy::Fix, "pipeline.frames"));
 }

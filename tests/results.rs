@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use demo::Demo;
 use heatmark::landmarks::{COUNT, REGIONS};
-use heatmark::pipeline::stats::DropReason;
+use heatmark::result::DropReason;
 use heatmark::result::{Face, FrameResult, NoTemperature, State, TrackState};
 use heatmark::sink::ndjson::{LineSink, Settings, UdpSink, UnixSink};
 use heatmark::sink::{RESULT_SCHEMA, Sink, is_reader_gone};
@@ -285,7 +285,7 @@ fn a_full_disk_ends_the_sink_and_says_so() {
         error.is_some()
     });
     let error = error.unwrap();
-    assert_eq!(error.act(), heatmark::Act::Fix);
+    assert_eq!(error.remedy(), heatmark::Remedy::Fix);
     assert!(error.to_string().starts_with("/dev/full: the disk is full"), "{error}");
 }
 

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use flate2::Crc;
-use heatmark::error::Act;
+use heatmark::clock::{Clock, RealClock, SharedClock, SimulatedClock};
+use heatmark::error::Remedy;
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
-use heatmark::pipeline::clock::{Clock, RealClock, SharedClock, SimulatedClock};
 use heatmark::recording::cptv::Cptv;
 use heatmark::recording::pages::Pages;
 use heatmark::recording::write::Writer;
@@ -370,7 +370,7 @@ fn only_sizes_within_the_limits_are_taken() {
             if let Err(e) = read {
                 let wanted =
                     format!("{name}: is {width}x{height} pixels; supported are 80x60 (columns x rows) to 1280x1024");
-                assert_eq!((e.to_string(), e.act()), (wanted, Act::Fix));
+                assert_eq!((e.to_string(), e.remedy()), (wanted, Remedy::Fix));
             }
         }
     }
@@ -389,7 +389,7 @@ fn bombs_and_cut_pictures_are_errors() {
     for (name, bytes) in [("cut.png", png16(160, 120)), ("cut.tiff", tiff16(1)), ("cut.png", png_palette())] {
         for keep in [0, 1, 9, 20, 40, bytes.len() / 2, bytes.len() * 3 / 4] {
             let e = still::decode(name, bytes[..keep.min(bytes.len())].to_vec(), &settings()).unwrap_err();
-            assert_eq!((e.subject(), e.act()), (name, Act::Fix), "{keep}: {e}");
+            assert_eq!((e.subject(), e.remedy()), (name, Remedy::Fix), "{keep}: {e}");
         }
     }
 }
@@ -535,7 +535,7 @@ fn follow(source: &mut dyn Source, clock: &SimulatedClock, limit: usize) -> Vec<
                 break;
             }
             Err(e) => {
-                events.push(format!("{:?}", e.act()));
+                events.push(format!("{:?}", e.remedy()));
                 break;
             }
         }

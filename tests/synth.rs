@@ -1,8 +1,9 @@
 //! The renderer: the same bytes everywhere, truth that is true, and face models of every kind of broken.
 
+mod studio;
+
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use heatmark::frame::{Frame, FrameFormat, Signal};
 use heatmark::landmarks::{COUNT, MIRROR, REGIONS};
@@ -28,21 +29,7 @@ use heatmark::synth::sequence::{Demo, FRAMES};
 use heatmark::synth::truth::{FaceTruth, Visibility};
 use heatmark::synth::wear::{Cover, Neck, Outfit};
 use sha2::{Digest as _, Sha256};
-
-/// The face model beside the project, or `None` (said aloud) where it is not there.
-fn studio() -> Option<&'static Studio> {
-    static STUDIO: OnceLock<Option<Studio>> = OnceLock::new();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/face-model/ict-facekit-compact.npz");
-    let made = STUDIO.get_or_init(|| {
-        let path = Path::new(path);
-        path.exists().then(|| Studio::new(HeadModel::open(path).expect("the face model opens")))
-    });
-    if made.is_none() {
-        assert!(std::env::var_os("HEATMARK_REQUIRE_SHARED").is_none_or(|v| v != "1"), "{path} is not there");
-        println!("skipped: {path} is not there");
-    }
-    made.as_ref()
-}
+use studio::studio;
 
 /// A room; surfaces are black.
 fn climate() -> Climate {
@@ -99,8 +86,8 @@ fn bytes_depend_on_the_seed_alone() {
     let dir = tempfile::tempdir().expect("a folder");
     let write = |kind, seed, count, threads| {
         let out = dir.path().join(format!("{kind:?}-{seed}-{threads}"));
-        let set = dataset::Set { kind, seed, count, colour: true, faults: Faults::All };
-        dataset::write(studio, &set, threads, &out).expect("written");
+        let set = dataset::Set { kind, seed, colour: true, faults: Faults::Drawn };
+        dataset::write(studio, &set, count, threads, &out).expect("written");
         files(&out)
     };
     for kind in [Kind::Crops, Kind::Frames { width: 160, height: 120 }] {

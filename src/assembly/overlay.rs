@@ -2,9 +2,10 @@
 
 use crate::error::Result;
 use crate::frame::Frame;
+use crate::picture::Canvas;
 use crate::pipeline::Draw;
 use crate::radiometry;
-use crate::render::{Canvas, Renderer, Settings, SharedControls};
+use crate::render::{Renderer, Settings, SharedControls};
 use crate::result::FrameResult;
 use crate::units::Nanos;
 

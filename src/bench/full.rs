@@ -9,12 +9,13 @@ use serde::Serialize;
 use super::clip::Clip;
 use super::{Plan, alloc};
 use crate::assembly::{Faces, Overlay};
+use crate::clock::RealClock;
 use crate::config::Config;
 use crate::error::Result;
-use crate::pipeline::clock::RealClock;
-use crate::pipeline::{Feed, Parts, Policy, Stamps, build, stop};
+use crate::pipeline::{Feed, Parts, Policy, Stamps, build};
 use crate::result::FrameResult;
 use crate::sink::{Output, Sink, Wants};
+use crate::stop;
 
 /// What the whole pipeline took, with picture and JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

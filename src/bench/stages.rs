@@ -9,13 +9,13 @@ use super::alloc::{self, Allocations};
 use super::clip::Clip;
 use super::{Plan, ms};
 use crate::assembly::{Faces, Overlay};
+use crate::clock::RealClock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::nn::Stopwatch;
-use crate::pipeline::clock::RealClock;
+use crate::picture::{self, Canvas};
 use crate::pipeline::{Draw, Infer};
-use crate::render::{self, Canvas};
 use crate::result::FrameResult;
 use crate::source::{self, Read, Source};
 
@@ -136,7 +136,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
             json.clear();
             result.write_json(&mut json);
         });
-        encode.time(on, || render::jpeg(&canvas, config.http.jpeg_quality, &mut jpeg))?;
+        encode.time(on, || picture::jpeg(&canvas, config.http.jpeg_quality, &mut jpeg))?;
         faces += if on { result.faces.len() as u64 } else { 0 };
     }
     Ok(Measured {

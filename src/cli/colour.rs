@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Done, print};
 use crate::error::Error;
-use crate::render::{self, Canvas};
+use crate::picture::{self, Canvas};
 use crate::source::v4l::bus::Bus;
 use crate::source::v4l::failure::PERMISSION;
 use crate::source::v4l::linux::Machine;
@@ -61,7 +61,7 @@ pub(super) fn run(source: Option<&str>, colour: &Colour) -> Done {
     let size = (picture.width, picture.height);
     if let Some(file) = &colour.png {
         let mut png = Vec::new();
-        render::png(&Canvas { width: size.0, height: size.1, rgb: picture.rgb }, &mut png)?;
+        picture::png(&Canvas { width: size.0, height: size.1, rgb: picture.rgb }, &mut png)?;
         std::fs::write(file, png).map_err(|e| Error::fix(file.display(), "cannot be written").because(e))?;
     }
     let about = camera.about();

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::config::Log;
-use crate::error::{Act, Error};
+use crate::error::{Error, Remedy};
 
 /// What the exit code says; the one table of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-impl From<Act> for Exit {
-    fn from(act: Act) -> Self {
+impl From<Remedy> for Exit {
+    fn from(act: Remedy) -> Self {
         match act {
-            Act::Retry => Exit::Retry,
-            Act::Fix => Exit::Fix,
-            Act::Fatal => Exit::Failed,
+            Remedy::Retry => Exit::Retry,
+            Remedy::Fix => Exit::Fix,
+            Remedy::Fatal => Exit::Failed,
         }
     }
 }
@@ -81,8 +81,8 @@ impl Failure {
         if errors.len() > 1 {
             let _ = writeln!(err, "{} errors", errors.len());
         }
-        let worst = |act| errors.iter().any(|e| e.act() == act);
-        [Act::Fatal, Act::Fix, Act::Retry].into_iter().find(|act| worst(*act)).map_or(Exit::Failed, Exit::from)
+        let worst = |act| errors.iter().any(|e| e.remedy() == act);
+        [Remedy::Fatal, Remedy::Fix, Remedy::Retry].into_iter().find(|act| worst(*act)).map_or(Exit::Failed, Exit::from)
     }
 }
 

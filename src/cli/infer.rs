@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::face::Engine;
 use crate::frame::Frame;
-use crate::render::{self, Canvas, Controls, Renderer};
+use crate::picture::{self, Canvas};
+use crate::render::{Controls, Renderer};
 use crate::result::FrameResult;
 use crate::source::still;
 
@@ -112,7 +113,7 @@ impl Album {
 
     fn add(&mut self, path: &Path, frame: &Frame, result: &FrameResult) -> Result<()> {
         self.renderer.render(Some(frame), result, frame.meta.captured, &self.controls, &mut self.canvas);
-        render::png(&self.canvas, &mut self.png)?;
+        picture::png(&self.canvas, &mut self.png)?;
         let name = self.name(path);
         let file = self.folder.join(name);
         if file.canonicalize().is_ok_and(|file| self.originals.contains(&file)) {

@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::config::layers::Settled;
 use crate::error::{Error, Result};
 use crate::pipeline::status::Status;
-use crate::pipeline::stop;
 use crate::sink::{Sink, is_reader_gone};
+use crate::stop;
 
 /// How often signals and the clock are looked at.
 const LOOK: Duration = Duration::from_millis(100);

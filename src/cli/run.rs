@@ -14,7 +14,7 @@ use super::{Base, Done};
 use crate::assembly::{Input, assemble};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pipeline::stop;
+use crate::stop;
 
 /// How often a further camera looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(100);

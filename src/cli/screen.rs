@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::print::columns;
 use super::tally::Seen;
 use crate::pipeline::latency::Figures;
-use crate::pipeline::stats::DropReason;
 use crate::pipeline::status::{Snapshot, Stage, Status};
+use crate::result::DropReason;
 use crate::result::State;
 
 /// Where words for people go.

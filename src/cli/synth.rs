@@ -50,22 +50,11 @@ struct Set {
     #[arg(long)]
     rgb: bool,
     /// What the sensor does to the picture; the scenes are the same.
-    #[arg(long, value_enum, default_value_t = Sensor::Drawn)]
-    sensor: Sensor,
+    #[arg(long, value_enum, default_value_t = Faults::Drawn)]
+    sensor: Faults,
     /// Threads; every core by default. The bytes do not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
-}
-
-/// A sensor's imperfections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sensor {
-    /// Blur, noise, stripes, vignetting and dead pixels, drawn for each record.
-    Drawn,
-    /// The optics' blur and smear alone.
-    NoiseFree,
-    /// None but its pixels.
-    Ideal,
 }
 
 /// What counts mean.
@@ -193,13 +182,8 @@ fn data(set: &Set, kind: Kind) -> Result<()> {
     let threads = set.threads.map_or(cores, usize::from);
     let started = Instant::now();
     let out: &Path = &set.out;
-    let faults = match set.sensor {
-        Sensor::Drawn => Faults::All,
-        Sensor::NoiseFree => Faults::Optics,
-        Sensor::Ideal => Faults::None,
-    };
-    let order = dataset::Set { kind, seed: set.common.seed, count: set.count as usize, colour: set.rgb, faults };
-    dataset::write(&studio, &order, threads, out)?;
+    let order = dataset::Set { kind, seed: set.common.seed, colour: set.rgb, faults: set.sensor };
+    dataset::write(&studio, &order, set.count as usize, threads, out)?;
     let seconds = started.elapsed().as_secs_f32();
     log::info!("{}: {} records in {seconds:.1} s, {:.0}/s", out.display(), set.count, set.count as f32 / seconds);
     Ok(())

@@ -170,7 +170,7 @@ impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
             for e in wrong {
                 if let Some((_, origin)) = self.set.remove(e.subject()) {
                     reset = true;
-                    problems.push(Error::new(e.act(), origin, &e));
+                    problems.push(Error::new(e.remedy(), origin, &e));
                 } else if told.insert(e.subject().to_string()) {
                     problems.push(e);
                 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Finding, Verdict};
 use crate::config::Config;
-use crate::error::Act;
+use crate::error::Remedy;
 use crate::kernels;
 use crate::nn::Model;
 
@@ -47,7 +47,11 @@ fn model(name: &str) -> Finding {
         Err(e) => {
             let finding = Finding::new("model", Verdict::Fail, e.to_string());
             let mend = "name a model that `heatmark model list` shows";
-            finding.todo(if e.act() == Act::Fix { mend } else { "install the program again: its file is damaged" })
+            finding.todo(if e.remedy() == Remedy::Fix {
+                mend
+            } else {
+                "install the program again: its file is damaged"
+            })
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::mean::{Bins, SHARES, SIZES, Table};
 use crate::face::decode::overlap;
-use crate::face::landmarker::size;
+use crate::landmarks::size;
 
 /// A face that a detector is to find.
 #[derive(Debug, Clone, Copy)]

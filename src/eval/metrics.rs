@@ -4,8 +4,7 @@ use serde::Serialize;
 
 use super::mean::{Bins, Mean, SHARES, SIZES, Table};
 use super::read::Truth;
-use crate::face::landmarker::size;
-use crate::landmarks::{COUNT, GROUPS, five};
+use crate::landmarks::{COUNT, GROUPS, five, size};
 
 /// What a distance is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,8 +265,8 @@ impl Calibration {
 mod tests {
     use super::*;
     use crate::face::decode::within;
-    use crate::face::landmarker::around;
     use crate::face::pose::project;
+    use crate::landmarks::around;
     use crate::result::Pose;
 
     fn close(a: f64, b: f64) {

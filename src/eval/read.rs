@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 use super::synthetic;
 use super::temperatures::Heat;
 use crate::error::{Error, Result};
-use crate::face::landmarker::around;
 use crate::frame::{Frame, Signal};
-use crate::landmarks::{COUNT, FIVE, five};
+use crate::landmarks::{COUNT, FIVE, around, five};
 use crate::source::still;
 
 /// What is known of one face.

@@ -5,9 +5,8 @@ use std::path::Path;
 use super::read::{Sample, Truth};
 use super::temperatures::Heat;
 use crate::error::{Error, Result};
-use crate::face::landmarker::around;
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::landmarks::{COUNT, REGION_COUNT};
+use crate::landmarks::{COUNT, REGION_COUNT, around};
 use crate::npy::{Array, Pictures, Values};
 
 /// Calls `each` for every picture of the set in `folder`.

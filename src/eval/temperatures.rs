@@ -47,50 +47,48 @@ impl Errors {
             self.0.push(f64::from(found) - f64::from(truth));
         }
     }
-
-    /// The numbers; `None` for no readings.
-    pub fn scores(&self) -> Option<TemperatureScores> {
-        let n = self.0.len();
-        let mut size: Vec<f64> = self.0.iter().map(|e| e.abs()).collect();
-        size.sort_by(f64::total_cmp);
-        let last = n.checked_sub(1)?;
-        Some(TemperatureScores {
-            bias_k: self.0.iter().sum::<f64>() / n as f64,
-            mean_k: size.iter().sum::<f64>() / n as f64,
-            median_k: size[last / 2],
-            p95_k: size[(last as f64 * 0.95) as usize],
-            readings: n,
-        })
-    }
 }
 
-/// What is compared: *apparent* temperatures, as an ideal camera sees them, are free of what is assumed of
-/// emissivity and surroundings; those of the skin are what a user reads.
-const KINDS: [&str; 5] = [
-    "points, apparent",
-    "points, apparent, from 40 px",
-    "regions, apparent",
-    "regions, apparent, from 40 px",
-    "points, skin",
-];
+/// The numbers of several collections together; `None` for no readings.
+fn scores<'e>(errors: impl IntoIterator<Item = &'e Errors>) -> Option<TemperatureScores> {
+    let all: Vec<f64> = errors.into_iter().flat_map(|e| &e.0).copied().collect();
+    let mut size: Vec<f64> = all.iter().map(|e| e.abs()).collect();
+    size.sort_by(f64::total_cmp);
+    let (n, last) = (all.len() as f64, all.len().checked_sub(1)?);
+    Some(TemperatureScores {
+        bias_k: all.iter().sum::<f64>() / n,
+        mean_k: size.iter().sum::<f64>() / n,
+        median_k: size[last / 2],
+        p95_k: size[(last as f64 * 0.95) as usize],
+        readings: all.len(),
+    })
+}
 
-/// Collects readings of faces.
+/// Collects readings of faces. *Apparent* temperatures, as an ideal camera sees them, are free of what is assumed of
+/// emissivity and surroundings; those of the skin are what a user reads.
 #[derive(Debug, Default)]
 pub struct Temperatures {
-    kinds: [Errors; KINDS.len()],
+    /// Apparent, points of faces under [`NEAR`].
+    far_points: Errors,
+    /// The same of regions.
+    far_regions: Errors,
+    /// Apparent, points of the others, by their groups, which cover every point once.
     groups: [Errors; GROUPS.len()],
+    /// Regions of the others.
     regions: [Errors; REGION_COUNT],
+    /// Points, the skin's own.
+    skin: Errors,
     displacement: Errors,
 }
 
 /// Errors of readings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct TemperatureReport {
-    /// By what is compared; large faces are those of [`NEAR`] px and more.
+    /// By what is compared.
     pub kinds: Vec<(&'static str, TemperatureScores)>,
-    /// Apparent temperatures of the points of large faces, by their groups.
+    /// Apparent temperatures of the points of faces from [`NEAR`] px, by their groups.
     pub groups: Vec<(&'static str, TemperatureScores)>,
-    /// Apparent temperatures of each region of large faces.
+    /// Apparent temperatures of each region of these faces.
     pub regions: Vec<(&'static str, TemperatureScores)>,
     /// Picture at the found points against the picture at the true points: what misplaced points cost.
     pub displacement: Option<TemperatureScores>,
@@ -99,26 +97,20 @@ pub struct TemperatureReport {
 impl Temperatures {
     /// Adds what is read of a face of `size` px: of its visible points and of its regions.
     pub fn add(&mut self, face: &Face, truth: &Heat, visible: &[bool; COUNT], size: f32, thermometer: &Thermometer) {
-        let large = size >= NEAR;
+        let near = size >= NEAR;
         let seen = |surface: f32| thermometer.seen(Celsius(surface)).0;
-        for i in (0..COUNT).filter(|&i| visible[i]) {
-            let Ok(found) = face.landmark_c[i] else { continue };
-            self.kinds[0].add(seen(found), truth.apparent_c[i]);
-            self.kinds[4].add(found, truth.skin_c[i]);
-            if large {
-                self.kinds[1].add(seen(found), truth.apparent_c[i]);
-                if let Some(g) = GROUPS.iter().position(|(_, ranges)| ranges.iter().any(|r| r.contains(&i))) {
-                    self.groups[g].add(seen(found), truth.apparent_c[i]);
-                }
+        for (group, (_, ranges)) in GROUPS.iter().enumerate() {
+            let errors = if near { &mut self.groups[group] } else { &mut self.far_points };
+            for i in ranges.iter().cloned().flatten().filter(|&i| visible[i]) {
+                let Ok(found) = face.landmark_c[i] else { continue };
+                errors.add(seen(found), truth.apparent_c[i]);
+                self.skin.add(found, truth.skin_c[i]);
             }
         }
         for i in 0..REGION_COUNT {
             let Ok(found) = face.region_c[i] else { continue };
-            self.kinds[2].add(seen(found), truth.regions_c[i]);
-            if large {
-                self.kinds[3].add(seen(found), truth.regions_c[i]);
-                self.regions[i].add(seen(found), truth.regions_c[i]);
-            }
+            let errors = if near { &mut self.regions[i] } else { &mut self.far_regions };
+            errors.add(seen(found), truth.regions_c[i]);
         }
     }
 
@@ -129,19 +121,21 @@ impl Temperatures {
 
     /// The numbers; `None` for no readings.
     pub fn report(&self) -> Option<TemperatureReport> {
-        let named = |names: &mut dyn Iterator<Item = &'static str>, errors: &[Errors]| {
-            names.zip(errors).filter_map(|(name, e)| Some((name, e.scores()?))).collect::<Vec<_>>()
-        };
-        let kinds = named(&mut KINDS.into_iter(), &self.kinds);
-        let groups = named(&mut GROUPS.iter().map(|g| g.0), &self.groups);
-        let regions = named(&mut REGIONS.iter().map(|r| r.name), &self.regions);
-        let displacement = self.displacement.scores();
-        (displacement.is_some() || !kinds.is_empty()).then_some(TemperatureReport {
-            kinds,
-            groups,
-            regions,
-            displacement,
-        })
+        let kinds = [
+            ("points, apparent", scores(self.groups.iter().chain([&self.far_points]))),
+            ("points, apparent, from 40 px", scores(&self.groups)),
+            ("regions, apparent", scores(self.regions.iter().chain([&self.far_regions]))),
+            ("regions, apparent, from 40 px", scores(&self.regions)),
+            ("points, skin", scores([&self.skin])),
+        ];
+        let told = |(name, scores): (&'static str, Option<TemperatureScores>)| Some((name, scores?));
+        let kinds: Vec<_> = kinds.into_iter().filter_map(told).collect();
+        let one = |(name, errors): (&'static str, &Errors)| told((name, scores([errors])));
+        let groups = GROUPS.iter().map(|g| g.0).zip(&self.groups).filter_map(one).collect();
+        let regions = REGIONS.iter().map(|r| r.name).zip(&self.regions).filter_map(one).collect();
+        let displacement = scores([&self.displacement]);
+        let any = displacement.is_some() || !kinds.is_empty();
+        any.then_some(TemperatureReport { kinds, groups, regions, displacement })
     }
 }
 
@@ -152,11 +146,11 @@ mod tests {
     #[test]
     fn temperature_errors_are_summed_up() {
         let mut t = Errors::default();
-        assert_eq!(t.scores(), None);
+        assert_eq!(scores([&t]), None);
         for (found, truth) in [(34.0, 33.0), (33.0, 34.0), (35.0, 33.0), (f32::NAN, 33.0)] {
             t.add(found, truth);
         }
-        let s = t.scores().unwrap();
+        let s = scores([&t]).unwrap();
         assert!((s.bias_k - 2.0 / 3.0).abs() < 1e-5, "{s:?}");
         assert!((s.mean_k - 4.0 / 3.0).abs() < 1e-5, "{s:?}");
         assert_eq!(s.readings, 3);

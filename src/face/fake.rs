@@ -7,11 +7,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use super::landmarker::around;
 use super::pose;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::landmarks::COUNT;
+use crate::landmarks::{COUNT, around};
 use crate::nn::{Build, Card, Network};
 use crate::result::Pose;
 

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use super::decode::{CANDIDATES, Detection, cover, distinct, overlap};
 use super::detector::Detector;
-use super::landmarker::{Landmarker, Shape, centre, size};
+use super::landmarker::{Landmarker, Shape, centre};
 use super::settings::Settings;
 use super::track::Track;
 use crate::error::Result;
 use crate::frame::Frame;
+use crate::landmarks::size;
 use crate::result::TrackState;
 use crate::units::Nanos;
 

@@ -3,7 +3,7 @@
 use super::decode::{self, CropPoints, DecodePoints, Detection};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::landmarks::{COUNT, MIRROR};
+use crate::landmarks::{COUNT, MIRROR, around, size};
 use crate::nn::card::{Card, Decoding, Input, Task};
 use crate::nn::{Build, Network};
 use crate::preprocess::{Crop, Preprocessor};
@@ -46,21 +46,9 @@ impl Shape {
     }
 }
 
-/// Square root of the area of a box.
-pub fn size([x0, y0, x1, y1]: [f32; 4]) -> f32 {
-    ((x1 - x0).max(0.0) * (y1 - y0).max(0.0)).sqrt()
-}
-
 /// Centre of a box.
 pub fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
     [(x0 + x1) / 2.0, (y0 + y1) / 2.0]
-}
-
-/// The box around points.
-pub fn around(points: &[[f32; 2]; COUNT]) -> [f32; 4] {
-    points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, p| {
-        [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])]
-    })
 }
 
 /// The landmark network with its input.

@@ -100,11 +100,11 @@ impl Reader<'_> {
     }
 
     fn region(&self, t: &Thermometer, face: &Surface<'_>, disc: &RegionDisc) -> Reading {
-        let (mut centre, mut normal) = ([0.0f32; 2], [0.0f32; 3]);
+        let centre = disc.middle(|i| face.points[i]);
+        let mut normal = [0.0f32; 3];
         let (mut confidence, mut total) = (0.0, 0.0);
         for &(i, w) in disc.centre {
             let i = usize::from(i);
-            centre = [centre[0] + w * face.points[i][0], centre[1] + w * face.points[i][1]];
             normal = std::array::from_fn(|k| normal[k] + w.abs() * SHAPE[i].1[k]);
             confidence += w.abs() * face.confidence[i];
             total += w.abs();
@@ -194,10 +194,9 @@ fn inwards(p: [f32; 2], middle: [f32; 2]) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::landmarker::{around, size};
     use crate::face::pose::{fit, project};
     use crate::frame::{FfcState, FrameFormat, Signal};
-    use crate::landmarks::Region;
+    use crate::landmarks::{Region, around, size};
     use crate::radiometry::Settings;
     use crate::result::Pose;
 

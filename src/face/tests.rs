@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fake::{self, World, paint};
 use super::*;
-use crate::error::Act;
+use crate::error::Remedy;
 use crate::frame::FfcState;
 use crate::units::Nanos;
 
@@ -262,7 +262,7 @@ fn a_failing_network_is_an_error_that_says_so() {
     s.world.break_down(true);
     paint(&mut s.frame, &[HERE]);
     let e = s.engine.process(&s.frame, &mut s.result).unwrap_err();
-    assert_eq!((e.act(), e.message()), (Act::Fatal, "broken as told"));
+    assert_eq!((e.remedy(), e.message()), (Remedy::Fatal, "broken as told"));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::decode::Detection;
-use super::landmarker::{Shape, around, size};
+use super::landmarker::Shape;
 use super::pose::{self, Fit};
 use super::smooth::{self, OneEuro};
-use crate::landmarks::COUNT;
+use crate::landmarks::{COUNT, around, size};
 use crate::result::TrackState;
 use crate::units::Nanos;
 

@@ -12,7 +12,7 @@ use crate::kernels::Kernels;
 use crate::npy::{Array, Values};
 
 /// Every file of `models/`, by name.
-const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.rs"));
+static EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.rs"));
 
 /// Largest ONNX file read, bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -173,7 +173,7 @@ fn check(network: &mut dyn Network, golden: &Golden, bytes: &[u8]) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Act;
+    use crate::error::Remedy;
 
     fn data(file: &str) -> std::path::PathBuf {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models")).join(file)
@@ -227,7 +227,7 @@ mod tests {
         golden[last] ^= 0x40;
         std::fs::write(&path, golden).unwrap();
         let e = Model::open(&card).unwrap().network().err().unwrap();
-        assert_eq!(e.act(), Act::Fatal);
+        assert_eq!(e.remedy(), Remedy::Fatal);
         assert!(e.to_string().contains("presence[0]"), "{e}");
 
         let path = dir.path().join("tiny-landmarks.onnx");
@@ -235,7 +235,7 @@ mod tests {
         onnx[200] ^= 1;
         std::fs::write(&path, onnx).unwrap();
         let e = Model::open(&card).unwrap_err();
-        assert!(e.act() == Act::Fix && e.to_string().contains("SHA-256"), "{e}");
+        assert!(e.remedy() == Remedy::Fix && e.to_string().contains("SHA-256"), "{e}");
     }
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
         ] {
             let (_dir, card) = edited(from, to);
             let e = Model::open(&card).unwrap().network().err().unwrap_or_else(|| panic!("{to} was accepted"));
-            assert!(e.act() == Act::Fix && e.to_string().contains(says), "{says}: {e}");
+            assert!(e.remedy() == Remedy::Fix && e.to_string().contains(says), "{says}: {e}");
         }
     }
 

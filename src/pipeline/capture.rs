@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::clock::{Pacing, SharedClock};
 use super::handoff::{Giver, Put};
 use super::settings::Settings;
-use super::stats::{DropCounts, DropReason, Ticket};
+use super::stats::Ticket;
 use super::status::Board;
-use super::stop::Stop;
 use super::{Feed, Policy, Stamps};
-use crate::error::{Act, Error, Result};
+use crate::clock::{Pacing, SharedClock};
+use crate::error::{Error, Remedy, Result};
 use crate::frame::pool::Pool;
 use crate::frame::{Frame, FrameFormat};
+use crate::result::{DropCounts, DropReason};
 use crate::source::{Read, Source};
+use crate::stop::Stop;
 use crate::units::Nanos;
 
 /// A jump of the sequence number beyond this is a restart of the count, not a loss.
@@ -266,11 +267,11 @@ impl Capture {
     }
 
     fn may_reopen(&self, error: &Error) -> bool {
-        let mendable = match error.act() {
-            Act::Retry => true,
+        let mendable = match error.remedy() {
+            Remedy::Retry => true,
             // A camera that worked and comes back is for a moment without its udev permissions.
-            Act::Fix => self.stamps == Stamps::Live && self.count.last.is_some(),
-            Act::Fatal => false,
+            Remedy::Fix => self.stamps == Stamps::Live && self.count.last.is_some(),
+            Remedy::Fatal => false,
         };
         mendable && self.feed.can_reopen() && self.policy != Policy::Every
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select};
 
-use super::stop::Stop;
+use crate::stop::Stop;
 
 /// Longest time a blocked [`Giver`] goes without looking around.
 const SLICE: Duration = Duration::from_millis(100);
@@ -154,8 +154,8 @@ impl<T> Taker<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stop;
     use super::*;
+    use crate::stop;
     use proptest::prelude::*;
     use std::time::Instant;
 

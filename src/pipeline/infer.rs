@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::capture::Shot;
 use super::handoff::{Giver, Put, Taken, Taker};
-use super::stats::DropReason;
 use super::status::{Board, Stage};
-use super::stop::Stop;
 use super::{Infer, Policy};
-use crate::error::{Act, Result};
+use crate::error::{Remedy, Result};
 use crate::frame::Frame;
 use crate::frame::pool::{Loan, Shelf};
+use crate::result::DropReason;
 use crate::result::{FrameResult, Latency, State};
+use crate::stop::Stop;
 
 /// Longest wait for a frame without a look around.
 const SLICE: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ impl Inference {
         describe(&shot, &mut result);
         let began = self.board.clock.now();
         if let Err(error) = self.engine.infer(&shot.frame, &mut result) {
-            if error.act() != Act::Retry {
+            if error.remedy() != Remedy::Retry {
                 return Err(error);
             }
             result.faces.clear();

@@ -8,13 +8,13 @@ use super::handoff::{Taken, Taker};
 use super::infer::Done;
 use super::settings::Settings;
 use super::status::{Board, Stage};
-use super::stop::Stop;
 use super::{Draw, Policy, Serialise};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::render::Canvas;
+use crate::picture::Canvas;
 use crate::result::{FrameResult, Latency, State};
 use crate::sink::{Output, Sink, Wants};
+use crate::stop::Stop;
 use crate::units::Nanos;
 
 /// Room for the JSON of one face, bytes: 70 points with their temperatures.
@@ -233,7 +233,7 @@ impl Desk {
         self.count_sinks();
         match self.errors.pop() {
             Some(last) if self.sinks.is_empty() => {
-                Err(Error::new(last.act(), "output", "the last sink has failed").because(last))
+                Err(Error::new(last.remedy(), "output", "the last sink has failed").because(last))
             }
             Some(last) => {
                 self.errors.push(last);

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use serde::Serialize;
 
 use super::Policy;
-use super::clock::SharedClock;
 use super::latency::{Distribution, Figures, Histogram, Rate};
-use super::stats::{Counts, DropCounts, Stats};
+use super::stats::{Counts, Stats};
+use crate::clock::SharedClock;
 use crate::error::Error;
 use crate::frame::{FfcState, FrameFormat, FrameMeta};
+use crate::result::DropCounts;
 use crate::result::State;
 use crate::units::Nanos;
 
@@ -217,7 +218,7 @@ impl fmt::Display for Snapshot {
         write!(f, "{name}: {state}, {:.1} fps, {} presented", self.fps, self.counts.presented)?;
         write!(f, ", age {:.1} ms (p99 {:.1})", ms(self.total.p50_us), ms(self.total.p99_us))?;
         write!(f, ", infer {:.1} ms, faces {}", ms(self.infer.p50_us), self.faces)?;
-        for reason in super::stats::DropReason::ALL {
+        for reason in crate::result::DropReason::ALL {
             match self.counts.dropped.get(reason) {
                 0 => {}
                 n => write!(f, ", {n} {}", reason.name())?,

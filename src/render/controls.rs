@@ -284,7 +284,7 @@ mod tests {
         let before = page.get();
         let refused = |wish: Wish, signal, text: &str| {
             let e = page.wish(&wish, signal).unwrap_err();
-            assert_eq!(e.act(), crate::Act::Fix);
+            assert_eq!(e.remedy(), crate::Remedy::Fix);
             assert!(e.to_string().contains(text), "{e}");
             assert_eq!(page.get(), before);
         };

@@ -5,13 +5,13 @@
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
-use super::canvas::Rgba;
 use super::extremes::Extreme;
 use super::marks::Outline;
 use super::scene::{HOT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
 use super::text::Short;
 use crate::landmarks::{REGION_COUNT, Region};
+use crate::picture::Rgba;
 use crate::result::{Face, TrackState};
 
 /// Indices of the regions, the one to give up last first.

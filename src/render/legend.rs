@@ -5,11 +5,11 @@ use std::time::Duration;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
-use super::canvas::Rgba;
 use super::labels::tenths;
 use super::palette::Lut;
 use super::scene::{AMBER, CORAL, PLATE, Scene, WHITE};
 use super::text::{Short, Type};
+use crate::picture::Rgba;
 
 /// Numbers at the ends of the scale bar.
 #[derive(Debug, Clone, Copy, PartialEq)]

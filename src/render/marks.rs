@@ -2,11 +2,11 @@
 
 use embedded_graphics::primitives::Rectangle;
 
-use super::canvas::Rgba;
 use super::controls::Layers;
 use super::scene::{AMBER, CORAL, MINT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
 use crate::landmarks::{CONTOURS, COUNT, REGION_COUNT, REGIONS};
+use crate::picture::Rgba;
 use crate::result::{Face, TrackState};
 
 /// How faces are shown.
@@ -46,12 +46,9 @@ impl Outline {
         let points = face.landmarks.map(|p| scene.spot(p.x, p.y));
         let regions = std::array::from_fn(|i| {
             let disc = REGIONS.get(i)?;
-            let mut centre = [0.0, 0.0];
-            for &(point, weight) in disc.centre {
-                let p = points.get(usize::from(point)).copied().flatten()?;
-                centre = [centre[0] + weight * p[0], centre[1] + weight * p[1]];
-            }
-            Some((centre, (disc.radius * size).max(2.0 * scene.line)))
+            let placed = disc.centre.iter().all(|c| points[usize::from(c.0)].is_some());
+            let centre = disc.middle(|i| points[i].unwrap_or_default());
+            placed.then(|| (centre, (disc.radius * size).max(2.0 * scene.line)))
         });
         let pad = size * 0.05 + scene.line;
         Some(Self { points, regions, area: [a[0] - pad, a[1] - pad, b[0] + pad, b[1] + pad], size })

@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Canvas;
 use super::agc::Gain;
 use super::palette::Lut;
 use super::range::Span;
 use crate::frame::Frame;
 use crate::kernels::{self, Kernels};
+use crate::picture::Canvas;
 
 /// Largest magnification.
 pub const MAX_SCALE: u32 = 8;

@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(find(p.name).unwrap(), i);
         }
         let e = find("ironbw").unwrap_err();
-        assert_eq!(e.act(), crate::Act::Fix);
+        assert_eq!(e.remedy(), crate::Remedy::Fix);
         assert!(e.to_string().contains("did you mean \"ironbow\"?"), "{e}");
     }
 }

@@ -3,11 +3,11 @@
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
-use super::Canvas;
-use super::canvas::{Layer, Rgba};
 use super::place::Board;
 use super::shape::{Ring, Spot, Stroke};
 use super::text::{Pen, Type};
+use crate::picture::Canvas;
+use crate::picture::{Layer, Rgba};
 
 pub const WHITE: Rgba = Rgba::new(255, 255, 255);
 pub const MINT: Rgba = Rgba::new(104, 255, 208);

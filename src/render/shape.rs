@@ -3,7 +3,7 @@
 use embedded_graphics::Pixel;
 use embedded_graphics::prelude::*;
 
-use super::canvas::Rgba;
+use crate::picture::Rgba;
 
 /// A place on the canvas, pixels; the centre of the first pixel is 0.5, 0.5.
 pub type Spot = [f32; 2];
@@ -117,9 +117,9 @@ fn cover<D: DrawTarget<Color = Rgba>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::canvas::{Canvas, Layer};
     use super::super::pattern;
     use super::*;
+    use crate::picture::{Canvas, Layer};
 
     #[test]
     fn a_thin_line_between_pixel_centres_is_one_pixel_wide() {

@@ -205,7 +205,7 @@ fn a_fixed_range_rests_on_a_source_without_temperature() {
     let warm = flat(160, 120, Signal::CENTIKELVIN);
     let r = result(&warm, Vec::new());
     assert!(changed(&draw(Some(&warm), &r, &fixed), &draw(Some(&warm), &r, &controls("ironbow", 2))) > 10_000);
-    assert_eq!(fixed.check_signal(Signal::Grey8).unwrap_err().act(), crate::Act::Fix);
+    assert_eq!(fixed.check_signal(Signal::Grey8).unwrap_err().remedy(), crate::Remedy::Fix);
     fixed.check_signal(Signal::CENTIKELVIN).unwrap();
 }
 
@@ -386,7 +386,7 @@ fn settings_are_checked_by_name() {
     Settings::default().validate().unwrap();
     let refused = |s: Settings, text: &str| {
         let e = Renderer::new(&s).err().unwrap();
-        assert_eq!(e.act(), crate::Act::Fix);
+        assert_eq!(e.remedy(), crate::Remedy::Fix);
         assert!(e.to_string().contains(text), "{e}");
     };
     refused(Settings { palette: "iron bow".into(), ..Settings::default() }, "did you mean \"ironbow\"?");

@@ -12,7 +12,7 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::*;
 use embedded_graphics::text::{Baseline, Text};
 
-use super::canvas::{Layer, Rgba};
+use crate::picture::{Layer, Rgba};
 
 /// Text of at most 64 bytes that needs no allocation; what does not fit is cut off.
 #[derive(Clone, Copy)]
@@ -160,9 +160,9 @@ impl DrawTarget for Pen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::canvas::Canvas;
     use super::super::pattern;
     use super::*;
+    use crate::picture::Canvas;
     use embedded_graphics::pixelcolor::Rgb888;
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::frame::{FfcState, FrameFormat};
-use crate::pipeline::stats::DropCounts;
+use crate::result::DropCounts;
 use crate::result::State;
 
 /// A source of [`Snapshot`]s. Asked a few times a second at most, never on the output thread.

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Read, Source};
+use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameFormat, FrameMeta, Signal};
-use crate::pipeline::clock::SharedClock;
 use crate::units::Nanos;
 
 /// What the camera does next.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Read, Source};
-use crate::error::{Act, Error, Result};
+use crate::clock::SharedClock;
+use crate::error::{Error, Remedy, Result};
 use crate::frame::{Frame, FrameFormat};
-use crate::pipeline::clock::SharedClock;
 use crate::units::Nanos;
 
 /// When to give a source up and when to try again.
@@ -119,11 +119,11 @@ impl Policy {
     }
 
     /// It could not be opened, failed or stalled, and was dropped.
-    pub fn failed(&mut self, now: Nanos, act: Act) {
+    pub fn failed(&mut self, now: Nanos, act: Remedy) {
         self.state = match act {
-            Act::Fatal => State::Stopped,
+            Remedy::Fatal => State::Stopped,
             // What a person must mend (a permission, a cable) is looked for again, too.
-            Act::Retry | Act::Fix => State::Closed { open_at: now + self.wait() },
+            Remedy::Retry | Remedy::Fix => State::Closed { open_at: now + self.wait() },
         };
         self.failures = self.failures.saturating_add(1);
     }
@@ -185,7 +185,7 @@ pub fn supervise(
         next_seq: 0,
         rebase: false,
     };
-    supervised.try_open().or_else(|e| if e.act() == Act::Retry { Ok(()) } else { Err(e) })?;
+    supervised.try_open().or_else(|e| if e.remedy() == Remedy::Retry { Ok(()) } else { Err(e) })?;
     Ok(supervised)
 }
 
@@ -213,7 +213,7 @@ impl Supervised {
 
     fn fail(&mut self, error: &Error) {
         self.source = None;
-        self.policy.failed(self.clock.now(), error.act());
+        self.policy.failed(self.clock.now(), error.remedy());
         if let Verdict::Wait(wait) = self.policy.verdict(self.clock.now()) {
             log::warn!("{error}; trying again in {} ms", wait.as_millis());
         }
@@ -240,7 +240,7 @@ impl Supervised {
             Ok(other) => Ok(other),
             Err(e) => {
                 self.fail(&e);
-                if e.act() == Act::Fatal { Err(e) } else { Ok(Read::Idle) }
+                if e.remedy() == Remedy::Fatal { Err(e) } else { Ok(Read::Idle) }
             }
         }
     }
@@ -259,7 +259,7 @@ impl Source for Supervised {
         match self.policy.verdict(self.clock.now()) {
             Verdict::Read => self.read_open(into, wait),
             Verdict::Open => match self.try_open() {
-                Err(e) if e.act() == Act::Fatal => Err(e),
+                Err(e) if e.remedy() == Remedy::Fatal => Err(e),
                 _ => Ok(Read::Idle),
             },
             Verdict::Wait(left) => {
@@ -295,14 +295,14 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..5 {
             assert_eq!(p.verdict(at(now)), Verdict::Open);
-            p.failed(at(now), Act::Retry);
+            p.failed(at(now), Remedy::Retry);
             let Verdict::Wait(wait) = p.verdict(at(now)) else { panic!("{:?}", p.verdict(at(now))) };
             waits.push(wait.as_millis());
             now += wait.as_millis() as u64;
         }
         assert_eq!(waits, [100, 200, 400, 700, 700]);
         for _ in 0..100 {
-            p.failed(at(now), Act::Fix);
+            p.failed(at(now), Remedy::Fix);
         }
         assert_eq!(p.verdict(at(now)), Verdict::Wait(Duration::from_millis(700)));
     }
@@ -310,19 +310,19 @@ mod tests {
     #[test]
     fn only_steady_frames_make_waits_short_again() {
         let mut p = policy();
-        p.failed(at(0), Act::Retry);
-        p.failed(at(0), Act::Retry);
+        p.failed(at(0), Remedy::Retry);
+        p.failed(at(0), Remedy::Retry);
         // One frame and then nothing: a camera that flaps stays on long waits.
         p.opened(at(1000));
         p.frame(at(1100));
-        p.failed(at(1200), Act::Retry);
+        p.failed(at(1200), Remedy::Retry);
         assert_eq!(p.verdict(at(1200)), Verdict::Wait(Duration::from_millis(400)));
         p.opened(at(2000));
         for t in (2000..=4000).step_by(100) {
             p.frame(at(t));
         }
         assert_eq!(p.failures(), 0);
-        p.failed(at(4100), Act::Retry);
+        p.failed(at(4100), Remedy::Retry);
         assert_eq!(p.verdict(at(4100)), Verdict::Wait(Duration::from_millis(100)));
         assert_eq!(p.reopened(), 1);
     }
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn fatal_is_for_ever() {
         let mut p = policy();
-        p.failed(at(0), Act::Fatal);
+        p.failed(at(0), Remedy::Fatal);
         assert_eq!(p.verdict(at(u64::MAX / 1_000_000)), Verdict::Stop);
     }
 }

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use self::ladder::Step;
 use self::watch::Limits;
+use crate::clock::SharedClock;
 use crate::error::{Error, Result};
-use crate::pipeline::clock::SharedClock;
 use crate::source::{self, Reopen};
 
 /// Cameras.

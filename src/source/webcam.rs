@@ -269,9 +269,9 @@ mod tests {
         assert!(!from_yuyv(&[0; 7], (2, 2), &mut got));
         assert!(!from_yuyv(&[0; 6], (3, 1), &mut got));
         assert!(!decode(b"\xff\xd8\xff\xe0 no more", &mut got));
-        let canvas = crate::render::Canvas { width: 16, height: 8, rgb: [200, 40, 90].repeat(128) };
+        let canvas = crate::picture::Canvas { width: 16, height: 8, rgb: [200, 40, 90].repeat(128) };
         let mut jpeg = Vec::new();
-        crate::render::jpeg(&canvas, 95, &mut jpeg).unwrap();
+        crate::picture::jpeg(&canvas, 95, &mut jpeg).unwrap();
         jpeg.extend([0; 100]); // the rest of the driver's buffer
         assert!(decode(&jpeg, &mut got) && (got.width, got.height) == (16, 8));
         assert!(got.rgb.iter().zip(&canvas.rgb).all(|(a, b)| a.abs_diff(*b) < 6));
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn what_is_no_node_is_refused_and_what_is_absent_may_come() {
         let open = |path: &str| Webcam::open(Path::new(path), (640, 480), 30, Duration::from_secs(5)).err().unwrap();
-        assert_eq!(open("/dev/null").act(), crate::Act::Fix);
-        assert_eq!(open("/dev/video987654").act(), crate::Act::Retry);
+        assert_eq!(open("/dev/null").remedy(), crate::Remedy::Fix);
+        assert_eq!(open("/dev/video987654").remedy(), crate::Remedy::Retry);
     }
 }

@@ -55,19 +55,17 @@ impl Kind {
 
     /// Renders record `index` of `seed`.
     pub fn render(self, studio: &Studio, seed: u64, index: u64, colour: bool) -> Rendering {
-        Set { kind: self, seed, count: 0, colour, faults: Faults::All }.render_after(studio, index, &mut None)
+        Set { kind: self, seed, colour, faults: Faults::Drawn }.render_after(studio, index, &mut None)
     }
 }
 
-/// A data set to render.
+/// The records of a data set, as many as are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Set {
     /// What.
     pub kind: Kind,
     /// The same scenes for the same seed, whatever the sensor's faults.
     pub seed: u64,
-    /// Records.
-    pub count: usize,
     /// In colour, too.
     pub colour: bool,
     /// Of the sensor.
@@ -93,16 +91,15 @@ impl Set {
     }
 }
 
-/// Writes `set` into `dir`, on `threads` threads, in order.
+/// Writes records `0..count` of `set` into `dir`, on `threads` threads, in order.
 ///
 /// Files: `thermal.npy` u16 `[N, H, W]` centikelvin; `rgb.npy` u8 `[N, H, W, 3]` where `colour`;
 /// `points.npy` f32 `[N, F, 70, 2]`, `visibility.npy` u8 `[N, F, 70]`, `box.npy` f32 `[N, F, 4]`,
 /// `pose.npy` f32 `[N, F, 3]`, `skin.npy` and `apparent.npy` f32 `[N, F, 70]` degC, `regions.npy` f32
 /// `[N, F, 8]` degC ([`FaceTruth`]), absent faces NaN; F is 1 and left out for crops. `meta.json` says what made them.
-pub fn write(studio: &Studio, set: &Set, threads: usize, dir: &Path) -> Result<()> {
-    let count = set.count;
+pub fn write(studio: &Studio, set: &Set, count: usize, threads: usize, dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::fix(dir.display(), "cannot be made").because(e))?;
-    let mut out = Writer::create(dir, set)?;
+    let mut out = Writer::create(dir, set, count)?;
     // Groups that share a head are handed out one by one, as some take twice as long as others.
     let views = VIEWS as usize;
     let groups = count.div_ceil(views);
@@ -142,7 +139,7 @@ pub fn write(studio: &Studio, set: &Set, threads: usize, dir: &Path) -> Result<(
         }
         Ok(())
     })?;
-    out.finish(set)
+    out.finish(set, count)
 }
 
 struct Writer<'d> {
@@ -160,8 +157,8 @@ struct Writer<'d> {
 }
 
 impl<'d> Writer<'d> {
-    fn create(dir: &'d Path, set: &Set) -> Result<Self> {
-        let Set { kind, count, colour, .. } = *set;
+    fn create(dir: &'d Path, set: &Set, count: usize) -> Result<Self> {
+        let Set { kind, colour, .. } = *set;
         let (w, h) = kind.size();
         let face = |tail: &[usize]| {
             let mut shape = vec![count];
@@ -215,18 +212,14 @@ impl<'d> Writer<'d> {
         self.visibility.write_all(&visibility)
     }
 
-    fn finish(self, set: &Set) -> Result<()> {
-        let Set { kind, seed, count, faults, .. } = *set;
+    fn finish(self, set: &Set, count: usize) -> Result<()> {
+        let Set { kind, seed, faults, .. } = *set;
         let (w, h) = kind.size();
         let meta = serde_json::json!({
             "schema": "heatmark.synth/1",
             "kind": if kind == Kind::Crops { "crops" } else { "frames" },
             "seed": seed, "count": count, "width": w, "height": h, "unit": "centikelvin",
-            "sensor": match faults {
-                Faults::All => "drawn",
-                Faults::Optics => "noise-free",
-                Faults::None => "ideal",
-            },
+            "sensor": faults,
             "version": env!("CARGO_PKG_VERSION"),
         });
         let bad = |e: std::io::Error| Error::fix(self.dir.display(), "cannot be written").because(e);

@@ -1,5 +1,8 @@
 //! From an ideal thermal picture to what a microbolometer delivers.
 
+use clap::ValueEnum;
+use serde::Serialize;
+
 use super::random::{Random, hash_noise};
 use super::raster::{Layers, material};
 
@@ -26,24 +29,24 @@ pub struct Sensor {
 }
 
 /// Which of a sensor's imperfections are rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Faults {
-    /// All of them.
-    #[default]
-    All,
-    /// Those of the optics, point spread and smear: no noise, stripes, vignetting or dead pixels.
-    Optics,
-    /// None.
-    None,
+    /// Blur, noise, stripes, vignetting and dead pixels, drawn for each record.
+    Drawn,
+    /// The optics' blur and smear alone.
+    NoiseFree,
+    /// None: nothing but its pixels.
+    Ideal,
 }
 
 impl Sensor {
     /// The same sensor with some of its imperfections only.
     pub fn with(self, faults: Faults) -> Self {
         match faults {
-            Faults::All => self,
-            Faults::Optics => Self { blur_px: self.blur_px, motion_px: self.motion_px, ..Self::ideal() },
-            Faults::None => Self::ideal(),
+            Faults::Drawn => self,
+            Faults::NoiseFree => Self { blur_px: self.blur_px, motion_px: self.motion_px, ..Self::ideal() },
+            Faults::Ideal => Self::ideal(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::dataset::Kind;
 use super::scene::{Rendering, Studio};
 use crate::error::Result;
-use crate::render::Canvas;
+use crate::picture::Canvas;
 
 /// Scenes across and down.
 const SIDE: usize = 8;
@@ -22,7 +22,7 @@ pub fn contact(studio: &Studio, kind: Kind, seed: u64, colour: bool, points: boo
         paste(&mut canvas, &r, (i % SIDE) * r.width, (i / SIDE) * r.height, points);
     }
     let mut png = Vec::new();
-    crate::render::png(&canvas, &mut png)?;
+    crate::picture::png(&canvas, &mut png)?;
     Ok(png)
 }
 

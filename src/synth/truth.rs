@@ -3,7 +3,7 @@
 use super::person::{Moment, Points};
 use super::raster::{Layers, material};
 use super::sensor::SUPERSAMPLING;
-use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc};
+use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc, around, size};
 
 /// Whether a point can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl FaceTruth {
             let at = y as usize * layers.width + x as usize;
             let (m, d) = (layers.material[at], layers.depth[at]);
             let own = m >> 4 == person as u8 + 1;
-            let skin = own && material::kind(m) == material::SKIN;
+            let skin = m == material::of(material::SKIN, person);
             // A point lies on the surface; a centimetre forgives the size of a pixel. Creases (corners of the
             // eyes) may seem to face away and still be seen, but then nothing at all may be in front.
             let away = p.faces_away[i];
@@ -71,13 +71,10 @@ impl FaceTruth {
             Visibility::Visible => seen(p.at[i], layers).unwrap_or(p.apparent_c[i]),
             _ => p.apparent_c[i],
         });
-        let mut bbox = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
-        for [x, y] in points {
-            bbox = [bbox[0].min(x), bbox[1].min(y), bbox[2].max(x), bbox[3].max(y)];
-        }
-        let size = ((bbox[2] - bbox[0]) * (bbox[3] - bbox[1])).sqrt() * ss;
-        let regions_c = std::array::from_fn(|i| region(&REGIONS[i], p, size, person, layers).unwrap_or(f32::NAN));
-        FaceTruth { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c, regions_c }
+        let bbox = around(&points);
+        let across = size(bbox) * ss;
+        let regions_c = std::array::from_fn(|i| region(&REGIONS[i], p, across, person, layers).unwrap_or(f32::NAN));
+        Self { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c, regions_c }
     }
 }
 
@@ -104,8 +101,7 @@ const REGION_DEPTHS_CM: std::ops::Range<f32> = -1.8..3.5;
 /// Mean over the sub-pixels whose centre lies in the disc; `None` where one of them is not the skin of `person`
 /// about there. `size`: of the face, sub-pixels.
 fn region(disc: &RegionDisc, p: &Points, size: f32, person: usize, layers: &Layers) -> Option<f32> {
-    let [cx, cy, z] =
-        disc.centre.iter().fold([0.0f32; 3], |c, &(i, w)| std::array::from_fn(|k| c[k] + w * p.at[usize::from(i)][k]));
+    let [cx, cy, z] = disc.middle(|i| p.at[i]);
     let radius = (disc.radius * size).max(1.0);
     let (mut sum, mut count) = (0.0, 0.0);
     for y in (cy - radius).floor() as i32..=(cy + radius).ceil() as i32 {
@@ -118,9 +114,8 @@ fn region(disc: &RegionDisc, p: &Points, size: f32, person: usize, layers: &Laye
                 return None;
             }
             let i = y as usize * layers.width + x as usize;
-            let m = layers.material[i];
-            let own = m >> 4 == person as u8 + 1 && material::kind(m) == material::SKIN;
-            if !own || !REGION_DEPTHS_CM.contains(&(layers.depth[i] - z)) {
+            let skin = layers.material[i] == material::of(material::SKIN, person);
+            if !skin || !REGION_DEPTHS_CM.contains(&(layers.depth[i] - z)) {
                 return None;
             }
             (sum, count) = (sum + layers.temp[i], count + 1.0);

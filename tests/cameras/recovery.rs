@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use heatmark::error::Act;
+use heatmark::clock::Clock;
+use heatmark::error::Remedy;
 use heatmark::frame::{Frame, Signal};
-use heatmark::pipeline::clock::Clock;
 use heatmark::source::supervise::{self, Supervised, supervise};
 use heatmark::source::v4l::bus::Bus;
 use heatmark::source::v4l::control::{self, Command, Gain, Shutter};
@@ -240,12 +240,12 @@ fn commands_reach_the_units_that_the_firmware_names() {
     // A firmware without a command, or with another length, and a camera without commands.
     world.lock().units.retain(|u| u.0 != (6, 19));
     let e = control::command(profile, device.as_mut(), Command::Gain(Gain::High)).unwrap_err();
-    assert!(e.act() == Act::Fix && e.to_string().contains("does not have this control"), "{e}");
+    assert!(e.remedy() == Remedy::Fix && e.to_string().contains("does not have this control"), "{e}");
     world.lock().units[0].1 = vec![0, 0];
     let e = control::command(profile, device.as_mut(), Command::Ffc).unwrap_err();
     assert!(e.to_string().contains("has 2 bytes, wanted 1"), "{e}");
     let boson = cameras::named("boson").unwrap();
-    assert_eq!(control::command(boson, device.as_mut(), Command::Ffc).unwrap_err().act(), Act::Fix);
+    assert_eq!(control::command(boson, device.as_mut(), Command::Ffc).unwrap_err().remedy(), Remedy::Fix);
 }
 
 #[test]
@@ -271,16 +271,16 @@ fn what_cannot_be_had_is_told_with_what_was_found() {
         Keeper::new(bus, Wanted::parse(spec).unwrap(), settings, world.clock()).open().err()
     };
     let absent = open("v4l2:serial=nothing", Settings::default()).unwrap();
-    assert_eq!(absent.act(), Act::Retry);
+    assert_eq!(absent.remedy(), Remedy::Retry);
     assert!(absent.to_string().contains("/dev/video0 (PureThermal 046d:0825 at usb 1-1.2"), "{absent}");
     let other = open("v4l2:profile=purethermal", Settings::default()).unwrap();
-    assert!(other.act() == Act::Retry && other.to_string().contains("is not there"), "{other}");
+    assert!(other.remedy() == Remedy::Retry && other.to_string().contains("is not there"), "{other}");
     let mut sized = Settings::default();
     sized.camera.size = "32x24".into();
     let size = open("/dev/video0", sized).unwrap();
-    assert!(size.act() == Act::Fix && size.to_string().contains("at 32x24"), "{size}");
+    assert!(size.remedy() == Remedy::Fix && size.to_string().contains("at 32x24"), "{size}");
     assert!(open("auto", Settings::default()).is_none(), "counts of a stranger are taken");
     world.ail(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
     let forbidden = open("auto", Settings::default()).unwrap();
-    assert!(forbidden.act() == Act::Fix && forbidden.to_string().contains("install udev"), "{forbidden}");
+    assert!(forbidden.remedy() == Remedy::Fix && forbidden.to_string().contains("install udev"), "{forbidden}");
 }

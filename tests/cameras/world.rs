@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heatmark::pipeline::clock::{Clock, SharedClock, SimulatedClock};
+use heatmark::clock::{Clock, SharedClock, SimulatedClock};
 use heatmark::source::cameras::{Offer, Sizes, UsbId, Wire};
 use heatmark::source::v4l::bus::{Bus, Device, Granted, Query, Taken};
 use heatmark::source::v4l::ladder::Step;

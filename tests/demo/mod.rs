@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::landmarks::{COUNT, REGION_COUNT};
-use heatmark::pipeline::stats::DropCounts;
-use heatmark::render::Canvas;
+use heatmark::picture::Canvas;
+use heatmark::result::DropCounts;
 use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, State, TrackState};
 use heatmark::sink::{Change, Choices, Controls, Hooks, Look, Output, Range, Sink, Snapshot, Times};
 use heatmark::units::Nanos;

@@ -38,7 +38,7 @@ fn gallery() {
     std::fs::create_dir_all(&folder).unwrap();
     let save = |name: &str, canvas: &Canvas| {
         let mut bytes = Vec::new();
-        png(canvas, &mut bytes).unwrap();
+        crate::picture::png(canvas, &mut bytes).unwrap();
         std::fs::write(folder.join(name), bytes).unwrap();
     };
     let me = face(3, 80.0, 64.0, 62.0);

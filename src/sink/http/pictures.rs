@@ -9,7 +9,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use tokio::sync::watch;
 
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::render::Canvas;
+use crate::picture::Canvas;
 
 /// Separates the pictures of the stream.
 pub(super) const BOUNDARY: &str = "heatmark-frame";

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::error::{Act, Error};
+use crate::error::{Error, Remedy};
 
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,20 +45,20 @@ pub fn is_gone(e: &io::Error) -> bool {
 /// The error about `subject`.
 pub fn failure(subject: String, doing: Doing, e: io::Error) -> Error {
     let (act, message) = match e.raw_os_error() {
-        _ if is_gone(&e) => (Act::Retry, "is gone (unplugged)"),
-        Some(libc::EACCES | libc::EPERM) => (Act::Fix, PERMISSION),
-        Some(libc::EBUSY) => (Act::Retry, "is in use by another program"),
+        _ if is_gone(&e) => (Remedy::Retry, "is gone (unplugged)"),
+        Some(libc::EACCES | libc::EPERM) => (Remedy::Fix, PERMISSION),
+        Some(libc::EBUSY) => (Remedy::Retry, "is in use by another program"),
         Some(libc::ENOSPC) if doing == Doing::Start => {
-            (Act::Retry, "finds no room on its USB bus: plug it into another controller, or stop another camera")
+            (Remedy::Retry, "finds no room on its USB bus: plug it into another controller, or stop another camera")
         }
         // uvcvideo answers an unknown extension unit or selector so.
-        Some(libc::EINVAL | libc::ENOTTY) if doing == Doing::Control => (Act::Fix, "does not have this control"),
-        Some(libc::ENOTTY) if doing == Doing::Ask => (Act::Fix, "is no camera that streams"),
+        Some(libc::EINVAL | libc::ENOTTY) if doing == Doing::Control => (Remedy::Fix, "does not have this control"),
+        Some(libc::ENOTTY) if doing == Doing::Ask => (Remedy::Fix, "is no camera that streams"),
         // v4l2loopback answers so until a program writes to it.
         Some(libc::EINVAL) if doing == Doing::Ask => {
-            (Act::Retry, "has no format yet: a loopback device is one only while a program feeds it")
+            (Remedy::Retry, "has no format yet: a loopback device is one only while a program feeds it")
         }
-        _ => (Act::Retry, doing.name()),
+        _ => (Remedy::Retry, doing.name()),
     };
     Error::new(act, subject, message).because(e)
 }
@@ -71,18 +71,18 @@ mod tests {
     fn every_errno_says_who_must_act() {
         let said = |doing, errno| {
             let e = failure("/dev/video0".into(), doing, io::Error::from_raw_os_error(errno));
-            (e.act(), e.to_string())
+            (e.remedy(), e.to_string())
         };
         let (act, text) = said(Doing::Open, libc::EACCES);
-        assert!(act == Act::Fix && text.contains("udev/60-heatmark.rules"), "{text}");
-        assert_eq!(said(Doing::Ask, libc::ENOTTY).0, Act::Fix);
+        assert!(act == Remedy::Fix && text.contains("udev/60-heatmark.rules"), "{text}");
+        assert_eq!(said(Doing::Ask, libc::ENOTTY).0, Remedy::Fix);
         let (act, text) = said(Doing::Ask, libc::EINVAL);
-        assert!(act == Act::Retry && text.contains("feeds it"), "{text}");
+        assert!(act == Remedy::Retry && text.contains("feeds it"), "{text}");
         let (act, text) = said(Doing::Take, libc::ENODEV);
-        assert!(act == Act::Retry && text.contains("unplugged"), "{text}");
+        assert!(act == Remedy::Retry && text.contains("unplugged"), "{text}");
         assert!(said(Doing::Set, libc::EBUSY).1.contains("another program"));
         assert!(said(Doing::Start, libc::ENOSPC).1.contains("USB bus"));
-        assert_eq!(said(Doing::Start, libc::EIO).0, Act::Retry);
-        assert_eq!(said(Doing::Control, libc::EINVAL).0, Act::Fix);
+        assert_eq!(said(Doing::Start, libc::EIO).0, Remedy::Retry);
+        assert_eq!(said(Doing::Control, libc::EINVAL).0, Remedy::Fix);
     }
 }

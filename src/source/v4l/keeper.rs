@@ -9,8 +9,8 @@ use super::failure::{Doing, PERMISSION, failure, is_gone};
 use super::ladder::{Ended, Ladder, Step};
 use super::node::Node;
 use super::wanted::Wanted;
-use crate::error::{Act, Error, Result};
-use crate::pipeline::clock::SharedClock;
+use crate::clock::SharedClock;
+use crate::error::{Error, Remedy, Result};
 use crate::source::{self, Source};
 
 /// Keeps one camera.
@@ -85,7 +85,7 @@ impl Keeper {
             let errno = std::error::Error::source(e).and_then(|c| c.downcast_ref::<io::Error>());
             // Busy and invalid are answers of a driver that is well.
             let well = |c: &io::Error| is_gone(c) || matches!(c.raw_os_error(), Some(libc::EBUSY | libc::EINVAL));
-            let ill = e.act() == Act::Retry && errno.is_some_and(|c| !well(c));
+            let ill = e.remedy() == Remedy::Retry && errno.is_some_and(|c| !well(c));
             let mut record = lock(&self.record);
             (record.node, record.ill) = (Some(node.clone()), ill);
         }

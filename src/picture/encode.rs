@@ -3,7 +3,7 @@
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
-use super::Canvas;
+use super::canvas::Canvas;
 use crate::error::{Error, Result};
 
 /// Encodes as 8-bit RGB PNG, fast rather than small. `into` is emptied first and keeps its allocation.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::stop::Stop;
+use crate::stop::Stop;
 use crate::units::Nanos;
 
 /// A monotonic clock.
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn simulated_time_moves_only_when_slept() {
-        let (stopper, stop) = super::super::stop::pair();
+        let (stopper, stop) = crate::stop::pair();
         let clock = SimulatedClock::new(Nanos(7));
         assert_eq!(clock.now(), Nanos(7));
         assert!(!clock.wait(Duration::from_nanos(3), &stop));
