@@ -1,6 +1,7 @@
 //! One error type that says who must act.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// What has to happen before the failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,15 +96,15 @@ impl std::error::Error for Error {
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Refuses a setting outside `least..=most`.
+/// Checks that the setting `key`, a dotted path, lies in `range`.
 ///
 /// # Errors
-/// [`Remedy::Fix`], naming the key of the section, what it holds and what was wanted. NaN lies outside.
-pub fn within(section: &str, key: &str, value: f32, least: f32, most: f32) -> Result<()> {
-    if (least..=most).contains(&value) {
+/// [`Remedy::Fix`] about `key`, with the value and the range. NaN is in no range.
+pub fn within<T: PartialOrd + fmt::Display>(key: impl fmt::Display, value: T, range: RangeInclusive<T>) -> Result<()> {
+    if range.contains(&value) {
         return Ok(());
     }
-    Err(Error::fix(format_args!("{section}.{key}"), format_args!("is {value}, wanted {least} to {most}")))
+    Err(Error::fix(key, format_args!("is {value}, wanted {} to {}", range.start(), range.end())))
 }
 
 #[cfg(test)]
@@ -118,5 +119,15 @@ mod tests {
         let outer = Error::retry("recorder", "stopped").because(e);
         assert_eq!(outer.to_string(), "recorder: stopped: clip.tiff: cannot be read: disk on fire");
         assert_eq!(outer.remedy(), Remedy::Retry);
+    }
+
+    #[test]
+    fn a_value_outside_its_range_is_named_with_the_range() {
+        within("sink.queue", 1usize, 1..=8).unwrap();
+        within("sink.queue", 8usize, 1..=8).unwrap();
+        let e = within("sink.queue", 9usize, 1..=8).unwrap_err();
+        assert_eq!((e.remedy(), e.to_string().as_str()), (Remedy::Fix, "sink.queue: is 9, wanted 1 to 8"));
+        let e = within("face.visible", f32::NAN, 0.0..=0.5).unwrap_err();
+        assert_eq!(e.to_string(), "face.visible: is NaN, wanted 0 to 0.5");
     }
 }

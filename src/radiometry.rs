@@ -28,8 +28,8 @@ impl Settings {
     /// # Errors
     /// `Fix` for the first value out of its range.
     pub fn validate(&self) -> Result<()> {
-        within("surface", "emissivity", self.emissivity, 0.1, 1.0)?;
-        within("surface", "reflected_c", self.reflected_c, -100.0, 500.0)
+        within("surface.emissivity", self.emissivity, 0.1..=1.0)?;
+        within("surface.reflected_c", self.reflected_c, -100.0..=500.0)
     }
 }
 

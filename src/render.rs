@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use controls::{Controls, Layers, SharedControls, Wish};
 pub use paint::{Filter, MAX_SCALE, scale_for};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::frame::{FfcState, Frame, Signal};
 use crate::picture::Canvas;
 use crate::radiometry::{self, Thermometer};
@@ -88,13 +88,8 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         self.range.validate()?;
         self.agc.validate()?;
-        if !(0.0..=1.0).contains(&self.low_confidence) {
-            return Err(Error::fix("render.low_confidence", format!("is {}, wanted 0 to 1", self.low_confidence)));
-        }
-        if self.landmark_age_limit_ms > 10_000 {
-            let found = self.landmark_age_limit_ms;
-            return Err(Error::fix("render.landmark_age_limit_ms", format!("is {found}, wanted 0 to 10000")));
-        }
+        within("render.low_confidence", self.low_confidence, 0.0..=1.0)?;
+        within("render.landmark_age_limit_ms", self.landmark_age_limit_ms, 0..=10_000)?;
         self.controls().map(drop)
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::SharedClock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::frame::{Frame, FrameFormat};
 pub use crate::recording::Unit;
 
@@ -78,10 +78,8 @@ impl Default for Settings {
 impl Settings {
     /// Refuses what lies outside the documented ranges.
     pub fn validate(&self) -> Result<()> {
-        if (0.1..=1000.0).contains(&self.rate_hz) {
-            return self.camera.validate();
-        }
-        Err(Error::fix("source.rate_hz", format_args!("{}; wanted 0.1 to 1000", self.rate_hz)))
+        within("source.rate_hz", self.rate_hz, 0.1..=1000.0)?;
+        self.camera.validate()
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::landmarker::VIEWS;
 use super::smooth;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::kernels;
 
 /// Settings of detection, following and temperatures.
@@ -102,27 +102,16 @@ impl Settings {
 
     /// Fix: a value out of its range, named.
     pub fn validate(&self) -> Result<()> {
-        let bad = |key: &str, found: String, wanted: &str| {
-            Err(Error::fix(format!("face.{key}"), format!("is {found}, wanted {wanted}")))
-        };
-        let unit = 0.0..=1.0;
-        if !(1..=16).contains(&self.max_faces) {
-            return bad("max_faces", self.max_faces.to_string(), "1 to 16");
-        }
-        if !(1..=VIEWS).contains(&self.views) {
-            return bad("views", self.views.to_string(), &format!("1 to {VIEWS}"));
-        }
-        if self.lost_ms > 10_000 {
-            return bad("lost_ms", self.lost_ms.to_string(), "0 to 10000");
-        }
-        for (key, value) in [("score", self.score), ("presence", self.presence), ("visible", Some(self.visible))] {
-            if let Some(v) = value.filter(|v| !unit.contains(v)) {
-                return bad(key, v.to_string(), "0 to 1");
-            }
-        }
+        within("face.max_faces", self.max_faces, 1..=16)?;
+        within("face.views", self.views, 1..=VIEWS)?;
+        within("face.lost_ms", self.lost_ms, 0..=10_000)?;
+        within("face.score", self.score.unwrap_or(0.0), 0.0..=1.0)?;
+        within("face.presence", self.presence.unwrap_or(0.0), 0.0..=1.0)?;
+        within("face.visible", self.visible, 0.0..=1.0)?;
         let [low, high] = self.range_c;
         if !(-273.15 <= low && low < high && high <= 3000.0) {
-            return bad("range_c", format!("[{low}, {high}]"), "-273.15 <= low < high <= 3000");
+            let message = format!("is [{low}, {high}], wanted -273.15 <= low < high <= 3000");
+            return Err(Error::fix("face.range_c", message));
         }
         self.smooth.validate()
     }

@@ -12,7 +12,7 @@ use std::f32::consts::TAU;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, within};
 use crate::landmarks::COUNT;
 
 /// Settings of the filter.
@@ -38,17 +38,9 @@ impl Default for Settings {
 impl Settings {
     /// Fix: a value out of its range, named.
     pub fn validate(&self) -> Result<()> {
-        for (key, value, low, high) in [
-            ("min_cutoff_hz", self.min_cutoff_hz, 0.05, 100.0),
-            ("beta", self.beta, 0.0, 1000.0),
-            ("speed_cutoff_hz", self.speed_cutoff_hz, 0.05, 100.0),
-        ] {
-            if !(low..=high).contains(&value) {
-                let message = format!("is {value}, wanted {low} to {high}");
-                return Err(Error::fix(format!("face.smooth.{key}"), message));
-            }
-        }
-        Ok(())
+        within("face.smooth.min_cutoff_hz", self.min_cutoff_hz, 0.05..=100.0)?;
+        within("face.smooth.beta", self.beta, 0.0..=1000.0)?;
+        within("face.smooth.speed_cutoff_hz", self.speed_cutoff_hz, 0.05..=100.0)
     }
 }
 

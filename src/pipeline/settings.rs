@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, within};
 
 /// Limits, buffers and pauses of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,27 +57,24 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Checks every range; the error names the key.
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Remedy::Fix`](crate::error::Remedy::Fix) about the first key out of its range.
     pub fn validate(&self) -> Result<()> {
-        let check = |key: &str, value: u64, min: u64, max: u64| {
-            if (min..=max).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::fix(format_args!("pipeline.{key}"), format_args!("is {value}, must be {min} to {max}")))
-        };
-        check("stale_ms", self.stale_ms, 50, 600_000)?;
-        check("no_signal_ms", self.no_signal_ms, self.stale_ms, 600_000)?;
-        check("tick_ms", self.tick_ms, 50, 60_000)?;
+        within("pipeline.stale_ms", self.stale_ms, 50..=600_000)?;
+        within("pipeline.no_signal_ms", self.no_signal_ms, self.stale_ms..=600_000)?;
+        within("pipeline.tick_ms", self.tick_ms, 50..=60_000)?;
         if self.stall_ms != 0 {
-            check("stall_ms", self.stall_ms, 1_000, 3_600_000)?;
+            within("pipeline.stall_ms", self.stall_ms, 1_000..=3_600_000)?;
         }
-        check("backoff_min_ms", self.backoff_min_ms, 1, 60_000)?;
-        check("backoff_max_ms", self.backoff_max_ms, self.backoff_min_ms, 3_600_000)?;
-        check("read_wait_ms", self.read_wait_ms, 1, 1_000)?;
-        check("frames", self.frames as u64, 6, 256)?;
-        check("faces", self.faces as u64, 1, 64)?;
-        check("slow_sink_ms", self.slow_sink_ms, 1, 10_000)?;
-        check("stop_ms", self.stop_ms, 100, 60_000)
+        within("pipeline.backoff_min_ms", self.backoff_min_ms, 1..=60_000)?;
+        within("pipeline.backoff_max_ms", self.backoff_max_ms, self.backoff_min_ms..=3_600_000)?;
+        within("pipeline.read_wait_ms", self.read_wait_ms, 1..=1_000)?;
+        within("pipeline.frames", self.frames, 6..=256)?;
+        within("pipeline.faces", self.faces, 1..=64)?;
+        within("pipeline.slow_sink_ms", self.slow_sink_ms, 1..=10_000)?;
+        within("pipeline.stop_ms", self.stop_ms, 100..=60_000)
     }
 
     /// The pause before attempt `failures + 1` to open a source.
@@ -96,7 +93,7 @@ mod tests {
         Settings::default().validate().unwrap();
         let bad = Settings { no_signal_ms: 100, ..Settings::default() };
         let said = bad.validate().unwrap_err().to_string();
-        assert_eq!(said, "pipeline.no_signal_ms: is 100, must be 1500 to 600000");
+        assert_eq!(said, "pipeline.no_signal_ms: is 100, wanted 1500 to 600000");
         assert!(toml::from_str::<Settings>("stale_s = 1").is_err());
     }
 

@@ -12,7 +12,7 @@ use time::macros::format_description;
 
 use super::Camera;
 use super::write::{MAX_BYTES, Writer};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::frame::Frame;
 use crate::units::Nanos;
 
@@ -62,30 +62,18 @@ impl Default for Settings {
 impl Settings {
     /// Refuses what lies outside the documented ranges.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |key: &str, what: String| Err(Error::fix(format_args!("record.{key}"), what));
+        let wrong = |what: String| Err(Error::fix("record.name", what));
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.{}+@".contains(c);
         if !self.name.contains(STAMP) || self.name.starts_with('.') || !self.name.chars().all(plain) {
-            return wrong(
-                "name",
-                format!("{:?} must hold {STAMP} and otherwise letters, digits, - _ . + @", self.name),
-            );
+            return wrong(format!("is {:?}, wanted {STAMP} and otherwise letters, digits, - _ . + @", self.name));
         }
         if self.name.len() > 200 {
-            return wrong("name", format!("{} characters; at most 200", self.name.len()));
+            return wrong(format!("has {} characters, wanted at most 200", self.name.len()));
         }
-        if !(1..=4000).contains(&self.max_file_mb) {
-            return wrong("max_file_mb", format!("{}; wanted 1 to 4000", self.max_file_mb));
-        }
-        if !(100..=600_000).contains(&self.sync_ms) {
-            return wrong("sync_ms", format!("{}; wanted 100 to 600000", self.sync_ms));
-        }
-        if !(1..=256).contains(&self.queue) {
-            return wrong("queue", format!("{}; wanted 1 to 256", self.queue));
-        }
-        if self.level > 9 {
-            return wrong("level", format!("{}; wanted 0 to 9", self.level));
-        }
-        Ok(())
+        within("record.max_file_mb", self.max_file_mb, 1..=4000)?;
+        within("record.sync_ms", self.sync_ms, 100..=600_000)?;
+        within("record.queue", self.queue, 1..=256)?;
+        within("record.level", self.level, 0..=9)
     }
 
     fn max_bytes(&self) -> u64 {

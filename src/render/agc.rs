@@ -62,10 +62,9 @@ impl Settings {
     /// # Errors
     /// `Fix`, naming the key that is out of its range.
     pub fn validate(&self) -> Result<()> {
-        let within = |key: &str, value: f32, least: f32, most: f32| within("render.agc", key, value, least, most);
-        within("max_gain", self.max_gain, 1.0, 20.0)?;
-        within("linear_percent", self.linear_percent, 0.0, 100.0)?;
-        within("tiles", self.tiles.into(), 1.0, 8.0)
+        within("render.agc.max_gain", self.max_gain, 1.0..=20.0)?;
+        within("render.agc.linear_percent", self.linear_percent, 0.0..=100.0)?;
+        within("render.agc.tiles", self.tiles, 1..=8)
     }
 }
 

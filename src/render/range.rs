@@ -65,13 +65,12 @@ impl Settings {
     /// [`Error::fix`] names the key that is out of its range.
     pub fn validate(&self) -> Result<()> {
         check_ends(self.min_c, self.max_c)?;
-        let within = |key: &str, value: f32, least: f32, most: f32| within("render.range", key, value, least, most);
-        within("low_percent", self.low_percent, 0.0, 49.0)?;
-        within("high_percent", self.high_percent, 51.0, 100.0)?;
-        within("time_constant_ms", self.time_constant_ms as f32, 0.0, 60_000.0)?;
-        within("hysteresis", self.hysteresis, 0.0, 0.5)?;
-        within("min_span_c", self.min_span_c, 0.1, 1000.0)?;
-        within("min_span_counts", self.min_span_counts, 1.0, 65535.0)
+        within("render.range.low_percent", self.low_percent, 0.0..=49.0)?;
+        within("render.range.high_percent", self.high_percent, 51.0..=100.0)?;
+        within("render.range.time_constant_ms", self.time_constant_ms, 0..=60_000)?;
+        within("render.range.hysteresis", self.hysteresis, 0.0..=0.5)?;
+        within("render.range.min_span_c", self.min_span_c, 0.1..=1000.0)?;
+        within("render.range.min_span_counts", self.min_span_counts, 1.0..=65535.0)
     }
 }
 

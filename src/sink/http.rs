@@ -36,7 +36,7 @@ pub use self::guard::Secret;
 use self::pictures::Pictures;
 use super::ring::Ring;
 use super::{Hooks, Output, Sink, Wants};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::landmarks::REGION_COUNT;
 use crate::result::{FrameResult, State};
 use crate::units::Nanos;
@@ -98,10 +98,10 @@ impl Settings {
                 format!("is missing, wanted one because http.listen = \"{address}\" can be reached by others"),
             ));
         }
-        range("http.max_clients", self.max_clients as u64, 1, 1024)?;
-        range("http.jpeg_quality", u64::from(self.jpeg_quality), 1, 100)?;
-        range("http.stale_ms", self.stale_ms, 100, 600_000)?;
-        range("http.patience_ms", self.patience_ms, 100, 60_000)
+        within("http.max_clients", self.max_clients, 1..=1024)?;
+        within("http.jpeg_quality", self.jpeg_quality, 1..=100)?;
+        within("http.stale_ms", self.stale_ms, 100..=600_000)?;
+        within("http.patience_ms", self.patience_ms, 100..=60_000)
     }
 
     fn address(&self) -> Result<SocketAddr> {
@@ -112,13 +112,6 @@ impl Settings {
             Error::fix("http.listen", format!("is \"{found}\", wanted ADDRESS:PORT such as 127.0.0.1:8787"))
         })
     }
-}
-
-fn range(key: &str, found: u64, min: u64, max: u64) -> Result<()> {
-    if (min..=max).contains(&found) {
-        return Ok(());
-    }
-    Err(Error::fix(key, format!("is {found}, wanted {min} to {max}")))
 }
 
 /// What the page knows of the last output, for gauges and health.

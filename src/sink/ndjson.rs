@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::outlet::Outlet;
 pub use self::unix::UnixSink;
 use super::{Output, Sink, Wants};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 
 /// Lines kept for a reader that is behind.
 const LINES: usize = 64;
@@ -62,14 +62,8 @@ impl Default for Settings {
 impl Settings {
     /// Checks every range.
     pub fn validate(&self) -> Result<()> {
-        if !(128..=UDP_MAX).contains(&self.udp_max_bytes) {
-            let found = self.udp_max_bytes;
-            return Err(Error::fix("ndjson.udp_max_bytes", format!("is {found}, wanted 128 to {UDP_MAX}")));
-        }
-        if !(1..=1024).contains(&self.unix_readers) {
-            let found = self.unix_readers;
-            return Err(Error::fix("ndjson.unix_readers", format!("is {found}, wanted 1 to 1024")));
-        }
+        within("ndjson.udp_max_bytes", self.udp_max_bytes, 128..=UDP_MAX)?;
+        within("ndjson.unix_readers", self.unix_readers, 1..=1024)?;
         if self.unix_mode > 0o777 {
             let found = self.unix_mode;
             return Err(Error::fix("ndjson.unix_mode", format!("is 0o{found:o}, wanted permission bits up to 0o777")));

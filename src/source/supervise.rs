@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Read, Source};
 use crate::clock::SharedClock;
-use crate::error::{Error, Remedy, Result};
+use crate::error::{Error, Remedy, Result, within};
 use crate::frame::{Frame, FrameFormat};
 use crate::units::Nanos;
 
@@ -34,22 +34,10 @@ impl Default for Settings {
 impl Settings {
     /// Refuses what lies outside the documented ranges.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |key: &str, found: u32, low: u32, high: u32| {
-            Err(Error::fix(format_args!("reopen.{key}"), format_args!("{found}; wanted {low} to {high}")))
-        };
-        if !(500..=600_000).contains(&self.stall_ms) {
-            return wrong("stall_ms", self.stall_ms, 500, 600_000);
-        }
-        if !(1..=60_000).contains(&self.first_wait_ms) {
-            return wrong("first_wait_ms", self.first_wait_ms, 1, 60_000);
-        }
-        if !(self.first_wait_ms..=600_000).contains(&self.longest_wait_ms) {
-            return wrong("longest_wait_ms", self.longest_wait_ms, self.first_wait_ms, 600_000);
-        }
-        if self.steady_ms > 600_000 {
-            return wrong("steady_ms", self.steady_ms, 0, 600_000);
-        }
-        Ok(())
+        within("reopen.stall_ms", self.stall_ms, 500..=600_000)?;
+        within("reopen.first_wait_ms", self.first_wait_ms, 1..=60_000)?;
+        within("reopen.longest_wait_ms", self.longest_wait_ms, self.first_wait_ms..=600_000)?;
+        within("reopen.steady_ms", self.steady_ms, 0..=600_000)
     }
 }
 

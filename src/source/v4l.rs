@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use self::ladder::Step;
 use self::watch::Limits;
 use crate::clock::SharedClock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::source::{self, Reopen};
 
 /// Cameras.
@@ -95,20 +95,14 @@ impl Settings {
     /// # Errors
     /// `Fix` for the first value out of its range.
     pub fn validate(&self) -> Result<()> {
-        let check = |key: &str, value: u32, min: u32, max: u32| {
-            if (min..=max).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::fix(format_args!("source.camera.{key}"), format_args!("{value}; wanted {min} to {max}")))
-        };
-        check("buffers", self.buffers, 2, 32)?;
-        check("stall_ms", self.stall_ms, 500, 600_000)?;
+        within("source.camera.buffers", self.buffers, 2..=32)?;
+        within("source.camera.stall_ms", self.stall_ms, 500..=600_000)?;
         if self.frozen_ms != 0 {
-            check("frozen_ms", self.frozen_ms, 1_000, 600_000)?;
+            within("source.camera.frozen_ms", self.frozen_ms, 1_000..=600_000)?;
         }
         if !self.size.is_empty() && self.wanted_size().is_none() {
             let wanted = "wanted COLUMNSxROWS, as in 160x120";
-            return Err(Error::fix("source.camera.size", format_args!("{:?}; {wanted}", self.size)));
+            return Err(Error::fix("source.camera.size", format_args!("is {:?}, {wanted}", self.size)));
         }
         Ok(())
     }
