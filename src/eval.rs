@@ -23,9 +23,9 @@ use self::read::{Sample, Truth};
 use self::temperatures::{TemperatureReport, Temperatures};
 use crate::error::{Error, Result};
 use crate::face::Engine;
-use crate::face::decode::overlap;
 use crate::frame::{Frame, Signal};
-use crate::landmarks::{COUNT, size};
+use crate::geometry::iou;
+use crate::landmarks::COUNT;
 use crate::preprocess::bilinear;
 use crate::result::{Face, FrameResult};
 
@@ -138,7 +138,7 @@ impl Tally {
         self.pictures += 1;
         let shares: Vec<f32> = sample.faces.iter().map(|f| hidden(f, &sample.frame)).collect();
         // A face that is hidden counts no more than one of no size.
-        let seen_size = |(f, &share): (&Truth, &f32)| if share <= HIDDEN { size(f.bbox) } else { 0.0 };
+        let seen_size = |(f, &share): (&Truth, &f32)| if share <= HIDDEN { f.bbox.size() } else { 0.0 };
         let sizes: Vec<f32> = sample.faces.iter().zip(&shares).map(seen_size).collect();
         let above = |least: f32| -> Vec<Target> {
             let faces = sample.faces.iter().zip(&sizes).zip(&shares);
@@ -164,12 +164,12 @@ impl Tally {
                 continue;
             }
             self.annotated += 1;
-            let best = (0..taken.len())
-                .filter(|&i| !taken[i] && overlap(result.faces[i].bbox, truth.bbox) >= 0.3)
-                .max_by(|&a, &b| {
-                    let shared = |i: usize| overlap(result.faces[i].bbox, truth.bbox);
+            let best = (0..taken.len()).filter(|&i| !taken[i] && iou(result.faces[i].bbox, truth.bbox) >= 0.3).max_by(
+                |&a, &b| {
+                    let shared = |i: usize| iou(result.faces[i].bbox, truth.bbox);
                     shared(a).total_cmp(&shared(b))
-                });
+                },
+            );
             if let Some(i) = best {
                 taken[i] = true;
             }
@@ -200,7 +200,7 @@ impl Tally {
         let Some(thermometer) = engine.thermometer(sample.frame.format.signal) else { return };
         let visible = truth.visibility.map(|v| v == 0);
         if let Some(heat) = &truth.heat {
-            self.temperature.add(face, heat, &visible, size(truth.bbox), &thermometer);
+            self.temperature.add(face, heat, &visible, truth.bbox.size(), &thermometer);
         }
         let (w, h) = (sample.frame.width(), sample.frame.height());
         for i in (0..COUNT).filter(|&i| visible[i] && points[i][0].is_finite() && face.landmark_c[i].is_ok()) {
@@ -246,6 +246,7 @@ mod tests {
     use super::*;
     use crate::face::pose::project;
     use crate::face::{Settings, fake};
+    use crate::geometry::Rect;
     use crate::npy::{Array, Values};
     use crate::radiometry;
     use crate::result::Pose;
@@ -269,11 +270,11 @@ mod tests {
             thermal.extend(fake::frame(160, 120, squares).pixels);
             for (k, (centre, side)) in squares.iter().enumerate() {
                 let head = project(Pose::default(), 1.0, [0.0, 0.0]);
-                let b = crate::landmarks::around(&head);
+                let b = Rect::around(&head);
                 for (j, p) in head.iter().enumerate() {
                     let at = ((i * 4 + k) * COUNT + j) * 2;
-                    points[at] = centre[0] + side * ((p[0] - b[0]) / (b[2] - b[0]) - 0.5);
-                    points[at + 1] = centre[1] + side * ((p[1] - b[1]) / (b[3] - b[1]) - 0.5);
+                    points[at] = centre[0] + side * ((p[0] - b.x0) / b.width() - 0.5);
+                    points[at + 1] = centre[1] + side * ((p[1] - b.y0) / b.height() - 0.5);
                 }
             }
         }

@@ -26,7 +26,8 @@ use self::pose::Fit;
 use self::temperature::{Reader, Surface};
 use crate::error::Result;
 use crate::frame::{Frame, Signal};
-use crate::landmarks::{COUNT, REGION_COUNT, around, size};
+use crate::geometry::Rect;
+use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
@@ -162,7 +163,7 @@ impl Engine {
 
     /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
     /// network's answer is no shape.
-    pub fn infer_box(&mut self, frame: &Frame, bbox: [f32; 4]) -> Result<Option<(Face, Shape)>> {
+    pub fn infer_box(&mut self, frame: &Frame, bbox: Rect) -> Result<Option<(Face, Shape)>> {
         let upright = self.landmarker.crop(bbox, 0.0);
         let Some(mut shape) = self.landmarker.measure(frame, &upright, VIEWS)? else { return Ok(None) };
         // In use a face is looked at along its roll, too; but what an unsure look takes for that may be anything.
@@ -213,8 +214,8 @@ impl Engine {
         confidence: &[f32; COUNT],
         fit: Option<&Fit>,
     ) -> Face {
-        let bbox = around(points);
-        let size = size(bbox);
+        let bbox = Rect::around(points);
+        let size = bbox.size();
         // A head that does not fit its points says nothing about what is turned away.
         let trusted = fit.filter(|f| f.residual < 0.15 * size);
         let surface = Surface { points, confidence, fit: trusted, size };

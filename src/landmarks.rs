@@ -44,18 +44,6 @@ pub const GROUPS: [(&str, &[std::ops::RangeInclusive<usize>]); 6] = [
     ("pupils", &[68..=69]),
 ];
 
-/// The box around points.
-pub fn around(points: &[[f32; 2]; COUNT]) -> [f32; 4] {
-    points.iter().fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, p| {
-        [b[0].min(p[0]), b[1].min(p[1]), b[2].max(p[0]), b[3].max(p[1])]
-    })
-}
-
-/// Square root of the area of a box: the size of the face in it.
-pub fn size([x0, y0, x1, y1]: [f32; 4]) -> f32 {
-    ((x1 - x0).max(0.0) * (y1 - y0).max(0.0)).sqrt()
-}
-
 /// Points of [`five`].
 pub const FIVE: usize = 5;
 
@@ -97,7 +85,8 @@ pub struct RegionDisc {
     pub name: &'static str,
     /// `(landmark, weight)`; weights sum to 1 and may be negative (to reach above the brows).
     pub centre: &'static [(u8, f32)],
-    /// Radius as a share of the face's [`size`].
+    /// Radius as a share of the face's size, the square root of the area of the box around its landmarks
+    /// ([`Rect::size`](crate::geometry::Rect::size)).
     pub radius: f32,
 }
 

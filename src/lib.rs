@@ -19,6 +19,7 @@ pub mod error;
 pub mod eval;
 pub mod face;
 pub mod frame;
+pub mod geometry;
 pub mod kernels;
 pub mod landmarks;
 pub mod nn;

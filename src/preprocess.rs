@@ -19,6 +19,7 @@ mod ranks;
 use self::contrast::Contrast;
 use self::ranks::Ranks;
 use crate::frame::{Frame, Signal};
+use crate::geometry::Rect;
 use crate::kernels::{self, Kernels, Lattice, Picture, thinned};
 use crate::nn::card::Input;
 
@@ -34,10 +35,9 @@ pub struct Crop {
 }
 
 impl Crop {
-    /// The crop for a face box `[x0, y0, x1, y1]`: its longer side times `factor`.
-    pub fn around(bbox: [f32; 4], factor: f32, roll: f32) -> Self {
-        let [x0, y0, x1, y1] = bbox;
-        Self { centre: [(x0 + x1) / 2.0, (y0 + y1) / 2.0], half: 0.5 * factor * (x1 - x0).max(y1 - y0), roll }
+    /// The crop for the box of a face: its longer side times `factor`; `roll` in radians.
+    pub fn around(bbox: Rect, factor: f32, roll: f32) -> Self {
+        Self { centre: bbox.center(), half: 0.5 * factor * bbox.longer_side(), roll }
     }
 
     /// Crop units (-1 to 1 over the crop) to frame pixels.
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn crop_units_go_there_and_back() {
-        let crop = Crop::around([10.0, 20.0, 50.0, 70.0], 1.4, 0.4);
+        let crop = Crop::around(Rect::new(10.0, 20.0, 50.0, 70.0), 1.4, 0.4);
         assert_eq!((crop.centre, crop.half), ([30.0, 45.0], 35.0));
         for p in [[0.0, 0.0], [0.5, -0.9], [-1.0, 1.0]] {
             let q = crop.to_crop(crop.to_frame(p));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::drops::{DropCounts, DropReason, by_reason};
+use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::units::Nanos;
 
@@ -120,8 +121,8 @@ pub struct Face {
     pub track: u64,
     /// Followed, lost or just found again.
     pub track_state: TrackState,
-    /// `[x0, y0, x1, y1]` around the landmarks, pixels.
-    pub bbox: [f32; 4],
+    /// Around the landmarks, pixels.
+    pub bbox: Rect,
     /// The detector's score when the face was last detected, 0 to 1.
     pub score: f32,
     /// The landmark network's own belief that its crop shows a face, 0 to 1.

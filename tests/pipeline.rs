@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use heatmark::clock::{RealClock, SharedClock, SimulatedClock};
 use heatmark::error::{Error, Remedy, Result};
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
+use heatmark::geometry::Rect;
 use heatmark::landmarks::{COUNT, REGION_COUNT};
 use heatmark::picture::Canvas;
 use heatmark::pipeline::stats::Counts;
@@ -166,7 +167,7 @@ impl Infer for Engine {
             out.faces.push(Face {
                 track,
                 track_state: TrackState::Tracked,
-                bbox: [0.0; 4],
+                bbox: Rect::default(),
                 score: 1.0,
                 presence: 1.0,
                 pose: Pose::default(),

@@ -66,7 +66,7 @@ fn the_contract_is_met_to_the_letter() {
     let mut demo = Demo::new(1);
     let face = &mut demo.result.faces[0];
     (face.track, face.score, face.presence) = (3, 0.98, 0.99);
-    face.bbox = [51.2, 30.1, 92.8, 84.0];
+    face.bbox = [51.2, 30.1, 92.8, 84.0].into();
     (face.pose.yaw, face.pose.pitch, face.pose.roll) = (-12.1, 3.0, 1.2);
     face.landmarks[0].x = 54.1;
     face.landmarks[0].y = 50.3;
@@ -208,7 +208,7 @@ proptest! {
         let (r, v) = (&mut demo.result, &values[3 * COUNT..]);
         (r.source, r.captured_utc_ns, r.seq, r.radiometric) = (source.as_str().into(), utc, seq, radiometric);
         let face: &mut Face = &mut r.faces[0];
-        face.bbox = [v[0], v[1], v[2], v[3]];
+        face.bbox = [v[0], v[1], v[2], v[3]].into();
         (face.score, face.presence) = (v[4], v[5]);
         (face.pose.yaw, face.pose.pitch, face.pose.roll) = (v[6], v[7], v[8]);
         for (p, v) in face.landmarks.iter_mut().zip(values.chunks_exact(3)) {

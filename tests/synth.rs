@@ -181,7 +181,7 @@ fn the_far_side_of_a_profile_cannot_be_seen() {
 fn compare(pictures: &[Rendering], truth: impl Fn(&FaceTruth, usize) -> f32) -> (f32, f32, usize, usize) {
     let (mut sum, mut worst, mut count, mut visible) = (0.0f32, 0.0f32, 0, 0);
     for picture in pictures {
-        for face in picture.faces.iter().filter(|f| f.bbox[3] - f.bbox[1] >= 40.0) {
+        for face in picture.faces.iter().filter(|f| f.bbox.height() >= 40.0) {
             for k in (0..COUNT).filter(|&k| face.visibility[k] == Visibility::Visible) {
                 visible += 1;
                 let [x, y] = face.points[k].map(|p| p as usize);
@@ -227,7 +227,7 @@ fn regions_tell_what_an_ideal_camera_sees_of_them() {
     for yaw in [0.0, 60.0, -60.0] {
         let r = portrait(studio, [0.0, 0.0, 95.0], [yaw, 0.0, 0.0]);
         let face = &r.faces[0];
-        let size = ((face.bbox[2] - face.bbox[0]) * (face.bbox[3] - face.bbox[1])).sqrt();
+        let size = face.bbox.size();
         for (region, truth) in REGIONS.iter().zip(face.regions_c) {
             let name = format!("{} at {yaw}", region.name);
             let far = if yaw > 0.0 { "left" } else { "right" };

@@ -3,14 +3,13 @@
 use serde::Serialize;
 
 use super::mean::{Bins, SHARES, SIZES, Table};
-use crate::face::decode::overlap;
-use crate::landmarks::size;
+use crate::geometry::{Rect, iou};
 
 /// A face that a detector is to find.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// Around its points, pixels.
-    pub bbox: [f32; 4],
+    pub bbox: Rect,
     /// Whether it counts; one that does not is neither asked for nor punished.
     pub counts: bool,
     /// Share of its points behind objects or outside the picture.
@@ -59,7 +58,7 @@ pub struct DetectionScores {
 impl Detections {
     /// Adds a picture: its faces, and candidates as boxes with scores, strongest first, of which those from
     /// `threshold` on are called faces. What overlaps a face that does not count is neither right nor wrong.
-    pub fn add(&mut self, truth: &[Target], found: &[([f32; 4], f32)], threshold: f32) {
+    pub fn add(&mut self, truth: &[Target], found: &[(Rect, f32)], threshold: f32) {
         self.pictures += 1;
         // By whom each face was taken: nobody, a candidate, one that is called a face.
         let mut taken = vec![None; truth.len()];
@@ -67,11 +66,11 @@ impl Detections {
             let called = score >= threshold;
             let best = (0..truth.len())
                 .filter(|&i| truth[i].counts && taken[i].is_none())
-                .max_by(|&a, &b| overlap(truth[a].bbox, bbox).total_cmp(&overlap(truth[b].bbox, bbox)))
-                .filter(|&i| overlap(truth[i].bbox, bbox) >= 0.5);
+                .max_by(|&a, &b| iou(truth[a].bbox, bbox).total_cmp(&iou(truth[b].bbox, bbox)))
+                .filter(|&i| iou(truth[i].bbox, bbox) >= 0.5);
             if let Some(i) = best {
                 taken[i] = Some(called);
-            } else if truth.iter().any(|t| !t.counts && overlap(t.bbox, bbox) >= 0.3) {
+            } else if truth.iter().any(|t| !t.counts && iou(t.bbox, bbox) >= 0.3) {
                 continue;
             }
             self.hits.push((score, best.is_some(), called));
@@ -82,7 +81,7 @@ impl Detections {
                 continue;
             }
             let hit = if hit == Some(true) { 1.0 } else { 0.0 };
-            self.sizes.add(size(t.bbox), hit);
+            self.sizes.add(t.bbox.size(), hit);
             self.shares.add(t.hidden, hit);
         }
     }
@@ -142,7 +141,7 @@ mod tests {
         let hits = [(0.9, true), (0.8, false), (0.7, true), (0.6, true), (0.5, false)].map(|(s, hit)| (s, hit, true));
         close(average_precision(&hits, 5), (1.0 + 0.75 + 0.75) / 5.0);
         let mut d = Detections::default();
-        let face = |x: f32, side: f32| [x, 0.0, x + side, side];
+        let face = |x: f32, side: f32| Rect::new(x, 0.0, x + side, side);
         let target = |bbox, counts, hidden| Target { bbox, counts, hidden };
         // A double detection of one face is wrong; a small face is only a candidate.
         // A third is ignored, and so is what was found there.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::mean::{Bins, Mean, SHARES, SIZES, Table};
 use super::read::Truth;
-use crate::landmarks::{COUNT, GROUPS, five, size};
+use crate::geometry::Rect;
+use crate::landmarks::{COUNT, GROUPS, five};
 
 /// What a distance is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +22,11 @@ impl Norm {
     /// Every norm, in the order of the report.
     pub const ALL: [Norm; 3] = [Norm::InterOcular, Norm::Box, Norm::Diagonal];
 
-    fn length(self, points: &[[f32; 2]; COUNT], bbox: [f32; 4]) -> f32 {
+    fn length(self, points: &[[f32; 2]; COUNT], bbox: Rect) -> f32 {
         match self {
             Norm::InterOcular => (points[45][0] - points[36][0]).hypot(points[45][1] - points[36][1]),
-            Norm::Box => size(bbox),
-            Norm::Diagonal => (bbox[2] - bbox[0]).hypot(bbox[3] - bbox[1]),
+            Norm::Box => bbox.size(),
+            Norm::Diagonal => bbox.width().hypot(bbox.height()),
         }
     }
 }
@@ -134,7 +135,7 @@ impl Landmarks {
         let known = |p: &[[f32; 2]]| p.iter().any(|p| p[0].is_finite());
         if let Some(few) = truth.five.filter(|few| known(few)) {
             let mean = found.map(|found| mean(&distances(&five(found), &few)));
-            self.few.push(mean.map_or(f64::INFINITY, |mean| mean / f64::from(size(truth.bbox)).max(1e-3)));
+            self.few.push(mean.map_or(f64::INFINITY, |mean| mean / f64::from(truth.bbox.size()).max(1e-3)));
         }
         let Some(points) = &truth.points else { return };
         match found {
@@ -157,7 +158,7 @@ impl Landmarks {
                 errors.push(mean / length);
             }
         }
-        let size = f64::from(size(bbox)).max(1e-3);
+        let size = f64::from(bbox.size()).max(1e-3);
         for (group, (_, ranges)) in self.groups.iter_mut().zip(GROUPS) {
             for i in ranges.iter().cloned().flatten().filter(|&i| distance[i].is_finite()) {
                 group.add(distance[i] / size);
@@ -266,7 +267,6 @@ mod tests {
     use super::*;
     use crate::face::decode::within;
     use crate::face::pose::project;
-    use crate::landmarks::around;
     use crate::result::Pose;
 
     fn close(a: f64, b: f64) {
@@ -277,7 +277,7 @@ mod tests {
     fn a_shift_of_every_point_is_its_length_over_the_norm() {
         let truth = project(Pose::default(), 3.0, [80.0, 60.0]);
         let found = truth.map(|p| [p[0] + 3.0, p[1] - 4.0]);
-        let b = around(&truth);
+        let b = Rect::around(&truth);
         let mut l = Landmarks::default();
         let mut visibility = [0; COUNT];
         visibility[3] = 1;
@@ -285,7 +285,7 @@ mod tests {
         let face = Truth { visibility, ..Truth::boxed(b).with(&truth) };
         l.add(&face, 2.0 / 70.0, Some(&found));
         let s = l.scores();
-        let (w, h) = (f64::from(b[2] - b[0]), f64::from(b[3] - b[1]));
+        let (w, h) = (f64::from(b.width()), f64::from(b.height()));
         close(s.inter_ocular.nme, 5.0 / (3.0 * 2.0 * 4.46));
         close(s.box_size.nme, 5.0 / (w * h).sqrt());
         close(s.five_box.nme, 5.0 / (w * h).sqrt());
@@ -308,7 +308,7 @@ mod tests {
         partial[68] = [f32::NAN; 2];
         partial[69] = [f32::NAN; 2];
         let mut l = Landmarks::default();
-        let face = Truth::boxed(around(&truth)).with(&partial);
+        let face = Truth::boxed(Rect::around(&truth)).with(&partial);
         l.add(&face, 0.0, Some(&truth));
         l.add(&face, 0.0, None);
         let s = l.scores();
@@ -324,12 +324,12 @@ mod tests {
         let mut few = five(&truth).map(|[x, y]| [x + 3.0, y + 4.0]);
         few[0] = [f32::NAN; 2];
         let mut l = Landmarks::default();
-        l.add(&Truth::boxed([60.0, 30.0, 100.0, 70.0]).with(&few), 0.0, Some(&truth));
+        l.add(&Truth::boxed(Rect::new(60.0, 30.0, 100.0, 70.0)).with(&few), 0.0, Some(&truth));
         let s = l.scores();
         assert_eq!((s.faces, s.five_box.faces, s.box_size.faces, s.visible.count), (1, 1, 0, 0));
         close(s.five_box.nme, 5.0 / 40.0);
         // Nothing but the box is known of a face all of whose points are missing.
-        l.add(&Truth::boxed([60.0, 30.0, 100.0, 70.0]).with(&[[f32::NAN; 2]; 5]), 0.0, Some(&truth));
+        l.add(&Truth::boxed(Rect::new(60.0, 30.0, 100.0, 70.0)).with(&[[f32::NAN; 2]; 5]), 0.0, Some(&truth));
         assert_eq!(l.scores().five_box.faces, 1);
     }
 

@@ -14,14 +14,15 @@ use super::synthetic;
 use super::temperatures::Heat;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Signal};
-use crate::landmarks::{COUNT, FIVE, around, five};
+use crate::geometry::Rect;
+use crate::landmarks::{COUNT, FIVE, five};
 use crate::source::still;
 
 /// What is known of one face.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Truth {
-    /// `[x0, y0, x1, y1]`, pixels.
-    pub bbox: [f32; 4],
+    /// Around the face, pixels.
+    pub bbox: Rect,
     /// Pixels; NaN where not annotated; `None` where they are not known.
     pub points: Option<[[f32; 2]; COUNT]>,
     /// Those of [`five`], alike; also of sets that have no others.
@@ -111,7 +112,7 @@ const WHOLE: [usize; 2] = [68, COUNT];
 
 impl Truth {
     /// A face of which only the box is known.
-    pub(super) fn boxed(bbox: [f32; 4]) -> Self {
+    pub(super) fn boxed(bbox: Rect) -> Self {
         Self { bbox, points: None, five: None, visibility: [0; COUNT], heat: None }
     }
 
@@ -131,11 +132,11 @@ fn face(points: &[[f32; 2]]) -> Result<Truth, String> {
     if !WHOLE.contains(&points.len()) {
         return Err(format!("{} points, wanted 68 or {COUNT}", points.len()));
     }
-    let mut truth = Truth::boxed([0.0; 4]).with(points);
+    let mut truth = Truth::boxed(Rect::default()).with(points);
     // f32::min and max pass NaN by.
-    truth.bbox = around(truth.points.as_ref().ok_or("no points")?);
+    truth.bbox = Rect::around(truth.points.as_ref().ok_or("no points")?);
     let bbox = truth.bbox;
-    if !bbox.iter().all(|v| v.is_finite()) || bbox[0] > bbox[2] {
+    if !bbox.is_finite() || bbox.x0 > bbox.x1 {
         return Err("no finite points".into());
     }
     Ok(truth)
@@ -172,7 +173,7 @@ fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, Str
             return Err(format!("{line:?} is not in shares of the picture"));
         }
         let bbox = [(cx - w / 2.0) * width, (cy - h / 2.0) * height, (cx + w / 2.0) * width, (cy + h / 2.0) * height];
-        let truth = Truth::boxed(bbox);
+        let truth = Truth::boxed(bbox.into());
         faces.push(match points {
             Some(points) => truth.with(&points.iter().map(|[x, y]| [x * width, y * height]).collect::<Vec<_>>()),
             None => truth,
@@ -243,7 +244,7 @@ mod tests {
         let p = t.points.unwrap();
         assert_eq!((p[0], p[67]), ([1.0, 0.5], [68.0, 134.5]));
         assert!(p[68][0].is_nan());
-        assert_eq!(t.bbox, [1.0, 0.5, 68.0, 134.5]);
+        assert_eq!(t.bbox.to_array(), [1.0, 0.5, 68.0, 134.5]);
         for bad in ["", "{", "{ 1 2 }", "{\n1 2 3\n}", "{\nx y\n}"] {
             assert!(parse_pts(bad).is_err(), "{bad:?}");
         }
@@ -252,7 +253,7 @@ mod tests {
     #[test]
     fn yolo_boxes_are_shares_of_the_picture() {
         let faces = parse_yolo("0 0.5 0.5 0.25 0.5\n0 0.1 0.2 0.1 0.1 0.3 0.3 2\n", (160.0, 120.0)).unwrap();
-        assert_eq!(faces[0].bbox, [60.0, 30.0, 100.0, 90.0]);
+        assert_eq!(faces[0].bbox.to_array(), [60.0, 30.0, 100.0, 90.0]);
         assert_eq!(faces.len(), 2);
         assert!(faces.iter().all(|f| f.five.is_none() && f.points.is_none()));
         assert!(parse_yolo("", (160.0, 120.0)).unwrap().is_empty());
@@ -264,7 +265,7 @@ mod tests {
     fn yolo_lines_may_tell_five_points_or_all() {
         let one = |text: &str| parse_yolo(text, (160.0, 120.0)).map(|faces| faces[0].clone());
         let five = one("0 0.5 0.5 0.25 0.5 0.45 0.4 0.55 0.4 -1 -1 0.46 0.6 0.54 0.6").unwrap();
-        assert_eq!(five.bbox, [60.0, 30.0, 100.0, 90.0]);
+        assert_eq!(five.bbox.to_array(), [60.0, 30.0, 100.0, 90.0]);
         let [right, left, nose, ..] = five.five.unwrap();
         assert_eq!((right, left), ([72.0, 48.0], [88.0, 48.0]));
         assert!(nose[0].is_nan() && five.points.is_none());

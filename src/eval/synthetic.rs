@@ -6,7 +6,8 @@ use super::read::{Sample, Truth};
 use super::temperatures::Heat;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::landmarks::{COUNT, REGION_COUNT, around};
+use crate::geometry::Rect;
+use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::npy::{Array, Pictures, Values};
 
 /// Calls `each` for every picture of the set in `folder`.
@@ -53,8 +54,9 @@ pub(super) fn each(folder: &Path, mut each: impl FnMut(Sample) -> Result<()>) ->
         for f in i * faces..(i + 1) * faces {
             let here: [[f32; 2]; COUNT] =
                 std::array::from_fn(|k| [points[(f * COUNT + k) * 2], points[(f * COUNT + k) * 2 + 1]]);
-            let bbox = boxes.as_ref().map_or(around(&here), |b| std::array::from_fn(|k| b.1[f * 4 + k]));
-            if !here.as_flattened().iter().all(|v| v.is_finite()) || !bbox.iter().all(|v| v.is_finite()) {
+            let given = |b: &(_, Vec<f32>)| Rect::from(std::array::from_fn(|k| b.1[f * 4 + k]));
+            let bbox = boxes.as_ref().map_or(Rect::around(&here), given);
+            if !here.as_flattened().iter().all(|v| v.is_finite()) || !bbox.is_finite() {
                 continue;
             }
             truths.push(Truth {

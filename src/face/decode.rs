@@ -1,6 +1,7 @@
 //! Network outputs to detections and landmarks; one function per output layout, named by the model card.
 
 use crate::error::{Error, Result};
+use crate::geometry::{Rect, iou};
 use crate::kernels::{self, VALUES};
 use crate::landmarks::COUNT;
 use crate::nn::Network;
@@ -9,8 +10,8 @@ use crate::nn::card::{Card, Decoding};
 /// A face as the detector sees it, in pixels of whatever it was given in.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Detection {
-    /// `[x0, y0, x1, y1]` around the landmarks.
-    pub bbox: [f32; 4],
+    /// Around the landmarks.
+    pub bbox: Rect,
     /// Right eye, left eye, nose tip, right and left mouth corner (the subject's right).
     pub points: [[f32; 2]; 5],
     /// 0 to 1.
@@ -107,7 +108,7 @@ fn center_stride4(network: &dyn Network, constants: &Decoding, into: &mut Vec<De
         let at = |channel: usize| geom[channel * cells + cell];
         let centre = [((cell % columns) as f32 + 0.5) * 4.0, ((cell / columns) as f32 + 0.5) * 4.0];
         let face = place(centre, at, score);
-        if face.bbox.iter().chain(face.points.as_flattened()).all(|v| v.is_finite()) {
+        if face.bbox.is_finite() && face.points.as_flattened().iter().all(|v| v.is_finite()) {
             keep(into, face);
         }
     }
@@ -123,7 +124,7 @@ fn place([cx, cy]: [f32; 2], at: impl Fn(usize) -> f32, score: f32) -> Detection
     for (i, p) in points.iter_mut().enumerate() {
         *p = [cx + w * at(4 + 2 * i), cy + h * at(5 + 2 * i)];
     }
-    Detection { bbox: [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0], points, score }
+    Detection { bbox: Rect::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0), points, score }
 }
 
 /// True where no neighbour among the eight is higher; of equals the first in reading order is the peak.
@@ -151,18 +152,10 @@ pub(crate) fn keep(into: &mut Vec<Detection>, face: Detection) {
     }
 }
 
-impl Detection {
-    /// The longer side of the box.
-    pub fn side(&self) -> f32 {
-        let [x0, y0, x1, y1] = self.bbox;
-        (x1 - x0).max(y1 - y0)
-    }
-}
-
 /// Sorts by score and removes what overlaps something stronger by more than `limit`.
 pub(crate) fn suppress(faces: &mut Vec<Detection>, limit: f32) {
     faces.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
-    distinct(faces, |a, b| overlap(a.bbox, b.bbox) > limit);
+    distinct(faces, |a, b| iou(a.bbox, b.bbox) > limit);
 }
 
 /// Removes what is the same as something before it that stays.
@@ -175,28 +168,6 @@ pub(crate) fn distinct<T>(items: &mut Vec<T>, same: impl Fn(&T, &T) -> bool) {
         }
     }
     items.truncate(kept);
-}
-
-/// Intersection over union of two boxes; 0 where either is empty.
-pub fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let both = area(common(a, b));
-    let union = area(a) + area(b) - both;
-    if union > 0.0 { both / union } else { 0.0 }
-}
-
-/// Intersection over the area of the smaller of two boxes, 1 where one lies within the other; 0 where
-/// either is empty.
-pub fn cover(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let smaller = area(a).min(area(b));
-    if smaller > 0.0 { area(common(a, b)) / smaller } else { 0.0 }
-}
-
-fn common(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-    [a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]
-}
-
-fn area(r: [f32; 4]) -> f32 {
-    (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0)
 }
 
 /// 70 points with a Laplace error scale each, and a presence logit.

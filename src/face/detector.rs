@@ -4,6 +4,7 @@ use super::decode::{self, CANDIDATES, DecodeFaces, Detection};
 use super::fuse::{Fusion, View};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::geometry::Rect;
 use crate::nn::card::{Card, Decoding, Input, Task};
 use crate::nn::{Build, Network};
 use crate::preprocess::{Letterbox, Preprocessor};
@@ -190,16 +191,16 @@ fn vanished() -> Error {
 
 /// Input pixels to frame pixels.
 fn to_frame(face: &Detection, place: &Letterbox) -> Detection {
-    let [x0, y0, x1, y1] = face.bbox;
+    let Rect { x0, y0, x1, y1 } = face.bbox;
     let ([x0, y0], [x1, y1]) = (place.to_frame([x0, y0]), place.to_frame([x1, y1]));
-    Detection { bbox: [x0, y0, x1, y1], points: face.points.map(|p| place.to_frame(p)), score: face.score }
+    Detection { bbox: Rect { x0, y0, x1, y1 }, points: face.points.map(|p| place.to_frame(p)), score: face.score }
 }
 
 /// A face of the mirror image in the picture; `width` in the same pixels.
 fn mirror(face: &Detection, width: f32) -> Detection {
-    let [x0, y0, x1, y1] = face.bbox;
+    let Rect { x0, y0, x1, y1 } = face.bbox;
     let points = MIRRORED.map(|i| [width - face.points[i][0], face.points[i][1]]);
-    Detection { bbox: [width - x1, y0, width - x0, y1], points, score: face.score }
+    Detection { bbox: Rect::new(width - x1, y0, width - x0, y1), points, score: face.score }
 }
 
 #[cfg(test)]
@@ -216,8 +217,8 @@ mod tests {
         let found = d.detect(&frame).unwrap();
         assert_eq!(found.len(), 1);
         let b = found[0].bbox;
-        assert!((b[0] + b[2] - 120.0).abs() < 3.0 && (b[1] + b[3] - 80.0).abs() < 3.0, "{b:?}");
-        assert!((b[2] - b[0] - 30.0).abs() < 4.0, "{b:?}");
+        assert!((b.x0 + b.x1 - 120.0).abs() < 3.0 && (b.y0 + b.y1 - 80.0).abs() < 3.0, "{b:?}");
+        assert!((b.width() - 30.0).abs() < 4.0, "{b:?}");
     }
 
     #[test]
@@ -225,12 +226,7 @@ mod tests {
         let world = fake::World::default();
         let mut d = Detector::new(&fake::detector_card(), world.detector(), None).unwrap();
         let frame = fake::frame(160, 120, &[([40.0, 50.0], 40.0)]);
-        let centres: Vec<f32> = (0..4)
-            .map(|_| {
-                let b = d.detect(&frame).unwrap()[0].bbox;
-                (b[0] + b[2]) / 2.0
-            })
-            .collect();
+        let centres: Vec<f32> = (0..4).map(|_| d.detect(&frame).unwrap()[0].bbox.center()[0]).collect();
         assert!(centres.iter().all(|x| (x - 40.0).abs() < 3.0), "{centres:?}");
         let inputs = [0, 1].map(|_| {
             d.detect(&frame).unwrap();
@@ -256,12 +252,12 @@ mod tests {
     #[test]
     fn a_mirrored_face_keeps_its_own_right() {
         let face = Detection {
-            bbox: [10.0, 5.0, 30.0, 35.0],
+            bbox: Rect::new(10.0, 5.0, 30.0, 35.0),
             points: [[14.0, 12.0], [26.0, 12.0], [20.0, 20.0], [16.0, 28.0], [24.0, 29.0]],
             score: 0.5,
         };
         let there = mirror(&face, 160.0);
-        assert_eq!(there.bbox, [130.0, 5.0, 150.0, 35.0]);
+        assert_eq!(there.bbox, Rect::new(130.0, 5.0, 150.0, 35.0));
         assert_eq!((there.points[0], there.points[3]), ([134.0, 12.0], [136.0, 29.0]));
         assert_eq!(mirror(&there, 160.0), face);
     }

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use super::pose;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::landmarks::{COUNT, around};
+use crate::geometry::Rect;
+use crate::landmarks::COUNT;
 use crate::nn::{Build, Card, Network};
 use crate::result::Pose;
 
@@ -274,12 +275,12 @@ impl Network for Marks {
         let face = !self.world.0.faceless.load(SeqCst) && (0.05..0.95).contains(&share) && middle(&b) < 1.4;
         self.tensors.values[1][0] = if face { 4.0 } else { -4.0 };
         let head = pose::project(Pose::default(), 1.0, [0.0, 0.0]);
-        let [hx0, hy0, hx1, hy1] = around(&head);
+        let around = Rect::around(&head);
         let (u0, v0, u1, v1) = (unit(b[0]), unit(b[1]), unit(b[2]), unit(b[3]));
         for (i, p) in head.iter().enumerate() {
             let out = &mut self.tensors.values[0][3 * i..3 * i + 3];
-            out[0] = u0 + (u1 - u0) * (p[0] - hx0) / (hx1 - hx0);
-            out[1] = v0 + (v1 - v0) * (p[1] - hy0) / (hy1 - hy0);
+            out[0] = u0 + (u1 - u0) * (p[0] - around.x0) / around.width();
+            out[1] = v0 + (v1 - v0) * (p[1] - around.y0) / around.height();
             out[2] = 0.02f32.ln();
         }
         if self.world.0.nonsense.load(SeqCst) {

@@ -10,14 +10,14 @@
 
 use std::time::Duration;
 
-use super::decode::{CANDIDATES, Detection, cover, distinct, overlap};
+use super::decode::{CANDIDATES, Detection, distinct};
 use super::detector::Detector;
-use super::landmarker::{Landmarker, Shape, centre};
+use super::landmarker::{Landmarker, Shape};
 use super::settings::Settings;
 use super::track::Track;
 use crate::error::Result;
 use crate::frame::Frame;
-use crate::landmarks::size;
+use crate::geometry::{Rect, intersection_over_min, iou};
 use crate::result::TrackState;
 use crate::units::Nanos;
 
@@ -133,7 +133,7 @@ impl Follower {
 
     /// Measures every track where it should be.
     fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
-        let mut look = |t: &mut Track, bbox: [f32; 4], roll: f32| -> Result<()> {
+        let mut look = |t: &mut Track, bbox: Rect, roll: f32| -> Result<()> {
             let crop = landmarker.crop(bbox, upright(roll));
             t.fresh = landmarker.measure(frame, &crop, self.settings.views)?.filter(|s| credible(s, self.presence));
             t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
@@ -172,7 +172,7 @@ impl Follower {
         let tracks = &mut self.tracks;
         tracks.iter_mut().for_each(|t| t.claimed = None);
         self.detections.retain(|d| {
-            let affinity = |t: &Track| t.fresh.map_or(0.0, |s| overlap(s.bbox, d.bbox));
+            let affinity = |t: &Track| t.fresh.map_or(0.0, |s| iou(s.bbox, d.bbox));
             let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
             let Some(t) = best.filter(|t| affinity(t) >= BELONGS) else { return true };
             (t.score, t.claimed) = (d.score, Some(*d));
@@ -194,13 +194,13 @@ impl Follower {
             let (Some(face), Some(old)) = (t.claimed, t.fresh) else { continue };
             let crop = landmarker.crop_of(&face);
             let tilt = |s: &Shape| turn(s.roll - crop.roll);
-            let shared = overlap(old.bbox, face.bbox);
+            let shared = iou(old.bbox, face.bbox);
             // A shape that has slipped off the face, or stands on its head, agrees with itself for ever.
             if shared >= SAME && tilt(&old) <= TILT {
                 continue;
             }
             let Some(new) = landmarker.refine(frame, &crop, self.settings.views)? else { continue };
-            let closer = overlap(new.bbox, face.bbox) > shared + NEARER;
+            let closer = iou(new.bbox, face.bbox) > shared + NEARER;
             if enters(&new, &face, self.presence) && (closer || tilt(&new) + TILT < tilt(&old)) {
                 t.fresh = Some(new);
                 t.doubted = false;
@@ -268,7 +268,7 @@ impl Follower {
             for j in 0..i {
                 let (Some(a), Some(b)) = (self.tracks[j].fresh, self.tracks[i].fresh) else { continue };
                 let apart = {
-                    let (p, q) = (a.centre(), b.centre());
+                    let (p, q) = (a.center(), b.center());
                     (p[0] - q[0]).hypot(p[1] - q[1]) > 0.3 * a.size().min(b.size())
                 };
                 if !same(&a, &b) && apart {
@@ -301,17 +301,16 @@ fn upright(roll: f32) -> f32 {
 
 /// True where two shapes are of one face, or at least on one head.
 pub fn same(a: &Shape, b: &Shape) -> bool {
-    cover(a.bbox, b.bbox) > WITHIN || along(a, b) > SAME || along(b, a) > SAME
+    intersection_over_min(a.bbox, b.bbox) > WITHIN || along(a, b) > SAME || along(b, a) > SAME
 }
 
 /// Overlap of two boxes once that of `a` has moved up its head as near to `b` as the crown allows. A much smaller
 /// face there overlaps little: somebody further away may look past a head.
 fn along(a: &Shape, b: &Shape) -> f32 {
-    let (p, q) = (a.centre(), b.centre());
+    let (p, q) = (a.center(), b.center());
     let (x, y) = a.roll.sin_cos();
     let up = ((q[0] - p[0]) * x - (q[1] - p[1]) * y).min(CROWN * a.size()).max(0.0);
-    let [x0, y0, x1, y1] = a.bbox;
-    overlap([x0 + up * x, y0 - up * y, x1 + up * x, y1 - up * y], b.bbox)
+    iou(a.bbox.shifted([up * x, -(up * y)]), b.bbox)
 }
 
 /// Sorts the faces of a still, shapes with detector scores, the surest first, and leaves one on every head.
@@ -340,8 +339,8 @@ fn credible(shape: &Shape, presence: f32) -> bool {
 
 /// True where the shape is at the place the detector meant.
 fn agrees(shape: &Shape, face: &Detection) -> bool {
-    let (a, b) = (shape.centre(), centre(face.bbox));
-    let (small, large) = (shape.size().min(size(face.bbox)), shape.size().max(size(face.bbox)));
+    let (a, b) = (shape.center(), face.bbox.center());
+    let (small, large) = (shape.size().min(face.bbox.size()), shape.size().max(face.bbox.size()));
     (a[0] - b[0]).hypot(a[1] - b[1]) < 0.6 * large && small > 0.4 * large
 }
 
@@ -350,16 +349,16 @@ mod tests {
     use super::*;
     use crate::landmarks::COUNT;
 
-    fn face(bbox: [f32; 4]) -> Shape {
-        let points = [centre(bbox); COUNT];
+    fn face(bbox: Rect) -> Shape {
+        let points = [bbox.center(); COUNT];
         Shape { points, confidence: [0.5; COUNT], spread: [1.0; COUNT], presence: 0.5, bbox, roll: 0.0 }
     }
 
     #[test]
     fn two_witnesses_are_believed_together() {
-        let bbox = [100.0, 100.0, 150.0, 150.0];
+        let bbox = Rect::new(100.0, 100.0, 150.0, 150.0);
         let enters = |presence: f32, score: f32| {
-            let seen = Detection { bbox, score, points: [centre(bbox); 5] };
+            let seen = Detection { bbox, score, points: [bbox.center(); 5] };
             enters(&Shape { presence, ..face(bbox) }, &seen, 0.5)
         };
         // As the presence says where the detector is in two minds.
@@ -379,8 +378,10 @@ mod tests {
         for [face_box, hair] in [
             [[17.3, 136.8, 60.7, 183.3], [12.4, 116.0, 58.0, 160.5]],
             [[16.9, 137.7, 59.7, 183.3], [10.5, 116.4, 54.3, 156.3]],
-        ] {
-            assert!(overlap(face_box, hair) < SAME && cover(face_box, hair) < WITHIN);
+        ]
+        .map(|pair| pair.map(Rect::from))
+        {
+            assert!(iou(face_box, hair) < SAME && intersection_over_min(face_box, hair) < WITHIN);
             for (sure, doubtful) in [(face_box, hair), (hair, face_box)] {
                 let mut faces = vec![(face(doubtful), 0.31), (face(sure), 0.71)];
                 surest(&mut faces);
@@ -391,10 +392,10 @@ mod tests {
 
     #[test]
     fn people_before_each_other_both_stay() {
-        let front = [100.0, 100.0, 150.0, 150.0];
+        let front = Rect::new(100.0, 100.0, 150.0, 150.0);
         // Beside (IoU 0.3), beside and higher, above the hair, and half behind a shoulder.
         for [x, y] in [[127.0, 100.0], [122.0, 90.0], [100.0, 40.0], [75.0, 125.0]] {
-            let back = [x, y, x + 50.0, y + 50.0];
+            let back = Rect::new(x, y, x + 50.0, y + 50.0);
             let mut faces = vec![(face(back), 0.5), (face(front), 0.9)];
             surest(&mut faces);
             assert_eq!(faces.iter().map(|f| f.0.bbox).collect::<Vec<_>>(), [front, back]);
@@ -403,17 +404,17 @@ mod tests {
 
     #[test]
     fn somebody_far_behind_a_tilted_head_stays() {
-        let front = Shape { roll: 0.34, ..face([45.7, 39.5, 78.0, 83.0]) };
-        let back = face([71.8, 20.9, 89.0, 38.8]);
+        let front = Shape { roll: 0.34, ..face(Rect::new(45.7, 39.5, 78.0, 83.0)) };
+        let back = face(Rect::new(71.8, 20.9, 89.0, 38.8));
         assert!(!same(&front, &back) && !same(&back, &front));
     }
 
     #[test]
     fn hair_is_where_the_head_points() {
         let right = std::f32::consts::FRAC_PI_2;
-        let lying = Shape { roll: right, ..face([100.0, 100.0, 150.0, 150.0]) };
-        let above = Shape { roll: right, ..face([100.0, 75.0, 150.0, 125.0]) };
-        let crown = Shape { roll: right, ..face([125.0, 100.0, 175.0, 150.0]) };
+        let lying = Shape { roll: right, ..face(Rect::new(100.0, 100.0, 150.0, 150.0)) };
+        let above = Shape { roll: right, ..face(Rect::new(100.0, 75.0, 150.0, 125.0)) };
+        let crown = Shape { roll: right, ..face(Rect::new(125.0, 100.0, 175.0, 150.0)) };
         assert!(same(&lying, &crown) && same(&crown, &lying) && !same(&lying, &above));
     }
 }

@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use super::decode::{Detection, overlap};
+use super::decode::Detection;
+use crate::geometry::iou;
 
 /// Exponent of the share of views that show a face, of those that could: by its power the score falls. The paper's
 /// is 1; views are less independent than models.
@@ -57,9 +58,9 @@ impl Fusion {
     pub fn view(&mut self, view: &View, seen: impl Iterator<Item = Detection>, least: f32) {
         self.shown.clear();
         self.shown.resize(self.faces.len(), false);
-        for face in seen.filter(|face| face.side() < view.sides.end) {
+        for face in seen.filter(|face| face.bbox.longer_side() < view.sides.end) {
             let free = (0..self.shown.len()).filter(|&i| !self.shown[i]);
-            let overlaps = free.map(|i| (i, overlap(self.faces[i].mean.bbox, face.bbox)));
+            let overlaps = free.map(|i| (i, iou(self.faces[i].mean.bbox, face.bbox)));
             match overlaps.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|best| best.1 > least) {
                 Some((i, _)) => {
                     self.shown[i] = true;
@@ -77,7 +78,7 @@ impl Fusion {
     /// The faces.
     pub fn faces(&self) -> impl Iterator<Item = Detection> {
         self.faces.iter().map(|face| {
-            let could = self.views.iter().filter(|sides| sides.contains(&face.mean.side())).count();
+            let could = self.views.iter().filter(|sides| sides.contains(&face.mean.bbox.longer_side())).count();
             let (views, could) = (face.views as f32, (could as f32).max(face.views as f32));
             Detection { score: face.scores / views * (views / could).powf(DOUBT), ..face.mean }
         })
@@ -91,7 +92,9 @@ impl Fused {
         self.views += 1;
         let share = weight / self.weights;
         let towards = |a: &mut f32, b: f32| *a += (b - *a) * share;
-        self.mean.bbox.iter_mut().zip(face.bbox).for_each(|(a, b)| towards(a, b));
+        let mut edges = self.mean.bbox.to_array();
+        edges.iter_mut().zip(face.bbox.to_array()).for_each(|(a, b)| towards(a, b));
+        self.mean.bbox = edges.into();
         let points = self.mean.points.as_flattened_mut().iter_mut();
         points.zip(face.points.as_flattened()).for_each(|(a, b)| towards(a, *b));
     }
@@ -100,9 +103,10 @@ impl Fused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Rect;
 
     fn face(x: f32, score: f32) -> Detection {
-        Detection { bbox: [x, 0.0, x + 20.0, 20.0], points: [[x, 1.0]; 5], score }
+        Detection { bbox: Rect::new(x, 0.0, x + 20.0, 20.0), points: [[x, 1.0]; 5], score }
     }
 
     const ALL: View = View { sides: 0.0..99.0, scale: 1.0 };
@@ -115,7 +119,7 @@ mod tests {
             fusion.view(view, seen.iter().copied(), 0.4);
         }
         let mut faces: Vec<_> = fusion.faces().collect();
-        faces.sort_by(|a, b| a.bbox[0].total_cmp(&b.bbox[0]));
+        faces.sort_by(|a, b| a.bbox.x0.total_cmp(&b.bbox.x0));
         faces
     }
 
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(found.len(), wanted.len(), "{found:?}");
         for (a, b) in found.iter().zip(wanted) {
             let off = |a: f32, b: f32| (a - b).abs() > 1e-5;
-            assert!(!off(a.score, b.score) && !off(a.bbox[0], b.bbox[0]), "{a:?}, {b:?}");
+            assert!(!off(a.score, b.score) && !off(a.bbox.x0, b.bbox.x0), "{a:?}, {b:?}");
             assert!(!off(a.points[0][0], b.points[0][0]), "{a:?}, {b:?}");
         }
     }

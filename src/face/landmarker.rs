@@ -3,7 +3,8 @@
 use super::decode::{self, CropPoints, DecodePoints, Detection};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::landmarks::{COUNT, MIRROR, around, size};
+use crate::geometry::{Point, Rect};
+use crate::landmarks::{COUNT, MIRROR};
 use crate::nn::card::{Card, Decoding, Input, Task};
 use crate::nn::{Build, Network};
 use crate::preprocess::{Crop, Preprocessor};
@@ -29,7 +30,7 @@ pub struct Shape {
     /// Belief that this is a face, 0 to 1.
     pub presence: f32,
     /// Box around the points.
-    pub bbox: [f32; 4],
+    pub bbox: Rect,
     /// Roll of the head in the picture, radians, clockwise.
     pub roll: f32,
 }
@@ -37,18 +38,13 @@ pub struct Shape {
 impl Shape {
     /// Square root of the box area, pixels.
     pub fn size(&self) -> f32 {
-        size(self.bbox)
+        self.bbox.size()
     }
 
     /// Centre of the box.
-    pub fn centre(&self) -> [f32; 2] {
-        centre(self.bbox)
+    pub fn center(&self) -> Point {
+        self.bbox.center()
     }
-}
-
-/// Centre of a box.
-pub fn centre([x0, y0, x1, y1]: [f32; 4]) -> [f32; 2] {
-    [(x0 + x1) / 2.0, (y0 + y1) / 2.0]
 }
 
 /// The landmark network with its input.
@@ -85,7 +81,7 @@ impl Landmarker {
     }
 
     /// The crop for a face box and roll (radians).
-    pub fn crop(&self, bbox: [f32; 4], roll: f32) -> Crop {
+    pub fn crop(&self, bbox: Rect, roll: f32) -> Crop {
         Crop::around(bbox, self.factor, roll)
     }
 
@@ -100,7 +96,7 @@ impl Landmarker {
         ];
         // A vector pointing down the face, turned by a right angle, points along the eyes.
         let along = [eyes[0] + down[1], eyes[1] - down[0]];
-        let roll = if along[0].hypot(along[1]) > 0.1 * size(face.bbox) { along[1].atan2(along[0]) } else { 0.0 };
+        let roll = if along[0].hypot(along[1]) > 0.1 * face.bbox.size() { along[1].atan2(along[0]) } else { 0.0 };
         self.crop(face.bbox, roll)
     }
 
@@ -180,8 +176,8 @@ fn sound(crop: &Crop) -> bool {
 /// A shape from its points, frame pixels; `None` where they fall together. `fallback`: its roll where the
 /// points do not tell.
 fn shape(points: [[f32; 2]; COUNT], spread: [f32; COUNT], presence: f32, fallback: f32) -> Option<Shape> {
-    let bbox = around(&points);
-    let size = size(bbox);
+    let bbox = Rect::around(&points);
+    let size = bbox.size();
     if !(size > 1.0) {
         return None;
     }
@@ -215,13 +211,13 @@ mod tests {
         for yaw in [0.0, 40.0, -40.0] {
             for roll_deg in [-50.0f32, 0.0, 30.0] {
                 let p = pose::project(Pose { yaw, pitch: 0.0, roll: roll_deg }, 4.0, [80.0, 60.0]);
-                let found = roll(&p, size(around(&p))).unwrap().to_degrees();
+                let found = roll(&p, Rect::around(&p).size()).unwrap().to_degrees();
                 assert!((found - roll_deg).abs() < 1.0, "yaw {yaw} roll {roll_deg}: {found}");
             }
         }
         // In profile the eyes fall together, and what they seem to say is noise: the crop keeps its roll.
         let p = pose::project(Pose { yaw: 85.0, pitch: 0.0, roll: 20.0 }, 4.0, [80.0, 60.0]);
-        assert_eq!(roll(&p, size(around(&p))), None);
+        assert_eq!(roll(&p, Rect::around(&p).size()), None);
     }
 
     #[test]
@@ -231,11 +227,11 @@ mod tests {
         for yaw in [0.0, 70.0, -70.0] {
             let p = pose::project(Pose { yaw, pitch: 0.0, roll: 25.0 }, 4.0, [80.0, 60.0]);
             let points = [p[68], p[69], p[30], p[48], p[54]];
-            let d = Detection { bbox: around(&p), points, score: 1.0 };
+            let d = Detection { bbox: Rect::around(&p), points, score: 1.0 };
             let found = l.crop_of(&d).roll.to_degrees();
             assert!((found - 25.0).abs() < 15.0, "yaw {yaw}: {found}");
         }
-        let flat = Detection { bbox: [0.0, 0.0, 40.0, 50.0], ..Detection::default() };
+        let flat = Detection { bbox: Rect::new(0.0, 0.0, 40.0, 50.0), ..Detection::default() };
         assert_eq!(l.crop_of(&flat).roll, 0.0);
     }
 
@@ -244,9 +240,9 @@ mod tests {
         let world = fake::World::default();
         let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
         let frame = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
-        let poor = l.crop([70.0, 50.0, 110.0, 90.0], 0.0);
+        let poor = l.crop(Rect::new(70.0, 50.0, 110.0, 90.0), 0.0);
         let shape = l.refine(&frame, &poor, 1).unwrap().unwrap();
-        let c = shape.centre();
+        let c = shape.center();
         assert!((c[0] - 80.0).abs() < 1.5 && (c[1] - 60.0).abs() < 1.5, "{c:?}");
         assert!(shape.presence > 0.9 && (shape.size() - 40.0).abs() < 4.0);
     }
@@ -256,7 +252,7 @@ mod tests {
         let world = fake::World::default();
         let mut l = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
         let frame = fake::frame(160, 120, &[([72.0, 60.0], 40.0)]);
-        let one = l.refine(&frame, &l.crop([50.0, 40.0, 90.0, 80.0], 0.0), 1).unwrap().unwrap();
+        let one = l.refine(&frame, &l.crop(Rect::new(50.0, 40.0, 90.0, 80.0), 0.0), 1).unwrap().unwrap();
         for views in 1..=VIEWS {
             let before = world.crops();
             let all = l.measure(&frame, &l.crop(one.bbox, one.roll), views).unwrap().unwrap();
@@ -281,6 +277,6 @@ mod tests {
             assert_eq!(l.measure(&frame, &crop, VIEWS).unwrap(), None);
         }
         world.speak_nonsense(true);
-        assert_eq!(l.measure(&frame, &l.crop([60.0, 40.0, 100.0, 80.0], 0.0), VIEWS).unwrap(), None);
+        assert_eq!(l.measure(&frame, &l.crop(Rect::new(60.0, 40.0, 100.0, 80.0), 0.0), VIEWS).unwrap(), None);
     }
 }

@@ -196,7 +196,8 @@ mod tests {
     use super::*;
     use crate::face::pose::{fit, project};
     use crate::frame::{FfcState, FrameFormat, Signal};
-    use crate::landmarks::{Region, around, size};
+    use crate::geometry::Rect;
+    use crate::landmarks::Region;
     use crate::radiometry::Settings;
     use crate::result::Pose;
 
@@ -216,7 +217,7 @@ mod tests {
         let black = Settings { emissivity: 1.0, reflected_c: 20.0 };
         let thermometer = Thermometer::new(f.format.signal, black);
         let reader = Reader { frame: f, thermometer, range_c: [-40.0, 450.0], visible: 0.25 };
-        let size = size(around(&points));
+        let size = Rect::around(&points).size();
         let face = Surface { points: &points, confidence: &[confidence; COUNT], fit: Some(&fitted), size };
         (reader.points(&face), reader.regions(&face))
     }

@@ -42,7 +42,7 @@ impl Stage {
     }
 
     fn centre(&self, face: usize) -> [f32; 2] {
-        landmarker::centre(self.result.faces[face].bbox)
+        self.result.faces[face].bbox.center()
     }
 }
 
@@ -197,7 +197,7 @@ fn never_more_faces_than_allowed_and_work_is_bounded() {
     // Those three leave; others that stay take their places at once.
     let kept = [1, 2, 3].map(|t| {
         let f = s.result.faces.iter().find(|f| f.track == t).unwrap();
-        landmarker::centre(f.bbox)
+        f.bbox.center()
     });
     let others: Vec<_> =
         squares.into_iter().filter(|q| kept.iter().all(|k| (k[0] - q.0[0]).hypot(k[1] - q.0[1]) > 60.0)).collect();
@@ -250,10 +250,10 @@ fn stills_are_neither_smoothed_nor_followed() {
         s.engine.infer_still(&s.frame, &mut s.result).unwrap();
         let tracks: Vec<_> = s.result.faces.iter().map(|f| f.track).collect();
         assert_eq!(tracks, [1, 2]);
-        assert!(s.result.faces.iter().any(|f| (landmarker::centre(f.bbox)[0] - 40.0 - shift).abs() < 1.0));
+        assert!(s.result.faces.iter().any(|f| (f.bbox.center()[0] - 40.0 - shift).abs() < 1.0));
     }
-    let (face, _) = s.engine.infer_box(&s.frame, [74.0, 44.0, 108.0, 80.0]).unwrap().unwrap();
-    assert!((landmarker::centre(face.bbox)[0] - 90.0).abs() < 1.0);
+    let (face, _) = s.engine.infer_box(&s.frame, Rect::new(74.0, 44.0, 108.0, 80.0)).unwrap().unwrap();
+    assert!((face.bbox.center()[0] - 90.0).abs() < 1.0);
 }
 
 #[test]

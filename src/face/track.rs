@@ -6,7 +6,8 @@ use super::decode::Detection;
 use super::landmarker::Shape;
 use super::pose::{self, Fit};
 use super::smooth::{self, OneEuro};
-use crate::landmarks::{COUNT, around, size};
+use crate::geometry::Rect;
+use crate::landmarks::COUNT;
 use crate::result::TrackState;
 use crate::units::Nanos;
 
@@ -89,16 +90,14 @@ impl Track {
     }
 
     /// The box expected now.
-    pub fn expected(&self, now: Nanos) -> [f32; 4] {
-        let [dx, dy] = self.drift(now);
-        let [x0, y0, x1, y1] = self.shape.bbox;
-        [x0 + dx, y0 + dy, x1 + dx, y1 + dy]
+    pub fn expected(&self, now: Nanos) -> Rect {
+        self.shape.bbox.shifted(self.drift(now))
     }
 
     /// Distance of a shape from what was expected: centre distance and log of the size ratio, in face sizes.
     pub fn surprise(&self, shape: &Shape, now: Nanos) -> f32 {
         let [dx, dy] = self.drift(now);
-        let (a, b) = (self.shape.centre(), shape.centre());
+        let (a, b) = (self.shape.center(), shape.center());
         let own = self.shape.size().max(1e-3);
         let ratio = (shape.size().max(1e-3) / own).ln().abs();
         (b[0] - a[0] - dx).hypot(b[1] - a[1] - dy) / own + ratio
@@ -108,7 +107,7 @@ impl Track {
     pub fn plausible(&self, shape: &Shape, now: Nanos) -> bool {
         let elapsed = now.since(self.seen).as_secs_f32();
         let ratio = shape.size() / self.shape.size().max(1e-3);
-        let (a, b) = (self.shape.centre(), shape.centre());
+        let (a, b) = (self.shape.center(), shape.center());
         let distance = (b[0] - a[0]).hypot(b[1] - a[1]) / self.shape.size().max(shape.size()).max(1e-3);
         // Heads walk by at up to some two face sizes a second at the distances in question.
         (0.5..=2.0).contains(&ratio) && distance < 0.75 + 2.0 * elapsed
@@ -139,7 +138,7 @@ impl Track {
         } else {
             self.state = TrackState::Tracked;
             if dt > 0.0 {
-                let (a, b) = (self.shape.centre(), shape.centre());
+                let (a, b) = (self.shape.center(), shape.center());
                 for k in 0..2 {
                     self.velocity[k] += 0.5 * ((b[k] - a[k]) / dt - self.velocity[k]);
                 }
@@ -167,6 +166,6 @@ impl Track {
 
     /// Square root of the area of the box around the smoothed points, pixels.
     pub fn size(&self) -> f32 {
-        size(around(&self.points))
+        Rect::around(&self.points).size()
     }
 }

@@ -10,6 +10,7 @@ use super::marks::Outline;
 use super::scene::{HOT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
 use super::text::Short;
+use crate::geometry::Rect;
 use crate::landmarks::{REGION_COUNT, Region};
 use crate::picture::Rgba;
 use crate::result::{Face, TrackState};
@@ -27,7 +28,7 @@ pub fn track(scene: &mut Scene<'_>, face: &Face, outline: &Outline, age_ms: u64,
         text = Short::of(format_args!("{} {age_ms} ms old", text.as_str()));
     }
     let size = scene.face.size(text.as_str());
-    let [x0, y0, x1, y1] = outline.area;
+    let Rect { x0, y0, x1, y1 } = outline.area;
     let (above, below) = (y0 - size.height as f32 - 2.0 * scene.line, y1 + 3.0 * scene.line);
     let right = x1 - size.width as f32;
     let corners = [[x0, above], [x0, below], [right, above], [right, below]];
@@ -68,7 +69,7 @@ fn region(scene: &mut Scene<'_>, outline: &Outline, i: usize, centre: Spot, radi
     let gap = (5.0 * scene.line).ceil() as i32;
     let (w, h) = (size.width as i32, size.height as i32);
     let at = pixel(centre);
-    let x = if left { pixel([outline.area[0], 0.0]).x - gap - w } else { pixel([outline.area[2], 0.0]).x + gap };
+    let x = if left { pixel([outline.area.x0, 0.0]).x - gap - w } else { pixel([outline.area.x1, 0.0]).x + gap };
     let column = (0..13).map(|n| if n % 2 == 0 { n / 2 } else { -(n + 1) / 2 });
     let column = column.map(|step| Point::new(x, at.y - h / 2 + step * (h + 2)));
     let r = radius.ceil() as i32 + 2;

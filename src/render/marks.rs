@@ -5,6 +5,7 @@ use embedded_graphics::primitives::Rectangle;
 use super::controls::Layers;
 use super::scene::{AMBER, CORAL, MINT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
+use crate::geometry::Rect;
 use crate::landmarks::{CONTOURS, COUNT, REGION_COUNT, REGIONS};
 use crate::picture::Rgba;
 use crate::result::{Face, TrackState};
@@ -31,8 +32,8 @@ pub struct Outline {
     pub points: [Option<Spot>; COUNT],
     /// The measured discs: centre and radius.
     pub regions: [Option<(Spot, f32)>; REGION_COUNT],
-    /// `[x0, y0, x1, y1]`, a little wider than the landmarks.
-    pub area: [f32; 4],
+    /// A little wider than the landmarks.
+    pub area: Rect,
     /// Square root of the area of the landmarks' box.
     pub size: f32,
 }
@@ -40,9 +41,9 @@ pub struct Outline {
 impl Outline {
     /// `None` where the box has no place on a picture.
     pub fn of(scene: &Scene<'_>, face: &Face) -> Option<Self> {
-        let [x0, y0, x1, y1] = face.bbox;
-        let (a, b) = (scene.spot(x0, y0)?, scene.spot(x1, y1)?);
-        let size = ((b[0] - a[0]).max(0.0) * (b[1] - a[1]).max(0.0)).sqrt();
+        let (a, b) = (scene.spot(face.bbox.x0, face.bbox.y0)?, scene.spot(face.bbox.x1, face.bbox.y1)?);
+        let area = Rect::new(a[0], a[1], b[0], b[1]);
+        let size = area.size();
         let points = face.landmarks.map(|p| scene.spot(p.x, p.y));
         let regions = std::array::from_fn(|i| {
             let disc = REGIONS.get(i)?;
@@ -50,15 +51,14 @@ impl Outline {
             let centre = disc.middle(|i| points[i].unwrap_or_default());
             placed.then(|| (centre, (disc.radius * size).max(2.0 * scene.line)))
         });
-        let pad = size * 0.05 + scene.line;
-        Some(Self { points, regions, area: [a[0] - pad, a[1] - pad, b[0] + pad, b[1] + pad], size })
+        Some(Self { points, regions, area: area.grown(size * 0.05 + scene.line), size })
     }
 }
 
 impl Outline {
     /// The pixels of the area.
     pub fn place(&self) -> Rectangle {
-        let [x0, y0, x1, y1] = self.area;
+        let Rect { x0, y0, x1, y1 } = self.area;
         Rectangle::with_corners(pixel([x0, y0]), pixel([x1, y1]))
     }
 }
@@ -178,15 +178,14 @@ fn gaze(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
 }
 
 /// The part of a box that is on the picture or just beyond it, so that no line is endless.
-fn near(scene: &Scene<'_>, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
-    let (w, h) = (scene.size().width as f32, scene.size().height as f32);
-    let beyond = 4.0 * scene.line;
-    [x0.max(-beyond), y0.max(-beyond), x1.min(w + beyond), y1.min(h + beyond)]
+fn near(scene: &Scene<'_>, area: Rect) -> Rect {
+    let picture = Rect::new(0.0, 0.0, scene.size().width as f32, scene.size().height as f32);
+    area.intersection(picture.grown(4.0 * scene.line))
 }
 
 /// The four corners of a box.
-fn corners(scene: &mut Scene<'_>, area: [f32; 4], color: Rgba) {
-    let [x0, y0, x1, y1] = near(scene, area);
+fn corners(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
+    let Rect { x0, y0, x1, y1 } = near(scene, area);
     let (line, arm) = (scene.line, ((x1 - x0).min(y1 - y0) * 0.12).max(2.0));
     for (x, y, dx, dy) in [(x0, y0, arm, arm), (x1, y0, -arm, arm), (x0, y1, arm, -arm), (x1, y1, -arm, -arm)] {
         scene.edged_stroke([x, y], [x + dx, y], 1.4 * line, color);
@@ -195,8 +194,8 @@ fn corners(scene: &mut Scene<'_>, area: [f32; 4], color: Rgba) {
 }
 
 /// A dashed box.
-fn dashes(scene: &mut Scene<'_>, area: [f32; 4], color: Rgba) {
-    let [x0, y0, x1, y1] = near(scene, area);
+fn dashes(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
+    let Rect { x0, y0, x1, y1 } = near(scene, area);
     let line = scene.line;
     let (dash, pitch) = (4.0 * line, 9.0 * line);
     for (a, b) in [([x0, y0], [x1, y0]), ([x1, y0], [x1, y1]), ([x1, y1], [x0, y1]), ([x0, y1], [x0, y0])] {

@@ -3,6 +3,7 @@
 use embedded_graphics::Pixel;
 use embedded_graphics::prelude::*;
 
+use crate::geometry::Rect;
 use crate::picture::Rgba;
 
 /// A place on the canvas, pixels; the centre of the first pixel is 0.5, 0.5.
@@ -47,14 +48,14 @@ impl Drawable for Stroke {
 
     fn draw<D: DrawTarget<Color = Rgba>>(&self, target: &mut D) -> Result<(), D::Error> {
         let (a, b, reach) = (self.from, self.to, self.width / 2.0 + 0.5);
-        let area = [a[0].min(b[0]) - reach, a[1].min(b[1]) - reach, a[0].max(b[0]) + reach, a[1].max(b[1]) + reach];
+        let area = Rect::new(a[0].min(b[0]), a[1].min(b[1]), a[0].max(b[0]), a[1].max(b[1])).grown(reach);
         let [along, down] = [b[0] - a[0], b[1] - a[1]];
         let square = (along * along + down * down).max(1e-12);
         // A row meets the band around the line in an interval about `middle`.
         let (slope, half) = (along / down, reach * square.sqrt() / down.abs());
         let interval = |y: f32| {
             let middle = a[0] + (y - a[1]) * slope;
-            if middle.is_finite() && half.is_finite() { [middle - half, middle + half] } else { [area[0], area[2]] }
+            if middle.is_finite() && half.is_finite() { [middle - half, middle + half] } else { [area.x0, area.x1] }
         };
         cover(target, area, self.color, interval, |x, y| {
             let (dx, dy) = (x - a[0], y - a[1]);
@@ -74,7 +75,7 @@ impl Drawable for Ring {
         let inner = self.radius - self.width - 0.5;
         cover(
             target,
-            [cx - r, cy - r, cx + r, cy + r],
+            Rect::new(cx, cy, cx, cy).grown(r),
             self.color,
             |_| [cx - r, cx + r],
             |x, y| {
@@ -85,17 +86,17 @@ impl Drawable for Ring {
     }
 }
 
-/// Draws the pixels of `[x0, y0, x1, y1]` that lie on the target with the opacity that `share`
+/// Draws the pixels of `area` that lie on the target with the opacity that `share`
 /// gives for their centres, 0 to 1; in each row only those in the interval that `row` gives.
 /// Places that are not finite draw nothing.
 fn cover<D: DrawTarget<Color = Rgba>>(
     target: &mut D,
-    area: [f32; 4],
+    area: Rect,
     color: Rgba,
     row: impl Fn(f32) -> [f32; 2],
     share: impl Fn(f32, f32) -> f32,
 ) -> Result<(), D::Error> {
-    if !area.iter().all(|v| v.is_finite()) {
+    if !area.is_finite() {
         return Ok(());
     }
     let bounds = target.bounding_box();
@@ -103,10 +104,10 @@ fn cover<D: DrawTarget<Color = Rgba>>(
     let (right, bottom) = (left + bounds.size.width as f32, top + bounds.size.height as f32);
     let first = |v: f32, least: f32, most: f32| v.floor().clamp(least, most) as i32;
     let end = |v: f32, least: f32, most: f32| v.ceil().clamp(least, most) as i32;
-    for y in first(area[1], top, bottom)..end(area[3], top, bottom) {
+    for y in first(area.y0, top, bottom)..end(area.y1, top, bottom) {
         let middle = y as f32 + 0.5;
         let [from, to] = row(middle);
-        let columns = first(from.max(area[0]), left, right)..end(to.min(area[2]), left, right);
+        let columns = first(from.max(area.x0), left, right)..end(to.min(area.x1), left, right);
         target.draw_iter(columns.filter_map(|x| {
             let share = share(x as f32 + 0.5, middle);
             (share > 0.0).then(|| Pixel(Point::new(x, y), color.fade(share.min(1.0))))

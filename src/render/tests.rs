@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::frame::FrameFormat;
+use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::result::{Face, Landmark, NoTemperature, Pose, TrackState};
 
@@ -31,7 +32,7 @@ fn face(track: u64, x: f32, y: f32, height: f32) -> Face {
     Face {
         track,
         track_state: TrackState::Tracked,
-        bbox: [x - 0.456 * height, y - 0.5 * height, x + 0.456 * height, y + 0.5 * height],
+        bbox: Rect::new(x - 0.456 * height, y - 0.5 * height, x + 0.456 * height, y + 0.5 * height),
         score: 0.98,
         presence: 0.99,
         pose: Pose { yaw: 14.0, pitch: 6.0, roll: 0.0 },
@@ -44,7 +45,7 @@ fn face(track: u64, x: f32, y: f32, height: f32) -> Face {
 /// A warm head in a cool room, with a window and a cup.
 fn scene_of(width: u32, height: u32, signal: Signal, head: &Face) -> Frame {
     let mut f = Frame::new(FrameFormat { width, height, signal, rate_hz: 9.0 });
-    let [x0, y0, x1, y1] = head.bbox;
+    let Rect { x0, y0, x1, y1 } = head.bbox;
     let (cx, cy, size) = ((x0 + x1) / 2.0, (y0 + y1) / 2.0 - (y1 - y0) * 0.1, y1 - y0);
     let blob = |x: f32, y: f32, at: Landmark, r: f32| {
         let d = ((x - at.x).powi(2) + (y - at.y).powi(2)) / (r * size).powi(2);
@@ -146,11 +147,11 @@ fn wild_results_neither_panic_nor_hang() {
             if i % 3 == 0 { p.x = wild } else { p.confidence = wild }
         }
         let mut g = f.clone();
-        g.bbox = [wild, -wild, -wild, wild];
+        g.bbox = Rect::new(wild, -wild, -wild, wild);
         g.track_state = TrackState::Lost;
         (g.pose.yaw, f.pose.pitch, f.presence) = (wild, wild, wild);
         f.region_c = [Ok(wild); REGION_COUNT];
-        f.bbox = [-16_000.0, -16_000.0, 16_000.0, 16_000.0];
+        f.bbox = Rect::new(-16_000.0, -16_000.0, 16_000.0, 16_000.0);
         f.track_state = TrackState::Lost;
         let canvas = draw(Some(&frame), &result(&frame, vec![f, g]), &controls("ironbow", 4));
         assert_eq!(canvas.width, 320);

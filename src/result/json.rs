@@ -109,7 +109,7 @@ impl FrameResult {
 
 fn face(out: &mut String, f: &Face, gate: Gate) {
     put(out, format_args!("{{\"track\":{},\"track_state\":\"{}\",\"box\":", f.track, f.track_state.name()));
-    list(out, &f.bbox, |out, v| number(out, *v, FINE));
+    list(out, &f.bbox.to_array(), |out, v| number(out, *v, FINE));
     out.push_str(",\"score\":");
     share(out, f.score);
     out.push_str(",\"presence\":");

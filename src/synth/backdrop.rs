@@ -4,6 +4,7 @@ use super::climate::Climate;
 use super::random::{Random, hash_noise};
 use super::raster::Layers;
 use super::vector::V3;
+use crate::geometry::Rect;
 
 /// A smooth random field over the picture, from a coarse grid.
 struct Smooth {
@@ -93,11 +94,11 @@ fn office(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     fill(layers, [&broad, &rough], |v| {
         move |_, [broad, rough]| (a + 0.9 * (0.5 - v) + 0.25 * broad + 0.06 * rough, wall)
     });
-    window(layers, [0.44, 0.03, 0.66, 0.47], a - 3.4, a - 1.2);
-    rect(layers, [0.0, 0.24, 0.13, 0.27], |_, _| (a + 0.7, [0.35, 0.25, 0.15]));
-    rect(layers, [0.03, 0.13, 0.055, 0.24], |_, v| (a + 0.3 + v, [0.5, 0.2, 0.2]));
-    rect(layers, [0.06, 0.11, 0.09, 0.24], |_, v| (a + 0.5 + v, [0.2, 0.3, 0.5]));
-    radiator(layers, [0.62, 0.68, 0.97, 0.98], a + 8.5, 34.0);
+    window(layers, Rect::new(0.44, 0.03, 0.66, 0.47), a - 3.4, a - 1.2);
+    rect(layers, Rect::new(0.0, 0.24, 0.13, 0.27), |_, _| (a + 0.7, [0.35, 0.25, 0.15]));
+    rect(layers, Rect::new(0.03, 0.13, 0.055, 0.24), |_, v| (a + 0.3 + v, [0.5, 0.2, 0.2]));
+    rect(layers, Rect::new(0.06, 0.11, 0.09, 0.24), |_, v| (a + 0.5 + v, [0.2, 0.3, 0.5]));
+    radiator(layers, Rect::new(0.62, 0.68, 0.97, 0.98), a + 8.5, 34.0);
     blob(layers, [0.93, 0.10], [0.028, 0.03], |_, _| (a + 9.0, [0.95; 3]));
 }
 
@@ -154,7 +155,7 @@ fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
                 (t + 1.2 * lumps.at(u, v), [0.15, 0.3, 0.1])
             });
         } else {
-            rect(layers, [u0, top, u0 + wide, horizon + 0.03], |u, v| {
+            rect(layers, Rect::new(u0, top, u0 + wide, horizon + 0.03), |u, v| {
                 let window = hash_noise((u * 24.0) as i32, (v * 24.0) as i32, salt) > 0.35;
                 (t + if window { 2.5 } else { 0.0 }, colour)
             });
@@ -164,7 +165,7 @@ fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         // Paving: joints and lines cooler or warmer than the slabs.
         let (pitch, depth, lean) = (r.range(0.05, 0.25), r.normal(0.0, 1.2), r.range(-1.0, 1.0));
         let from = horizon.max(0.0);
-        rect(layers, [0.0, from, 1.0, 1.0], |u, v| {
+        rect(layers, Rect::new(0.0, from, 1.0, 1.0), |u, v| {
             let d = 1.0 / (0.15 + (v - from));
             let across = ((u - 0.5) * d * 0.6 + lean) / pitch;
             let line = (across - libm::floorf(across)) < 0.1 || (d / pitch - libm::floorf(d / pitch)) < 0.1;
@@ -187,11 +188,11 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         14 => spotted(layers, [u, v], climate, r),
         0 => {
             let (t, ribs) = (a + r.range(3.0, 22.0), r.range(20.0, 60.0));
-            radiator(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.3)], t, ribs);
+            radiator(layers, Rect::new(u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.3)), t, ribs);
         }
         1 => {
             let (t, frame) = (a + r.normal(-2.0, 5.0), a + r.normal(0.0, 1.0));
-            window(layers, [u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.5)], t, frame);
+            window(layers, Rect::new(u, v, u + r.range(0.1, 0.4), v + r.range(0.1, 0.5)), t, frame);
         }
         2 => {
             let t = a + r.range(6.0, 50.0);
@@ -199,7 +200,7 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         }
         3 => {
             let t = a + r.range(2.0, 14.0);
-            rect(layers, [u, v, u + r.range(0.1, 0.3), v + r.range(0.08, 0.22)], |_, y| {
+            rect(layers, Rect::new(u, v, u + r.range(0.1, 0.3), v + r.range(0.08, 0.22)), |_, y| {
                 (t + 3.0 * (0.5 - y), [0.1; 3])
             });
         }
@@ -220,13 +221,15 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         _ => {
             let t = a + r.normal(0.0, 1.8) + climate.sun_k * r.range(0.0, 0.5);
             let slope = r.normal(0.0, 1.0);
-            rect(layers, [u, v, u + r.range(0.03, 0.7), v + r.range(0.03, 0.8)], |x, _| (t + slope * (x - u), colour));
+            rect(layers, Rect::new(u, v, u + r.range(0.03, 0.7), v + r.range(0.03, 0.8)), |x, _| {
+                (t + slope * (x - u), colour)
+            });
         }
     }
 }
 
 /// Warm ribs.
-fn radiator(layers: &mut Layers, area: [f32; 4], temp: f32, ribs: f32) {
+fn radiator(layers: &mut Layers, area: Rect, temp: f32, ribs: f32) {
     rect(layers, area, |x, _| {
         let between = libm::sinf(x * ribs * std::f32::consts::TAU) > 0.3;
         (if between { temp - 2.0 } else { temp }, [0.8; 3])
@@ -234,10 +237,10 @@ fn radiator(layers: &mut Layers, area: [f32; 4], temp: f32, ribs: f32) {
 }
 
 /// Panes in a frame.
-fn window(layers: &mut Layers, area: [f32; 4], temp: f32, frame: f32) {
-    let [u, v, right, bottom] = area;
+fn window(layers: &mut Layers, area: Rect, temp: f32, frame: f32) {
+    let Rect { x0, y0, .. } = area;
     rect(layers, area, |x, y| {
-        let (p, q) = ((x - u) / (right - u), (y - v) / (bottom - v));
+        let (p, q) = ((x - x0) / area.width(), (y - y0) / area.height());
         let edge = !(0.06..=0.94).contains(&p) || !(0.05..=0.95).contains(&q) || (p - 0.5).abs() < 0.03;
         (if edge { frame } else { temp + q }, [0.7, 0.8, 0.9])
     });
@@ -259,7 +262,7 @@ fn animal(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         blob(layers, [head[0] + e * s, head[1] - 0.6 * s - 0.3 * tall], [0.16 * s, tall], |_, _| (t + 1.8, [0.3; 3]));
     }
     for l in [-1.0f32, -0.4, 0.5, 1.1] {
-        rect(layers, [u + (l - 0.12) * s, v, u + (l + 0.12) * s, v + r.range(1.2, 1.9) * s], |_, _| {
+        rect(layers, Rect::new(u + (l - 0.12) * s, v, u + (l + 0.12) * s, v + r.range(1.2, 1.9) * s), |_, _| {
             (t - 1.5, [0.3; 3])
         });
     }
@@ -314,7 +317,7 @@ fn spotted(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Ran
     if r.chance(0.6) {
         blob(layers, [u, v], [s, high], |x, y| (t + k * rough.at(x, y), [0.5; 3]));
     } else {
-        rect(layers, [u - s, v - high, u + s, v + high], |x, y| (t + k * rough.at(x, y), [0.5; 3]));
+        rect(layers, Rect::new(u - s, v - high, u + s, v + high), |x, y| (t + k * rough.at(x, y), [0.5; 3]));
     }
     for _ in 0..r.below(6) {
         let (angle, reach, size) = (r.range(0.0, std::f32::consts::TAU), r.range(0.0, 0.9), s * r.range(0.08, 0.35));
@@ -349,7 +352,7 @@ fn fill<R: Fn(f32, [f32; 2]) -> Paint>(layers: &mut Layers, fields: [&Smooth; 2]
     }
 }
 
-fn rect(layers: &mut Layers, area: [f32; 4], at: impl Fn(f32, f32) -> Paint) {
+fn rect(layers: &mut Layers, area: Rect, at: impl Fn(f32, f32) -> Paint) {
     let at = &at;
     region(layers, area, |_, _| true, |v| move |u| at(u, v));
 }
@@ -360,23 +363,25 @@ fn blob(layers: &mut Layers, centre: [f32; 2], radius: [f32; 2], at: impl Fn(f32
     let (rx, ry) = (radius[0], radius[1] * aspect);
     let at = &at;
     let inside = |u: f32, v: f32| ((u - centre[0]) / rx).powi(2) + ((v - centre[1]) / ry).powi(2) < 1.0;
-    region(layers, [centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry], inside, |v| move |u| at(u, v));
+    region(layers, Rect::new(centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry), inside, |v| {
+        move |u| at(u, v)
+    });
 }
 
 /// Paints the pixels of an area (shares of the picture); a NaN temperature leaves a pixel as it is.
 fn region<R: Fn(f32) -> Paint>(
     layers: &mut Layers,
-    area: [f32; 4],
+    area: Rect,
     inside: impl Fn(f32, f32) -> bool,
     row: impl Fn(f32) -> R,
 ) {
     let (w, h) = (layers.width, layers.height);
     let pitch = 1.0 / w as f32;
     let lim = |x: f32, n: usize| (x * n as f32).round().clamp(0.0, n as f32) as usize;
-    for y in lim(area[1], h)..lim(area[3], h) {
+    for y in lim(area.y0, h)..lim(area.y1, h) {
         let v = (y as f32 + 0.5) / h as f32;
         let at = row(v);
-        for x in lim(area[0], w)..lim(area[2], w) {
+        for x in lim(area.x0, w)..lim(area.x1, w) {
             let u = (x as f32 + 0.5) * pitch;
             if !inside(u, v) {
                 continue;

@@ -135,7 +135,7 @@ fn face(f: &FaceTruth) -> serde_json::Value {
     let points: Vec<_> = f.points.iter().map(|p| [round(p[0]), round(p[1])]).collect();
     let visible: Vec<u8> = f.visibility.iter().map(|v| u8::from(*v == Visibility::Visible)).collect();
     serde_json::json!({
-        "box": f.bbox.map(round),
+        "box": f.bbox.to_array().map(round),
         "pose_deg": f.pose.map(round),
         "points": points,
         "visible": visible,

@@ -203,7 +203,7 @@ impl<'d> Writer<'d> {
         let nan = [f32::NAN; 2 * COUNT];
         let floats = |out: &mut BufWriter<File>, v: &[f32]| v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()));
         floats(&mut self.points, f.map_or(&nan, |f| f.points.as_flattened()))?;
-        floats(&mut self.bbox, f.map_or(&nan[..4], |f| &f.bbox))?;
+        floats(&mut self.bbox, &f.map_or([f32::NAN; 4], |f| f.bbox.to_array()))?;
         floats(&mut self.pose, f.map_or(&nan[..3], |f| &f.pose))?;
         floats(&mut self.skin, f.map_or(&nan[..COUNT], |f| &f.skin_c))?;
         floats(&mut self.apparent, f.map_or(&nan[..COUNT], |f| &f.apparent_c))?;

@@ -93,7 +93,7 @@ fn sway(t: f32, phase: f32) -> f32 {
 /// Those faces that are at least partly in a picture of `size`.
 fn inside(faces: Vec<FaceTruth>, size: (usize, usize)) -> Vec<FaceTruth> {
     let (w, h) = (size.0 as f32, size.1 as f32);
-    let seen = |f: &FaceTruth| f.bbox[2] > 0.0 && f.bbox[0] < w && f.bbox[3] > 0.0 && f.bbox[1] < h;
+    let seen = |f: &FaceTruth| f.bbox.x1 > 0.0 && f.bbox.x0 < w && f.bbox.y1 > 0.0 && f.bbox.y0 < h;
     faces.into_iter().filter(seen).collect()
 }
 

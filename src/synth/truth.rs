@@ -3,7 +3,8 @@
 use super::person::{Moment, Points};
 use super::raster::{Layers, material};
 use super::sensor::SUPERSAMPLING;
-use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc, around, size};
+use crate::geometry::Rect;
+use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc};
 
 /// Whether a point can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub struct FaceTruth {
     pub points: [[f32; 2]; COUNT],
     /// Whether each can be seen.
     pub visibility: [Visibility; COUNT],
-    /// Around the points, `[x0, y0, x1, y1]`.
-    pub bbox: [f32; 4],
+    /// Around the points, pixels.
+    pub bbox: Rect,
     /// Yaw, pitch, roll, degrees.
     pub pose: [f32; 3],
     /// True temperature of the skin under each point, whatever covers it, degC.
@@ -71,8 +72,8 @@ impl FaceTruth {
             Visibility::Visible => seen(p.at[i], layers).unwrap_or(p.apparent_c[i]),
             _ => p.apparent_c[i],
         });
-        let bbox = around(&points);
-        let across = size(bbox) * ss;
+        let bbox = Rect::around(&points);
+        let across = bbox.size() * ss;
         let regions_c = std::array::from_fn(|i| region(&REGIONS[i], p, across, person, layers).unwrap_or(f32::NAN));
         Self { points, visibility, bbox, pose: moment.pose, skin_c: p.skin_c, apparent_c, regions_c }
     }

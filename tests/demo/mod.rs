@@ -146,7 +146,7 @@ pub fn face(track: u64, place: usize, t: f32, radiometric: bool) -> Face {
     Face {
         track,
         track_state: if lost { TrackState::Lost } else { TrackState::Tracked },
-        bbox: [cx - 21.0, cy - 26.0, cx + 21.0, cy + 26.0],
+        bbox: [cx - 21.0, cy - 26.0, cx + 21.0, cy + 26.0].into(),
         score: 0.98 - 0.05 * place as f32,
         presence: 0.99,
         pose: Pose {
@@ -190,7 +190,7 @@ fn paint(picture: &mut Canvas, result: &FrameResult) {
         let (x, y) = ((i % w) as f32 / scale, (i / w) as f32 / scale);
         let mut heat = 0.12 + 0.1 * y / SIZE.1 as f32;
         for face in &result.faces {
-            let [x0, y0, x1, y1] = face.bbox;
+            let [x0, y0, x1, y1] = face.bbox.to_array();
             let d = ((x - (x0 + x1) / 2.0) / 24.0).powi(2) + ((y - (y0 + y1) / 2.0) / 32.0).powi(2);
             heat = heat.max(0.95 - 0.45 * d);
         }

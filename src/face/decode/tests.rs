@@ -36,7 +36,7 @@ fn a_cell_becomes_a_face_in_input_pixels() {
     let f = found[0];
     let (w, h) = (8.0 * 1f32.exp(), 8.0 * 1.2f32.exp());
     let (cx, cy) = (82.0 + 1.0, 42.0 - 1.0);
-    for (a, b) in f.bbox.iter().zip([cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0]) {
+    for (a, b) in f.bbox.to_array().iter().zip([cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0]) {
         assert!((a - b).abs() < 1e-4);
     }
     assert!((f.points[4][0] - (82.0 + 0.15 * w)).abs() < 1e-4 && (f.points[4][1] - (42.0 + 0.3 * h)).abs() < 1e-4);
@@ -55,7 +55,7 @@ fn only_peaks_above_the_threshold_count_and_overlaps_go() {
     put(&mut t, 40, (29, 37), 1.5, [f32::NAN; 14]);
     let mut found = Vec::new();
     center_stride4(&t, &Decoding::default(), &mut found);
-    let centres: Vec<_> = found.iter().map(|d| (d.bbox[0] + d.bbox[2]) / 2.0).collect();
+    let centres: Vec<_> = found.iter().map(|d| d.bbox.center()[0]).collect();
     assert_eq!(centres.len(), 3, "{centres:?}");
     assert!(found.windows(2).all(|p| p[0].score >= p[1].score));
     let strict = Decoding { threshold: 0.9, ..Decoding::default() };
