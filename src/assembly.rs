@@ -60,7 +60,7 @@ impl Input {
     pub fn of(spec: &str, settings: &source::Settings) -> Result<Self> {
         let clock = RealClock::shared();
         match source::live(spec, settings, &clock)? {
-            Some(open) => Ok(Self { feed: Feed::opener(open), stamps: Stamps::Live, policy: Policy::Live, clock }),
+            Some(open) => Ok(Self { feed: Feed::Opener(open), stamps: Stamps::Live, policy: Policy::Live, clock }),
             None => Self::recording(spec, settings, Policy::Live),
         }
     }

@@ -46,7 +46,7 @@ use crate::frame::Frame;
 use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Open, Source};
 use crate::stop::Stop;
 use crate::units::Nanos;
 
@@ -83,22 +83,10 @@ pub enum Stamps {
     Recorded,
 }
 
-/// Opens a source, again and again. Runs on the capture thread; bounded in time.
-pub trait Opener: Send {
-    /// Opens it. The error says whether another try may succeed.
-    fn open(&mut self) -> Result<Box<dyn Source>>;
-}
-
-impl<F: FnMut() -> Result<Box<dyn Source>> + Send> Opener for F {
-    fn open(&mut self) -> Result<Box<dyn Source>> {
-        self()
-    }
-}
-
 /// Where the source comes from.
 pub enum Feed {
     /// A source that is opened when the pipeline starts, and again, with growing pauses, after errors.
-    Opener(Box<dyn Opener>),
+    Opener(Box<dyn Open>),
     /// A source that is open already; any error of it ends the run.
     Once(Option<Box<dyn Source>>),
 }
@@ -110,12 +98,20 @@ impl Feed {
     }
 
     /// A source that can be opened again.
-    pub fn opener(open: impl Opener + 'static) -> Self {
+    pub fn opener(open: impl Open + 'static) -> Self {
         Feed::Opener(Box::new(open))
     }
 
     fn can_reopen(&self) -> bool {
         matches!(self, Feed::Opener(_))
+    }
+
+    /// The longest silence of the open source before it is opened again.
+    fn stall_limit(&self) -> Option<Duration> {
+        match self {
+            Feed::Opener(opener) => opener.stall_limit(),
+            Feed::Once(_) => None,
+        }
     }
 
     fn open(&mut self) -> Result<Box<dyn Source>> {

@@ -6,7 +6,6 @@ pub mod folder;
 pub mod replay;
 pub mod scripted;
 pub mod still;
-pub mod supervise;
 pub mod v4l;
 #[cfg(feature = "nokhwa")]
 pub mod webcam;
@@ -51,6 +50,28 @@ pub trait Source: Send {
     fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read>;
 }
 
+/// Opens a live source: once at the start, and again after every error.
+pub trait Open: Send {
+    /// Opens the source. Returns within a bounded time.
+    ///
+    /// # Errors
+    /// `Retry` where a later attempt may succeed, `Fix` where a person must act first, `Fatal` where
+    /// no attempt of this process can succeed.
+    fn open(&mut self) -> Result<Box<dyn Source>>;
+
+    /// The longest time without a frame before an open source is closed and opened again; `None`
+    /// where silence is no fault.
+    fn stall_limit(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<F: FnMut() -> Result<Box<dyn Source>> + Send> Open for F {
+    fn open(&mut self) -> Result<Box<dyn Source>> {
+        self()
+    }
+}
+
 /// Where frames come from, and how cameras and files are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,15 +114,9 @@ pub struct Driver {
     pub claims: fn(&str) -> bool,
     /// Opens it.
     pub open: fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Source>>,
-    /// Makes what opens it again and again; `None` where frames are recorded.
-    pub live: Option<Live>,
+    /// Makes the opener of a live source; `None` where frames are recorded.
+    pub live: Option<fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Open>>>,
 }
-
-/// Makes a [`Reopen`] for a spec.
-pub type Live = fn(&str, &Settings, &SharedClock) -> Result<Reopen>;
-
-/// Opens a live source, and again after an error. The error says whether another try may succeed.
-pub type Reopen = Box<dyn FnMut() -> Result<Box<dyn Source>> + Send>;
 
 /// Every driver; the first that claims a spec opens it.
 pub const DRIVERS: [Driver; 4] = [
@@ -117,17 +132,16 @@ pub const DRIVERS: [Driver; 4] = [
         about: "script:STEPS: synthetic frames and faults, as in script:frames(30),stall(2000),gap(3)",
         claims: |spec| spec.starts_with("script:"),
         open: |spec, _, clock| Ok(Box::new(script(spec, clock)?.open()?)),
-        live: Some(|spec, _, clock| {
-            let script = script(spec, clock)?;
-            Ok(Box::new(move || Ok(Box::new(script.open()?))))
+        live: Some(|spec, settings, clock| {
+            Ok(Box::new(script(spec, clock)?.with_stall_limit(settings.camera.stall_limit())))
         }),
     },
     Driver {
         name: "v4l2",
         about: "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT, v4l2:profile=NAME: a camera",
         claims: v4l::wanted::Wanted::claims,
-        open: |spec, settings, clock| v4l::reopen(spec, settings, clock)?(),
-        live: Some(v4l::reopen),
+        open: |spec, settings, clock| v4l::opener(spec, settings, clock)?.open(),
+        live: Some(v4l::opener),
     },
     Driver {
         name: "replay",
@@ -156,8 +170,11 @@ pub fn open(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Box<
     (driver(spec)?.open)(spec, settings, clock)
 }
 
-/// What opens the live source named by `spec`; `None` where its frames are recorded.
-pub fn live(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Option<Reopen>> {
+/// The opener of the live source named by `spec`; `None` where its frames are recorded. Opens nothing yet.
+///
+/// # Errors
+/// `Fix` where the spec names no source or a setting is out of range.
+pub fn live(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Option<Box<dyn Open>>> {
     settings.validate()?;
     driver(spec)?.live.map(|live| live(spec, settings, clock)).transpose()
 }

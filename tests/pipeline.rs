@@ -20,7 +20,7 @@ use heatmark::pipeline::{Draw, Feed, Infer, Parts, Policy, Settings, Snapshot, S
 use heatmark::result::DropReason;
 use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, State, TrackState};
 use heatmark::sink::{Output, Sink, Wants};
-use heatmark::source::{Read, Source};
+use heatmark::source::{Open, Read, Source};
 use heatmark::stop::{self, Stop, Stopper};
 use heatmark::units::Nanos;
 use proptest::test_runner::{Config, TestRunner};
@@ -584,13 +584,25 @@ fn errors_that_opening_again_cannot_mend_end_the_run() {
     }
 }
 
+/// An opener whose sources are opened again after a silence of one second.
+struct Limited(Box<dyn Open>);
+
+impl Open for Limited {
+    fn open(&mut self) -> Result<Box<dyn Source>> {
+        self.0.open()
+    }
+    fn stall_limit(&self) -> Option<Duration> {
+        Some(ms(1_000))
+    }
+}
+
 #[test]
 fn a_camera_that_falls_silent_is_opened_again() {
     let clock: SharedClock = SimulatedClock::new(Nanos(1));
     let silent = Scripted { then: Read::Idle, ..source(&clock, 2, ms(2)) };
     let (feed, opens) = lives(&clock, vec![Ok(silent), Ok(source(&clock, 2, ms(2)))]);
-    let mut parts = parts(feed, Engine::default(), collect(&clock));
-    parts.settings.stall_ms = 1_000;
+    let Feed::Opener(open) = feed else { panic!("an opener") };
+    let parts = parts(Feed::opener(Limited(open)), Engine::default(), collect(&clock));
     let summary = run(parts, Policy::Live, &clock).unwrap();
     assert_eq!((opens.load(SeqCst), summary.snapshot.reopened), (2, 1));
     assert_eq!(summary.snapshot.counts.captured, 4);

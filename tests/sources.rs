@@ -4,20 +4,24 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flate2::Crc;
 use heatmark::clock::{Clock, RealClock, SharedClock, SimulatedClock};
 use heatmark::error::Remedy;
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
+use heatmark::pipeline::{self, Feed, Infer, Parts, Policy, Stamps};
 use heatmark::recording::cptv::Cptv;
 use heatmark::recording::pages::Pages;
 use heatmark::recording::write::Writer;
 use heatmark::recording::y16::Y16;
 use heatmark::recording::{Camera, Clip, Unit};
+use heatmark::result::{FrameResult, State};
+use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::scripted::{FORMAT, Script};
-use heatmark::source::supervise::{self, supervise};
-use heatmark::source::{Read, Settings, Source, open, replay, still};
+use heatmark::source::{Read, Settings, Source, live, open, replay, still};
+use heatmark::stop;
 use heatmark::units::Nanos;
 use proptest::prelude::*;
 
@@ -582,22 +586,58 @@ fn a_script_changes_format() {
     }
 }
 
+/// The numbers of the frames that the pipeline presents.
+#[derive(Default)]
+struct Numbers(Arc<Mutex<Vec<u64>>>);
+
+impl Sink for Numbers {
+    fn name(&self) -> &str {
+        "numbers"
+    }
+    fn wants(&self) -> Wants {
+        Wants { raw: true, ..Wants::default() }
+    }
+    fn put(&mut self, out: &Output<'_>) -> heatmark::error::Result<()> {
+        if out.frame.is_some() && out.result.state == State::Live {
+            self.0.lock().unwrap().push(out.result.seq);
+        }
+        Ok(())
+    }
+}
+
+struct FindsNothing;
+
+impl Infer for FindsNothing {
+    fn infer(&mut self, _: &Frame, _: &mut FrameResult) -> heatmark::error::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
-fn a_supervised_source_comes_back_after_errors_absence_and_stalls() {
+fn a_live_source_comes_back_after_errors_absence_and_stalls() {
     let clock = SimulatedClock::new(Nanos(0));
-    let script =
-        Script::parse("frames(2),error,frames(1),error,away(1000),frames(1),stall(5000),frames(1)", clock.clone())
-            .unwrap();
-    let policy = supervise::Settings { stall_ms: 2000, first_wait_ms: 100, longest_wait_ms: 400, steady_ms: 10_000 };
-    let opener = move || Ok(Box::new(script.open()?) as Box<dyn Source>);
-    let mut source = supervise("camera", FORMAT, policy, clock.clone(), opener).unwrap();
-    let events = follow(&mut source, &clock, 200);
-    let frames: Vec<&str> =
-        events.iter().filter(|e| !e.starts_with("idle") && *e != "end").map(|e| e.split('@').next().unwrap()).collect();
-    assert_eq!(frames, ["0", "1", "2", "3", "4"], "{events:?}");
-    assert_eq!(events.last().unwrap(), "end", "{events:?}");
+    let shared: SharedClock = clock.clone();
+    let mut limits = settings();
+    limits.camera.stall_ms = 2_000;
+    let spec = "script:frames(2),error,frames(1),error,away(1000),frames(1),stall(5000),frames(1)";
+    let sink = Numbers::default();
+    let numbers = Arc::clone(&sink.0);
+    let parts = Parts {
+        source: Feed::Opener(live(spec, &limits, &shared).unwrap().unwrap()),
+        stamps: Stamps::Live,
+        engine: Box::new(FindsNothing),
+        draw: None,
+        serialise: None,
+        sinks: vec![Box::new(sink)],
+        settings: pipeline::Settings { backoff_min_ms: 100, backoff_max_ms: 400, ..pipeline::Settings::default() },
+    };
+    // No frame is superseded, however fast simulated time passes.
+    let (_stopper, stop) = stop::pair();
+    let summary = pipeline::build(parts, Policy::Paced, shared).unwrap().run(&stop).unwrap();
+    assert_eq!(*numbers.lock().unwrap(), [0, 1, 2, 3, 4]);
     // Two errors, one absence and at least one stall.
-    assert!(source.policy().reopened() >= 3, "{}", source.policy().reopened());
+    assert!(summary.snapshot.reopened >= 3, "{}", summary.snapshot.reopened);
+    assert!(clock.now() >= Nanos(6_000_000_000), "{:?}", clock.now());
 }
 
 // Damage: any file, cut and flipped anywhere, is read or refused, within bounded memory and time.

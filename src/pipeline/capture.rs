@@ -161,9 +161,10 @@ impl Capture {
     }
 
     fn idle(&self, heard: Nanos) -> Result<()> {
-        let limit = Duration::from_millis(self.settings.stall_ms);
-        let stalls = self.stamps == Stamps::Live && self.feed.can_reopen() && !limit.is_zero();
-        if stalls && self.clock.now().since(heard) >= limit {
+        let limit = self.feed.stall_limit().filter(|_| self.stamps == Stamps::Live);
+        if let Some(limit) = limit
+            && self.clock.now().since(heard) >= limit
+        {
             let ms = limit.as_millis();
             return Err(Error::retry(&self.name, format_args!("no frame for {ms} ms")));
         }

@@ -16,8 +16,6 @@ pub struct Settings {
     pub no_signal_ms: u64,
     /// While there is no frame the output is repeated this often, milliseconds, 50 to 60000.
     pub tick_ms: u64,
-    /// A camera that sends nothing for this long is opened again, milliseconds, 1000 to 3600000; 0 never.
-    pub stall_ms: u64,
     /// Pause before a source is opened again, milliseconds, 1 to 60000; doubles with each failure.
     pub backoff_min_ms: u64,
     /// Longest such pause, milliseconds, from `backoff_min_ms` to 3600000.
@@ -43,7 +41,6 @@ impl Default for Settings {
             stale_ms: 1_500,
             no_signal_ms: 5_000,
             tick_ms: 1_000,
-            stall_ms: 10_000,
             backoff_min_ms: 250,
             backoff_max_ms: 5_000,
             read_wait_ms: 100,
@@ -65,9 +62,6 @@ impl Settings {
         within("pipeline.stale_ms", self.stale_ms, 50..=600_000)?;
         within("pipeline.no_signal_ms", self.no_signal_ms, self.stale_ms..=600_000)?;
         within("pipeline.tick_ms", self.tick_ms, 50..=60_000)?;
-        if self.stall_ms != 0 {
-            within("pipeline.stall_ms", self.stall_ms, 1_000..=3_600_000)?;
-        }
         within("pipeline.backoff_min_ms", self.backoff_min_ms, 1..=60_000)?;
         within("pipeline.backoff_max_ms", self.backoff_max_ms, self.backoff_min_ms..=3_600_000)?;
         within("pipeline.read_wait_ms", self.read_wait_ms, 1..=1_000)?;

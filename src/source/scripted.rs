@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Read, Source};
+use super::{Open, Read, Source};
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameFormat, FrameMeta, Signal};
@@ -114,6 +114,7 @@ struct State {
 pub struct Script {
     state: Arc<Mutex<State>>,
     clock: SharedClock,
+    stall_limit: Option<Duration>,
 }
 
 impl Script {
@@ -121,7 +122,12 @@ impl Script {
     pub fn new(steps: Vec<Step>, clock: SharedClock) -> Self {
         let due = clock.now() + period(&FORMAT);
         let state = State { steps, at: 0, done: 0, format: FORMAT, seq: 0, due, shown: 0, failed_at: None };
-        Self { state: Arc::new(Mutex::new(state)), clock }
+        Self { state: Arc::new(Mutex::new(state)), clock, stall_limit: None }
+    }
+
+    /// The same script; a pipeline closes and reopens its sources after `limit` without a frame.
+    pub fn with_stall_limit(self, limit: Duration) -> Self {
+        Self { stall_limit: Some(limit), ..self }
     }
 
     /// Reads steps separated by commas, as in `frames(30),stall(2000),gap(3)`.
@@ -150,6 +156,16 @@ impl Script {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open for Script {
+    fn open(&mut self) -> Result<Box<dyn Source>> {
+        Ok(Box::new(Script::open(self)?))
+    }
+
+    fn stall_limit(&self) -> Option<Duration> {
+        self.stall_limit
     }
 }
 

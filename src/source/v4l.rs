@@ -26,7 +26,7 @@ use self::ladder::Step;
 use self::watch::Limits;
 use crate::clock::SharedClock;
 use crate::error::{Error, Result, within};
-use crate::source::{self, Reopen};
+use crate::source::{self, Open};
 
 /// Cameras.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Settings {
     pub low_gain: bool,
     /// Buffers of the driver, 2 to 32.
     pub buffers: u32,
-    /// Without a whole frame for so long a camera is opened again, ms, 500 to 600000. A Lepton's
+    /// A camera that sends no whole frame for this long is opened again, ms, 500 to 600000. A Lepton's
     /// shutter takes up to 3000.
     pub stall_ms: u32,
     /// With the same content or frame counter for so long, other than during a correction, it is frozen
@@ -114,16 +114,22 @@ impl Settings {
         number(width).zip(number(height))
     }
 
+    /// The longest time without a whole frame.
+    pub fn stall_limit(&self) -> Duration {
+        Duration::from_millis(self.stall_ms.into())
+    }
+
     fn limits(&self) -> Limits {
-        let ms = |ms: u32| Duration::from_millis(ms.into());
-        Limits { stall: ms(self.stall_ms), frozen: ms(self.frozen_ms) }
+        Limits { stall: self.stall_limit(), frozen: Duration::from_millis(self.frozen_ms.into()) }
     }
 }
 
-/// What opens the camera named by `spec` on this machine.
-pub fn reopen(spec: &str, settings: &source::Settings, clock: &SharedClock) -> Result<Reopen> {
+/// The opener of the camera named by `spec` on this machine.
+///
+/// # Errors
+/// `Fix` where the spec names no camera.
+pub fn opener(spec: &str, settings: &source::Settings, clock: &SharedClock) -> Result<Box<dyn Open>> {
     let wanted = wanted::Wanted::parse(spec)?;
     let bus = Box::new(linux::Machine::new("/"));
-    let mut keeper = keeper::Keeper::new(bus, wanted, settings.clone(), clock.clone());
-    Ok(Box::new(move || keeper.open()))
+    Ok(Box::new(keeper::Keeper::new(bus, wanted, settings.clone(), clock.clone())))
 }

@@ -84,7 +84,7 @@ fn cameras_are_looked_at_one_by_one() {
     let root = tempfile::tempdir().unwrap();
     healthy(root.path());
     let world = World::new((160, 122));
-    world.ail(Fault::Forbidden, Cure::After(std::time::Duration::from_secs(1)));
+    world.inject(Fault::Forbidden, Cure::After(std::time::Duration::from_secs(1)));
     let all = examine(root.path(), &world);
     assert_eq!(worst(&all), Verdict::Fail);
     assert!(about(&all, "camera").todo.as_deref().unwrap().contains("usermod -aG video"), "the rules are there");
@@ -92,7 +92,7 @@ fn cameras_are_looked_at_one_by_one() {
     let all = examine(root.path(), &world);
     assert!(about(&all, "camera").todo.as_deref().unwrap().contains("udev/60-heatmark.rules"));
 
-    world.ail(Fault::Away, Cure::After(std::time::Duration::from_secs(1)));
+    world.inject(Fault::Away, Cure::After(std::time::Duration::from_secs(1)));
     assert_eq!(about(&examine(root.path(), &world), "camera").verdict, Verdict::Warn);
 
     // 256x384 YUYV at 25 Hz does not fit through 12 Mbit/s.

@@ -1,5 +1,5 @@
-//! Cameras: the table against its rules and recordings, nodes in a made-up sysfs, every fault a camera
-//! shows against a scripted machine with a simulated clock, and a week of frames.
+//! Cameras: the table against its rules and recordings, nodes in a made-up sysfs, every fault of a camera
+//! on a scripted machine behind the shipped pipeline on a simulated clock, and a week of frames.
 
 mod doctor;
 mod nodes;
@@ -7,6 +7,7 @@ mod program;
 mod recordings;
 mod recovery;
 mod rules;
+mod running;
 mod soak;
 mod world;
 

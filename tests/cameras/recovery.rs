@@ -2,51 +2,18 @@
 
 use std::time::Duration;
 
-use heatmark::clock::Clock;
 use heatmark::error::Remedy;
-use heatmark::frame::{Frame, Signal};
-use heatmark::source::supervise::{self, Supervised, supervise};
+use heatmark::frame::Signal;
 use heatmark::source::v4l::bus::Bus;
 use heatmark::source::v4l::control::{self, Command, Gain, Shutter};
 use heatmark::source::v4l::found::found;
-use heatmark::source::v4l::keeper::Keeper;
 use heatmark::source::v4l::ladder::Step;
-use heatmark::source::v4l::wanted::Wanted;
-use heatmark::source::{Read, Settings, Source, cameras};
+use heatmark::source::{Open, Settings, cameras};
 
+use super::running::{Running, supervisor, whole};
 use super::world::{Cure, Fault, World};
 
-/// The pauses of `pipeline.backoff_*`.
-const PAUSES: supervise::Settings =
-    supervise::Settings { stall_ms: 60_000, first_wait_ms: 250, longest_wait_ms: 5_000, steady_ms: 10_000 };
 const LEPTON: (u32, u32) = (160, 122);
-
-pub fn keep(world: &World, spec: &str, settings: &Settings) -> Supervised {
-    let bus = Box::new(world.clone());
-    let mut keeper = Keeper::new(bus, Wanted::parse(spec).unwrap(), settings.clone(), world.clock());
-    let format = heatmark::source::scripted::FORMAT;
-    supervise("camera", format, PAUSES, world.clock(), move || keeper.open()).unwrap()
-}
-
-/// Reads for so long; returns whole frames, others, and when the first whole one came.
-fn read_for(world: &World, source: &mut Supervised, time: Duration) -> (u64, u64, Option<Duration>) {
-    let clock = world.clock();
-    let start = clock.now();
-    let mut frame = Frame::new(source.format());
-    let (mut whole, mut other, mut first) = (0, 0, None);
-    while clock.now().since(start) < time {
-        match source.read(&mut frame, Duration::from_millis(100)).unwrap() {
-            Read::Frame if frame.pixels.len() == frame.format.pixels() => {
-                whole += 1;
-                first = first.or(Some(clock.now().since(start)));
-            }
-            Read::Frame => other += 1,
-            Read::Idle => {}
-            Read::End => panic!("a camera does not end"),
-        }
-    }
-    (whole, other, first)
-}
 
 /// One row of the table of faults: the fault, its cure, ms until it must be seen, ms until frames must
 /// come again after that (or after the cure, where that is time).
@@ -73,60 +40,53 @@ const TABLE: [Row; 13] = [
 fn every_fault_is_seen_and_healed_within_its_bound() {
     for (fault, cure, seen_ms, healed_ms, steps) in TABLE {
         let world = World::new(LEPTON);
-        let mut source = keep(&world, "auto", &Settings::default());
-        let (whole, other, _) = read_for(&world, &mut source, Duration::from_secs(30));
-        assert!(whole >= 268 && other == 0, "{fault:?}: {whole}");
-        let began = world.lock().clock.now();
-        world.ail(fault, cure);
+        let camera = Running::start(&world, "auto", &Settings::default());
+        let seen = camera.run_for(Duration::from_secs(30));
+        assert!(seen.whole >= 268 && seen.other == 0, "{fault:?}: {seen:?}");
+        world.inject(fault, cure);
         let cure_time = if let Cure::After(d) = cure { d } else { Duration::ZERO };
-        read_for(&world, &mut source, cure_time.max(Duration::from_secs(45)));
-        let seen = world.lock().tally.let_go.unwrap_or_else(|| panic!("{fault:?} {cure:?} was not seen"));
-        let seen = seen.since(began);
-        assert!(seen <= Duration::from_millis(seen_ms), "{fault:?} {cure:?} seen after {seen:?}");
+        let took = heal_time(&world, &camera);
+        let took = took.unwrap_or_else(|| panic!("{fault:?} {cure:?} was not healed"));
+        camera.run_for(cure_time.max(Duration::from_secs(45)).saturating_sub(took));
+        let noticed = world.lock().tally.let_go.unwrap_or_else(|| panic!("{fault:?} {cure:?} was not noticed"));
+        let noticed = noticed.since(world.lock().tally.injected);
+        assert!(noticed <= Duration::from_millis(seen_ms), "{fault:?} {cure:?} noticed after {noticed:?}");
         assert_eq!(world.lock().tally.steps, steps, "{fault:?} {cure:?}");
         assert!(world.lock().fault.is_none(), "{fault:?} {cure:?} lasts");
-        let (whole, other, first) = read_for(&world, &mut source, Duration::from_secs(20));
-        assert!(whole >= 178 && other == 0, "{fault:?} {cure:?}: {whole} whole, {other} other");
-        assert!(first.unwrap() < Duration::from_millis(300), "{fault:?}");
-        // How long it took is measured on a second camera that is read frame by frame.
-        let took = heal_time(fault, cure);
+        let seen = camera.run_for(Duration::from_secs(20));
+        assert!(seen.whole >= 178 && seen.other == 0, "{fault:?} {cure:?}: {seen:?}");
+        assert!(seen.first.unwrap() < Duration::from_millis(300), "{fault:?}");
         let bound = Duration::from_millis(seen_ms + healed_ms) + cure_time;
         assert!(took <= bound, "{fault:?} {cure:?} healed after {took:?}, bound {bound:?}");
         println!(
-            "{fault:?} {cure:?}: seen after {:.1} s, healed after {:.1} s",
-            seen.as_secs_f32(),
+            "{fault:?} {cure:?}: noticed after {:.1} s, healed after {:.1} s",
+            noticed.as_secs_f32(),
             took.as_secs_f32()
         );
         assert_eq!(world.open_devices(), 1, "{fault:?} leaks");
+        assert_eq!(camera.finish().trouble, None, "{fault:?} {cure:?}");
+        assert_eq!(world.open_devices(), 0, "{fault:?} leaks");
     }
 }
 
-/// From the beginning of a fault to the first whole frame after its cure.
-fn heal_time(fault: Fault, cure: Cure) -> Duration {
-    let world = World::new(LEPTON);
-    let mut source = keep(&world, "auto", &Settings::default());
-    read_for(&world, &mut source, Duration::from_secs(30));
-    world.ail(fault, cure);
-    let began = world.lock().clock.now();
-    let mut frame = Frame::new(source.format());
-    loop {
-        let read = source.read(&mut frame, Duration::from_millis(100)).unwrap();
-        let cured = world.lock().fault.is_none();
-        if cured && read == Read::Frame && frame.pixels.len() == frame.format.pixels() {
-            return world.lock().clock.now().since(began);
-        }
-        assert!(world.lock().clock.now().since(began) < Duration::from_secs(300), "{fault:?} {cure:?}");
-    }
+/// From now to the first whole frame after the cure.
+fn heal_time(world: &World, camera: &Running) -> Option<Duration> {
+    let (world, mut last) = (world.clone(), whole(&camera.counts()));
+    camera.run_until(Duration::from_secs(300), move |status| {
+        let now = whole(&status.counts());
+        let came = now > std::mem::replace(&mut last, now);
+        came && world.lock().fault.is_none()
+    })
 }
 
 #[test]
 fn a_camera_that_comes_back_as_another_node_is_the_same_camera() {
     let world = World::new(LEPTON);
-    let mut source = keep(&world, "v4l2:serial=8003000b-5113", &Settings::default());
-    read_for(&world, &mut source, Duration::from_secs(3));
-    world.ail(Fault::Away, Cure::After(Duration::from_secs(2)));
+    let camera = Running::start(&world, "v4l2:serial=8003000b-5113", &Settings::default());
+    camera.run_for(Duration::from_secs(3));
+    world.inject(Fault::Away, Cure::After(Duration::from_secs(2)));
     world.lock().number = 3;
-    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(10));
+    let whole = camera.run_for(Duration::from_secs(10)).whole;
     assert!(whole > 30, "{whole}");
     assert_eq!(world.lock().tally.streams, 2);
 }
@@ -134,11 +94,11 @@ fn a_camera_that_comes_back_as_another_node_is_the_same_camera() {
 #[test]
 fn a_camera_that_needed_a_reset_gets_it_first_the_next_time() {
     let world = World::new(LEPTON);
-    let mut source = keep(&world, "auto", &Settings::default());
+    let camera = Running::start(&world, "auto", &Settings::default());
     for _ in 0..2 {
-        read_for(&world, &mut source, Duration::from_secs(30));
-        world.ail(Fault::Silent, Cure::By(Step::Reset));
-        read_for(&world, &mut source, Duration::from_secs(30));
+        camera.run_for(Duration::from_secs(30));
+        world.inject(Fault::Silent, Cure::By(Step::Reset));
+        camera.run_for(Duration::from_secs(30));
     }
     // The first time: opened again in vain, then reset. The second: reset at once.
     assert_eq!(world.lock().tally.steps, [Step::Reset, Step::Reset]);
@@ -149,10 +109,10 @@ fn a_camera_that_needed_a_reset_gets_it_first_the_next_time() {
 fn what_may_not_be_done_is_left_out() {
     let world = World::new(LEPTON);
     world.lock().barred = vec![Step::Reset, Step::Replug];
-    let mut source = keep(&world, "auto", &Settings::default());
-    world.ail(Fault::Silent, Cure::After(Duration::from_secs(60)));
-    read_for(&world, &mut source, Duration::from_secs(70));
-    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(20));
+    let camera = Running::start(&world, "auto", &Settings::default());
+    world.inject(Fault::Silent, Cure::After(Duration::from_secs(60)));
+    camera.run_for(Duration::from_secs(70));
+    let whole = camera.run_for(Duration::from_secs(20)).whole;
     assert!(whole >= 178, "{whole}");
     assert!(world.lock().tally.steps.is_empty());
 }
@@ -160,33 +120,33 @@ fn what_may_not_be_done_is_left_out() {
 #[test]
 fn a_camera_that_offers_other_formats_when_it_comes_back_is_taken_as_it_is() {
     let world = World::new(LEPTON);
-    let mut source = keep(&world, "auto", &Settings::default());
-    read_for(&world, &mut source, Duration::from_secs(3));
-    assert_eq!(source.format().signal, Signal::CENTIKELVIN, "telemetry says so");
+    let camera = Running::start(&world, "auto", &Settings::default());
+    camera.run_for(Duration::from_secs(3));
+    assert_eq!(camera.format().signal, Signal::CENTIKELVIN, "telemetry says so");
     world.lock().offers = vec![(80, 60)];
-    world.ail(Fault::Away, Cure::After(Duration::from_secs(1)));
-    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(5));
+    world.inject(Fault::Away, Cure::After(Duration::from_secs(1)));
+    let whole = camera.run_for(Duration::from_secs(5)).whole;
     assert!(whole > 10);
-    let format = source.format();
+    let format = camera.format();
     assert_eq!((format.width, format.height, format.signal), (80, 60, Signal::Counts), "nobody says what they mean");
 }
 
 #[test]
 fn a_camera_that_sets_another_of_its_modes_is_taken_as_it_is() {
     let world = World::new(LEPTON);
-    let mut source = keep(&world, "auto", &Settings::default());
-    read_for(&world, &mut source, Duration::from_secs(3));
+    let camera = Running::start(&world, "auto", &Settings::default());
+    camera.run_for(Duration::from_secs(3));
     // It changed without a word: what arrives is too short, and the list of modes is the old one.
     world.lock().grants = Some((160, 120));
-    world.ail(Fault::Short, Cure::By(Step::Reopen));
-    let (whole, ..) = read_for(&world, &mut source, Duration::from_secs(20));
+    world.inject(Fault::Short, Cure::By(Step::Reopen));
+    let whole = camera.run_for(Duration::from_secs(20)).whole;
     assert!(whole > 100, "{whole}");
-    let format = source.format();
+    let format = camera.format();
     assert_eq!((format.width, format.height, format.signal), (160, 120, Signal::Counts));
     // What is no mode of the camera is refused.
     world.lock().grants = Some((161, 120));
-    world.ail(Fault::Short, Cure::By(Step::Reopen));
-    assert_eq!(read_for(&world, &mut source, Duration::from_secs(20)).0, 0);
+    world.inject(Fault::Short, Cure::By(Step::Reopen));
+    assert_eq!(camera.run_for(Duration::from_secs(20)).whole, 0);
 }
 
 #[test]
@@ -200,10 +160,14 @@ fn a_camera_without_telemetry_is_asked_what_its_counts_mean() {
     ] {
         let world = World::new((160, 120));
         world.lock().units = vec![((21, 18), u32_le(tlinear)), ((21, 19), u32_le(resolution)), ((3, 1), u32_le(agc))];
-        assert_eq!(keep(&world, "auto", &Settings::default()).format().signal, wanted);
+        assert_eq!(supervisor(&world, "auto", &Settings::default()).open().unwrap().format().signal, wanted);
     }
     let world = World::new((160, 120));
-    assert_eq!(keep(&world, "auto", &Settings::default()).format().signal, Signal::Counts, "no answer, no degC");
+    assert_eq!(
+        supervisor(&world, "auto", &Settings::default()).open().unwrap().format().signal,
+        Signal::Counts,
+        "no answer, no degC"
+    );
 }
 
 #[test]
@@ -255,7 +219,7 @@ fn devices_say_what_is_wrong_with_them() {
     let camera = all[0].camera.as_ref().unwrap();
     assert_eq!((camera.profile, camera.mode.as_deref()), ("purethermal", Some("Y16 160x122")));
     assert_eq!((camera.picture, all[0].spec.as_str()), (Some((160, 120)), "v4l2:serial=8003000b-5113"));
-    world.ail(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
+    world.inject(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
     let all = found(&mut world);
     let trouble = all[0].trouble.as_deref().unwrap();
     assert!(trouble.contains("found, no permission: install udev/60-heatmark.rules"), "{trouble}");
@@ -266,10 +230,7 @@ fn devices_say_what_is_wrong_with_them() {
 fn what_cannot_be_had_is_told_with_what_was_found() {
     let world = World::new((640, 480));
     world.lock().usb = "046d:0825".parse().unwrap();
-    let open = |spec: &str, settings: Settings| {
-        let bus = Box::new(world.clone());
-        Keeper::new(bus, Wanted::parse(spec).unwrap(), settings, world.clock()).open().err()
-    };
+    let open = |spec: &str, settings: Settings| supervisor(&world, spec, &settings).open().err();
     let absent = open("v4l2:serial=nothing", Settings::default()).unwrap();
     assert_eq!(absent.remedy(), Remedy::Retry);
     assert!(absent.to_string().contains("/dev/video0 (PureThermal 046d:0825 at usb 1-1.2"), "{absent}");
@@ -280,7 +241,7 @@ fn what_cannot_be_had_is_told_with_what_was_found() {
     let size = open("/dev/video0", sized).unwrap();
     assert!(size.remedy() == Remedy::Fix && size.to_string().contains("at 32x24"), "{size}");
     assert!(open("auto", Settings::default()).is_none(), "counts of a stranger are taken");
-    world.ail(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
+    world.inject(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
     let forbidden = open("auto", Settings::default()).unwrap();
     assert!(forbidden.remedy() == Remedy::Fix && forbidden.to_string().contains("install udev"), "{forbidden}");
 }

@@ -1,16 +1,19 @@
 //! A week of frames with random faults, in seconds.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use heatmark::bench::alloc;
-use heatmark::frame::Frame;
+use heatmark::source::Settings;
 use heatmark::source::v4l::ladder::Step;
-use heatmark::source::{Read, Settings, Source};
 
-use super::recovery::keep;
+use super::running::{Running, whole};
 use super::world::{Cure, Fault, World};
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+/// No fault begins in the last part, so that the last frame is a whole one.
+const QUIET_END: Duration = Duration::from_secs(600);
 
 struct Random(u64);
 
@@ -52,7 +55,7 @@ fn disturb(world: &World, random: &mut Random) {
     let fault = FAULTS[random.below(9) as usize];
     let timed = matches!(fault, Fault::Away | Fault::Busy | Fault::Forbidden | Fault::Stuck);
     let cure = cures[if timed { 0 } else { random.below(4) as usize }];
-    world.ail(fault, cure);
+    world.inject(fault, cure);
     let mut state = world.lock();
     // The next stream counts from somewhere, now and then just before the count wraps.
     state.first = if random.below(3) == 0 { u32::MAX - 1_000 } else { random.below(1 << 32) as u32 };
@@ -72,43 +75,40 @@ fn a_week_of_faults_loses_no_count_and_no_memory() {
     let mut settings = Settings::default();
     settings.camera.size = "32x24".into();
     world.lock().usb = "ffff:0001".parse().unwrap();
-    let mut source = keep(&world, "auto", &settings);
+    let camera = Running::start(&world, "auto", &settings);
     let clock = world.clock();
     let start = clock.now();
     let mut random = Random(0x5eed_5eed);
-    let mut frame = Frame::new(source.format());
-    let (mut delivered, mut whole, mut faults, mut last_seq, mut gaps) = (0u64, 0u64, 0u64, None, 0u64);
-    let mut next_fault = clock.now() + Duration::from_secs(60);
+    let mut faults = 0;
     let mut memory = None;
-    let mut hour = 0;
-    while clock.now().since(start) < WEEK {
-        if clock.now() >= next_fault {
-            next_fault = clock.now() + Duration::from_secs(60 + random.below(1_200));
+    let mut next_fault = Duration::from_secs(60);
+    let mut passed = Duration::ZERO;
+    while passed < WEEK {
+        // After the first day nothing may grow.
+        if memory.is_none() && passed >= DAY {
+            memory = Some(resident());
+        }
+        if passed >= next_fault && passed < WEEK - QUIET_END {
+            next_fault = passed + Duration::from_secs(60 + random.below(1_200));
             faults += 1;
             if random.below(3) == 0 {
                 world.lock().skip = 1 + random.below(50) as u32;
             } else {
                 disturb(&world, &mut random);
             }
+            assert!(world.open_devices() <= 1);
         }
-        if source.read(&mut frame, Duration::from_millis(100)).unwrap() == Read::Frame {
-            delivered += 1;
-            whole += u64::from(frame.pixels.len() == frame.format.pixels());
-            gaps += last_seq.map_or(0, |last: u64| frame.meta.seq - last - 1);
-            last_seq = Some(frame.meta.seq);
-            assert!(frame.meta.captured <= clock.now());
-        }
-        // After the first day nothing may grow.
-        let hours = clock.now().since(start).as_secs() / 3600;
-        if hours > hour {
-            hour = hours;
-            if hour == 24 {
-                memory = Some(resident());
-            }
-        }
+        let next = if passed < next_fault { next_fault.min(WEEK) } else { WEEK };
+        camera.run_for(next - passed);
+        passed = clock.now().since(start);
     }
     let grown = resident().saturating_sub(memory.unwrap());
-    let tally = world.lock().tally.clone();
+    assert_eq!(world.open_devices(), 1);
+    let snapshot = camera.finish();
+    assert_eq!((world.open_devices(), &snapshot.trouble), (0, &None));
+    let (counts, tally) = (snapshot.counts, world.lock().tally.clone());
+    let (whole, gaps) = (whole(&counts), counts.dropped.driver);
+    let delivered = counts.captured - gaps;
     println!(
         "a week in {:.1} s: {faults} disturbances, {} streams, {delivered} frames of which {whole} whole, {gaps} lost \
          by the driver, {} KiB more than after a day",
@@ -117,14 +117,13 @@ fn a_week_of_faults_loses_no_count_and_no_memory() {
         grown
     );
     assert!(faults > 500 && tally.streams > 200 && tally.steps.len() > 50);
-    // Every frame that the driver showed was handed on, and every one that it lost is a gap, except
-    // those lost before the first frame of a stream, of which nobody can know.
+    // Every frame that the driver showed was captured, and every one that it lost is a gap, except those
+    // lost before the first frame of a stream, which leave no trace.
     assert_eq!(delivered, tally.shown);
     assert!(gaps <= tally.skipped && gaps > 0, "{gaps} of {}", tally.skipped);
-    assert_eq!(last_seq.unwrap() + 1, delivered + gaps);
+    assert_eq!(snapshot.last_seq + 1, delivered + gaps);
     assert!(whole > 4_800_000, "{whole}");
     assert!(grown < 2_048, "{grown} KiB");
-    assert!(world.open_devices() <= 1);
 }
 
 #[test]
@@ -132,13 +131,20 @@ fn a_frame_costs_no_allocation() {
     assert!(alloc::is_counting());
     for size in [(160, 122), (160, 120), (640, 512)] {
         let world = World::new(size);
-        let mut source = keep(&world, "auto", &Settings::default());
-        let mut frame = Frame::new(source.format());
-        let mut frames =
-            |n: u32| (0..n).filter(|_| source.read(&mut frame, Duration::from_secs(1)).unwrap() == Read::Frame).count();
-        frames(10);
-        let before = alloc::on_this_thread();
-        assert_eq!(frames(200), 200);
-        assert_eq!(alloc::on_this_thread().since(before), alloc::Allocations::default(), "{size:?}");
+        let camera = Running::start(&world, "auto", &Settings::default());
+        // Runs on the capture thread between two frames.
+        let (mut before, made) = (None, Arc::new(OnceLock::new()));
+        let result = Arc::clone(&made);
+        let done = camera.run_until(Duration::from_secs(60), move |status| match whole(&status.counts()) {
+            210 => result.set(alloc::on_this_thread().since(before.unwrap())).is_ok(),
+            10 => {
+                before.get_or_insert_with(alloc::on_this_thread);
+                false
+            }
+            _ => false,
+        });
+        assert!(done.is_some());
+        assert_eq!(made.get(), Some(&alloc::Allocations::default()), "{size:?}");
+        camera.finish();
     }
 }

@@ -1,4 +1,4 @@
-//! A machine with one camera that does as it is told, on a simulated clock.
+//! A machine with one camera that fails on command, on a simulated clock.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,18 +29,18 @@ pub enum Fault {
     Damaged,
     /// Taking a frame fails.
     Io,
-    /// Somebody else streams.
+    /// Another program streams from it.
     Busy,
-    /// We may not open it.
+    /// This process may not open it.
     Forbidden,
 }
 
 /// What ends a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cure {
-    /// Time: when it began plus so much.
+    /// Time, counted from its beginning.
     After(Duration),
-    /// A step of recovery, or a harder one.
+    /// This step of recovery, or a stronger one.
     By(Step),
 }
 
@@ -53,7 +53,9 @@ pub struct Tally {
     pub skipped: u64,
     /// Streams started.
     pub streams: u64,
-    /// When the program let go of a stream after the fault began.
+    /// When the last fault began.
+    pub injected: Nanos,
+    /// When the program closed a stream after the fault began.
     pub let_go: Option<Nanos>,
     /// Resets and replugs.
     pub steps: Vec<Step>,
@@ -118,11 +120,11 @@ impl World {
     }
 
     /// Begins a fault now.
-    pub fn ail(&self, fault: Fault, cure: Cure) {
+    pub fn inject(&self, fault: Fault, cure: Cure) {
         let mut state = self.lock();
         let now = state.clock.now();
         state.fault = Some((fault, cure, now));
-        state.tally.let_go = None;
+        (state.tally.injected, state.tally.let_go) = (now, None);
     }
 
     /// Streams and nodes that are open.
@@ -132,7 +134,7 @@ impl World {
 }
 
 impl State {
-    fn ails(&mut self) -> Option<Fault> {
+    fn current_fault(&mut self) -> Option<Fault> {
         let (fault, cure, since) = self.fault?;
         if let Cure::After(d) = cure
             && self.clock.now() >= since + d
@@ -143,7 +145,7 @@ impl State {
         Some(fault)
     }
 
-    fn knock(&mut self, step: Step) -> io::Result<()> {
+    fn apply(&mut self, step: Step) -> io::Result<()> {
         if self.barred.contains(&step) {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
@@ -160,7 +162,7 @@ impl State {
 impl Bus for World {
     fn nodes(&mut self) -> Vec<Node> {
         let mut state = self.lock();
-        let fault = state.ails();
+        let fault = state.current_fault();
         if fault == Some(Fault::Away) {
             return Vec::new();
         }
@@ -186,7 +188,7 @@ impl Bus for World {
         if let Some((_, Cure::By(Step::Reopen), _)) = state.fault {
             state.fault = None;
         }
-        if state.ails() == Some(Fault::Away) {
+        if state.current_fault() == Some(Fault::Away) {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         state.open += 1;
@@ -195,11 +197,11 @@ impl Bus for World {
     }
 
     fn reset(&mut self, _node: &Node) -> io::Result<()> {
-        self.lock().knock(Step::Reset)
+        self.lock().apply(Step::Reset)
     }
 
     fn replug(&mut self, _node: &Node) -> io::Result<()> {
-        self.lock().knock(Step::Replug)
+        self.lock().apply(Step::Replug)
     }
 }
 
@@ -230,7 +232,7 @@ impl Device for Stream {
 
     fn set(&mut self, wire: Wire, size: (u32, u32)) -> io::Result<Granted> {
         let mut state = self.world.lock();
-        if state.ails() == Some(Fault::Busy) {
+        if state.current_fault() == Some(Fault::Busy) {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
         }
         let size = state.grants.unwrap_or(size);
@@ -250,7 +252,7 @@ impl Device for Stream {
     fn take(&mut self, wait: Duration, see: &mut dyn FnMut(&[u8], Taken)) -> io::Result<bool> {
         let mut state = self.world.lock();
         let clock = state.clock.clone();
-        let fault = state.ails();
+        let fault = state.current_fault();
         match fault {
             Some(Fault::Away | Fault::Forbidden | Fault::Busy) => {
                 return Err(io::Error::from_raw_os_error(libc::ENODEV));

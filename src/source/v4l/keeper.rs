@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bus::Bus;
 use super::camera::{Camera, Record, Shared, WELL, Wish, lock};
@@ -11,7 +12,7 @@ use super::node::Node;
 use super::wanted::Wanted;
 use crate::clock::SharedClock;
 use crate::error::{Error, Remedy, Result};
-use crate::source::{self, Source};
+use crate::source::{self, Open, Source};
 
 /// Keeps one camera.
 pub struct Keeper {
@@ -30,29 +31,6 @@ impl Keeper {
     pub fn new(bus: Box<dyn Bus>, wanted: Wanted, settings: source::Settings, clock: SharedClock) -> Self {
         let ladder = Ladder::new(settings.camera.recover.into());
         Self { bus, wanted, settings, clock, record: Arc::default(), ladder, port: None }
-    }
-
-    /// Opens it.
-    ///
-    /// # Errors
-    /// `Retry` while it is away, busy or ill; `Fix` where it is there and may not be used.
-    pub fn open(&mut self) -> Result<Box<dyn Source>> {
-        let last = std::mem::take(&mut *lock(&self.record));
-        self.mend(&last);
-        let nodes = self.bus.nodes();
-        let picked = self.pick(&nodes);
-        let mut first = None;
-        for node in picked {
-            match self.start(&node, &nodes) {
-                Ok(camera) => {
-                    self.port = node.usb.as_ref().map(|usb| usb.port.clone());
-                    return Ok(Box::new(camera));
-                }
-                // The likeliest node says what is wrong.
-                Err(e) => first = first.or(Some(e)),
-            }
-        }
-        Err(first.unwrap_or_else(|| self.wanted.absent(&nodes)))
     }
 
     /// The nodes to try. A camera that was found by its kind is looked for at its port first.
@@ -114,5 +92,32 @@ impl Keeper {
             }
             Err(e) => log::warn!("{}: {step} failed: {e}", self.wanted),
         }
+    }
+}
+
+impl Open for Keeper {
+    /// # Errors
+    /// `Retry` while it is away, busy or ill; `Fix` where it is there and may not be used.
+    fn open(&mut self) -> Result<Box<dyn Source>> {
+        let last = std::mem::take(&mut *lock(&self.record));
+        self.mend(&last);
+        let nodes = self.bus.nodes();
+        let picked = self.pick(&nodes);
+        let mut first = None;
+        for node in picked {
+            match self.start(&node, &nodes) {
+                Ok(camera) => {
+                    self.port = node.usb.as_ref().map(|usb| usb.port.clone());
+                    return Ok(Box::new(camera));
+                }
+                // The likeliest node says what is wrong.
+                Err(e) => first = first.or(Some(e)),
+            }
+        }
+        Err(first.unwrap_or_else(|| self.wanted.absent(&nodes)))
+    }
+
+    fn stall_limit(&self) -> Option<Duration> {
+        Some(self.settings.camera.stall_limit())
     }
 }
