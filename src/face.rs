@@ -30,7 +30,7 @@ use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
-use crate::result::{Face, FrameResult, Landmark, NoTemperature, State, TrackState};
+use crate::result::{Face, FrameResult, Landmark, NoTemperature, StreamState, TrackState};
 
 /// Presence in the detector's crop below which a still is not looked at again.
 const HOPELESS: f32 = 0.1;
@@ -246,7 +246,7 @@ fn header(frame: &Frame, result: &mut FrameResult) {
     result.width = frame.format.width;
     result.height = frame.format.height;
     result.radiometric = frame.format.signal.is_radiometric();
-    result.state = if frame.meta.ffc.spoils_temperature() { State::Ffc } else { State::Live };
+    result.state = if frame.meta.ffc.spoils_temperature() { StreamState::Ffc } else { StreamState::Live };
     result.faces.clear();
 }
 

@@ -1,7 +1,5 @@
 //! One thermal frame: 16-bit pixels, what they mean, when they were captured.
 
-pub mod pool;
-
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

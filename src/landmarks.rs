@@ -57,7 +57,7 @@ pub fn five(points: &[[f32; 2]; COUNT]) -> [[f32; 2]; FIVE] {
 /// A patch of the face whose temperature is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Region {
+pub enum FacialRegion {
     /// Between and above the brows.
     Forehead,
     /// Inner corner of the subject's right eye: the warmest stable spot of a face.
@@ -80,7 +80,7 @@ pub enum Region {
 #[derive(Debug, Clone, Copy)]
 pub struct RegionDisc {
     /// Which.
-    pub region: Region,
+    pub region: FacialRegion,
     /// Name in results and pictures.
     pub name: &'static str,
     /// `(landmark, weight)`; weights sum to 1 and may be negative (to reach above the brows).
@@ -107,24 +107,34 @@ pub const REGION_COUNT: usize = 8;
 pub const REGIONS: [RegionDisc; REGION_COUNT] = [
     // Above the brows by two thirds of the way from the nose bridge up to them: clear of brows and hairline.
     RegionDisc {
-        region: Region::Forehead,
+        region: FacialRegion::Forehead,
         name: "forehead",
         centre: &[(19, 0.5), (24, 0.5), (21, 0.33), (22, 0.33), (28, -0.66)],
         radius: 0.10,
     },
-    RegionDisc { region: Region::InnerCanthusRight, name: "inner_canthus_right", centre: &[(39, 1.0)], radius: 0.03 },
-    RegionDisc { region: Region::InnerCanthusLeft, name: "inner_canthus_left", centre: &[(42, 1.0)], radius: 0.03 },
-    RegionDisc { region: Region::NoseTip, name: "nose_tip", centre: &[(30, 1.0)], radius: 0.04 },
-    RegionDisc { region: Region::Nostrils, name: "nostrils", centre: &[(32, 0.5), (34, 0.5)], radius: 0.05 },
-    RegionDisc { region: Region::Mouth, name: "mouth", centre: &[(62, 0.5), (66, 0.5)], radius: 0.05 },
     RegionDisc {
-        region: Region::CheekRight,
+        region: FacialRegion::InnerCanthusRight,
+        name: "inner_canthus_right",
+        centre: &[(39, 1.0)],
+        radius: 0.03,
+    },
+    RegionDisc {
+        region: FacialRegion::InnerCanthusLeft,
+        name: "inner_canthus_left",
+        centre: &[(42, 1.0)],
+        radius: 0.03,
+    },
+    RegionDisc { region: FacialRegion::NoseTip, name: "nose_tip", centre: &[(30, 1.0)], radius: 0.04 },
+    RegionDisc { region: FacialRegion::Nostrils, name: "nostrils", centre: &[(32, 0.5), (34, 0.5)], radius: 0.05 },
+    RegionDisc { region: FacialRegion::Mouth, name: "mouth", centre: &[(62, 0.5), (66, 0.5)], radius: 0.05 },
+    RegionDisc {
+        region: FacialRegion::CheekRight,
         name: "cheek_right",
         centre: &[(2, 0.25), (41, 0.4), (48, 0.35)],
         radius: 0.07,
     },
     RegionDisc {
-        region: Region::CheekLeft,
+        region: FacialRegion::CheekLeft,
         name: "cheek_left",
         centre: &[(14, 0.25), (46, 0.4), (54, 0.35)],
         radius: 0.07,

@@ -23,6 +23,7 @@ pub mod status;
 mod capture;
 mod infer;
 mod output;
+mod pool;
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -125,7 +126,7 @@ impl Feed {
 /// Finds what there is to find in a frame.
 pub trait Infer: Send {
     /// Adds faces to `out`, which comes without any and with everything else filled in but the
-    /// latency and with [`crate::result::State::Ffc`] where the shutter hides or spoils the scene.
+    /// latency and with [`crate::result::StreamState::Ffc`] where the shutter hides or spoils the scene.
     ///
     /// Never allocates after warm-up. A `Retry` error is counted and the frame goes on without
     /// faces; any other ends the pipeline.

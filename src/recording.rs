@@ -4,7 +4,7 @@
 //! only are CPTV ([`cptv`]) and PureThermal Y16 ([`y16`]).
 //!
 //! Damage is never an error once a recording is open: what is whole is read, and
-//! [`Clip::cut`] says why the rest is not.
+//! [`Clip::truncation`] says why the rest is not.
 
 pub mod cptv;
 pub mod files;
@@ -36,13 +36,13 @@ pub trait Clip: Send {
     fn format(&self) -> FrameFormat;
 
     /// Which camera made it, where the file says.
-    fn camera(&self) -> &Camera;
+    fn camera(&self) -> &CameraInfo;
 
     /// Fills `into` with the next frame and its recorded times; false at the end.
     fn read(&mut self, into: &mut Frame) -> bool;
 
     /// Why [`Clip::read`] ended before the recording did; `None` where it is whole.
-    fn cut(&self) -> Option<&str>;
+    fn truncation(&self) -> Option<&str>;
 
     /// Frames passed over because they were damaged.
     fn skipped(&self) -> u64 {
@@ -53,7 +53,7 @@ pub trait Clip: Send {
 /// What is known of the camera that made a recording. Unknown facts are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Camera {
+pub struct CameraInfo {
     /// Name of the source or device ("lepton", "livingsprings03").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

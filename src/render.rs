@@ -33,7 +33,7 @@ use crate::error::{Error, Result, within};
 use crate::frame::{FfcState, Frame, Signal};
 use crate::picture::Canvas;
 use crate::radiometry::{self, Thermometer};
-use crate::result::{FrameResult, State};
+use crate::result::{FrameResult, StreamState};
 use crate::units::Nanos;
 use agc::Gain;
 use extremes::Extremes;
@@ -215,7 +215,7 @@ impl Renderer {
             (Some(meter), Mode::Fixed) => Span::fixed(meter, controls.min_c, controls.max_c),
             _ => self.follower.follow(frame),
         };
-        let lit = !matches!(result.state, State::Stale | State::NoSignal);
+        let lit = !matches!(result.state, StreamState::Stale | StreamState::NoSignal);
         let lut = self.colours.of(controls.palette, !lit);
         let scale = scale_for(frame.format.width, frame.format.height, controls.scale.into());
         self.gain.follow(controls.agc, frame, span);
@@ -271,11 +271,11 @@ impl Renderer {
 }
 
 /// Opacity of faces of this age: whole on their own frame, a third at the limit, nothing beyond.
-fn fade(age: Duration, limit: Duration, state: State) -> f32 {
+fn fade(age: Duration, limit: Duration, state: StreamState) -> f32 {
     let state = match state {
-        State::NoSignal => 0.0,
-        State::Stale => 0.5,
-        State::Live | State::Ffc => 1.0,
+        StreamState::NoSignal => 0.0,
+        StreamState::Stale => 0.5,
+        StreamState::Live | StreamState::Ffc => 1.0,
     };
     match age {
         Duration::ZERO => state,
@@ -303,12 +303,12 @@ fn write_faces(scene: &mut Scene<'_>, faces: &[crate::result::Face], look: &Look
 fn banner(frame: &Frame, result: &FrameResult, now: Nanos) -> Option<Banner> {
     let age = now.since(frame.meta.captured);
     match (result.state, frame.meta.ffc) {
-        (State::NoSignal, _) => Some(Banner::NoSignal(Some(age))),
-        (State::Stale, _) => Some(Banner::Stale(age)),
+        (StreamState::NoSignal, _) => Some(Banner::NoSignal(Some(age))),
+        (StreamState::Stale, _) => Some(Banner::Stale(age)),
         (_, FfcState::Running) => Some(Banner::Ffc),
         (_, FfcState::Settling) => Some(Banner::FfcSettling),
-        (State::Ffc, _) => Some(Banner::Ffc),
-        (State::Live, FfcState::Idle | FfcState::Imminent) => None,
+        (StreamState::Ffc, _) => Some(Banner::Ffc),
+        (StreamState::Live, FfcState::Idle | FfcState::Imminent) => None,
     }
 }
 

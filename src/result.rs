@@ -18,10 +18,10 @@ use crate::units::Nanos;
 /// Name and version of the contract.
 pub const SCHEMA: &str = "heatmark.result/1";
 
-/// State of the picture behind a result.
+/// State of the stream behind a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum StreamState {
     /// Frames arrive and show the scene.
     Live,
     /// The shutter is closed or has just opened.
@@ -33,17 +33,17 @@ pub enum State {
     NoSignal,
 }
 
-impl State {
+impl StreamState {
     /// Every state.
-    pub const ALL: [State; 4] = [State::Live, State::Ffc, State::Stale, State::NoSignal];
+    pub const ALL: [StreamState; 4] = [StreamState::Live, StreamState::Ffc, StreamState::Stale, StreamState::NoSignal];
 
     /// Name in results and metrics.
     pub fn name(self) -> &'static str {
         match self {
-            State::Live => "live",
-            State::Ffc => "ffc",
-            State::Stale => "stale",
-            State::NoSignal => "no_signal",
+            StreamState::Live => "live",
+            StreamState::Ffc => "ffc",
+            StreamState::Stale => "stale",
+            StreamState::NoSignal => "no_signal",
         }
     }
 }
@@ -137,15 +137,15 @@ pub struct Face {
     pub landmark_c: [Result<f32, NoTemperature>; COUNT],
 }
 
-/// Where the time of one frame went, microseconds.
+/// Where the time of one frame went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Latency {
-    /// From capture to the start of inference.
-    pub queue: u64,
-    /// Inference: detection, landmarks, temperatures.
-    pub infer: u64,
-    /// From capture to publication.
-    pub total: u64,
+    /// From capture to the start of inference, microseconds.
+    pub queue_us: u64,
+    /// Inference (detection, landmarks, temperatures), microseconds.
+    pub infer_us: u64,
+    /// From capture to publication, microseconds.
+    pub total_us: u64,
 }
 
 /// The result of one frame.
@@ -165,8 +165,8 @@ pub struct FrameResult {
     pub height: u32,
     /// True where temperatures can be had.
     pub radiometric: bool,
-    /// State of the picture.
-    pub state: State,
+    /// State of the stream.
+    pub state: StreamState,
     /// Faces by age of their track, oldest first.
     pub faces: Vec<Face>,
     /// Where the time went.
@@ -186,7 +186,7 @@ impl FrameResult {
             width: 0,
             height: 0,
             radiometric: false,
-            state: State::NoSignal,
+            state: StreamState::NoSignal,
             faces: Vec::with_capacity(faces),
             latency: Latency::default(),
             dropped: DropCounts::default(),

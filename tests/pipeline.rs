@@ -18,7 +18,7 @@ use heatmark::picture::Canvas;
 use heatmark::pipeline::stats::Counts;
 use heatmark::pipeline::{Draw, Feed, Infer, Parts, Policy, Settings, Snapshot, Stamps, Status, Summary, build};
 use heatmark::result::DropReason;
-use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, State, TrackState};
+use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, StreamState, TrackState};
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Open, Read, Source};
 use heatmark::stop::{self, Stop, Stopper};
@@ -190,7 +190,7 @@ impl Infer for Engine {
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     seq: u64,
-    state: State,
+    state: StreamState,
     captured: Nanos,
     faces: usize,
     frame: bool,
@@ -267,7 +267,7 @@ impl Sink for Collect {
             faces: r.faces.len(),
             frame: out.frame.is_some(),
             at: self.clock.now(),
-            total_us: r.latency.total,
+            total_us: r.latency.total_us,
         });
         if let Some(log) = &self.allocations {
             log.lock().unwrap().push(ALLOCATIONS.get());
@@ -289,7 +289,7 @@ impl Draw for Painter {
         (canvas.width, canvas.height) = (8, 1);
         canvas.rgb.clear();
         canvas.rgb.extend_from_slice(&now.0.to_le_bytes());
-        canvas.rgb.extend_from_slice(&result.latency.total.to_le_bytes());
+        canvas.rgb.extend_from_slice(&result.latency.total_us.to_le_bytes());
         canvas.rgb.extend_from_slice(&frame.map_or(0, |f| u64::from(f.pixels[0])).to_le_bytes());
     }
 }
@@ -457,7 +457,7 @@ fn every_bytes(jitter: u64) -> Vec<u8> {
     assert_eq!((summary.snapshot.counts.captured, summary.snapshot.counts.presented), (123, 119));
     assert_eq!((summary.snapshot.ticks, summary.snapshot.total.count), (0, 0));
     let book = book.lock().unwrap();
-    assert_eq!(book.iter().filter(|seen| seen.state == State::Ffc).count(), 1);
+    assert_eq!(book.iter().filter(|seen| seen.state == StreamState::Ffc).count(), 1);
     assert!(book.iter().all(|seen| seen.total_us == 0));
     assert_eq!(book[0].captured, Nanos(1_000_000_000), "time is the recording's own");
     bytes.lock().unwrap().clone()
@@ -658,32 +658,32 @@ fn silence_is_said_when_it_is_due_and_not_before() {
     eventually("the opened source", || !running.status.snapshot().source.is_empty());
     simulated.advance(ms(settings.stale_ms));
     let seen = said(1);
-    assert_eq!((seen.state, seen.frame, seen.seq), (State::NoSignal, false, 0), "no frame yet");
+    assert_eq!((seen.state, seen.frame, seen.seq), (StreamState::NoSignal, false, 0), "no frame yet");
 
     asked.store(2, SeqCst);
     eventually("two frames", || running.status.counts().captured == 2 && running.status.counts().in_flight == 0);
     let shown = book.lock().unwrap().len();
     let seen = said(shown);
-    assert_eq!((seen.state, seen.frame, seen.seq, seen.faces), (State::Live, true, 1, 1));
-    assert_eq!(running.status.snapshot().state, State::Live);
+    assert_eq!((seen.state, seen.frame, seen.seq, seen.faces), (StreamState::Live, true, 1, 1));
+    assert_eq!(running.status.snapshot().state, StreamState::Live);
 
     simulated.advance(ms(settings.stale_ms - 1));
     nothing_more(shown);
     simulated.advance(ms(1));
     let seen = said(shown + 1);
-    assert_eq!((seen.state, seen.frame, seen.seq, seen.faces), (State::Stale, true, 1, 0));
+    assert_eq!((seen.state, seen.frame, seen.seq, seen.faces), (StreamState::Stale, true, 1, 0));
     nothing_more(shown + 1);
     assert_eq!(running.status.snapshot().last_frame_age_ms, Some(settings.stale_ms));
 
     simulated.advance(ms(settings.tick_ms));
-    assert_eq!(said(shown + 2).state, State::Stale, "repeated, so that its age is seen to grow");
+    assert_eq!(said(shown + 2).state, StreamState::Stale, "repeated, so that its age is seen to grow");
     simulated.advance(ms(settings.no_signal_ms - settings.stale_ms - settings.tick_ms));
     let seen = said(shown + 3);
-    assert_eq!((seen.state, seen.frame, seen.seq), (State::NoSignal, false, 1));
+    assert_eq!((seen.state, seen.frame, seen.seq), (StreamState::NoSignal, false, 1));
 
     asked.store(3, SeqCst);
     let seen = said(shown + 4);
-    assert_eq!((seen.state, seen.frame, seen.seq, seen.faces), (State::Live, true, 2, 2));
+    assert_eq!((seen.state, seen.frame, seen.seq, seen.faces), (StreamState::Live, true, 2, 2));
     let snapshot = running.end().unwrap().snapshot;
     assert_eq!((snapshot.ticks, snapshot.counts.captured), (4, 3), "ticks are not frames");
 }
@@ -790,7 +790,7 @@ fn shutter_frames_are_passed_on_as_such_or_left_out() {
         let states: Vec<_> = book.lock().unwrap().iter().map(|seen| seen.state).collect();
         (states, counts.dropped.calibrating)
     };
-    use State::{Ffc, Live};
+    use StreamState::{Ffc, Live};
     assert_eq!(shut(false), (vec![Live, Live, Ffc, Ffc, Live, Live], 0));
     assert_eq!(shut(true), (vec![Live, Live, Ffc, Live, Live], 1));
 }

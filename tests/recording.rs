@@ -12,7 +12,7 @@ use heatmark::recording::files::Files;
 use heatmark::recording::page::Page;
 use heatmark::recording::pages::Pages;
 use heatmark::recording::write::Writer;
-use heatmark::recording::{Camera, Clip, Medium};
+use heatmark::recording::{CameraInfo, Clip, Medium};
 use heatmark::result::FrameResult;
 use heatmark::sink::record::{Record, Settings};
 use heatmark::sink::{Output, Sink};
@@ -40,12 +40,12 @@ fn frame(format: FrameFormat, seq: u64) -> Frame {
     frame
 }
 
-fn camera() -> Camera {
-    Camera {
+fn camera() -> CameraInfo {
+    CameraInfo {
         name: Some("hall".into()),
         model: Some("Lepton 3.5".into()),
         serial: Some("00-7".into()),
-        ..Camera::default()
+        ..CameraInfo::default()
     }
 }
 
@@ -71,7 +71,7 @@ fn read_back(name: &str, bytes: &[u8]) -> Result<(u64, Option<String>), heatmark
         assert_eq!(into, frame(FORMAT, count), "frame {count}");
         count += 1;
     }
-    Ok((count, pages.cut().map(str::to_string)))
+    Ok((count, pages.truncation().map(str::to_string)))
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn every_size_and_signal_is_kept() {
         [(80, 60, Signal::Counts), (256, 192, linear), (81, 61, Signal::Grey8), (1280, 1024, Signal::CENTIKELVIN)]
     {
         let format = FrameFormat { width, height, signal, rate_hz: 60.0 };
-        let mut writer = Writer::new("memory", Cursor::new(Vec::new()), Camera::default(), 6).unwrap();
+        let mut writer = Writer::new("memory", Cursor::new(Vec::new()), CameraInfo::default(), 6).unwrap();
         writer.put(&frame(format, 0), None, 0).unwrap();
         let bytes = writer.finish().unwrap().unwrap().into_inner();
         let mut pages = Pages::open("memory", Cursor::new(bytes), None, 0.0).unwrap();
@@ -167,7 +167,7 @@ fn a_damaged_frame_is_passed_over() {
         seqs.push(into.meta.seq);
     }
     assert_eq!(seqs, [100, 101, 103, 104, 105]);
-    assert_eq!((pages.skipped(), pages.cut()), (1, None));
+    assert_eq!((pages.skipped(), pages.truncation()), (1, None));
 }
 
 /// A disk with room for so many bytes.
@@ -202,8 +202,8 @@ impl Medium for Small {
         Ok(())
     }
 
-    fn cut(&mut self, len: u64) -> io::Result<()> {
-        self.inner.cut(len)
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.inner.truncate(len)
     }
 }
 
@@ -258,8 +258,8 @@ impl Medium for Kept {
     fn sync(&mut self) -> io::Result<()> {
         Ok(())
     }
-    fn cut(&mut self, len: u64) -> io::Result<()> {
-        self.disk.cut(len)
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.disk.truncate(len)
     }
 }
 
@@ -332,7 +332,7 @@ fn counts(dir: &Path) -> Vec<u64> {
                 first = first.min(into.meta.seq);
                 count += 1;
             }
-            assert_eq!(pages.cut(), None);
+            assert_eq!(pages.truncation(), None);
             (first, count)
         })
         .collect();
@@ -462,7 +462,7 @@ fn a_really_full_disk_ends_the_sink_once_and_the_live_path_goes_on() {
     while pages.read(&mut into) {
         read += 1;
     }
-    assert_eq!((read, pages.cut()), (counts.frames(), None));
+    assert_eq!((read, pages.truncation()), (counts.frames(), None));
     assert!(read > 0);
 }
 

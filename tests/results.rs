@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use demo::Demo;
 use heatmark::landmarks::{COUNT, REGIONS};
 use heatmark::result::DropReason;
-use heatmark::result::{Face, FrameResult, NoTemperature, State, TrackState};
+use heatmark::result::{Face, FrameResult, NoTemperature, StreamState, TrackState};
 use heatmark::sink::ndjson::{LineSink, Settings, UdpSink, UnixSink};
 use heatmark::sink::{RESULT_SCHEMA, Sink, is_reader_gone};
 use jsonschema::Validator;
@@ -49,7 +49,7 @@ fn every_kind_of_result_is_valid() {
         valid(&schema, &demo.json);
     }
     valid(&schema, &line(&FrameResult::new("never opened".into(), 0)));
-    for state in State::ALL {
+    for state in StreamState::ALL {
         demo.result.state = state;
         valid(&schema, &line(&demo.result));
     }

@@ -16,8 +16,8 @@ use heatmark::recording::cptv::Cptv;
 use heatmark::recording::pages::Pages;
 use heatmark::recording::write::Writer;
 use heatmark::recording::y16::Y16;
-use heatmark::recording::{Camera, Clip, Unit};
-use heatmark::result::{FrameResult, State};
+use heatmark::recording::{CameraInfo, Clip, Unit};
+use heatmark::result::{FrameResult, StreamState};
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::scripted::{FORMAT, Script};
 use heatmark::source::{Read, Settings, Source, live, open, replay, still};
@@ -66,7 +66,7 @@ fn summary(name: &str, clip: &mut dyn Clip) -> String {
         first.get_or_insert(frame.meta);
         last = frame.meta;
     }
-    assert_eq!(clip.cut(), None, "{name}");
+    assert_eq!(clip.truncation(), None, "{name}");
     let first = first.unwrap();
     let signal = match format.signal {
         Signal::CENTIKELVIN => "centikelvin",
@@ -199,7 +199,7 @@ fn cptv_tells_corrections_temperature_and_background() {
             (4, 2999, 10_200, Idle, None),
         ]
     );
-    assert_eq!(clip.cut(), None);
+    assert_eq!(clip.truncation(), None);
     assert_eq!(frame.meta.captured_utc_ns, Some(1_600_000_010_200_000_000));
 }
 
@@ -218,7 +218,7 @@ fn cptv_that_cannot_be_read_says_why() {
     let mut frame = Frame::new(clip.format());
     assert!(clip.read(&mut frame));
     assert!(!clip.read(&mut frame) && !clip.read(&mut frame));
-    assert!(clip.cut().unwrap().contains("after 1 frames"), "{:?}", clip.cut());
+    assert!(clip.truncation().unwrap().contains("after 1 frames"), "{:?}", clip.truncation());
 }
 
 fn y16(header: &str, width: usize, height: usize, frames: u64) -> Vec<u8> {
@@ -448,7 +448,7 @@ fn a_folder_plays_in_order_and_passes_over_what_is_damaged() {
 fn a_repeated_recording_goes_on_in_number_and_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("clip.tiff");
-    let mut writer = Writer::new("clip", fs::File::create(&path).unwrap(), Camera::default(), 1).unwrap();
+    let mut writer = Writer::new("clip", fs::File::create(&path).unwrap(), CameraInfo::default(), 1).unwrap();
     let mut frame = Frame::new(FrameFormat { width: 80, height: 60, signal: Signal::CENTIKELVIN, rate_hz: 10.0 });
     for i in 0..3u16 {
         frame.meta.seq = 40 + u64::from(i);
@@ -598,7 +598,7 @@ impl Sink for Numbers {
         Wants { raw: true, ..Wants::default() }
     }
     fn put(&mut self, out: &Output<'_>) -> heatmark::error::Result<()> {
-        if out.frame.is_some() && out.result.state == State::Live {
+        if out.frame.is_some() && out.result.state == StreamState::Live {
             self.0.lock().unwrap().push(out.result.seq);
         }
         Ok(())
@@ -643,7 +643,7 @@ fn a_live_source_comes_back_after_errors_absence_and_stalls() {
 // Damage: any file, cut and flipped anywhere, is read or refused, within bounded memory and time.
 
 fn recording() -> Vec<u8> {
-    let mut writer = Writer::new("memory", Cursor::new(Vec::new()), Camera::default(), 1).unwrap();
+    let mut writer = Writer::new("memory", Cursor::new(Vec::new()), CameraInfo::default(), 1).unwrap();
     for seq in 0..4 {
         let mut frame = Frame::new(FrameFormat { width: 80, height: 60, signal: Signal::CENTIKELVIN, rate_hz: 9.0 });
         frame.pixels.iter_mut().enumerate().for_each(|(i, p)| *p = (29_000 + i % 777) as u16);

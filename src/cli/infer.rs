@@ -73,7 +73,7 @@ impl Stills {
         let began = Instant::now();
         self.engine.infer_still(&frame, &mut self.result)?;
         let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        (self.result.latency.infer, self.result.latency.total) = (took, took);
+        (self.result.latency.infer_us, self.result.latency.total_us) = (took, took);
         if let Some(album) = &mut self.album {
             album.add(path, &frame, &self.result)?;
         }

@@ -8,7 +8,7 @@ use super::play::{self, Options};
 use super::{Base, Done, Failure};
 use crate::assembly::Input;
 use crate::error::Error;
-use crate::recording::Camera;
+use crate::recording::CameraInfo;
 use crate::sink::record;
 
 /// Arguments of `heatmark record`.
@@ -39,7 +39,7 @@ pub(super) fn run(base: &Base, record: &Record) -> Done {
     let settled = record.options.settle(base, flags)?;
     let config = &settled.values;
     let input = Input::of(&record.source, &config.source)?;
-    let sink = record::Record::new(config.record.clone(), Camera::default())?;
+    let sink = record::Record::new(config.record.clone(), CameraInfo::default())?;
     let counts = sink.counts();
     let done = play::run(base, config, input, record.options.seconds, vec![Box::new(sink)]);
     if !base.quiet {

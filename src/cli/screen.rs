@@ -8,7 +8,7 @@ use super::tally::Seen;
 use crate::pipeline::latency::Figures;
 use crate::pipeline::status::{Snapshot, Stage, Status};
 use crate::result::DropReason;
-use crate::result::State;
+use crate::result::StreamState;
 
 /// Where words for people go.
 pub struct Screen {
@@ -77,12 +77,12 @@ pub fn line(now: &Snapshot) -> String {
     text
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: StreamState) -> &'static str {
     match state {
-        State::Live => "live",
-        State::Ffc => "calibrating",
-        State::Stale => "stale",
-        State::NoSignal => "no signal",
+        StreamState::Live => "live",
+        StreamState::Ffc => "calibrating",
+        StreamState::Stale => "stale",
+        StreamState::NoSignal => "no signal",
     }
 }
 

@@ -197,7 +197,7 @@ mod tests {
     use crate::face::pose::{fit, project};
     use crate::frame::{FfcState, FrameFormat, Signal};
     use crate::geometry::Rect;
-    use crate::landmarks::Region;
+    use crate::landmarks::FacialRegion;
     use crate::radiometry::Settings;
     use crate::result::Pose;
 
@@ -222,7 +222,7 @@ mod tests {
         (reader.points(&face), reader.regions(&face))
     }
 
-    fn index(region: Region) -> usize {
+    fn index(region: FacialRegion) -> usize {
         REGIONS.iter().position(|r| r.region == region).unwrap()
     }
 
@@ -248,7 +248,7 @@ mod tests {
     fn the_far_cheek_of_a_turned_head_has_no_temperature() {
         let f = frame(|_, _| 30800);
         let turned = |yaw| read(&f, Pose { yaw, ..Pose::default() }, 3.0, [80.0, 60.0], 0.9).1;
-        let (right, left) = (index(Region::CheekRight), index(Region::CheekLeft));
+        let (right, left) = (index(FacialRegion::CheekRight), index(FacialRegion::CheekLeft));
         // Turned to the subject's left, the subject's left cheek goes out of sight.
         let r = turned(70.0);
         assert_eq!((r[left], r[right].is_ok()), (Err(NoTemperature::Occluded), true));
@@ -268,7 +268,7 @@ mod tests {
         assert!(points.iter().chain(&regions).all(|r| *r == Err(NoTemperature::Occluded)));
         let (points, regions) = at(&warm, [-5.0, 60.0], 0.9);
         assert_eq!(points[0], Err(NoTemperature::OutsideFrame));
-        assert_eq!(regions[index(Region::CheekRight)], Err(NoTemperature::OutsideFrame));
+        assert_eq!(regions[index(FacialRegion::CheekRight)], Err(NoTemperature::OutsideFrame));
         assert!(points[16].is_ok());
         for end in [0, u16::MAX] {
             let (points, regions) = at(&frame(|_, _| end), [80.0, 60.0], 0.9);

@@ -216,7 +216,7 @@ fn faces_coast_through_the_shutter_without_losing_time() {
         assert_eq!(s.next(100, &[]), [(1, Lost)]);
         let f = &s.result.faces[0];
         assert!(f.region_c.iter().all(|r| *r == Err(NoTemperature::Ffc)));
-        assert_eq!(s.result.state, State::Ffc);
+        assert_eq!(s.result.state, StreamState::Ffc);
     }
     assert_eq!(s.world.crops(), crops, "a closed shutter is not looked at");
     s.frame.meta.ffc = FfcState::Settling;
@@ -225,7 +225,7 @@ fn faces_coast_through_the_shutter_without_losing_time() {
     s.frame.meta.ffc = FfcState::Idle;
     s.next(100, &[HERE]);
     assert!(s.result.faces[0].region_c[0].is_ok());
-    assert_eq!(s.result.state, State::Live);
+    assert_eq!(s.result.state, StreamState::Live);
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::handoff::{Giver, Put};
+use super::pool::SharedPool;
 use super::settings::Settings;
 use super::stats::Ticket;
 use super::status::Board;
 use super::{Feed, Policy, Stamps};
 use crate::clock::{Pacing, SharedClock};
 use crate::error::{Error, Remedy, Result};
-use crate::frame::pool::Pool;
 use crate::frame::{Frame, FrameFormat};
 use crate::result::{DropCounts, DropReason};
 use crate::source::{Read, Source};
@@ -50,7 +50,7 @@ pub(super) struct Capture {
     // The source reads into `spare`, which trades places with a free buffer once it holds a frame,
     // so no buffer is tied up while waiting.
     spare: Frame,
-    pool: Option<Pool<Frame>>,
+    pool: Option<SharedPool<Frame>>,
     name: Arc<str>,
     format: FrameFormat,
     count: Sequence,
@@ -146,7 +146,7 @@ impl Capture {
             self.name = Arc::from(source.name());
         }
         if self.pool.is_none() {
-            self.pool = Some(Pool::new(self.settings.frames, || Frame::new(format)));
+            self.pool = Some(SharedPool::new(self.settings.frames, || Frame::new(format)));
         }
         self.spare.reshape(format);
         self.format = format;

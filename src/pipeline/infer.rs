@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::capture::Shot;
 use super::handoff::{Giver, Put, Taken, Taker};
+use super::pool::{Pool, Pooled};
 use super::status::{Board, Stage};
 use super::{Infer, Policy};
 use crate::error::{Remedy, Result};
 use crate::frame::Frame;
-use crate::frame::pool::{Loan, Shelf};
 use crate::result::DropReason;
-use crate::result::{FrameResult, Latency, State};
+use crate::result::{FrameResult, Latency, StreamState};
 use crate::stop::Stop;
 
 /// Longest wait for a frame without a look around.
@@ -23,7 +23,7 @@ const RESULTS: usize = 4;
 /// A frame with its result, on its way to the output.
 pub(super) struct Done {
     pub shot: Shot,
-    pub result: Loan<FrameResult>,
+    pub result: Pooled<FrameResult>,
 }
 
 pub(super) struct Inference {
@@ -32,7 +32,7 @@ pub(super) struct Inference {
     board: Arc<Board>,
     from: Taker<Shot>,
     to: Giver<Done>,
-    results: Shelf<FrameResult>,
+    results: Pool<FrameResult>,
     stop: Stop,
     complained: bool,
 }
@@ -53,7 +53,7 @@ impl Inference {
             board: Arc::clone(board),
             from,
             to,
-            results: Shelf::new(RESULTS, || FrameResult::new(Arc::clone(&nameless), faces)),
+            results: Pool::new(RESULTS, || FrameResult::new(Arc::clone(&nameless), faces)),
             stop: stop.clone(),
             complained: false,
         }
@@ -97,7 +97,7 @@ impl Inference {
         if self.policy != Policy::Every {
             let queue = began.micros_since(shot.frame.meta.captured);
             self.board.time(Stage::Queue, queue);
-            result.latency = Latency { queue, infer, total: 0 };
+            result.latency = Latency { queue_us: queue, infer_us: infer, total_us: 0 };
         }
         Ok(self.hand_on(Done { shot, result }))
     }
@@ -125,7 +125,7 @@ fn describe(shot: &Shot, result: &mut FrameResult) {
     result.captured_utc_ns = meta.captured_utc_ns;
     (result.width, result.height) = (format.width, format.height);
     result.radiometric = format.signal.is_radiometric();
-    result.state = if shutter { State::Ffc } else { State::Live };
+    result.state = if shutter { StreamState::Ffc } else { StreamState::Live };
     result.faces.clear();
     result.latency = Latency::default();
     result.dropped = shot.dropped;

@@ -12,7 +12,7 @@ use super::{Draw, Policy, Serialise};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::picture::Canvas;
-use crate::result::{FrameResult, Latency, State};
+use crate::result::{FrameResult, Latency, StreamState};
 use crate::sink::{Output, Sink, Wants};
 use crate::stop::Stop;
 use crate::units::Nanos;
@@ -33,7 +33,7 @@ pub(super) struct Out {
     // The result of a tick: no faces, and the words of the last frame.
     blank: FrameResult,
     heard: Nanos,
-    ticked: Option<(State, Nanos)>,
+    ticked: Option<(StreamState, Nanos)>,
 }
 
 /// The sinks and what is made for them.
@@ -129,7 +129,7 @@ impl Out {
         }
         self.desk.serve(Some(&shot.frame), &mut result)?;
         if !every {
-            self.board.time(Stage::Total, result.latency.total);
+            self.board.time(Stage::Total, result.latency.total_us);
         }
         shot.ticket.presented();
         self.board.presents.mark(self.board.clock.now());
@@ -166,12 +166,12 @@ impl Out {
         self.blank.state = state;
         self.blank.latency = Latency::default();
         self.blank.dropped = self.board.stats.dropped();
-        let frame = if state == State::Stale { self.last.as_ref() } else { None };
+        let frame = if state == StreamState::Stale { self.last.as_ref() } else { None };
         self.desk.serve(frame, &mut self.blank)
     }
 
     /// The state that the silence since the last frame amounts to; `None` while it is short.
-    fn silence(&self, now: Nanos) -> Option<State> {
+    fn silence(&self, now: Nanos) -> Option<StreamState> {
         if self.board.policy == Policy::Every {
             return None;
         }
@@ -180,7 +180,7 @@ impl Out {
             return None;
         }
         let gone = self.last.is_none() || silence >= Duration::from_millis(self.settings.no_signal_ms);
-        Some(if gone { State::NoSignal } else { State::Stale })
+        Some(if gone { StreamState::NoSignal } else { StreamState::Stale })
     }
 
     /// How long to wait for a result before a look at the clock: until it could make a difference,
@@ -205,18 +205,18 @@ impl Desk {
     /// from then on; an error only where the last one failed.
     fn serve(&mut self, frame: Option<&Arc<Frame>>, result: &mut FrameResult) -> Result<()> {
         let wants = self.sinks.iter().fold(Wants::default(), |all, seat| all.or(seat.sink.wants()));
-        let ages = self.board.policy != Policy::Every && matches!(result.state, State::Live | State::Ffc);
+        let ages = self.board.policy != Policy::Every && matches!(result.state, StreamState::Live | StreamState::Ffc);
         let age = |now: Nanos, result: &FrameResult| if ages { now.micros_since(result.captured) } else { 0 };
         let picture = wants.picture && self.draw.is_some();
         if let Some(draw) = self.draw.as_mut().filter(|_| wants.picture) {
             let began = self.board.clock.now();
-            result.latency.total = age(began, result);
+            result.latency.total_us = age(began, result);
             // Under `Every` the picture must not depend on when it was drawn.
             let now = if self.board.policy == Policy::Every { result.captured } else { began };
             draw.draw(frame.map(|frame| &**frame), result, now, &mut self.canvas);
             self.board.time(Stage::Render, self.board.clock.now().micros_since(began));
         }
-        result.latency.total = age(self.board.clock.now(), result);
+        result.latency.total_us = age(self.board.clock.now(), result);
         let json = wants.json && self.serialise.is_some();
         if let Some(serialise) = self.serialise.filter(|_| wants.json) {
             self.json.clear();

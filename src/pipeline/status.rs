@@ -13,7 +13,7 @@ use crate::clock::SharedClock;
 use crate::error::Error;
 use crate::frame::{FfcState, FrameFormat, FrameMeta};
 use crate::result::DropCounts;
-use crate::result::State;
+use crate::result::StreamState;
 use crate::units::Nanos;
 
 /// A span of a frame's way that is timed.
@@ -101,7 +101,7 @@ impl Board {
             last_seq: AtomicU64::new(0),
             last_arrival: AtomicU64::new(0),
             lost: OnceLock::new(),
-            state: AtomicU8::new(State::NoSignal as u8),
+            state: AtomicU8::new(StreamState::NoSignal as u8),
             ffc: AtomicU8::new(FfcState::Idle as u8),
             sensor_c: AtomicU32::new(f32::NAN.to_bits()),
             origin: Mutex::new(Origin { source: Arc::from(""), format: None, trouble: None }),
@@ -112,13 +112,16 @@ impl Board {
         self.stages[stage as usize].add(us);
     }
 
-    pub fn set_state(&self, state: State) {
+    pub fn set_state(&self, state: StreamState) {
         self.state.store(state as u8, Relaxed);
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> StreamState {
         let code = self.state.load(Relaxed);
-        [State::Live, State::Ffc, State::Stale].into_iter().find(|&s| s as u8 == code).unwrap_or(State::NoSignal)
+        [StreamState::Live, StreamState::Ffc, StreamState::Stale]
+            .into_iter()
+            .find(|&s| s as u8 == code)
+            .unwrap_or(StreamState::NoSignal)
     }
 
     /// What the camera said about itself in the frame presented last.
@@ -158,7 +161,7 @@ pub struct Snapshot {
     /// How frames are passed on.
     pub policy: Policy,
     /// State of the picture.
-    pub state: State,
+    pub state: StreamState,
     /// Shutter calibration, as of the frame presented last.
     pub ffc: FfcState,
     /// Sensor temperature as of that frame, degC; `None` where the camera does not tell.
@@ -209,10 +212,10 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = if self.source.is_empty() { "no source" } else { &self.source };
         let state = match self.state {
-            State::Live => "live",
-            State::Ffc => "ffc",
-            State::Stale => "stale",
-            State::NoSignal => "no signal",
+            StreamState::Live => "live",
+            StreamState::Ffc => "ffc",
+            StreamState::Stale => "stale",
+            StreamState::NoSignal => "no signal",
         };
         let ms = |us: u64| us as f64 / 1e3;
         write!(f, "{name}: {state}, {:.1} fps, {} presented", self.fps, self.counts.presented)?;

@@ -10,8 +10,8 @@
 
 use std::io::{self, Read};
 
-use super::gzip::{Gzip, Progress, Step, invalid, unreadable};
-use super::{Camera, Clip, Unit, check_size};
+use super::gzip::{Gzip, GzipClip, Progress, invalid, unreadable};
+use super::{CameraInfo, Unit, check_size};
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameFormat, FrameMeta};
 use crate::units::Nanos;
@@ -30,8 +30,6 @@ const MAX_BITS: u8 = 32;
 pub struct Cptv<R: Read + Send> {
     gzip: Gzip<R>,
     version: u8,
-    format: FrameFormat,
-    camera: Camera,
     start_utc_ns: Option<i64>,
     first_on_ms: Option<u32>,
     last: Nanos,
@@ -58,14 +56,12 @@ impl<R: Read + Send> Cptv<R> {
         Ok(Self {
             gzip,
             version,
-            format,
-            camera: header.camera,
             start_utc_ns: header.start_utc_ns,
             first_on_ms: None,
             last: Nanos::default(),
             previous: vec![0; format.pixels()],
             packed: Vec::new(),
-            progress: Progress::default(),
+            progress: Progress::new(format, header.camera),
         })
     }
 
@@ -74,23 +70,8 @@ impl<R: Read + Send> Cptv<R> {
         self.version
     }
 
-    fn step(&mut self, into: &mut Frame) -> Step {
-        loop {
-            let Some(fields) = read_frame_fields(&mut self.gzip)? else { return Ok(false) };
-            self.unpack(&fields)?;
-            if fields.background {
-                continue;
-            }
-            into.reshape(self.format);
-            into.pixels.copy_from_slice(&self.previous);
-            into.meta = self.meta(&fields);
-            self.progress.frames += 1;
-            return Ok(true);
-        }
-    }
-
     fn unpack(&mut self, fields: &FrameFields) -> io::Result<()> {
-        let pixels = self.format.pixels();
+        let pixels = self.progress.format.pixels();
         let bits = fields.bits.filter(|b| *b <= MAX_BITS).ok_or_else(|| invalid("a frame without usable bit width"))?;
         let size = fields.size.ok_or_else(|| invalid("a frame without size"))? as usize;
         let wanted = 4 + ((pixels - 1) * usize::from(bits)).div_ceil(8);
@@ -100,7 +81,7 @@ impl<R: Read + Send> Cptv<R> {
         }
         self.packed.resize(size, 0);
         self.gzip.fill(&mut self.packed)?;
-        add_packed(&self.packed, bits, self.format.width as usize, &mut self.previous);
+        add_packed(&self.packed, bits, self.progress.format.width as usize, &mut self.previous);
         Ok(())
     }
 
@@ -167,7 +148,7 @@ struct Header {
     compression: Option<u8>,
     rate_hz: f32,
     start_utc_ns: Option<i64>,
-    camera: Camera,
+    camera: CameraInfo,
 }
 
 fn read_header<R: Read>(gzip: &mut Gzip<R>) -> io::Result<(u8, Header)> {
@@ -257,25 +238,27 @@ fn text(data: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-impl<R: Read + Send> Clip for Cptv<R> {
-    fn format(&self) -> FrameFormat {
-        self.format
+impl<R: Read + Send> GzipClip for Cptv<R> {
+    fn progress(&self) -> &Progress {
+        &self.progress
     }
 
-    fn camera(&self) -> &Camera {
-        &self.camera
+    fn progress_mut(&mut self) -> &mut Progress {
+        &mut self.progress
     }
 
-    fn read(&mut self, into: &mut Frame) -> bool {
-        if self.progress.cut.is_some() {
-            return false;
+    fn next(&mut self, into: &mut Frame) -> io::Result<bool> {
+        loop {
+            let Some(fields) = read_frame_fields(&mut self.gzip)? else { return Ok(false) };
+            self.unpack(&fields)?;
+            if fields.background {
+                continue;
+            }
+            into.reshape(self.progress.format);
+            into.pixels.copy_from_slice(&self.previous);
+            into.meta = self.meta(&fields);
+            return Ok(true);
         }
-        let step = self.step(into);
-        self.progress.went_on(step)
-    }
-
-    fn cut(&self) -> Option<&str> {
-        self.progress.cut.as_deref()
     }
 }
 

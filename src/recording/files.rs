@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::Camera;
+use super::CameraInfo;
 use super::write::{MAX_BYTES, Writer};
 use crate::error::{Error, Result, within};
 use crate::frame::Frame;
@@ -91,7 +91,7 @@ struct Current {
 /// A recording over as many files as it needs.
 pub struct Files {
     settings: Settings,
-    camera: Camera,
+    camera: CameraInfo,
     current: Option<Current>,
     path: PathBuf,
     started: u64,
@@ -100,7 +100,7 @@ pub struct Files {
 
 impl Files {
     /// Makes the folder and checks the free space; the first file comes with the first frame.
-    pub fn new(settings: Settings, camera: Camera) -> Result<Self> {
+    pub fn new(settings: Settings, camera: CameraInfo) -> Result<Self> {
         settings.validate()?;
         fs::create_dir_all(&settings.dir)
             .map_err(|e| Error::fix(settings.dir.display(), "the folder cannot be made").because(e))?;

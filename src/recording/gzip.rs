@@ -4,7 +4,9 @@ use std::io::{self, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use super::{CameraInfo, Clip};
+use crate::error::Error;
+use crate::frame::{Frame, FrameFormat};
 
 /// A gzip-compressed file, decompressed as it is read.
 pub(super) struct Gzip<R: Read> {
@@ -42,7 +44,7 @@ impl<R: Read> Gzip<R> {
     }
 }
 
-/// An unreadable beginning, which is a person's to mend.
+/// The error for a header that cannot be read: `Fix`.
 pub(super) fn unreadable(name: &str, what: &str, cause: io::Error) -> Error {
     Error::fix(name, format_args!("{what} cannot be read")).because(cause)
 }
@@ -59,24 +61,66 @@ pub(super) fn counts_le(bytes: &[u8], pixels: &mut [u16]) {
     }
 }
 
-/// `Result` of a step that may find the end of the recording.
-pub(super) type Step = Result<bool, io::Error>;
+/// A recording in one gzip stream: frame after frame, without a way past a damaged one.
+pub(super) trait GzipClip: Send {
+    /// What is known of the recording.
+    fn progress(&self) -> &Progress;
 
-/// How far a recording was read, and why no further.
-#[derive(Debug, Default)]
+    /// The same, to be changed.
+    fn progress_mut(&mut self) -> &mut Progress;
+
+    /// Fills `into` with the next frame; `false` at a clean end, an error where the stream is damaged.
+    fn next(&mut self, into: &mut Frame) -> io::Result<bool>;
+}
+
+/// What is known of a recording, how far it was read, and why no further.
+#[derive(Debug)]
 pub(super) struct Progress {
-    /// Frames so far.
+    /// The format of all frames.
+    pub(super) format: FrameFormat,
+    /// The camera, where the file says.
+    pub(super) camera: CameraInfo,
+    /// Frames read so far.
     pub(super) frames: u64,
     /// Why the rest cannot be read; `None` where there is none or nothing is wrong.
-    pub(super) cut: Option<String>,
+    truncation: Option<String>,
 }
 
 impl Progress {
-    /// True where a step brought a frame; damage ends the recording and is kept.
-    pub(super) fn went_on(&mut self, step: Step) -> bool {
-        step.unwrap_or_else(|e| {
-            self.cut = Some(format!("damaged after {} frames: {e}", self.frames));
-            false
-        })
+    /// Nothing is read yet.
+    pub(super) fn new(format: FrameFormat, camera: CameraInfo) -> Self {
+        Self { format, camera, frames: 0, truncation: None }
+    }
+}
+
+impl<C: GzipClip> Clip for C {
+    fn format(&self) -> FrameFormat {
+        self.progress().format
+    }
+
+    fn camera(&self) -> &CameraInfo {
+        &self.progress().camera
+    }
+
+    fn read(&mut self, into: &mut Frame) -> bool {
+        if self.progress().truncation.is_some() {
+            return false;
+        }
+        let read = self.next(into);
+        let progress = self.progress_mut();
+        match read {
+            Ok(more) => {
+                progress.frames += u64::from(more);
+                more
+            }
+            Err(e) => {
+                progress.truncation = Some(format!("damaged after {} frames: {e}", progress.frames));
+                false
+            }
+        }
+    }
+
+    fn truncation(&self) -> Option<&str> {
+        self.progress().truncation.as_deref()
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Camera;
+use super::CameraInfo;
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameMeta, Signal};
 use crate::units::Nanos;
@@ -25,7 +25,7 @@ pub struct Page {
     pub schema: String,
     /// Which camera.
     #[serde(default)]
-    pub camera: Camera,
+    pub camera: CameraInfo,
     /// What a count means.
     pub signal: Signal,
     /// Nominal frames per second; 0 where unknown.
@@ -57,7 +57,7 @@ pub struct Page {
 
 impl Page {
     /// The facts of `frame`.
-    pub fn new(camera: &Camera, frame: &Frame, lost: u64, crc32: u32) -> Self {
+    pub fn new(camera: &CameraInfo, frame: &Frame, lost: u64, crc32: u32) -> Self {
         let meta = &frame.meta;
         Self {
             schema: SCHEMA.into(),
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn facts_survive_the_round_trip_and_stay_seven_bit() {
-        let camera = Camera { name: Some("Wärmebild \u{1F525}".into()), ..Camera::default() };
+        let camera = CameraInfo { name: Some("Wärmebild \u{1F525}".into()), ..CameraInfo::default() };
         let page = Page::new(&camera, &frame(), 3, 0xDEAD_BEEF);
         let mut text = String::new();
         page.write(Some(r#"{"schema":"heatmark.result/1","source":"Küche"}"#), &mut text).unwrap();
@@ -188,13 +188,13 @@ mod tests {
         let schema: serde_json::Value = serde_json::from_str(JSON_SCHEMA).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let mut text = String::new();
-        Page::new(&Camera::default(), &frame(), 0, 1).write(Some("{\"faces\":[]}"), &mut text).unwrap();
+        Page::new(&CameraInfo::default(), &frame(), 0, 1).write(Some("{\"faces\":[]}"), &mut text).unwrap();
         let json = serde_json::from_str(&text).unwrap();
         assert!(validator.is_valid(&json), "{:?}", validator.iter_errors(&json).next());
         let mut counts = frame();
         counts.format.signal = Signal::Counts;
         counts.meta = FrameMeta::default();
-        Page::new(&Camera::default(), &counts, 0, 1).write(None, &mut text).unwrap();
+        Page::new(&CameraInfo::default(), &counts, 0, 1).write(None, &mut text).unwrap();
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(validator.is_valid(&json), "{:?}", validator.iter_errors(&json).next());
         json["seq"] = "1".into();

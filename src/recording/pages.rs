@@ -9,7 +9,7 @@ use tiff::tags::Tag;
 
 use super::ifd::First;
 use super::page::Page;
-use super::{Camera, Clip, MAX_SIZE, Unit, check_size};
+use super::{CameraInfo, Clip, MAX_SIZE, Unit, check_size};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
 use crate::units::Nanos;
@@ -40,13 +40,13 @@ pub struct Pages<R: Read + Seek> {
     format: FrameFormat,
     /// Seconds between frames of a foreign TIFF, as nanoseconds.
     period_ns: u64,
-    camera: Camera,
+    camera: CameraInfo,
     fresh: bool,
     index: u64,
     frames: u64,
     skipped: u64,
     bytes: Vec<u8>,
-    cut: Option<String>,
+    truncation: Option<String>,
 }
 
 impl<R: BufRead + Seek + Send> Pages<R> {
@@ -63,13 +63,13 @@ impl<R: BufRead + Seek + Send> Pages<R> {
             layout: Layout::Grey16,
             format: FrameFormat { width: 0, height: 0, signal: Signal::Counts, rate_hz },
             period_ns: if rate_hz > 0.0 { (1e9 / f64::from(rate_hz)) as u64 } else { 0 },
-            camera: Camera::default(),
+            camera: CameraInfo::default(),
             fresh: true,
             index: 0,
             frames: 0,
             skipped: 0,
             bytes: Vec::new(),
-            cut: None,
+            truncation: None,
         };
         pages.describe().map_err(|what| Error::fix(name, what))?;
         if pages.page.is_none() {
@@ -192,12 +192,12 @@ impl<R: BufRead + Seek + Send> Clip for Pages<R> {
         self.format
     }
 
-    fn camera(&self) -> &Camera {
+    fn camera(&self) -> &CameraInfo {
         &self.camera
     }
 
     fn read(&mut self, into: &mut Frame) -> bool {
-        while self.cut.is_none() {
+        while self.truncation.is_none() {
             let done = match self.advance() {
                 Ok(false) => return false,
                 Ok(true) => self.decode(into),
@@ -210,14 +210,14 @@ impl<R: BufRead + Seek + Send> Clip for Pages<R> {
                 }
                 // The next page may be whole: its link was read before this page's damage was met.
                 Err(_) if self.decoder.more_images() => self.skipped += 1,
-                Err(e) => self.cut = Some(format!("cut short after {} frames: {e}", self.frames)),
+                Err(e) => self.truncation = Some(format!("cut short after {} frames: {e}", self.frames)),
             }
         }
         false
     }
 
-    fn cut(&self) -> Option<&str> {
-        self.cut.as_deref()
+    fn truncation(&self) -> Option<&str> {
+        self.truncation.as_deref()
     }
 
     fn skipped(&self) -> u64 {

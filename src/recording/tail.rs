@@ -9,8 +9,8 @@ pub trait Medium: Write + Seek + Send {
     /// Everything written reaches the disk before this returns.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Cuts off everything from `len` on.
-    fn cut(&mut self, len: u64) -> io::Result<()>;
+    /// Shortens the medium to `len` bytes.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
 }
 
 impl Medium for File {
@@ -18,7 +18,7 @@ impl Medium for File {
         self.sync_data()
     }
 
-    fn cut(&mut self, len: u64) -> io::Result<()> {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.set_len(len)
     }
 }
@@ -28,7 +28,7 @@ impl Medium for Cursor<Vec<u8>> {
         Ok(())
     }
 
-    fn cut(&mut self, len: u64) -> io::Result<()> {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.get_mut().truncate(usize::try_from(len).unwrap_or(usize::MAX));
         Ok(())
     }
@@ -75,7 +75,7 @@ impl<M: Medium> Tail<M> {
         let appended = self.medium.seek(SeekFrom::Start(self.base)).and_then(|_| self.medium.write_all(&self.tail));
         if let Err(e) = appended {
             // The unlinked rest does no harm to a reader; giving it back helps a full disk.
-            let _ = self.medium.cut(self.base);
+            let _ = self.medium.truncate(self.base);
             return Err(e);
         }
         self.base = self.end();

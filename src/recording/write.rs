@@ -14,7 +14,7 @@ use tiff::tags::Tag;
 
 use super::page::Page;
 use super::tail::{Medium, Shared};
-use super::{Camera, MAX_SIZE};
+use super::{CameraInfo, MAX_SIZE};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 
@@ -27,7 +27,7 @@ const DEFLATE: u16 = 8;
 /// A recording being written. Dropping it is as good as [`Writer::finish`], but tells no error.
 pub struct Writer<M: Medium> {
     name: String,
-    camera: Camera,
+    camera: CameraInfo,
     tiff: TiffEncoder<Shared<M>>,
     out: Shared<M>,
     deflate: Compress,
@@ -40,7 +40,7 @@ pub struct Writer<M: Medium> {
 
 impl<M: Medium> Writer<M> {
     /// Starts a recording on an empty medium. `level` is the deflate effort, 0 (none) to 9.
-    pub fn new(name: &str, medium: M, camera: Camera, level: u8) -> Result<Self> {
+    pub fn new(name: &str, medium: M, camera: CameraInfo, level: u8) -> Result<Self> {
         let out = Shared::new(medium);
         let started = TiffEncoder::new(out.clone()).and_then(|tiff| {
             out.commit()?;

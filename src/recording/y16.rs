@@ -8,8 +8,8 @@ use std::io::{self, Read};
 
 use serde::Deserialize;
 
-use super::gzip::{Gzip, Progress, Step, counts_le, invalid, unreadable};
-use super::{Camera, Clip, Unit, check_size};
+use super::gzip::{Gzip, GzipClip, Progress, counts_le, invalid, unreadable};
+use super::{CameraInfo, Unit, check_size};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
 use crate::units::Nanos;
@@ -35,8 +35,6 @@ struct Header {
 /// A PureThermal Y16 recording.
 pub struct Y16<R: Read + Send> {
     gzip: Gzip<R>,
-    format: FrameFormat,
-    camera: Camera,
     bytes: Vec<u8>,
     progress: Progress,
     first_utc_ns: i64,
@@ -61,16 +59,37 @@ impl<R: Read + Send> Y16<R> {
         let format = FrameFormat { width: header.width, height: header.height, signal, rate_hz };
         Ok(Self {
             gzip,
-            format,
-            camera: Camera { model: Some("PureThermal".into()), ..Camera::default() },
             bytes: vec![0; format.pixels() * 2],
-            progress: Progress::default(),
+            progress: Progress::new(format, CameraInfo { model: Some("PureThermal".into()), ..CameraInfo::default() }),
             first_utc_ns: 0,
             last: Nanos::default(),
         })
     }
+}
 
-    fn step(&mut self, into: &mut Frame) -> Step {
+fn read_header<R: Read>(gzip: &mut Gzip<R>) -> io::Result<Header> {
+    if &gzip.array::<8>()? != MAGIC {
+        return Err(invalid("does not begin with PTY16V1"));
+    }
+    let len = u32::from_le_bytes(gzip.array()?) as usize;
+    if len > MAX_HEADER {
+        return Err(invalid(format!("{len} bytes of JSON; at most {MAX_HEADER} are accepted")));
+    }
+    let mut json = vec![0; len];
+    gzip.fill(&mut json)?;
+    Ok(serde_json::from_slice(&json)?)
+}
+
+impl<R: Read + Send> GzipClip for Y16<R> {
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn progress_mut(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    fn next(&mut self, into: &mut Frame) -> io::Result<bool> {
         let Some(first) = self.gzip.byte_or_end()? else { return Ok(false) };
         let mut index = [first, 0, 0, 0, 0, 0, 0, 0];
         self.gzip.fill(&mut index[1..])?;
@@ -88,7 +107,7 @@ impl<R: Read + Send> Y16<R> {
         }
         let since_first = u64::try_from(utc_ns.saturating_sub(self.first_utc_ns)).unwrap_or(0);
         self.last = self.last.max(Nanos(since_first));
-        into.reshape(self.format);
+        into.reshape(self.progress.format);
         into.meta = FrameMeta {
             seq: u64::from_le_bytes(index),
             captured: self.last,
@@ -97,42 +116,6 @@ impl<R: Read + Send> Y16<R> {
             ..FrameMeta::default()
         };
         counts_le(&self.bytes, &mut into.pixels);
-        self.progress.frames += 1;
         Ok(true)
-    }
-}
-
-fn read_header<R: Read>(gzip: &mut Gzip<R>) -> io::Result<Header> {
-    if &gzip.array::<8>()? != MAGIC {
-        return Err(invalid("does not begin with PTY16V1"));
-    }
-    let len = u32::from_le_bytes(gzip.array()?) as usize;
-    if len > MAX_HEADER {
-        return Err(invalid(format!("{len} bytes of JSON; at most {MAX_HEADER} are accepted")));
-    }
-    let mut json = vec![0; len];
-    gzip.fill(&mut json)?;
-    Ok(serde_json::from_slice(&json)?)
-}
-
-impl<R: Read + Send> Clip for Y16<R> {
-    fn format(&self) -> FrameFormat {
-        self.format
-    }
-
-    fn camera(&self) -> &Camera {
-        &self.camera
-    }
-
-    fn read(&mut self, into: &mut Frame) -> bool {
-        if self.progress.cut.is_some() {
-            return false;
-        }
-        let step = self.step(into);
-        self.progress.went_on(step)
-    }
-
-    fn cut(&self) -> Option<&str> {
-        self.progress.cut.as_deref()
     }
 }

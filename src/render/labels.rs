@@ -11,7 +11,7 @@ use super::scene::{HOT, SHADE, SKY, Scene, WHITE, pixel};
 use super::shape::Spot;
 use super::text::Short;
 use crate::geometry::Rect;
-use crate::landmarks::{REGION_COUNT, Region};
+use crate::landmarks::{FacialRegion, REGION_COUNT};
 use crate::picture::Rgba;
 use crate::result::{Face, TrackState};
 
@@ -90,7 +90,7 @@ fn region(scene: &mut Scene<'_>, outline: &Outline, i: usize, centre: Spot, radi
 
 /// Labels of the subject's right go to the left of the picture; those of the middle share the columns.
 fn prefers_left(region: usize) -> bool {
-    use Region::{CheekRight, InnerCanthusRight, Mouth, NoseTip};
+    use FacialRegion::{CheekRight, InnerCanthusRight, Mouth, NoseTip};
     let region = crate::landmarks::REGIONS.get(region).map(|r| r.region);
     matches!(region, Some(InnerCanthusRight | CheekRight | NoseTip | Mouth))
 }

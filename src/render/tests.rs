@@ -83,7 +83,7 @@ fn scene_of(width: u32, height: u32, signal: Signal, head: &Face) -> Frame {
 fn result(frame: &Frame, faces: Vec<Face>) -> FrameResult {
     let mut r = FrameResult::new(Arc::from("demo"), 4);
     (r.width, r.height) = (frame.format.width, frame.format.height);
-    (r.seq, r.captured, r.state) = (frame.meta.seq, frame.meta.captured, State::Live);
+    (r.seq, r.captured, r.state) = (frame.meta.seq, frame.meta.captured, StreamState::Live);
     r.radiometric = frame.format.signal.is_radiometric();
     r.faces = faces;
     r
@@ -123,7 +123,7 @@ fn every_size_scale_and_state_is_drawn() {
         for signal in [Signal::CENTIKELVIN, Signal::Counts, Signal::Grey8] {
             let frame = scene_of(w, h, signal, &me);
             for scale in [1, 3, 8] {
-                for state in [State::Live, State::Ffc, State::Stale, State::NoSignal] {
+                for state in [StreamState::Live, StreamState::Ffc, StreamState::Stale, StreamState::NoSignal] {
                     let mut r = result(&frame, vec![me.clone()]);
                     r.state = state;
                     let c = Controls { scale, ..controls("magma", 1) };
@@ -250,7 +250,7 @@ fn layers_switch_off_one_by_one() {
     let me = face(3, 80.0, 62.0, 64.0);
     let frame = scene_of(160, 120, Signal::CENTIKELVIN, &me);
     let mut r = result(&frame, vec![me]);
-    r.state = State::Ffc;
+    r.state = StreamState::Ffc;
     let all = controls("ironbow", 4);
     let whole = draw(Some(&frame), &r, &all);
     for (name, layer) in Layers::NAMES {
@@ -268,7 +268,7 @@ fn layers_switch_off_one_by_one() {
 fn banners_read() {
     let frame = flat(16, 6, Signal::Grey8);
     let mut r = result(&frame, Vec::new());
-    r.state = State::Ffc;
+    r.state = StreamState::Ffc;
     let c = Controls { layers: Layers::BANNERS, ..controls("white-hot", 2) };
     let expected = [
         "++++++++++++++++++++++++++++++++",
@@ -294,13 +294,13 @@ fn each_state_has_its_banner() {
     let age = Duration::from_millis(3200);
     let mut r = result(&frame, Vec::new());
     for (state, ffc, expected) in [
-        (State::Live, FfcState::Idle, None),
-        (State::Live, FfcState::Imminent, None),
-        (State::Live, FfcState::Running, Some(Banner::Ffc)),
-        (State::Ffc, FfcState::Idle, Some(Banner::Ffc)),
-        (State::Ffc, FfcState::Settling, Some(Banner::FfcSettling)),
-        (State::Stale, FfcState::Running, Some(Banner::Stale(age))),
-        (State::NoSignal, FfcState::Idle, Some(Banner::NoSignal(Some(age)))),
+        (StreamState::Live, FfcState::Idle, None),
+        (StreamState::Live, FfcState::Imminent, None),
+        (StreamState::Live, FfcState::Running, Some(Banner::Ffc)),
+        (StreamState::Ffc, FfcState::Idle, Some(Banner::Ffc)),
+        (StreamState::Ffc, FfcState::Settling, Some(Banner::FfcSettling)),
+        (StreamState::Stale, FfcState::Running, Some(Banner::Stale(age))),
+        (StreamState::NoSignal, FfcState::Idle, Some(Banner::NoSignal(Some(age)))),
     ] {
         (r.state, frame.meta.ffc) = (state, ffc);
         assert_eq!(banner(&frame, &r, NOW), expected);

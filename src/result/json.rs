@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Face, FrameResult, Landmark, NoTemperature, SCHEMA};
+use super::{Face, FrameResult, Landmark, Latency, NoTemperature, SCHEMA};
 use crate::landmarks::{REGION_COUNT, REGIONS};
 use crate::units::ZERO_CELSIUS_K;
 
@@ -97,8 +97,8 @@ impl FrameResult {
         put(out, format_args!("{},\"state\":\"{}\",\"faces\":", self.radiometric, self.state.name()));
         let gate = Gate { radiometric: self.radiometric };
         list(out, &self.faces, |out, f| face(out, f, gate));
-        let l = &self.latency;
-        put(out, format_args!(",\"latency_us\":{{\"queue\":{},\"infer\":{},\"total\":{}}}", l.queue, l.infer, l.total));
+        let Latency { queue_us, infer_us, total_us } = self.latency;
+        put(out, format_args!(",\"latency_us\":{{\"queue\":{queue_us},\"infer\":{infer_us},\"total\":{total_us}}}"));
         out.push_str(",\"dropped\":{");
         for (i, (name, count)) in super::by_reason(&self.dropped).into_iter().enumerate() {
             put(out, format_args!("{}\"{name}\":{count}", if i == 0 { "" } else { "," }));

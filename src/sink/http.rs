@@ -38,7 +38,7 @@ use super::ring::Ring;
 use super::{Hooks, Output, Sink, Wants};
 use crate::error::{Error, Result, within};
 use crate::landmarks::REGION_COUNT;
-use crate::result::{FrameResult, State};
+use crate::result::{FrameResult, StreamState};
 use crate::units::Nanos;
 
 /// Results kept for a reader of `/events` that is behind.
@@ -117,7 +117,7 @@ impl Settings {
 /// What the page knows of the last output, for gauges and health.
 #[derive(Clone, Default)]
 struct Latest {
-    state: State,
+    state: StreamState,
     faces: usize,
     /// Region temperatures of the oldest tracks, degC; NaN where there is none.
     regions_c: [[f32; REGION_COUNT]; GAUGED_FACES],

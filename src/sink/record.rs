@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{Output, Sink, Wants};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::recording::Camera;
+use crate::recording::CameraInfo;
 use crate::recording::files::Files;
 use crate::units::Nanos;
 
@@ -99,7 +99,7 @@ pub struct Record {
 
 impl Record {
     /// Checks settings, folder and free space, and starts the writer thread.
-    pub fn new(settings: Settings, camera: Camera) -> Result<Self> {
+    pub fn new(settings: Settings, camera: CameraInfo) -> Result<Self> {
         let (results, queue) = (settings.results, settings.queue);
         Self::start(results, queue, Files::new(settings, camera)?)
     }

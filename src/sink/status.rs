@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::frame::{FfcState, FrameFormat};
 use crate::result::DropCounts;
-use crate::result::State;
+use crate::result::StreamState;
 
 /// A source of [`Snapshot`]s. Asked a few times a second at most, never on the output thread.
 pub trait Status: Send + Sync {
@@ -45,7 +45,7 @@ pub struct Snapshot {
     /// Shape and meaning of its frames, once known.
     pub format: Option<FrameFormat>,
     /// State of the picture.
-    pub state: State,
+    pub state: StreamState,
     /// Shutter calibration.
     pub ffc: FfcState,
     /// Sensor temperature, degC, where the camera tells.

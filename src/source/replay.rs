@@ -13,7 +13,7 @@ use crate::recording::cptv::{self, Cptv};
 use crate::recording::ifd::First;
 use crate::recording::pages::Pages;
 use crate::recording::y16::{self, Y16};
-use crate::recording::{Camera, Clip};
+use crate::recording::{CameraInfo, Clip};
 use crate::units::Nanos;
 
 /// Kind of a file, told from its first bytes.
@@ -178,7 +178,7 @@ impl Replay {
     }
 
     /// Which camera made the recording.
-    pub fn camera(&self) -> &Camera {
+    pub fn camera(&self) -> &CameraInfo {
         self.clip.camera()
     }
 
@@ -186,7 +186,7 @@ impl Replay {
         if self.told {
             return;
         }
-        if let Some(cut) = self.clip.cut() {
+        if let Some(cut) = self.clip.truncation() {
             log::warn!("{}: {cut}", self.name);
             self.told = true;
         }

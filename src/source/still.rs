@@ -83,7 +83,7 @@ fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Pi
     if !pages.read(&mut frame) {
         return Err(Error::fix(
             name,
-            format_args!("is a damaged picture: {}", pages.cut().unwrap_or("it has no page")),
+            format_args!("is a damaged picture: {}", pages.truncation().unwrap_or("it has no page")),
         ));
     }
     if let Some(colours) = &colours {

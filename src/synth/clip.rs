@@ -14,7 +14,7 @@ use super::sequence::{COLOUR_HZ, COLOUR_SIZE, Demo, RATE_HZ, SENSOR_C};
 use super::truth::{FaceTruth, Visibility};
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame};
-use crate::recording::Camera;
+use crate::recording::CameraInfo;
 use crate::recording::write::Writer;
 use crate::source::cameras::lepton::{Gain, Telemetry};
 use crate::units::Celsius;
@@ -31,7 +31,8 @@ pub fn write_demo(studio: &Studio, seed: u64, frames: u64, readout: Readout, pat
     let truth_path = path.with_extension("truth.ndjson");
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path).map_err(io(path))?;
     let mut truth = BufWriter::new(File::create(&truth_path).map_err(io(&truth_path))?);
-    let camera = Camera { name: Some("demo".into()), model: Some("rendered Lepton 3".into()), ..Camera::default() };
+    let camera =
+        CameraInfo { name: Some("demo".into()), model: Some("rendered Lepton 3".into()), ..CameraInfo::default() };
     let mut writer = Writer::new(&path.display().to_string(), file, camera, 9)?;
     let mut demo = Demo::with(studio, seed, readout);
     for i in 0..frames {

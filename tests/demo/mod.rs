@@ -8,7 +8,7 @@ use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::landmarks::{COUNT, REGION_COUNT};
 use heatmark::picture::Canvas;
 use heatmark::result::DropCounts;
-use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, State, TrackState};
+use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, StreamState, TrackState};
 use heatmark::sink::{Change, Choices, Controls, Hooks, Look, Output, Range, Sink, Snapshot, Times};
 use heatmark::units::Nanos;
 
@@ -74,8 +74,8 @@ impl Demo {
         r.captured_utc_ns = Some(1_767_268_800_000_000_000 + r.captured.0 as i64);
         (r.width, r.height) = SIZE;
         r.radiometric = self.radiometric;
-        r.state = if self.signal { State::Live } else { State::NoSignal };
-        r.latency = Latency { queue: 40, infer: 610, total: 910 };
+        r.state = if self.signal { StreamState::Live } else { StreamState::NoSignal };
+        r.latency = Latency { queue_us: 40, infer_us: 610, total_us: 910 };
         r.dropped = DropCounts { driver: 1, superseded: self.tick / 30, ..DropCounts::default() };
         r.faces.clear();
         for i in 0..if self.signal { self.people } else { 0 } {
@@ -271,7 +271,7 @@ pub fn snapshot(radiometric: bool) -> Snapshot {
     Snapshot {
         source: "demo".into(),
         format: Some(FrameFormat { width: SIZE.0, height: SIZE.1, signal, rate_hz: 9.0 }),
-        state: State::Live,
+        state: StreamState::Live,
         ffc: FfcState::Idle,
         sensor_c: Some(31.25),
         uptime_s: 458.5,

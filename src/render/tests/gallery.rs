@@ -88,13 +88,13 @@ fn states(save: &dyn Fn(&str, &Canvas)) {
     let mut r = result(&frame, vec![me.clone()]);
     frame.meta.captured = Nanos(NOW.0 - 3_400_000_000);
     r.captured = frame.meta.captured;
-    r.state = State::Stale;
+    r.state = StreamState::Stale;
     save("state-stale.png", &draw(Some(&frame), &r, &c));
-    r.state = State::NoSignal;
+    r.state = StreamState::NoSignal;
     save("state-nosignal.png", &draw(Some(&frame), &r, &c));
     save("state-noframe.png", &draw(None, &r, &c));
     frame.meta.ffc = FfcState::Running;
-    r.state = State::Ffc;
+    r.state = StreamState::Ffc;
     r.faces.clear();
     save("state-ffc.png", &draw(Some(&frame), &r, &c));
     let pair = vec![face(3, 40.0, 60.0, 50.0), face(4, 112.0, 66.0, 56.0)];

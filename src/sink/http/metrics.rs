@@ -6,7 +6,7 @@ use std::fmt::{Display, Write};
 
 use super::{GAUGED_FACES, Shared};
 use crate::landmarks::REGIONS;
-use crate::result::{State, by_reason};
+use crate::result::{StreamState, by_reason};
 use crate::sink::{Snapshot, Times};
 
 /// Text under construction.
@@ -92,7 +92,7 @@ fn frames(page: &mut Page, s: &Snapshot) {
 }
 
 fn camera(page: &mut Page, s: &Snapshot) {
-    let states = State::ALL.map(State::name);
+    let states = StreamState::ALL.map(StreamState::name);
     page.set("state", "State of the picture.", "state", &states, s.state.name());
     let ffc = match s.ffc {
         crate::frame::FfcState::Idle => "idle",
