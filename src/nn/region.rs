@@ -1,26 +1,43 @@
-//! Networks on our own kernels.
+//! Networks on our own kernels: from tract's graph to packed steps in one arena.
 //!
-//! tract loads a model, checks it and gives every value a type and a shape. [`install`] then reads the part that
-//! hangs from the inputs and consists of operators that the [kernels](crate::kernels) have: convolutions 1x1 to
-//! 3x3 (and larger ones padded by no more than a pixel), depthwise 3x3, ReLU, Clip, LeakyRelu, PRelu, HardSwish,
-//! Sigmoid, Add, Mul or Sub by channel, maximum, average and global pooling, Concat of channels, Resize that
-//! repeats pixels or interpolates linearly, Gemm and MatMul, and changes of shape. QuantizeLinear and
-//! DequantizeLinear around convolutions, as quantisers write them, make these run in int8, and additions and
-//! enlargements between them. If that is the whole model it becomes an [`Executor`], which needs no tract and
-//! allocates nothing; otherwise one operator takes the part's place in tract's model. [`explain`] tells which
-//! operator went where, and why.
+//! tract parses an ONNX file, checks it and gives every value a type and a shape. The *region* is the part of that
+//! graph that starts at the inputs and consists of operators for which there are [kernels](crate::kernels).
+//! [`install`] makes it in six passes, each a file of this folder:
+//!
+//! 1. `read` goes through tract's operators in order and makes a graph of layers (`graph`). An operator without a
+//!    kernel stays with tract, and the reason is kept; so does every operator that reads its result.
+//! 2. `fuse` makes units (`unit`): the bias, scale, activation and addition that follow a sum become its epilogue, so
+//!    that each unit is one pass over memory.
+//! 3. `int8` lowers units between DequantizeLinear and QuantizeLinear to int8.
+//! 4. `horizontal` fuses convolutions that read the same value and compute outputs of the network.
+//! 5. `planner` gives every value a buffer and a memory layout, and `pack` packs the weights of every unit for a kernel
+//!    (`layer_op`). The result is a list of steps (`step`).
+//! 6. `arena` places buffers that are not live at the same time in the same memory. Steps and arena are the `plan`.
+//!
+//! If the region is the whole model, it becomes an [`Executor`], which needs no tract and allocates nothing per run.
+//! Otherwise one operator (`op`) takes the region's place in tract's model. [`explain`] lists which kernel runs which
+//! operator, and why tract runs the others.
+//!
+//! There are kernels for convolutions of 1x1 to 3x3 (and larger ones padded by at most one pixel), depthwise 3x3, Relu,
+//! Clip, LeakyRelu, PRelu, HardSwish, Sigmoid, Add, Mul or Sub by channel, maximum, average and global pooling, Concat
+//! of channels, Resize (nearest neighbour by integer factors, and linear), Gemm, MatMul, and changes of shape; in int8
+//! for convolutions, additions and enlargements between QuantizeLinear and DequantizeLinear.
 
 mod arena;
 mod executor;
 mod explain;
 mod fuse;
 mod graph;
+mod horizontal;
 mod int8;
-mod layout;
+mod layer_op;
 mod op;
+mod pack;
 mod plan;
+mod planner;
 mod read;
-mod siblings;
+mod step;
+mod unit;
 
 use std::sync::Arc;
 
@@ -29,36 +46,35 @@ use tract_onnx::prelude::*;
 pub use executor::Executor;
 pub use explain::explain;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::Kernels;
+use executor::MAX_OUTPUTS;
 use graph::Layer;
+use op::replace;
 use plan::Plan;
-use read::{Reading, Runs, read};
+use read::{Reading, Runs, broken, read};
 
-/// The name of the region's operator in tract's model.
-const NAME: &str = "heatmark.region";
-
-/// What became of a model.
+/// The result of [`install`].
 #[derive(Debug)]
 pub enum Installed {
     /// Everything runs on our kernels.
     Whole(Executor),
-    /// Part of it, or nothing, runs on our kernels; the model is still to be optimised by tract.
+    /// Part of it, or nothing, runs on our kernels. tract must still optimise the model.
     Part {
         /// The model, with the region as one operator if there is one.
         model: Box<TypedModel>,
-        /// How many of the model's operators are ours, and of how many.
+        /// How many of the model's operators run on our kernels, and how many operators it has.
         ours: (usize, usize),
-        /// The first operators left to tract, by name, with the reason.
+        /// The first eight operators left to tract, by name, with the reason.
         left: Vec<(String, String)>,
     },
 }
 
-/// Hands as much of `model` as possible to `kernels`. The model must come from `into_typed`, before tract has
-/// decluttered or optimised it. A model of which nothing can be taken is given back as it was.
+/// Moves as much of `model` as possible to `kernels`. The model must come from `into_typed`: tract's decluttering and
+/// optimisation hide convolutions. A model without a region is returned as it was.
 ///
 /// # Errors
-/// If the model is broken. What the kernels do not know is no error.
+/// Fix: the model is broken. An operator without a kernel is no error.
 pub fn install(model: TypedModel, kernels: &'static Kernels) -> Result<Installed> {
     let reading = read(&model).map_err(|e| broken("cannot be read", e))?;
     let counts = |ours: bool| {
@@ -86,30 +102,13 @@ pub fn install(model: TypedModel, kernels: &'static Kernels) -> Result<Installed
 
 /// The executor, if the region is the whole model and it has one input.
 fn whole(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Option<Executor> {
-    if !reading.whole(model) || model.inputs.len() != 1 || reading.frontier.len() > 16 {
+    if !reading.whole(model) || model.inputs.len() != 1 || reading.frontier.len() > MAX_OUTPUTS {
         return None;
     }
-    let input = reading.graph.nodes.first()?.form.shape.as_slice().try_into().ok()?;
+    let input = reading.graph.nodes.first()?.info.shape.as_slice().try_into().ok()?;
     let outputs = model.outputs.iter().map(|o| {
         let name = model.outlet_label(*o).unwrap_or(&model.node(o.node).name).to_string();
         Some((name, reading.frontier.iter().position(|f| f == o)?))
     });
     Some(Executor::new(plan.clone(), input, outputs.collect::<Option<_>>()?))
-}
-
-/// Puts the region's operator in place of what it computes.
-fn replace(mut model: TypedModel, reading: &Reading, plan: Arc<Plan>) -> TractResult<TypedModel> {
-    let mut patch = TypedModelPatch::new(NAME);
-    let inputs = reading.sources.iter().map(|o| patch.tap_model(&model, *o)).collect::<TractResult<TVec<_>>>()?;
-    let outputs = patch.wire_node(NAME, op::Region(plan), &inputs)?;
-    for (outlet, by) in reading.frontier.iter().zip(outputs) {
-        patch.shunt_outside(&model, *outlet, by)?;
-    }
-    patch.apply(&mut model)?;
-    model.compact()?;
-    Ok(model)
-}
-
-fn broken(what: &str, cause: TractError) -> Error {
-    Error::fix("model", what).because(format!("{cause:#}"))
 }

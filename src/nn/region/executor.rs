@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 use crate::kernels::Lines;
 use crate::nn::Network;
 
+/// Most outputs of a network; their slices are on the stack.
+pub(super) const MAX_OUTPUTS: usize = 16;
+
 /// A whole network on our kernels. Nothing is allocated after it is made.
 #[derive(Debug)]
 pub struct Executor {
@@ -14,21 +17,21 @@ pub struct Executor {
     input: [usize; 4],
     names: Vec<(String, Vec<usize>)>,
     arena: Lines<f32>,
-    /// Of each output of the region, unless it lies in the arena as it is.
+    /// By output of the region; empty where the output is handed out from the arena.
     values: Vec<Vec<f32>>,
-    /// For each output of the network, the region's output.
+    /// By output of the network: the region's output that it is.
     order: Vec<usize>,
 }
 
 impl Executor {
-    /// `outputs` are the network's outputs by name, each with the region's output that it is.
+    /// `outputs` are the network's outputs: the name, and the index of the region's output that it is.
     pub(super) fn new(plan: Arc<Plan>, input: [usize; 4], outputs: Vec<(String, usize)>) -> Self {
-        let arena = Lines::new(plan.arena);
-        let room = |(i, shape): (usize, &Vec<usize>)| match plan.lies(i) {
+        let arena = Lines::new(plan.arena_floats);
+        let values = |(i, shape): (usize, &Vec<usize>)| match plan.output_range(i) {
             Some(_) => vec![],
             None => vec![0.0; shape.iter().product()],
         };
-        let values = plan.shapes.iter().enumerate().map(room).collect();
+        let values = plan.shapes.iter().enumerate().map(values).collect();
         let order = outputs.iter().map(|o| o.1).collect();
         let names = outputs.into_iter().map(|(name, i)| (name, plan.shapes[i].clone())).collect();
         Self { plan, input, names, arena, values, order }
@@ -65,19 +68,18 @@ impl Network for Executor {
             let found = input.len();
             return Err(Error::fatal("network", format!("the input has {found} values, not {wanted}")));
         }
-        // Outputs are few, and their slices fit on the stack.
-        const MOST: usize = 16;
-        let mut slices: [&mut [f32]; MOST] = std::array::from_fn(|_| Default::default());
+        let mut slices: [&mut [f32]; MAX_OUTPUTS] = std::array::from_fn(|_| Default::default());
         let count = self.values.len();
         for (slice, values) in slices.iter_mut().zip(&mut self.values) {
             *slice = values;
         }
-        let outputs = slices.get_mut(..count).ok_or_else(|| Error::fix("network", "more than 16 outputs"))?;
+        let outputs =
+            slices.get_mut(..count).ok_or_else(|| Error::fix("network", format!("more than {MAX_OUTPUTS} outputs")))?;
         self.plan.run(&mut self.arena, &[input], outputs, None)
     }
 
     fn output(&self, i: usize) -> &[f32] {
         let Some(&o) = self.order.get(i) else { return &[] };
-        self.plan.lies(o).map_or(&self.values[o], |range| &self.arena[range])
+        self.plan.output_range(o).map_or(&self.values[o], |range| &self.arena[range])
     }
 }

@@ -1,4 +1,4 @@
-//! Who runs what: a table of a model's operators, for people.
+//! A table for people: which operator of a model runs on which kernel, and how long it takes.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -9,13 +9,14 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{EvalContext, OpState, TractErrorContext};
 
 use super::graph::Layer;
+use super::op::{NAME, replace};
 use super::plan::Plan;
-use super::read::{Reading, Runs, read};
-use super::{broken, replace};
+use super::read::{Reading, Runs, broken, read};
+use super::step::Step;
 use crate::error::Result;
 use crate::kernels::{Kernels, Lines};
 
-/// Runs that are timed.
+/// Timed runs.
 const RUNS: usize = 20;
 
 /// One line of the table.
@@ -27,8 +28,8 @@ struct Line {
     time: Option<Duration>,
 }
 
-/// A table of `model`'s operators in the order in which they run: who runs each, what it was fused into or why it
-/// was left to tract, its millions of operations and its least time over a few runs on zeros. `model` is as for
+/// A table of `model`'s operators in the order in which they run: the kernel that runs each, what it was fused into or
+/// why tract runs it, its millions of operations and its least time over a few runs on zeros. `model` is as for
 /// [`super::install`].
 ///
 /// # Errors
@@ -42,15 +43,15 @@ pub fn explain(model: &TypedModel, kernels: &'static Kernels) -> Result<String> 
     Ok(render(&lines, &reading, model, kernels, (ours.iter().sum(), left.values().sum())))
 }
 
-/// Least time of each step.
+/// Least time of each step, for the whole batch.
 fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
-    let mut arena = Lines::new(plan.arena);
+    let mut arena = Lines::new(plan.arena_floats);
     let inputs: Vec<Vec<f32>> = reading
         .graph
         .nodes
         .iter()
         .filter(|n| matches!(n.layer, Layer::Source))
-        .map(|n| vec![0.0; n.form.values() * plan.batch])
+        .map(|n| vec![0.0; n.info.values() * plan.batch])
         .collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(|v| &v[..]).collect();
     let mut values: Vec<Vec<f32>> = plan.shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
@@ -59,7 +60,7 @@ fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
     for _ in 0..RUNS {
         plan.run(&mut arena, &inputs, &mut outputs, Some(&mut times))?;
     }
-    // A step is timed with each image of the batch.
+    // Times are per image of the batch.
     times.iter_mut().for_each(|t| *t *= plan.batch as u32);
     Ok(times)
 }
@@ -99,7 +100,7 @@ fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<
         Ok(())
     };
     run(&mut times).map_err(|e| broken("cannot run", e))?;
-    times.remove(super::NAME);
+    times.remove(NAME);
     Ok(times)
 }
 
@@ -126,11 +127,11 @@ fn lines(
                 let holder = plan.steps.iter().find(|s| s.nodes.contains(at));
                 line.by = match (first, holder) {
                     (Some(i), _) => {
-                        let same = |s: &&super::plan::Step| s.nodes == plan.steps[i].nodes;
+                        let same = |s: &&Step| s.nodes == plan.steps[i].nodes;
                         let all = plan.steps.iter().zip(ours).filter(|(s, _)| same(s));
                         line.time = Some(all.map(|(_, t)| *t).sum());
-                        line.mflop = Some(plan.steps[i].flops as f64 * plan.batch as f64 / 1e6);
-                        format!("ours: {}", plan.steps[i].what)
+                        line.mflop = Some(plan.steps[i].op.flops() as f64 * plan.batch as f64 / 1e6);
+                        format!("ours: {}", plan.steps[i].name)
                     }
                     (None, Some(step)) => {
                         let into = step.nodes.first().map_or("", |n| reading.graph.nodes[*n].name.as_str());

@@ -1,41 +1,11 @@
-//! Layers to units: one unit is one pass over memory, with the bias, scale, activation and addition that
-//! follow a sum applied before it is stored.
+//! Epilogue fusion: layers of the graph to units. The bias, scale, activation and addition that follow a sum are
+//! applied before it is stored, so each unit is one pass over memory.
 
 use super::graph::{Graph, Layer};
+use super::unit::Unit;
 use crate::kernels::{Act, Join, Pooling};
 
-/// A layer with what was fused into it.
-#[derive(Clone, Debug)]
-pub(super) struct Unit {
-    /// Nodes of the graph, in order; the last one's value is what the unit stores.
-    pub nodes: Vec<usize>,
-    /// Never a source, a view or an activation.
-    pub layer: Layer,
-    pub act: Act,
-    /// Nodes whose values it reads, views followed back.
-    pub inputs: Vec<usize>,
-    /// A node whose value is added, and when.
-    pub other: Option<(usize, Join)>,
-    /// Nodes whose values it stores in the channels after its own.
-    pub also: Vec<usize>,
-}
-
 impl Unit {
-    /// The node whose value the unit stores.
-    pub fn output(&self) -> usize {
-        self.nodes.last().copied().unwrap_or_default()
-    }
-
-    /// Whether it reads a node's value.
-    pub fn reads(&self, node: usize) -> bool {
-        self.inputs.contains(&node) || self.other.is_some_and(|o| o.0 == node)
-    }
-
-    /// How many channels it stores.
-    pub fn channels(&self, graph: &Graph) -> usize {
-        self.also.iter().chain([&self.output()]).map(|n| graph.nodes[*n].form.c).sum()
-    }
-
     /// Whether an activation may still be applied before the store.
     fn takes(&self, act: &Act) -> bool {
         let after = self.other.is_some_and(|o| o.1 == Join::AfterAct);
@@ -61,7 +31,7 @@ impl Unit {
     }
 }
 
-/// Two limits one after the other as one.
+/// Two clamps, applied one after the other, as one.
 fn clamps(first: &Act, second: &Act) -> Option<Act> {
     match (first, second) {
         (Act::Clamp { lo: a, hi: b }, Act::Clamp { lo: c, hi: d }) => {
@@ -75,14 +45,14 @@ fn clamps(first: &Act, second: &Act) -> Option<Act> {
 /// Fuses the layers that lead to an output.
 pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
     let live = graph.live();
-    // How often each value is read, views counted as what they show.
+    // How often each value is read; a view counts as the value it shows.
     let mut reads = vec![0; graph.nodes.len()];
     for (node, _) in graph.nodes.iter().zip(&live).filter(|(n, live)| **live && !matches!(n.layer, Layer::View)) {
         node.inputs.iter().for_each(|i| reads[graph.root(*i)] += 1);
     }
     graph.outputs.iter().for_each(|o| reads[graph.root(*o)] += 1);
 
-    // Units move to the end when something later joins them, so that all they read is there before them.
+    // A unit moves to the end when a later layer is fused into it, so that everything it reads is computed before it.
     let mut units: Vec<Option<Unit>> = vec![];
     for (i, node) in graph.nodes.iter().enumerate().filter(|(i, _)| live[*i]) {
         let inputs: Vec<usize> = node.inputs.iter().map(|n| graph.root(*n)).collect();
@@ -99,8 +69,8 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
                     unit.nodes.push(i);
                     unit
                 }
-                // An activation alone is a sum of one.
-                None => Unit { act: act.clone(), ..plain(i, unscaled(), inputs) },
+                // An activation alone is an affine layer of scale one.
+                None => Unit { act: act.clone(), ..Unit::plain(i, unscaled(), inputs) },
             },
             Layer::Affine { scale, shift } => {
                 let at = producer(inputs[0], &units);
@@ -110,12 +80,12 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
                         unit.nodes.push(i);
                         unit
                     }
-                    None => plain(i, node.layer.clone(), inputs),
+                    None => Unit::plain(i, node.layer.clone(), inputs),
                 }
             }
             Layer::Add => {
                 let mut sides = [(producer(inputs[0], &units), inputs[1]), (producer(inputs[1], &units), inputs[0])];
-                // The later of the two: its value would wait the shorter time.
+                // Try the later producer first: its value has to live for fewer steps.
                 sides.sort_by_key(|s| std::cmp::Reverse(s.0));
                 let joined = sides.into_iter().find_map(|(at, other)| {
                     let mut unit = fused(&mut units[at?], Unit::joins)?;
@@ -124,9 +94,9 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
                     unit.nodes.push(i);
                     Some(unit)
                 });
-                joined.unwrap_or_else(|| plain(i, Layer::Add, inputs))
+                joined.unwrap_or_else(|| Unit::plain(i, Layer::Add, inputs))
             }
-            layer => plain(i, layer.clone(), inputs),
+            layer => Unit::plain(i, layer.clone(), inputs),
         };
         units.push(Some(unit));
     }
@@ -136,10 +106,6 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
 /// Takes a unit out to be changed, if it `fits`.
 fn fused(unit: &mut Option<Unit>, fits: impl FnOnce(&Unit) -> bool) -> Option<Unit> {
     unit.as_ref().is_some_and(fits).then(|| unit.take()).flatten()
-}
-
-fn plain(node: usize, layer: Layer, inputs: Vec<usize>) -> Unit {
-    Unit { nodes: vec![node], layer, act: Act::None, inputs, other: None, also: vec![] }
 }
 
 fn unscaled() -> Layer {

@@ -1,52 +1,57 @@
-//! The layers of a region, free of tract: what [`super::read`] makes and [`super::fuse`] consumes.
+//! The graph of a region, free of tract: [`super::read`] makes it and [`super::fuse`] consumes it.
 
-use super::int8::Numbers;
 use crate::kernels::{Act, Between, Into8, Pooling, Quant, Window};
 
-/// In which order a value's numbers come when it is written out row-major.
+/// The order of a value's axes when it is written out row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum DimOrder {
     /// Channels, rows, columns.
-    Planes,
+    Nchw,
     /// Rows, columns, channels.
-    Pixels,
+    Nhwc,
 }
 
-/// A value: a map of `c` x `h` x `w` for each image of the batch, seen as a tensor of some shape.
+/// The shape of a value: a map of `c` x `h` x `w` for each image of the batch, seen as a tensor of shape `shape`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Form {
+pub(super) struct ValueInfo {
     pub c: usize,
     pub h: usize,
     pub w: usize,
     pub shape: Vec<usize>,
-    pub order: Order,
+    pub order: DimOrder,
 }
 
-impl Form {
+impl ValueInfo {
     /// A map of the given row-major `[batch, c, h, w]`.
     pub fn map(batch: usize, c: usize, h: usize, w: usize) -> Self {
-        Self { c, h, w, shape: vec![batch, c, h, w], order: Order::Planes }
+        Self { c, h, w, shape: vec![batch, c, h, w], order: DimOrder::Nchw }
     }
 
     /// Whether the tensor's axes are the map's.
     pub fn is_map(&self) -> bool {
-        self.order == Order::Planes && self.shape.get(1..) == Some(&[self.c, self.h, self.w])
+        self.order == DimOrder::Nchw && self.shape.get(1..) == Some(&[self.c, self.h, self.w])
     }
 
     /// Whether each image is a plain vector: `[batch, values]`, in the order of a map or of a single pixel.
     pub fn is_vector(&self) -> bool {
-        self.order == Order::Planes && self.shape.len() == 2 && self.shape[1] == self.values()
+        self.order == DimOrder::Nchw && self.shape.len() == 2 && self.shape[1] == self.values()
     }
 
-    /// Numbers per image.
+    /// Values per image.
     pub fn values(&self) -> usize {
         self.c * self.h * self.w
     }
+}
 
-    /// Whether two values have the same numbers at the same places.
-    pub fn matches(&self, other: &Form) -> bool {
-        self == other
-    }
+/// Weights and bias of an int8 convolution.
+#[derive(Clone, Debug)]
+pub(super) struct Int8Weights {
+    /// In the order of the float layer's, from -127 to 127.
+    pub values: Vec<i8>,
+    /// Per output, what one step of a weight stands for.
+    pub scale: Vec<f32>,
+    /// Per output, in steps of the sum: `scale` times the scale of the input.
+    pub bias: Vec<i32>,
 }
 
 /// What a layer computes.
@@ -66,16 +71,16 @@ pub(super) enum Layer {
         weights: Vec<f32>,
         bias: Vec<f32>,
     },
-    /// Per channel; one number stands for all channels.
+    /// `scale * x + shift` per channel; a single element stands for all channels.
     Affine {
         scale: Vec<f32>,
         shift: Vec<f32>,
     },
     Act(Act),
     Add,
-    /// Side by side along the channels.
+    /// Of channels.
     Concat,
-    /// Nearest neighbour, by whole factors.
+    /// Nearest neighbour, by integer factors: rows, columns.
     Upsample([usize; 2]),
     /// Linear interpolation: where the output's rows and columns lie.
     Resize {
@@ -86,25 +91,25 @@ pub(super) enum Layer {
         window: Window,
         pooling: Pooling,
     },
-    /// Floats to whole numbers. Only this layer's value is such.
+    /// Floats to int8 or uint8. In the graph, only this layer's value is an integer.
     Quantise(Quant),
-    /// Whole numbers to floats.
+    /// int8 or uint8 to floats.
     Dequantise(Quant),
-    /// A convolution of whole numbers.
+    /// A convolution of int8 or uint8 values.
     Conv8 {
         window: Window,
-        numbers: Numbers,
+        weights: Int8Weights,
         from: Quant,
         into: Into8,
     },
-    /// Whole numbers, each pixel repeated, and others, if any, that are added.
+    /// int8 or uint8 values, each pixel repeated, plus a second operand if there is one.
     Mix {
         repeat: [usize; 2],
         from: Quant,
         other: Option<Quant>,
         into: Into8,
     },
-    /// The same numbers under another shape.
+    /// The same data under another shape.
     View,
 }
 
@@ -115,7 +120,7 @@ pub(super) struct Node {
     pub layer: Layer,
     /// Indices of nodes before this one.
     pub inputs: Vec<usize>,
-    pub form: Form,
+    pub info: ValueInfo,
 }
 
 /// Layers in an order in which they can be computed.
@@ -129,7 +134,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Follows views back to the node whose numbers they show.
+    /// Follows views back to the node whose data they show.
     pub fn root(&self, mut node: usize) -> usize {
         while matches!(self.nodes[node].layer, Layer::View) {
             node = self.nodes[node].inputs[0];

@@ -1,39 +1,28 @@
-//! Units between dequantised and quantised values to units on whole numbers.
+//! Lowers units between DequantizeLinear and QuantizeLinear to int8.
 //!
-//! A quantised network says, around each of its convolutions, that the input, the weights and the output were whole
-//! numbers. Where weights are such, the convolution is computed on them; rounding and its inverse go into the
-//! units around them, and what is left of them becomes passes of their own.
+//! A network in QDQ form quantises and dequantises the input, the weights and the output of each convolution. Where the
+//! weights are multiples of one step per output, the convolution is computed in int8. Quantisation and dequantisation
+//! are fused into the units around them; those that remain become passes of their own.
 
-use super::fuse::Unit;
-use super::graph::{Graph, Layer};
+use super::graph::{Graph, Int8Weights, Layer, Node};
+use super::unit::Unit;
 use crate::kernels::{Act, Into8, Join, Kernels, Quant, Winograd};
 
-/// Weights and bias of a convolution in whole numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Numbers {
-    /// As the float layer's, from -127 to 127.
-    pub weights: Vec<i8>,
-    /// Per output, the worth of a weight's step.
-    pub scale: Vec<f32>,
-    /// Per output, in steps of the sum.
-    pub bias: Vec<i32>,
-}
-
-/// Summands beyond which a sum might leave 32 bits.
+/// Most summands of an int8 sum; more could overflow 32 bits.
 const DEPTH: usize = 32_768;
 
-/// Weights that are whole multiples of one number per output, as those are that were dequantised, however the file
-/// says it; nothing if they are not.
-fn whole(weights: &[f32], bias: &[f32], input: &Quant) -> Option<Numbers> {
+/// Recovers int8 weights from floats: dequantised weights are integer multiples of one step per output, however the file
+/// stores them. `None` if these are not.
+fn recover(weights: &[f32], bias: &[f32], input: &Quant) -> Option<Int8Weights> {
     let depth = weights.len().checked_div(bias.len()).filter(|d| (1..=DEPTH).contains(d))?;
-    let mut numbers = Numbers { weights: Vec::with_capacity(weights.len()), scale: vec![], bias: vec![] };
+    let mut int8 = Int8Weights { values: Vec::with_capacity(weights.len()), scale: vec![], bias: vec![] };
     for (weights, bias) in weights.chunks_exact(depth).zip(bias) {
         if !weights.iter().all(|w| w.is_finite()) {
             return None;
         }
         let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
         let scale = match largest {
-            // Without weights any step will do that can count the bias.
+            // All weights are zero: any step serves in which the bias can be counted.
             0.0 => (bias.abs() / input.scale / 1e6).max(1e-6),
             _ => (1..=127).rev().map(|n| largest / n as f32).find(|s| multiples(weights, *s))?,
         };
@@ -41,46 +30,46 @@ fn whole(weights: &[f32], bias: &[f32], input: &Quant) -> Option<Numbers> {
         if !(steps.abs() <= f64::from(1 << 30)) {
             return None;
         }
-        numbers.weights.extend(weights.iter().map(|w| (w / scale).round_ties_even() as i8));
-        numbers.scale.push(scale);
-        numbers.bias.push(steps as i32);
+        int8.values.extend(weights.iter().map(|w| (w / scale).round_ties_even() as i8));
+        int8.scale.push(scale);
+        int8.bias.push(steps as i32);
     }
-    Some(numbers)
+    Some(int8)
 }
 
-/// Whether all `weights` are whole multiples of `step`, but for the rounding of floats.
+/// Whether all `weights` are integer multiples of `step`, up to rounding.
 fn multiples(weights: &[f32], step: f32) -> bool {
     step.is_normal() && weights.iter().all(|w| (w / step - (w / step).round_ties_even()).abs() < 1e-4)
 }
 
-/// The unit on whole numbers, if it can be computed so: read as such, its result a float yet.
+/// The unit in int8, if it can be computed so. It reads int8 and still stores floats.
 fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
-    // A dequantised value, as the numbers before.
-    let numbers = |node: usize| match &graph.nodes[node].layer {
+    // The int8 value behind a dequantised one.
+    let int8_input = |node: usize| match &graph.nodes[node].layer {
         Layer::Dequantise(quant) => Some((graph.root(graph.nodes[node].inputs[0]), *quant)),
         _ => None,
     };
     let limits = matches!(unit.act, Act::None | Act::Clamp { .. });
-    let (input, from) = numbers(*unit.inputs.first()?).or_else(|| {
+    let (input, from) = int8_input(*unit.inputs.first()?).or_else(|| {
         let (first, Layer::Dequantise(q)) = (unit.inputs[0], &unit.layer) else { return None };
         Some((first, *q))
     })?;
     let into = Into8::Floats;
     let (layer, other) = match (&unit.layer, unit.other) {
         (Layer::Conv { window, depthwise: false, weights, bias }, None) if limits => {
-            let numbers = whole(weights, bias, &from)?;
-            (Layer::Conv8 { window: *window, numbers, from, into }, None)
+            let weights = recover(weights, bias, &from)?;
+            (Layer::Conv8 { window: *window, weights, from, into }, None)
         }
         (Layer::Dequantise(_), _) => (Layer::Mix { repeat: [1, 1], from, other: None, into }, None),
         (Layer::Upsample(repeat), None) if limits => (Layer::Mix { repeat: *repeat, from, other: None, into }, None),
         (Layer::Upsample(repeat), Some((node, join)))
             if limits && (join == Join::BeforeAct || unit.act == Act::None) =>
         {
-            let (node, quant) = numbers(node)?;
+            let (node, quant) = int8_input(node)?;
             (Layer::Mix { repeat: *repeat, from, other: Some(quant), into }, Some(node))
         }
         (Layer::Add, _) if limits => {
-            let (node, quant) = numbers(*unit.inputs.get(1)?)?;
+            let (node, quant) = int8_input(*unit.inputs.get(1)?)?;
             (Layer::Mix { repeat: [1, 1], from, other: Some(quant), into }, Some(node))
         }
         _ => return None,
@@ -89,12 +78,12 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
     Some(Unit { nodes: unit.nodes.clone(), layer, act: unit.act.clone(), inputs: vec![input], other, also: vec![] })
 }
 
-/// Whether a unit can round its result to `quant`; if so, it does from now on.
-fn rounds(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
+/// Fuses a quantisation into the unit before it, if that can store its result as `quant`.
+fn fuse_quantise(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
     let finite = |scale: f32| (scale / quant.scale).is_finite();
     match &mut unit.layer {
-        Layer::Conv8 { numbers, from, into, .. } if *into == Into8::Floats => {
-            let fits = quant.coarser(from, &numbers.scale);
+        Layer::Conv8 { weights, from, into, .. } if *into == Into8::Floats => {
+            let fits = quant.coarser(from, &weights.scale);
             if fits {
                 *into = Into8::Numbers(*quant);
             }
@@ -107,7 +96,7 @@ fn rounds(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
             }
             fits
         }
-        // One of floats, unless Winograd's method may do it faster.
+        // A float convolution, unless Winograd's method may be faster.
         Layer::Conv { window, depthwise: false, .. } => {
             kernels.rounds() && quant.valid() && *window != Winograd::WINDOW
         }
@@ -123,9 +112,9 @@ fn reads(graph: &Graph, units: &[Unit]) -> Vec<usize> {
     reads
 }
 
-/// Moves what can be computed on whole numbers there.
+/// Lowers to int8 what can be computed so.
 pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> Vec<Unit> {
-    let quantised = |n: &super::graph::Node| matches!(n.layer, Layer::Quantise(_) | Layer::Dequantise(_));
+    let quantised = |n: &Node| matches!(n.layer, Layer::Quantise(_) | Layer::Dequantise(_));
     if !graph.nodes.iter().any(quantised) {
         return units;
     }
@@ -134,7 +123,7 @@ pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> V
             *unit = lowered;
         }
     }
-    // Values that are dequantised for nobody any more; the last first, as some read others.
+    // Drop dequantisations that no unit reads any more. Last first, as some read others.
     for i in (0..units.len()).rev() {
         let alone = matches!(&units[i].layer, Layer::Mix { other: None, repeat: [1, 1], .. });
         if alone && reads(graph, &units)[units[i].output()] == 0 {
@@ -147,7 +136,7 @@ pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> V
         if let (Layer::Quantise(quant), [input]) = (&unit.layer, &unit.inputs[..]) {
             let before = done.iter_mut().find(|u| u.output() == *input && reads[*input] == 1);
             if let Some(before) = before
-                && rounds(before, quant, kernels)
+                && fuse_quantise(before, quant, kernels)
             {
                 before.nodes.push(unit.output());
                 continue;
@@ -170,20 +159,20 @@ mod tests {
         let scale = [0.0137f32, 1.0, 3e-5];
         let weights: Vec<f32> = numbers.iter().zip(scale).flat_map(|(n, s)| n.map(|n| f32::from(n) * s)).collect();
         let bias = [0.5f32, -0.25, 0.0];
-        let found = whole(&weights, &bias, &INPUT).unwrap();
+        let found = recover(&weights, &bias, &INPUT).unwrap();
         for (o, bias) in bias.iter().enumerate() {
             for i in 0..4 {
-                let back = f32::from(found.weights[o * 4 + i]) * found.scale[o];
+                let back = f32::from(found.values[o * 4 + i]) * found.scale[o];
                 assert!((back - weights[o * 4 + i]).abs() <= 1e-6 * weights[o * 4 + i].abs());
             }
             let back = found.bias[o] as f32 * found.scale[o] * INPUT.scale;
             assert!((back - bias).abs() <= 1e-3, "{back} for {bias}");
         }
-        assert_eq!(found.weights[..4], numbers[0]);
+        assert_eq!(found.values[..4], numbers[0]);
         let odd = [0.1f32, 0.234567, -0.0345678, 0.987654];
-        assert!(whole(&odd, &[0.0], &INPUT).is_none());
-        assert!(whole(&[f32::NAN; 4], &[0.0], &INPUT).is_none());
-        assert!(whole(&[0.5, 1.0], &[1e30], &INPUT).is_none());
-        assert!(whole(&[], &[], &INPUT).is_none());
+        assert!(recover(&odd, &[0.0], &INPUT).is_none());
+        assert!(recover(&[f32::NAN; 4], &[0.0], &INPUT).is_none());
+        assert!(recover(&[0.5, 1.0], &[1e30], &INPUT).is_none());
+        assert!(recover(&[], &[], &INPUT).is_none());
     }
 }

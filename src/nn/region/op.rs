@@ -5,11 +5,31 @@ use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 use super::plan::Plan;
+use super::read::Reading;
 use crate::kernels::Lines;
 
-/// The operator. Its values live in its state, one per session.
+/// The name of the region's operator in tract's model.
+pub(super) const NAME: &str = "heatmark.region";
+
+/// Replaces the part of `model` that `plan` computes by one operator.
+///
+/// # Errors
+/// If tract refuses the changed model.
+pub(super) fn replace(mut model: TypedModel, reading: &Reading, plan: Arc<Plan>) -> TractResult<TypedModel> {
+    let mut patch = TypedModelPatch::new(NAME);
+    let inputs = reading.sources.iter().map(|o| patch.tap_model(&model, *o)).collect::<TractResult<TVec<_>>>()?;
+    let outputs = patch.wire_node(NAME, Region(plan), &inputs)?;
+    for (outlet, by) in reading.frontier.iter().zip(outputs) {
+        patch.shunt_outside(&model, *outlet, by)?;
+    }
+    patch.apply(&mut model)?;
+    model.compact()?;
+    Ok(model)
+}
+
+/// The operator. Each session has its own arena, in [`State`].
 #[derive(Clone, Debug)]
-pub(super) struct Region(pub Arc<Plan>);
+struct Region(Arc<Plan>);
 
 impl PartialEq for Region {
     fn eq(&self, other: &Self) -> bool {
@@ -40,7 +60,7 @@ impl EvalOp for Region {
     not_out_of_plan!();
 
     fn state(&self, _: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
-        Ok(Some(Box::new(State { arena: Lines::new(self.0.arena) })))
+        Ok(Some(Box::new(State { arena: Lines::new(self.0.arena_floats) })))
     }
 }
 

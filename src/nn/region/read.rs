@@ -17,11 +17,17 @@ use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::Reduce;
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 
-use super::graph::{Form, Graph, Layer, Node};
+use super::graph::{Graph, Layer, Node, ValueInfo};
+use crate::error::Error;
 use crate::kernels::Pooling;
 
 /// Why an operator is left to tract.
-pub(super) type Left = String;
+pub(super) type Reason = String;
+
+/// tract's error about a model as ours.
+pub(super) fn broken(what: &str, cause: TractError) -> Error {
+    Error::fix("model", what).because(format!("{cause:#}"))
+}
 
 /// Who runs an operator of the model.
 #[derive(Clone, Debug)]
@@ -30,7 +36,7 @@ pub(super) enum Runs {
     Absorbed,
     /// A node of the graph.
     Ours(usize),
-    Tract(Left),
+    Tract(Reason),
 }
 
 /// The part of a model that the kernels can run, hanging from its inputs.
@@ -126,7 +132,7 @@ impl Reader<'_> {
     }
 
     /// The concrete shape of an f32 outlet.
-    fn shape(&self, outlet: OutletId) -> Result<Vec<usize>, Left> {
+    fn shape(&self, outlet: OutletId) -> Result<Vec<usize>, Reason> {
         let fact = self.model.outlet_fact(outlet).map_err(|e| e.to_string())?;
         if fact.datum_type != f32::datum_type() {
             return Err(format!("its values are {:?}, not f32", fact.datum_type));
@@ -138,27 +144,27 @@ impl Reader<'_> {
         Ok(shape.to_vec())
     }
 
-    fn push(&mut self, node: &TypedNode, layer: Layer, inputs: Vec<usize>, form: Form) -> usize {
-        self.graph.nodes.push(Node { name: node.name.clone(), layer, inputs, form });
+    fn push(&mut self, node: &TypedNode, layer: Layer, inputs: Vec<usize>, info: ValueInfo) -> usize {
+        self.graph.nodes.push(Node { name: node.name.clone(), layer, inputs, info });
         self.graph.nodes.len() - 1
     }
 
     fn source(&mut self, node: &TypedNode, sources: &mut Vec<OutletId>) -> Runs {
         let outlet = OutletId::new(node.id, 0);
-        let form = match self.shape(outlet).map(<[usize; 4]>::try_from) {
-            Ok(Ok([n, c, h, w])) if sources.is_empty() || n == self.graph.batch => Form::map(n, c, h, w),
+        let info = match self.shape(outlet).map(<[usize; 4]>::try_from) {
+            Ok(Ok([n, c, h, w])) if sources.is_empty() || n == self.graph.batch => ValueInfo::map(n, c, h, w),
             Ok(_) => return Runs::Tract("an input that is not [batch, channels, rows, columns]".into()),
             Err(why) => return Runs::Tract(why),
         };
-        self.graph.batch = form.shape[0];
+        self.graph.batch = info.shape[0];
         sources.push(outlet);
-        let at = self.push(node, Layer::Source, vec![], form);
+        let at = self.push(node, Layer::Source, vec![], info);
         self.values.insert(outlet, at);
         Runs::Ours(at)
     }
 
     /// The graph's node behind input `i`.
-    fn input(&self, node: &TypedNode, i: usize) -> Result<usize, Left> {
+    fn input(&self, node: &TypedNode, i: usize) -> Result<usize, Reason> {
         let outlet = node.inputs.get(i).ok_or("it lacks an input")?;
         self.values.get(outlet).copied().ok_or_else(|| {
             let before = self.model.node(outlet.node);
@@ -166,22 +172,22 @@ impl Reader<'_> {
         })
     }
 
-    fn map_input(&self, node: &TypedNode, i: usize) -> Result<(usize, Form), Left> {
+    fn map_input(&self, node: &TypedNode, i: usize) -> Result<(usize, ValueInfo), Reason> {
         let at = self.input(node, i)?;
-        let form = self.graph.nodes[at].form.clone();
-        if form.is_map() { Ok((at, form)) } else { Err("its input is not a map of channels, rows and columns".into()) }
+        let info = self.graph.nodes[at].info.clone();
+        if info.is_map() { Ok((at, info)) } else { Err("its input is not a map of channels, rows and columns".into()) }
     }
 
-    /// The form of `node`'s output, which is a map.
-    fn map_output(&self, node: &TypedNode) -> Result<Form, Left> {
+    /// The shape of `node`'s output, which is a map.
+    fn map_output(&self, node: &TypedNode) -> Result<ValueInfo, Reason> {
         let shape = self.shape(OutletId::new(node.id, 0))?;
         match <[usize; 4]>::try_from(shape) {
-            Ok([n, c, h, w]) if n == self.graph.batch => Ok(Form::map(n, c, h, w)),
+            Ok([n, c, h, w]) if n == self.graph.batch => Ok(ValueInfo::map(n, c, h, w)),
             _ => Err("its output is not a map of channels, rows and columns".into()),
         }
     }
 
-    fn layer(&mut self, node: &TypedNode) -> Result<usize, Left> {
+    fn layer(&mut self, node: &TypedNode) -> Result<usize, Reason> {
         if node.outputs.len() != 1 {
             return Err("it has several outputs".into());
         }
@@ -217,7 +223,7 @@ impl Reader<'_> {
             self.prelu(node)
         } else if op.downcast_ref::<Cast>().is_some_and(|c| c.to == f32::datum_type()) {
             let at = self.input(node, 0)?;
-            Ok(self.push(node, Layer::View, vec![at], self.graph.nodes[at].form.clone()))
+            Ok(self.push(node, Layer::View, vec![at], self.graph.nodes[at].info.clone()))
         } else if op.name() == "Resize" {
             self.resize(node)
         } else {

@@ -10,18 +10,18 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::comp_gt;
 use tract_onnx::tract_core::ops::nn::{DataFormat, HardSwish, LeakyRelu, Reduce, Reducer, Sigmoid};
 
-use super::super::graph::{Form, Layer, Order};
+use super::super::graph::{DimOrder, Layer, ValueInfo};
 use super::quant::quantisation;
-use super::{Left, Reader, floats};
+use super::{Reader, Reason, floats};
 use crate::kernels::{Act, Between, Pooling, Window};
 
 /// `[rows, columns]` of a two-element list.
-fn pair(values: &[usize]) -> Result<[usize; 2], Left> {
+fn pair(values: &[usize]) -> Result<[usize; 2], Reason> {
     values.try_into().map_err(|_| "not two-dimensional".to_string())
 }
 
 impl Reader<'_> {
-    pub(super) fn conv(&mut self, node: &TypedNode, op: &Conv) -> Result<usize, Left> {
+    pub(super) fn conv(&mut self, node: &TypedNode, op: &Conv) -> Result<usize, Reason> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
         let spec = &op.pool_spec;
@@ -57,7 +57,7 @@ impl Reader<'_> {
         Ok(self.push(node, Layer::Conv { window, depthwise, weights, bias }, vec![at], to))
     }
 
-    fn window(&self, spec: &PoolSpec, from: &Form) -> Result<Window, Left> {
+    fn window(&self, spec: &PoolSpec, from: &ValueInfo) -> Result<Window, Reason> {
         let pads = spec.computed_padding(&[from.h, from.w]);
         let before: Vec<usize> = pads.iter().map(|p| p.pad_before).collect();
         Ok(Window { size: pair(&spec.kernel_shape)?, stride: pair(&spec.strides())?, before: pair(&before)? })
@@ -67,8 +67,8 @@ impl Reader<'_> {
         &mut self,
         node: &TypedNode,
         spec: &PoolSpec,
-        pooling: impl Fn(&Window) -> Result<Pooling, Left>,
-    ) -> Result<usize, Left> {
+        pooling: impl Fn(&Window) -> Result<Pooling, Reason>,
+    ) -> Result<usize, Reason> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
         if spec.data_format != DataFormat::NCHW || spec.dilations().iter().any(|d| *d != 1) {
@@ -86,7 +86,7 @@ impl Reader<'_> {
         Ok(self.push(node, layer, vec![at], to))
     }
 
-    pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<usize, Left> {
+    pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<usize, Reason> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
         let pooling = match op.reducer {
@@ -103,19 +103,19 @@ impl Reader<'_> {
         Ok(self.push(node, Layer::Pool { window, pooling }, vec![at], to))
     }
 
-    pub(super) fn concat(&mut self, node: &TypedNode, op: &TypedConcat) -> Result<usize, Left> {
+    pub(super) fn concat(&mut self, node: &TypedNode, op: &TypedConcat) -> Result<usize, Reason> {
         let to = self.map_output(node)?;
         if op.axis != 1 {
             return Err("it does not join channels".into());
         }
-        let inputs: Result<Vec<usize>, Left> =
+        let inputs: Result<Vec<usize>, Reason> =
             (0..node.inputs.len()).map(|i| self.map_input(node, i).map(|v| v.0)).collect();
         Ok(self.push(node, Layer::Concat, inputs?, to))
     }
 
     /// Any resizing operator that turns out to repeat each pixel, or to interpolate linearly: it is run once, on
     /// values of which no two are alike.
-    pub(super) fn resize(&mut self, node: &TypedNode) -> Result<usize, Left> {
+    pub(super) fn resize(&mut self, node: &TypedNode) -> Result<usize, Reason> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
         if from.c != to.c {
@@ -135,14 +135,14 @@ impl Reader<'_> {
         Ok(self.push(node, layer, vec![at], to))
     }
 
-    pub(super) fn axes(&mut self, node: &TypedNode, op: &AxisOp) -> Result<usize, Left> {
+    pub(super) fn axes(&mut self, node: &TypedNode, op: &AxisOp) -> Result<usize, Reason> {
         let at = self.input(node, 0)?;
-        let from = self.graph.nodes[at].form.clone();
+        let from = self.graph.nodes[at].info.clone();
         let shape = self.shape(OutletId::new(node.id, 0))?;
         if self.graph.batch != 1 && shape.first() != Some(&self.graph.batch) {
             return Err("it mixes the images of the batch".into());
         }
-        let mut form = Form { shape, ..from.clone() };
+        let mut info = ValueInfo { shape, ..from.clone() };
         match op {
             AxisOp::Move(a, b) => {
                 let (low, high) = ((*a).min(*b), (*a).max(*b));
@@ -150,23 +150,23 @@ impl Reader<'_> {
                 let passed = if a < b { low + 1..high + 1 } else { low..high };
                 let ones = from.shape.get(passed).is_some_and(|s| s.iter().all(|d| *d == 1));
                 if from.is_map() && (*a, *b) == (1, 3) {
-                    form.order = Order::Pixels;
+                    info.order = DimOrder::Nhwc;
                 } else if !moved && !ones {
                     return Err("it reorders values in a way that has no kernel".into());
                 }
             }
             AxisOp::Add(_) | AxisOp::Rm(_) | AxisOp::Reshape(..) => {}
         }
-        Ok(self.push(node, Layer::View, vec![at], form))
+        Ok(self.push(node, Layer::View, vec![at], info))
     }
 
-    pub(super) fn einsum(&mut self, node: &TypedNode, op: &EinSum) -> Result<usize, Left> {
+    pub(super) fn einsum(&mut self, node: &TypedNode, op: &EinSum) -> Result<usize, Reason> {
         if op.q_params.is_some() || node.inputs.len() != 2 {
             return Err("quantised, or not a product of two".into());
         }
         let data = usize::from(self.values.contains_key(&node.inputs[1]));
         let at = self.input(node, data)?;
-        let from = self.graph.nodes[at].form.clone();
+        let from = self.graph.nodes[at].info.clone();
         let constant = self.constant(node.inputs[1 - data]).ok_or("neither factor is constant")?;
         let shape = self.shape(OutletId::new(node.id, 0))?;
         if !from.is_vector() || constant.rank() != 2 || shape.len() != 2 || shape[0] != self.graph.batch {
@@ -190,11 +190,11 @@ impl Reader<'_> {
             (Some(1), Some(0)) => (0..outputs * values).map(|i| matrix[i % values * outputs + i / values]).collect(),
             _ => return Err("not a vector per image times a matrix".into()),
         };
-        let form = Form { c: outputs, h: 1, w: 1, shape, order: Order::Planes };
-        Ok(self.push(node, Layer::Connected { weights, bias: vec![0.0; outputs] }, vec![at], form))
+        let info = ValueInfo { c: outputs, h: 1, w: 1, shape, order: DimOrder::Nchw };
+        Ok(self.push(node, Layer::Connected { weights, bias: vec![0.0; outputs] }, vec![at], info))
     }
 
-    pub(super) fn element(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<usize, Left> {
+    pub(super) fn element(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<usize, Reason> {
         let mini = op.0.as_ref();
         if let Some(quant) = quantisation(mini) {
             return self.quantise(node, quant);
@@ -209,10 +209,10 @@ impl Reader<'_> {
             return Err(format!("no kernel for {}", op.name()));
         };
         let at = self.input(node, 0)?;
-        Ok(self.push(node, Layer::Act(act), vec![at], self.graph.nodes[at].form.clone()))
+        Ok(self.push(node, Layer::Act(act), vec![at], self.graph.nodes[at].info.clone()))
     }
 
-    pub(super) fn binary(&mut self, node: &TypedNode, op: &TypedBinOp) -> Result<usize, Left> {
+    pub(super) fn binary(&mut self, node: &TypedNode, op: &TypedBinOp) -> Result<usize, Reason> {
         let name = op.0.name();
         let constant = (0..2).find_map(|i| Some((i, self.constant(node.inputs[i])?)));
         let shape = self.shape(OutletId::new(node.id, 0))?;
@@ -221,19 +221,19 @@ impl Reader<'_> {
                 return Err(format!("no kernel for {name} of two values"));
             }
             let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
-            let form = self.graph.nodes[a].form.clone();
-            if !form.matches(&self.graph.nodes[b].form) || form.shape != shape {
+            let info = self.graph.nodes[a].info.clone();
+            if info != self.graph.nodes[b].info || info.shape != shape {
                 return Err("it adds values of different shapes".into());
             }
-            return Ok(self.push(node, Layer::Add, vec![a, b], form));
+            return Ok(self.push(node, Layer::Add, vec![a, b], info));
         };
         let at = self.input(node, 1 - slot)?;
-        let form = self.graph.nodes[at].form.clone();
-        if form.shape != shape {
+        let info = self.graph.nodes[at].info.clone();
+        if info.shape != shape {
             return Err("its constant enlarges the value".into());
         }
         let values = floats(&tensor).ok_or("its constant is not f32")?;
-        let values = per_channel(&form, tensor.shape(), values).ok_or("its constant is not one number per channel")?;
+        let values = per_channel(&info, tensor.shape(), values).ok_or("its constant is not one number per channel")?;
         let single = (values.len() == 1).then(|| values[0]);
         let each = |f: fn(&f32) -> f32| values.iter().map(f).collect::<Vec<_>>();
         let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
@@ -246,11 +246,11 @@ impl Reader<'_> {
             ("Div", _, 1) => Layer::Affine { scale: each(|v| 1.0 / v), shift: zeros },
             _ => return Err(format!("no kernel for {name} with this constant")),
         };
-        Ok(self.push(node, layer, vec![at], form))
+        Ok(self.push(node, layer, vec![at], info))
     }
 
     /// `0 > x ? slope * x : x`, as tract writes PRelu. The comparison is absorbed afterwards.
-    pub(super) fn prelu(&mut self, node: &TypedNode) -> Result<usize, Left> {
+    pub(super) fn prelu(&mut self, node: &TypedNode) -> Result<usize, Reason> {
         let other = || "it chooses between values, but not as PRelu does".to_string();
         let (test, x) = (self.model.node(node.inputs[0].node), node.inputs[2]);
         let compares = test.op.downcast_ref::<TypedBinOp>().is_some_and(|op| op.0.name() == comp_gt().name());
@@ -264,27 +264,27 @@ impl Reader<'_> {
         match &product.layer {
             Layer::Affine { scale, shift } if product.inputs == [at] && shift.iter().all(|s| *s == 0.0) => {
                 let act = Act::Slope(scale.clone());
-                Ok(self.push(node, Layer::Act(act), vec![at], self.graph.nodes[at].form.clone()))
+                Ok(self.push(node, Layer::Act(act), vec![at], self.graph.nodes[at].info.clone()))
             }
             _ => Err(other()),
         }
     }
 }
 
-/// One number, or one per channel of `form`, out of a constant that broadcasts to its shape.
-fn per_channel(form: &Form, shape: &[usize], values: Vec<f32>) -> Option<Vec<f32>> {
+/// One number, or one per channel of `info`, out of a constant that broadcasts to its shape.
+fn per_channel(info: &ValueInfo, shape: &[usize], values: Vec<f32>) -> Option<Vec<f32>> {
     if values.len() == 1 {
         return Some(values);
     }
     // Channels are the second axis of a map, and of a vector with a single pixel.
-    let channels = form.is_map() || (form.is_vector() && form.h * form.w == 1);
-    let offset = form.shape.len().checked_sub(shape.len())?;
+    let channels = info.is_map() || (info.is_vector() && info.h * info.w == 1);
+    let offset = info.shape.len().checked_sub(shape.len())?;
     let axis = 1usize.checked_sub(offset)?;
-    (channels && shape.get(axis) == Some(&form.c) && values.len() == form.c).then_some(values)
+    (channels && shape.get(axis) == Some(&info.c) && values.len() == info.c).then_some(values)
 }
 
-/// The layer that makes `output`, of form `to`, out of `values`, of form `from`.
-fn resized(from: &Form, to: &Form, values: &[f32], output: &[f32]) -> Option<Layer> {
+/// The layer that makes `output`, of shape `to`, out of `values`, of shape `from`.
+fn resized(from: &ValueInfo, to: &ValueInfo, values: &[f32], output: &[f32]) -> Option<Layer> {
     let place = |i: usize| (i / (to.h * to.w), i / to.w % to.h, i % to.w);
     let value = |plane: usize, y: usize, x: usize| values[(plane * from.h + y) * from.w + x];
     let factor = [to.h / from.h, to.w / from.w];

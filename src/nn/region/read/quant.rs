@@ -6,7 +6,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseMiniOp;
 use tract_onnx::tract_core::ops::quant::{DequantizeLinearF32, QuantizeLinearI8, QuantizeLinearU8};
 
 use super::super::graph::Layer;
-use super::{Left, Reader};
+use super::{Reader, Reason};
 use crate::kernels::{Pooling, Quant};
 
 /// What a quantising operator rounds to.
@@ -22,7 +22,7 @@ pub(super) fn quantisation(op: &dyn ElementWiseMiniOp) -> Option<Quant> {
 
 impl Reader<'_> {
     /// Whole numbers never leave the region: all that read them must turn them back into the same floats.
-    pub(super) fn quantise(&mut self, node: &TypedNode, quant: Quant) -> Result<usize, Left> {
+    pub(super) fn quantise(&mut self, node: &TypedNode, quant: Quant) -> Result<usize, Reason> {
         let at = self.input(node, 0)?;
         let outlet = OutletId::new(node.id, 0);
         let mut scale = None;
@@ -40,11 +40,11 @@ impl Reader<'_> {
         if !quant.valid() || self.model.outputs.contains(&outlet) {
             return Err("its scale or zero make no sense, or its numbers are an output".into());
         }
-        let form = self.graph.nodes[at].form.clone();
-        Ok(self.push(node, Layer::Quantise(quant), vec![at], form))
+        let info = self.graph.nodes[at].info.clone();
+        Ok(self.push(node, Layer::Quantise(quant), vec![at], info))
     }
 
-    pub(super) fn dequantise(&mut self, node: &TypedNode, op: &DequantizeLinearF32) -> Result<usize, Left> {
+    pub(super) fn dequantise(&mut self, node: &TypedNode, op: &DequantizeLinearF32) -> Result<usize, Reason> {
         let at = self.input(node, 0)?;
         let Layer::Quantise(quant) = self.graph.nodes[at].layer else {
             return Err("what it reads was not quantised".into());
@@ -52,7 +52,7 @@ impl Reader<'_> {
         if (op.scale, op.zero_point) != (quant.scale, quant.zero) {
             return Err("its numbers are not those of the quantisation before".into());
         }
-        let form = self.graph.nodes[at].form.clone();
+        let info = self.graph.nodes[at].info.clone();
         // What only shows, or chooses among, rounded values has rounded ones: rounding them again changes nothing.
         let chosen = self.graph.root(self.graph.nodes[at].inputs[0]);
         let before = &self.graph.nodes[chosen];
@@ -62,8 +62,8 @@ impl Reader<'_> {
         };
         let again = matches!(self.graph.nodes[rounded].layer, Layer::Dequantise(q) if q == quant);
         match again {
-            true => Ok(self.push(node, Layer::View, vec![chosen], form)),
-            false => Ok(self.push(node, Layer::Dequantise(quant), vec![at], form)),
+            true => Ok(self.push(node, Layer::View, vec![chosen], info)),
+            false => Ok(self.push(node, Layer::Dequantise(quant), vec![at], info)),
         }
     }
 }

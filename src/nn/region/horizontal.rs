@@ -1,20 +1,19 @@
-//! Convolutions of one value that leave the region, computed as one: a head of one channel takes as long as one of a
-//! whole register.
+//! Horizontal fusion: convolutions that read the same value and compute outputs of the network become one. A head of
+//! one channel takes as long as one that fills a register.
 
-use super::fuse::Unit;
 use super::graph::{Graph, Layer};
+use super::unit::Unit;
 use crate::kernels::{Act, Into8};
 
-/// Makes one unit of all that read the same value alike, and whose own values are only outputs, where that takes fewer
-/// registers of `lanes` channels. It stores the values one after the other: first its own, then those of
-/// [`Unit::also`].
-pub(super) fn join(graph: &Graph, units: Vec<Unit>, lanes: usize) -> Vec<Unit> {
+/// Fuses units that read the same value, differ only in their weights and are read by no other unit, where that takes
+/// fewer registers of `lanes` channels. The fused unit stores its own value first, then those of [`Unit::also`].
+pub(super) fn fuse_horizontally(graph: &Graph, units: Vec<Unit>, lanes: usize) -> Vec<Unit> {
     let inner = |node: usize| units.iter().any(|u| u.reads(node));
     let out: Vec<bool> = units.iter().map(|u| u.other.is_none() && !inner(u.output())).collect();
     let registers = |c: usize| c.div_ceil(lanes);
     let mut joined: Vec<(Unit, bool)> = vec![];
     for (unit, out) in units.into_iter().zip(out) {
-        let c = graph.nodes[unit.output()].form.c;
+        let c = graph.nodes[unit.output()].info.c;
         let fits = |(first, first_out): &&mut (Unit, bool)| {
             let so_far = first.channels(graph);
             let fewer = registers(so_far + c) < registers(so_far) + registers(c);
@@ -28,7 +27,7 @@ pub(super) fn join(graph: &Graph, units: Vec<Unit>, lanes: usize) -> Vec<Unit> {
     joined.into_iter().map(|j| j.0).collect()
 }
 
-/// Whether two units differ in their weights alone.
+/// Whether two units differ only in their weights.
 fn alike(a: &Unit, b: &Unit) -> bool {
     let limits = matches!(a.act, Act::None | Act::Clamp { .. });
     let layers = match (&a.layer, &b.layer) {
@@ -48,14 +47,14 @@ fn append(first: &mut Unit, unit: Unit) {
             weights.extend(w);
             bias.extend(b);
         }
-        (Layer::Conv8 { numbers, .. }, Layer::Conv8 { numbers: n, .. }) => {
-            numbers.weights.extend(n.weights);
-            numbers.scale.extend(n.scale);
-            numbers.bias.extend(n.bias);
+        (Layer::Conv8 { weights, .. }, Layer::Conv8 { weights: w, .. }) => {
+            weights.values.extend(w.values);
+            weights.scale.extend(w.scale);
+            weights.bias.extend(w.bias);
         }
         _ => {}
     }
-    // The last node stays that whose value comes first.
+    // The last node must stay the one whose value is stored first.
     let last = first.nodes.len().saturating_sub(1);
     first.nodes.splice(last..last, unit.nodes);
 }
