@@ -6,6 +6,7 @@ use super::landmarker::VIEWS;
 use super::smooth;
 use crate::error::{Error, Result, within};
 use crate::kernels;
+use crate::nn::{Model, Precision, Task, Use};
 
 /// Settings of detection, following and temperatures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,11 +46,11 @@ pub struct Settings {
 /// The model of a setting that leaves the choice to the CPU.
 const AUTO: &str = "auto";
 
-/// What `setting` names, or which of two equally accurate models it stands for.
-fn fastest<'a>(setting: &'a str, float: &'a str, int8: &'a str) -> Result<&'a str> {
+/// The model that `setting` names, or the default of `task` and `usage` in the precision that is faster on this CPU.
+fn model(setting: &str, task: Task, usage: Use) -> Result<&str> {
     match setting {
-        AUTO if kernels::chosen()?.faster_in_int8() => Ok(int8),
-        AUTO => Ok(float),
+        AUTO if kernels::chosen()?.faster_in_int8() => Model::default_for(task, usage, Precision::Int8),
+        AUTO => Model::default_for(task, usage, Precision::F32),
         named => Ok(named),
     }
 }
@@ -79,9 +80,9 @@ impl Settings {
     /// The detector that `detector` names, or that `auto` stands for on this CPU.
     ///
     /// # Errors
-    /// Fix: kernels are asked for that this CPU has not.
+    /// Fix: kernels are asked for that this CPU has not, or the program has no built-in default.
     pub fn detector_model(&self) -> Result<&str> {
-        fastest(&self.detector, "face-detector", "face-detector-int8")
+        model(&self.detector, Task::Detector, Use::Stream)
     }
 
     /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU in a stream.
@@ -89,7 +90,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::detector_model`].
     pub fn landmarks_model(&self) -> Result<&str> {
-        fastest(&self.landmarks, "face-landmarks-small", "face-landmarks-small-int8")
+        model(&self.landmarks, Task::Landmarks, Use::Stream)
     }
 
     /// The same for stills.
@@ -97,7 +98,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::detector_model`].
     pub fn still_landmarks_model(&self) -> Result<&str> {
-        fastest(&self.landmarks, "face-landmarks-base", "face-landmarks-base-int8")
+        model(&self.landmarks, Task::Landmarks, Use::Still)
     }
 
     /// Fix: a value out of its range, named.

@@ -1,4 +1,4 @@
-//! The model card: what a model is for, where it came from, how it is fed and read.
+//! The model card: what a model is for, where it came from, how its input is made and how its outputs are read.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,13 +7,35 @@ use crate::error::{Error, Result};
 /// What a model does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Task {
     /// Whole frame to face boxes.
     Detector,
     /// Crop of a face to landmarks.
     Landmarks,
-    /// Template and search regions of two modalities to a box.
-    Tracker,
+}
+
+/// What a model may be the default for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Use {
+    /// Frames of a camera or recording, in real time.
+    Stream,
+    /// Single pictures, where accuracy matters more than time.
+    Still,
+}
+
+/// The number type that most of a model's arithmetic is in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Eight-bit integers (QuantizeLinear and DequantizeLinear in the file).
+    Int8,
 }
 
 /// How the input is made ([`crate::preprocess`]).
@@ -24,13 +46,13 @@ pub struct Input {
     pub name: String,
     /// Channels: 1 for thermal, 2 with `contrast_window`.
     pub channels: usize,
-    /// Rows. A fully convolutional model may be built for other sizes too.
+    /// Rows, pixels. A fully convolutional model can be built for other sizes too.
     pub height: usize,
-    /// Columns.
+    /// Columns, pixels.
     pub width: usize,
     /// Percentiles (0 to 100) of the input that become -1 and 1.
     pub percentiles: [f32; 2],
-    /// Side of the window of local contrast, odd, pixels; where it is given, local contrast is the second channel.
+    /// Side of the window of local contrast, odd, pixels. If given, local contrast is the second channel.
     #[serde(default)]
     pub contrast_window: Option<usize>,
     /// Side of a landmark crop over the longer side of the face box; absent for detectors.
@@ -44,11 +66,11 @@ pub struct Input {
 pub struct Output {
     /// Name in the ONNX graph.
     pub name: String,
-    /// Extents at the card's input size.
+    /// Shape at the card's input size.
     pub shape: Vec<usize>,
 }
 
-/// Constants of the decoding function; each has the value of the shipped training as its default.
+/// Constants of the decoding function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Decoding {
@@ -94,6 +116,13 @@ pub struct Card {
     /// One sentence.
     #[serde(default)]
     pub description: String,
+    /// The number type of its arithmetic.
+    #[serde(default)]
+    pub precision: Precision,
+    /// For what a built-in model is taken when the setting is `auto`. At most one model of each task and precision is
+    /// the default for each use.
+    #[serde(default)]
+    pub default_for: Vec<Use>,
     /// The ONNX file beside the card.
     pub file: String,
     /// SHA-256 of the ONNX file, lower-case hexadecimal.
@@ -109,13 +138,13 @@ pub struct Card {
     /// Constants of the decoding function.
     #[serde(default)]
     pub decoding: Decoding,
-    /// What the self-check compares with; shipped models always have one.
+    /// Input and outputs for the self-check. Every built-in model has them.
     #[serde(default)]
     pub golden: Option<Golden>,
-    /// How the model came about: data, seeds, steps. Free form.
+    /// How the model was trained: data, seeds, steps. Free form.
     #[serde(default)]
     pub training: toml::Table,
-    /// Measured numbers. Free form; synthetic tests say so in their key.
+    /// Measured metrics. Free form; keys of metrics on rendered pictures end in `synthetic`.
     #[serde(default)]
     pub metrics: toml::Table,
 }
@@ -124,7 +153,10 @@ pub struct Card {
 const MAX_SIDE: usize = 4096;
 
 impl Card {
-    /// Parses and checks a card. `subject` names it in errors; unknown keys are refused.
+    /// Parses and checks a card. `subject` names it in errors.
+    ///
+    /// # Errors
+    /// Fix: the text is no card, has an unknown key, or a value is out of range.
     pub fn parse(text: &str, subject: &str) -> Result<Self> {
         let card: Card =
             toml::from_str(text).map_err(|e| Error::fix(subject, "not a model card").because(e.to_string()))?;
@@ -158,7 +190,7 @@ impl Card {
             return Err(format!("contrast_window {window}, wanted an odd number from 3 to 255"));
         }
         let made = 1 + usize::from(i.contrast_window.is_some());
-        if self.task != Task::Tracker && i.channels != made {
+        if i.channels != made {
             return Err(format!("{} channels, wanted {made}: one, and one more with contrast_window", i.channels));
         }
         if self.task == Task::Landmarks {

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use super::card::{Card, Golden};
-use super::{Build, Network, graph};
+use super::card::{Card, Golden, Precision, Task, Use};
+use super::network::{Build, Network};
+use super::tract;
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 use crate::npy::{Array, Values};
@@ -17,7 +19,7 @@ static EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.r
 /// Largest ONNX file read, bytes.
 const MAX_FILE: u64 = 256 << 20;
 
-/// A card with the bytes it speaks of, checked against its SHA-256.
+/// A card and the files it names; the ONNX file has the SHA-256 that the card gives.
 #[derive(Debug, Clone)]
 pub struct Model {
     card: Card,
@@ -26,12 +28,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// Names of the models built into this program.
+    /// Names of the built-in models.
     pub fn names() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().filter_map(|(file, _)| file.strip_suffix(".toml"))
     }
 
     /// A built-in model.
+    ///
+    /// # Errors
+    /// Fix: there is none of this name. Fatal: its files were not built in as its card says.
     pub fn embedded(name: &str) -> Result<Self> {
         let find = |file: &str| EMBEDDED.iter().find(|e| e.0 == file).map(|e| Cow::Borrowed(e.1));
         let Some(card) = find(&format!("{name}.toml")) else {
@@ -41,7 +46,21 @@ impl Model {
         Self::assemble(&card, name, |file| find(file).ok_or_else(|| Error::fatal(file, "is not built in")))
     }
 
-    /// A model given by the path of its card; the other files lie beside it.
+    /// The built-in model of a `task` that is the default for `usage`: the one of this `precision`, else of another.
+    ///
+    /// # Errors
+    /// Fix: the program was built without one.
+    pub fn default_for(task: Task, usage: Use, precision: Precision) -> Result<&'static str> {
+        let serves = |c: &&Card| c.task == task && c.default_for.contains(&usage);
+        let best = built_in()?.iter().filter(serves).max_by_key(|c| c.precision == precision);
+        let none = || Error::fix("models", format!("no built-in model is the default for {task:?}, {usage:?}"));
+        Ok(&best.ok_or_else(none)?.name)
+    }
+
+    /// A model by the path of its card; the other files lie beside it.
+    ///
+    /// # Errors
+    /// Fix: a file cannot be read, the card is wrong, or the ONNX file is not the one that the card describes.
     pub fn open(card: &Path) -> Result<Self> {
         let subject = card.display().to_string();
         let folder = card.parent().unwrap_or(Path::new("."));
@@ -49,6 +68,9 @@ impl Model {
     }
 
     /// A built-in model by name, or any model by the path of its card (ending in `.toml`).
+    ///
+    /// # Errors
+    /// As [`Model::embedded`] or [`Model::open`].
     pub fn find(name_or_card: &str) -> Result<Self> {
         if name_or_card.ends_with(".toml") { Self::open(Path::new(name_or_card)) } else { Self::embedded(name_or_card) }
     }
@@ -72,10 +94,10 @@ impl Model {
 
     /// Builds the network at the card's input size and runs the golden input through it.
     ///
-    /// Fix: the file is no model we can run. Fatal: it runs but answers something else than it did
-    /// when it was trained.
+    /// # Errors
+    /// Fix: the file is no model that we can run. Fatal: its outputs differ from the golden ones.
     pub fn network(&self) -> Result<Box<dyn Network>> {
-        let mut network = graph::build(&self.onnx, &self.card, self.card.input.height, self.card.input.width)?;
+        let mut network = tract::build(&self.onnx, &self.card, self.card.input.height, self.card.input.width)?;
         for (want, (name, found)) in self.card.outputs.iter().zip(network.outputs()) {
             if want.shape != *found {
                 return Err(Error::fix(
@@ -90,37 +112,50 @@ impl Model {
         Ok(network)
     }
 
-    /// As [`Model::network`], for another input size where the network is fully convolutional.
+    /// As [`Model::network`], for another input size in pixels. The network must be fully convolutional.
+    ///
+    /// # Errors
+    /// As [`Model::network`]. Fix: the network cannot be built for this size.
     pub fn network_at(&self, height: usize, width: usize) -> Result<Box<dyn Network>> {
-        // The golden input has the card's size; the weights it proves are the same at every size.
+        // The golden input has the card's size. The weights it checks are the same at every size.
         let checked = self.network()?;
         if (height, width) == (self.card.input.height, self.card.input.width) {
             return Ok(checked);
         }
-        graph::build(&self.onnx, &self.card, height, width)
+        tract::build(&self.onnx, &self.card, height, width)
     }
 
-    /// Who runs each operator at the card's input size, and why: a table for people.
+    /// Which kernel runs each operator at the card's input size, and why: a table for people.
     ///
     /// # Errors
-    /// Fix: the file is no model we can run.
+    /// Fix: the file is no model that we can run.
     pub fn explain(&self, kernels: &'static Kernels) -> Result<String> {
-        graph::explain(&self.onnx, &self.card, kernels)
+        tract::explain(&self.onnx, &self.card, kernels)
     }
 
-    /// As [`Model::explain`], for any ONNX file, which needs no card. `shape` is that of its input; where empty, the
-    /// file's own.
+    /// As [`Model::explain`], for an ONNX file without a card. `shape` is the input's; if empty, the file's own is taken.
     ///
     /// # Errors
-    /// Fix: the file is no model we can run, or its input has no fixed shape of floats.
+    /// Fix: the file is no model that we can run, or its input has no fixed shape of floats.
     pub fn explain_file(onnx: &Path, shape: &[usize], kernels: &'static Kernels) -> Result<String> {
-        graph::explain_bare(&read(onnx)?, &onnx.display().to_string(), shape, kernels)
+        tract::explain_bare(&read(onnx)?, &onnx.display().to_string(), shape, kernels)
     }
 
-    /// This model as a maker of networks.
+    /// Builds networks of this model.
     pub fn into_build(self) -> Build {
         Box::new(move |height, width| self.network_at(height, width))
     }
+}
+
+/// The cards of the built-in models.
+fn built_in() -> Result<&'static [Card]> {
+    static CARDS: OnceLock<std::result::Result<Vec<Card>, String>> = OnceLock::new();
+    let read = |(file, text): &(&str, &[u8])| Card::parse(&String::from_utf8_lossy(text), file);
+    let cards = CARDS.get_or_init(|| {
+        let cards = EMBEDDED.iter().filter(|e| e.0.ends_with(".toml")).map(read);
+        cards.collect::<Result<_>>().map_err(|e| e.to_string())
+    });
+    cards.as_deref().map_err(|e| Error::fatal("models", e))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -157,9 +192,9 @@ fn check(network: &mut dyn Network, golden: &Golden, bytes: &[u8]) -> Result<()>
             let message = format!("output {name} has {} values, the model gives {}", want.len(), found.len());
             return Err(Error::fix(&golden.file, message));
         }
-        // A logit may happen to be about nothing.
+        // Relative to the largest value, but not where all are near zero.
         let scale = want.iter().fold(1f32, |m, v| m.max(v.abs()));
-        // Written so that NaN on either side counts as a difference.
+        // NaN on either side must count as a difference.
         let agrees = |(a, b): (&f32, &f32)| (a - b).abs() <= golden.tolerance * scale;
         if let Some(at) = found.iter().zip(&want).position(|p| !agrees(p)) {
             let (f, w) = (found[at], want[at]);
@@ -250,6 +285,23 @@ mod tests {
             let (_dir, card) = edited(from, to);
             let e = Model::open(&card).unwrap().network().err().unwrap_or_else(|| panic!("{to} was accepted"));
             assert!(e.remedy() == Remedy::Fix && e.to_string().contains(says), "{says}: {e}");
+        }
+    }
+
+    #[test]
+    fn one_model_is_the_default_for_each_task_use_and_precision() {
+        for task in [Task::Detector, Task::Landmarks] {
+            for usage in [Use::Stream, Use::Still] {
+                for precision in [Precision::F32, Precision::Int8] {
+                    let of_task = built_in().unwrap().iter().filter(|c| (c.task, c.precision) == (task, precision));
+                    let defaults: Vec<_> = of_task.filter(|c| c.default_for.contains(&usage)).collect();
+                    assert_eq!(defaults.len(), 1, "{task:?}, {usage:?}, {precision:?}: {defaults:?}");
+                    assert_eq!(Model::default_for(task, usage, precision).unwrap(), defaults[0].name);
+                }
+            }
+        }
+        for card in built_in().unwrap() {
+            assert_eq!(card.precision == Precision::Int8, card.name.ends_with("-int8"), "{}", card.name);
         }
     }
 

@@ -1,24 +1,24 @@
-//! How long networks run.
+//! The time that networks take.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::{Build, Network};
+use super::network::{Build, Network};
 use crate::error::Result;
 
-/// Adds up the time that networks take.
+/// Adds up the run times of networks.
 #[derive(Debug, Clone, Default)]
 pub struct Stopwatch(Arc<AtomicU64>);
 
 impl Stopwatch {
-    /// A maker of the same networks, whose runs are timed.
+    /// Builds the same networks, with their runs timed.
     pub fn on(&self, build: Build) -> Build {
         let watch = self.clone();
         Box::new(move |height, width| Ok(Box::new(Timed { network: build(height, width)?, watch: watch.clone() })))
     }
 
-    /// The time since this was last asked.
+    /// The time added up since the last call.
     pub fn lap(&self) -> Duration {
         Duration::from_nanos(self.0.swap(0, Relaxed))
     }
@@ -54,7 +54,7 @@ impl Network for Timed {
 mod tests {
     use super::*;
 
-    /// Takes its time, and fails when it is told to.
+    /// Takes 5 ms, and fails if the input starts below zero.
     struct Slow([(String, Vec<usize>); 1]);
 
     impl Network for Slow {
@@ -68,7 +68,7 @@ mod tests {
 
         fn run(&mut self, input: &[f32]) -> Result<()> {
             std::thread::sleep(Duration::from_millis(5));
-            if input[0] < 0.0 { Err(crate::error::Error::fatal("slow", "told to fail")) } else { Ok(()) }
+            if input[0] < 0.0 { Err(crate::error::Error::fatal("slow", "the input is negative")) } else { Ok(()) }
         }
 
         fn output(&self, i: usize) -> &[f32] {

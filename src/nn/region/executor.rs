@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::kernels::Lines;
-use crate::nn::Network;
+use crate::nn::network::Network;
 
 /// Most outputs of a network; their slices are on the stack.
 pub(super) const MAX_OUTPUTS: usize = 16;

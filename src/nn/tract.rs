@@ -1,7 +1,8 @@
-//! tract: parse, check, concretise, optimise, run.
+//! Networks by way of tract: parsing and checks for all, and running what has operators without a kernel of ours.
 
 mod bare;
 mod inspect;
+mod parse;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,22 +11,22 @@ use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::TypedSimpleState;
 
-use inspect::inspect;
+use parse::{concrete, inputs, inspected, proto};
 
-use super::Network;
 use super::card::Card;
+use super::network::Network;
 use super::region::{self, Executor, Installed};
 use crate::error::{Error, Result};
 use crate::kernels::{self, Kernels};
 
-/// Most values one tensor of a graph may hold (256 MiB of f32).
-const MAX_VALUES: usize = 1 << 26;
-
-/// Builds the network of `onnx` for an input of `height` x `width`: on our kernels where they have all its
-/// operators, else in tract with the part that they have as one operator.
+/// Builds the network of `onnx` for an input of `height` x `width` pixels: on our kernels if they have all its
+/// operators, else in tract, with the region of our kernels as one operator.
+///
+/// # Errors
+/// Fix: the file is no model that we can run at this size, or not the one that the card describes.
 pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Box<dyn Network>> {
     let kernels = kernels::chosen()?;
-    // tract returns errors for what it expects to go wrong; what it does not expect must not take us down.
+    // tract reports most faults of a file as errors. It panics on some, and those must not stop the program.
     let built = catch_unwind(AssertUnwindSafe(|| {
         let parsed = typed(onnx, card, [1, card.input.channels, height, width])?;
         network(parsed, card, kernels)
@@ -36,6 +37,9 @@ pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Bo
 }
 
 /// The network of a parsed model.
+///
+/// # Errors
+/// If an output is not what the card says, or tract cannot run the rest.
 fn network(
     (model, order): (TypedModel, Vec<usize>),
     card: &Card,
@@ -43,22 +47,28 @@ fn network(
 ) -> TractResult<Box<dyn Network>> {
     let outputs = outputs(&model, card, &order)?;
     let left = match region::install(model, kernels)? {
-        Installed::Whole(executor) => return Ok(Box::new(Renamed { executor, outputs, order })),
+        Installed::Whole(executor) => return Ok(Box::new(OnKernels { executor, outputs, order })),
         Installed::Part { model, ours, left } => {
             log::info!("{}: {} of {} operators on our kernels, left to tract: {left:?}", card.name, ours.0, ours.1);
             model
         }
     };
-    Ok(Box::new(Graph::new(*left, card, outputs, order)?))
+    Ok(Box::new(InTract::new(*left, card, outputs, order)?))
 }
 
-/// Who runs each operator of `onnx` at the card's input size: a table for people.
+/// Which kernel runs each operator of `onnx` at the card's input size: a table for people.
+///
+/// # Errors
+/// Fix: the file is no model that we can run.
 pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
     let shape = [1, card.input.channels, card.input.height, card.input.width];
     table(&card.file, kernels, || Ok(typed(onnx, card, shape)?.0))
 }
 
-/// As [`explain`], for a file without a card: `shape` is that of its input, or empty where the file says it.
+/// As [`explain`], for a file without a card. `shape` is the input's; if empty, the file's own is taken.
+///
+/// # Errors
+/// Fix: the file is no model that we can run, or its input has no fixed shape of floats.
 pub fn explain_bare(onnx: &[u8], file: &str, shape: &[usize], kernels: &'static Kernels) -> Result<String> {
     table(file, kernels, || bare::read(&proto(onnx)?, shape))
 }
@@ -70,11 +80,8 @@ fn table(file: &str, kernels: &'static Kernels, model: impl FnOnce() -> TractRes
     region::explain(&model, kernels)
 }
 
-fn proto(onnx: &[u8]) -> TractResult<pb::ModelProto> {
-    tract_onnx::onnx().proto_model_for_read(&mut &onnx[..])
-}
-
-/// Parses and checks a model for an input of `shape`; with it the position of each output of the card.
+/// Parses and checks a model for an input of `shape`. The second result is, for each output of the card, its position
+/// among the graph's.
 fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
     read(&proto(onnx)?, card, shape)
 }
@@ -83,30 +90,6 @@ fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel
 fn read(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
     let order = names(inspected(proto)?, card)?;
     Ok((concrete(proto, &[&shape])?, order))
-}
-
-/// A graph in which nothing loops or claims more memory than it brings.
-fn inspected(proto: &pb::ModelProto) -> TractResult<&pb::GraphProto> {
-    let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
-    inspect(graph)?;
-    Ok(graph)
-}
-
-/// An inspected model for inputs of these shapes.
-fn concrete(proto: &pb::ModelProto, shapes: &[impl AsRef<[usize]>]) -> TractResult<TypedModel> {
-    let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-    let mut model = framework.parse(proto, None)?.model;
-    for (i, shape) in shapes.iter().enumerate() {
-        model.set_input_fact(i, f32::fact(shape.as_ref()).into())?;
-    }
-    let typed = model.into_typed()?;
-    limit(&typed)?;
-    Ok(typed)
-}
-
-/// What a graph reads that it does not bring along.
-fn inputs(graph: &pb::GraphProto) -> Vec<&pb::ValueInfoProto> {
-    graph.input.iter().filter(|i| graph.initializer.iter().all(|t| t.name != i.name)).collect()
 }
 
 /// Names and shapes of the card's outputs.
@@ -123,14 +106,14 @@ fn outputs(model: &TypedModel, card: &Card, order: &[usize]) -> TractResult<Vec<
     Ok(outputs)
 }
 
-/// A network on our kernels, its outputs in the card's order.
-struct Renamed {
+/// A network on our kernels, with outputs in the card's order.
+struct OnKernels {
     executor: Executor,
     outputs: Vec<(String, Vec<usize>)>,
     order: Vec<usize>,
 }
 
-impl Network for Renamed {
+impl Network for OnKernels {
     fn input_shape(&self) -> [usize; 4] {
         self.executor.input_shape()
     }
@@ -148,20 +131,20 @@ impl Network for Renamed {
     }
 }
 
-/// A planned graph with its state and buffers.
-struct Graph {
+/// A network that tract runs, at least in part.
+struct InTract {
     shape: [usize; 4],
     state: TypedSimpleState,
-    /// The tensor handed to tract; ours alone between runs.
+    /// The tensor passed to tract. Between runs, tract should hold no reference to it.
     input: Arc<Tensor>,
     outputs: Vec<(String, Vec<usize>)>,
-    /// Position among the graph's outputs of each of ours.
+    /// By output: its position among the graph's.
     order: Vec<usize>,
     values: Vec<Vec<f32>>,
     file: String,
 }
 
-impl Graph {
+impl InTract {
     fn new(model: TypedModel, card: &Card, outputs: Vec<(String, Vec<usize>)>, order: Vec<usize>) -> TractResult<Self> {
         let shape = model.input_fact(0)?.shape.as_concrete().and_then(|s| s.try_into().ok());
         let shape: [usize; 4] = shape.ok_or_else(|| TractError::msg("the input is not [n, c, h, w]"))?;
@@ -173,7 +156,7 @@ impl Graph {
 
     fn step(&mut self, input: &[f32]) -> TractResult<()> {
         if Arc::get_mut(&mut self.input).is_none() {
-            // Somebody inside tract still holds the last input (a graph that hands its input out).
+            // The graph returns its input as an output, so tract still holds it.
             self.input = Arc::new(Tensor::zero::<f32>(&self.shape)?);
         }
         if let Some(tensor) = Arc::get_mut(&mut self.input) {
@@ -192,7 +175,7 @@ impl Graph {
     }
 }
 
-impl Network for Graph {
+impl Network for InTract {
     fn input_shape(&self) -> [usize; 4] {
         self.shape
     }
@@ -206,7 +189,7 @@ impl Network for Graph {
         if input.len() != wanted {
             return Err(Error::fatal(&self.file, format!("{} input values, wanted {wanted}", input.len())));
         }
-        // What tract did not expect of a graph may show only now.
+        // tract may panic on some graphs only when they run.
         catch_unwind(AssertUnwindSafe(|| self.step(input)))
             .unwrap_or_else(|_| Err(TractError::msg("the graph cannot be computed")))
             .map_err(|e| Error::fatal(&self.file, format!("inference failed: {e:#}")))
@@ -217,7 +200,7 @@ impl Network for Graph {
     }
 }
 
-/// Checks the graph's input against the card and finds the card's outputs among the graph's.
+/// Checks the name of the graph's input against the card, and finds the card's outputs among the graph's.
 fn names(graph: &pb::GraphProto, card: &Card) -> TractResult<Vec<usize>> {
     let inputs: Vec<_> = inputs(graph).iter().map(|i| i.name.as_str()).collect();
     if inputs != [card.input.name.as_str()] {
@@ -232,23 +215,6 @@ fn names(graph: &pb::GraphProto, card: &Card) -> TractResult<Vec<usize>> {
             })
         })
         .collect()
-}
-
-/// Refuses graphs whose intermediate tensors have no fixed or an unreasonable size.
-fn limit(model: &TypedModel) -> TractResult<()> {
-    for node in model.nodes() {
-        for output in &node.outputs {
-            let volume = output
-                .fact
-                .shape
-                .as_concrete()
-                .and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES));
-            if volume.is_none() {
-                return Err(TractError::msg(format!("{} makes a tensor of shape {:?}", node.name, output.fact.shape)));
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -273,7 +239,7 @@ mod tests {
             let card = Card::parse(&std::fs::read_to_string(format!("{folder}{file}.toml")).unwrap(), file).unwrap();
             let (model, order) = typed(&onnx, &card, shape).unwrap();
             let named = outputs(&model, &card, &order).unwrap();
-            let mut plain = Graph::new(model, &card, named, order).unwrap();
+            let mut plain = InTract::new(model, &card, named, order).unwrap();
             let mut ours = build(&onnx, &card, shape[2], shape[3]).unwrap();
             let input: Vec<f32> = (0..shape.iter().product()).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
             plain.run(&input).unwrap();

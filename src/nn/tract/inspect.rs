@@ -1,14 +1,15 @@
-//! What is refused of a graph before tract sees it.
+//! Refuses graphs that could loop or claim much memory, before tract sees them.
 
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
-use super::MAX_VALUES;
+/// Most values of one tensor (256 MiB of f32).
+pub(super) const MAX_VALUES: usize = 1 << 26;
 
 /// Most nodes of a graph.
 const MAX_NODES: usize = 20_000;
 
-/// Operators that loop, or make data of any size out of a few bytes, before shapes can be checked.
+/// Operators that loop, or that make a tensor of any size from a few bytes before shapes can be checked.
 const REFUSED: [&str; 13] = [
     "If",
     "Loop",
@@ -25,7 +26,10 @@ const REFUSED: [&str; 13] = [
     "RandomUniformLike",
 ];
 
-/// Refuses what could loop or claim memory, before tract allocates anything for it.
+/// Refuses a graph that could loop or claim much memory, before tract allocates any.
+///
+/// # Errors
+/// If it has a refused operator, too many nodes, or a weight larger than its data.
 pub(super) fn inspect(graph: &pb::GraphProto) -> TractResult<()> {
     if graph.node.len() > MAX_NODES {
         return Err(TractError::msg(format!("{} nodes, wanted at most {MAX_NODES}", graph.node.len())));
@@ -42,7 +46,7 @@ pub(super) fn inspect(graph: &pb::GraphProto) -> TractResult<()> {
     graph.initializer.iter().chain(attributes).try_for_each(weights)
 }
 
-/// Holds the extents a weight claims against the values it brings.
+/// Checks the shape of a weight against the number of values in the file.
 fn weights(tensor: &pb::TensorProto) -> TractResult<()> {
     if tensor.data_location == Some(pb::tensor_proto::DataLocation::External as i32) {
         return Err(TractError::msg(format!("weight {} lies outside the file", tensor.name)));

@@ -1,12 +1,15 @@
-//! A model without a card: the shapes of its inputs are its own, or given.
+//! A model without a card: the shapes of its inputs come from the file or from the caller.
 
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::prelude::*;
 
-use super::{concrete, inputs, inspected};
+use super::parse::{concrete, inputs, inspected};
 
-/// Parses and checks a model without a card.
+/// Checks a model without a card. An empty `shape` means the file's own.
+///
+/// # Errors
+/// If it cannot be typed, or its input has no fixed shape of floats.
 pub(super) fn read(proto: &pb::ModelProto, shape: &[usize]) -> TractResult<TypedModel> {
     let inputs = inputs(inspected(proto)?);
     if shape.contains(&0) {
@@ -22,7 +25,7 @@ pub(super) fn read(proto: &pb::ModelProto, shape: &[usize]) -> TractResult<Typed
     concrete(proto, &shapes)
 }
 
-/// The shape that an input says it has.
+/// The shape of an input, if the file fixes it.
 fn fixed(input: &pb::ValueInfoProto) -> TractResult<Vec<usize>> {
     let tensor = match input.r#type.as_ref().and_then(|t| t.value.as_ref()) {
         Some(pb::type_proto::Value::TensorType(tensor)) => tensor,
@@ -47,15 +50,16 @@ fn fixed(input: &pb::ValueInfoProto) -> TractResult<Vec<usize>> {
                 None => "?".into(),
             })
             .collect();
-        let message = "wanted whole numbers above 0; say which shape to take with --shape";
+        let message = "wanted integers above 0; set one with --shape";
         TractError::msg(format!("input {} has the shape [{}], {message}", input.name, said.join(", ")))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse::proto;
     use super::super::tests::tiny;
-    use super::super::{explain, explain_bare, proto};
+    use super::super::{explain, explain_bare};
     use super::*;
     use crate::kernels;
 
