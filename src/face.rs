@@ -1,14 +1,13 @@
-//! Detect, follow, landmarks, pose, temperatures.
+//! Detect, tracker, landmarks, pose, temperatures.
 //!
 //! [`Engine`] turns frames into faces: [`detector`] finds them, [`landmarker`] puts 70 points on each,
-//! [`follow`] keeps them apart over time, [`pose`] and [`temperature`] read what the points tell.
+//! [`tracker`] keeps them apart over time, [`pose`] and [`temperature`] read what the points tell.
 
+mod box_fusion;
 pub mod decode;
 pub mod detector;
 #[cfg(test)]
 pub(crate) mod fake;
-pub mod follow;
-mod fuse;
 pub mod landmarker;
 pub mod pose;
 pub mod settings;
@@ -16,14 +15,15 @@ pub mod shape;
 pub mod smooth;
 pub mod temperature;
 pub mod track;
+pub mod tracker;
 
 pub use settings::Settings;
 
 use self::detector::Detector;
-use self::follow::Follower;
 use self::landmarker::{Landmarker, Shape, VIEWS};
 use self::pose::Fit;
 use self::temperature::{Reader, Surface};
+use self::tracker::Tracker;
 use crate::error::Result;
 use crate::frame::{Frame, Signal};
 use crate::geometry::Rect;
@@ -32,8 +32,11 @@ use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, StreamState, TrackState};
 
-/// Presence in the detector's crop below which a still is not looked at again.
-const HOPELESS: f32 = 0.1;
+/// Presence in the detector's crop below which a face of a still is given up.
+const MIN_PRESENCE: f32 = 0.1;
+
+/// Greatest error of a fitted head, as a share of the face's size, at which it tells which points face away.
+const MAX_RESIDUAL: f32 = 0.15;
 
 /// Faces of one stream, or of stills.
 ///
@@ -45,7 +48,7 @@ pub struct Engine {
     presence: f32,
     detector: Detector,
     landmarker: Landmarker,
-    follower: Follower,
+    tracker: Tracker,
     stills: Vec<(Shape, f32)>,
 }
 
@@ -99,7 +102,7 @@ impl Engine {
             presence,
             detector: Detector::new(detector.0, detector.1, settings.score)?,
             landmarker: Landmarker::new(landmarks.0, &landmarks.1)?,
-            follower: Follower::new(settings.clone(), presence),
+            tracker: Tracker::new(settings.clone(), presence),
             stills: Vec::new(),
         })
     }
@@ -116,9 +119,9 @@ impl Engine {
     /// changes its size starts anew; track numbers go on.
     pub fn process(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         header(frame, result);
-        self.follower.step(frame, &mut self.detector, &mut self.landmarker)?;
+        self.tracker.step(frame, &mut self.detector, &mut self.landmarker)?;
         let now = frame.meta.captured;
-        for t in self.follower.tracks.iter().filter(|t| t.confirmed()) {
+        for t in self.tracker.tracks.iter().filter(|t| t.confirmed()) {
             let (points, confidence) = t.shown(now);
             let mut face = self.describe(frame, &points, &confidence, t.fit.as_ref());
             (face.track, face.track_state, face.score, face.presence) = (t.id, t.state, t.score, t.shape.presence);
@@ -141,20 +144,20 @@ impl Engine {
             let face = self.detector.found()[i];
             let crop = self.landmarker.crop_of(&face);
             let Some(shape) = self.landmarker.measure(frame, &crop, 1)? else { continue };
-            if shape.presence < HOPELESS {
+            if shape.presence < MIN_PRESENCE {
                 continue;
             }
             // What only one view of the face supports is none. The crop that the shape asks for mostly shows more
             // than the detector's, but not where the first look was led astray.
             for around in [self.landmarker.crop(shape.bbox, shape.roll), crop] {
                 let Some(shape) = self.landmarker.measure(frame, &around, VIEWS)? else { continue };
-                if follow::enters(&shape, &face, self.presence) {
+                if tracker::enters(&shape, &face, self.presence) {
                     self.stills.push((shape, face.score));
                     break;
                 }
             }
         }
-        follow::surest(&mut self.stills);
+        tracker::strongest(&mut self.stills);
         for &(shape, score) in &self.stills {
             result.faces.push(self.still(frame, &shape, score, result.faces.len() as u64 + 1));
         }
@@ -217,7 +220,7 @@ impl Engine {
         let bbox = Rect::around(points);
         let size = bbox.size();
         // A head that does not fit its points says nothing about what is turned away.
-        let trusted = fit.filter(|f| f.residual < 0.15 * size);
+        let trusted = fit.filter(|f| f.residual < MAX_RESIDUAL * size);
         let surface = Surface { points, confidence, fit: trusted, size };
         let reader = self.reader(frame);
         Face {

@@ -1,7 +1,7 @@
 //! Whole frame to face boxes, at one or several scales.
 
+use super::box_fusion::{BoxFusion, View};
 use super::decode::{self, CANDIDATES, DecodeFaces, Detection};
-use super::fuse::{Fusion, View};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::geometry::Rect;
@@ -15,21 +15,41 @@ const LEVELS: [usize; 3] = [1, 2, 4];
 /// Frames whose extent is above this many pixels get the next level.
 const EXTENTS: [f32; 2] = [240.0, 480.0];
 
-/// Views of a still: so many levels above its own, and so many times as large as it needs. Each is seen both ways
-/// round.
-const STILL: [(usize, f32); 5] = [(0, 1.0), (0, 1.2), (1, 1.0), (1, 1.2), (1, 1.4)];
+/// Views of a still: levels above its own, and margin (input size over the size that the frame needs). Each view is
+/// taken as it is and mirrored.
+const STILL_VIEWS: [(usize, f32); 5] = [(0, 1.0), (0, 1.2), (1, 1.0), (1, 1.2), (1, 1.4)];
 
-/// Of a still enlarged to the level above its own, faces with sides below this count, input pixels: the detector is
-/// surer of faces that are not tiny, and what is large was seen before.
-const ENLARGED: f32 = 56.0;
+/// Longest side of faces that count in a still enlarged to the level above its own, input pixels: enlarging is for
+/// tiny faces; large ones are found at the still's own level.
+const MAX_ENLARGED: f32 = 56.0;
 
-/// Faces with sides below this may be missed, input pixels.
-const TINY: f32 = 12.0;
+/// Faces with shorter sides may be missed, input pixels.
+const MIN_SIDE: f32 = 12.0;
 
-/// Where the five points of a mirrored face lie: left and right change places.
+/// Index of the mirror image of each of the five points.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
-/// The detector at every scale that was needed so far.
+/// How the detector sees a frame. What it misses one way it may find the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flip {
+    /// As it is.
+    None,
+    /// Mirrored, left for right.
+    Horizontal,
+}
+
+impl Flip {
+    /// The other way.
+    pub fn other(self) -> Self {
+        match self {
+            Flip::None => Flip::Horizontal,
+            Flip::Horizontal => Flip::None,
+        }
+    }
+}
+
+/// The detector at every scale that was needed so far. What it finds depends on the frame and the arguments only, not
+/// on earlier calls.
 pub struct Detector {
     build: Build,
     spec: Input,
@@ -38,9 +58,7 @@ pub struct Detector {
     levels: [Option<Level>; LEVELS.len()],
     preprocess: Preprocessor,
     merged: Vec<Detection>,
-    fusion: Fusion,
-    /// Whether the last look at a stream was at its mirror image.
-    mirrored: bool,
+    fusion: BoxFusion,
 }
 
 /// The network at one input size.
@@ -53,7 +71,7 @@ struct Level {
 }
 
 impl Level {
-    /// Mirrors the input and finds the faces in it; `mirrored` holds them as they lie in the picture.
+    /// Mirrors the input and finds the faces in it; `mirrored` holds them in pixels of the input as it was.
     fn mirror(&mut self, decode: DecodeFaces, constants: &Decoding) -> Result<()> {
         self.input.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
         self.network.run(&self.input)?;
@@ -67,6 +85,9 @@ impl Detector {
     /// A detector from its card and a maker of networks; `score` replaces the card's threshold.
     ///
     /// Builds the smallest level at once, which checks the model; the others when a frame needs them.
+    ///
+    /// # Errors
+    /// `Fix` where the card is not of a detector or has an unknown output layout; those of `build`.
     pub fn new(card: &Card, build: Build, score: Option<f32>) -> Result<Self> {
         if card.task != Task::Detector {
             return Err(Error::fix(&card.name, format!("is a {:?} model, wanted a detector", card.task)));
@@ -79,8 +100,7 @@ impl Detector {
             levels: [const { None }; LEVELS.len()],
             preprocess: Preprocessor::default(),
             merged: Vec::with_capacity(CANDIDATES),
-            fusion: Fusion::default(),
-            mirrored: true,
+            fusion: BoxFusion::default(),
         };
         detector.ready(0)?;
         Ok(detector)
@@ -93,7 +113,10 @@ impl Detector {
         EXTENTS.iter().filter(|&&e| extent > e).count()
     }
 
-    /// Builds what frames of this size need, so that the first frame is not late.
+    /// Builds the network for frames of this size (pixels), so that the first frame is not late.
+    ///
+    /// # Errors
+    /// Those of the maker of networks.
     pub fn prepare(&mut self, width: usize, height: usize) -> Result<()> {
         self.ready(Self::level(width, height).min(1)).map(|_| ())
     }
@@ -111,36 +134,44 @@ impl Detector {
         slot.as_mut().ok_or_else(vanished)
     }
 
-    /// Faces of a frame of a stream, strongest first, in frame pixels: one scale, chosen by the frame's size, and
-    /// by turns as it is and mirrored, for what the network misses one way round it may find the other.
-    pub fn detect(&mut self, frame: &Frame) -> Result<&[Detection]> {
-        self.mirrored = !self.mirrored;
+    /// Faces of a frame, strongest first, in frame pixels, at one scale, chosen by the frame's size.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn detect(&mut self, frame: &Frame, flip: Flip) -> Result<&[Detection]> {
         let level = Self::level(frame.width(), frame.height()).min(1);
-        let place = self.show(frame, level, 1.0)?;
-        self.look(level, self.constants.threshold, self.mirrored)?;
+        let place = self.fill_input(frame, level, 1.0)?;
+        self.run(level, self.constants.threshold, flip)?;
         self.merged.clear();
         self.merged.extend(self.levels[level].iter().flat_map(|l| &l.found).map(|f| to_frame(f, &place)));
         Ok(&self.merged)
     }
 
-    /// Faces of a still and of its mirror image: every scale up to the frame's own, and enlarged, merged.
+    /// Faces of a still, strongest first, in frame pixels: every scale up to the frame's own, and enlarged, as it is
+    /// and mirrored, fused.
+    ///
+    /// # Errors
+    /// Those of the network.
     pub fn detect_still(&mut self, frame: &Frame) -> Result<&[Detection]> {
         self.candidates(frame, self.constants.threshold)
     }
 
-    /// The same down to scores of `least`.
+    /// As [`Detector::detect_still`], down to scores of `least`.
+    ///
+    /// # Errors
+    /// Those of the network.
     pub fn candidates(&mut self, frame: &Frame, least: f32) -> Result<&[Detection]> {
         let own = Self::level(frame.width(), frame.height());
         let below = (0..own).map(|level| (level, 1.0));
-        let views = below.chain(STILL.map(|(above, room)| (own + above, room)));
+        let views = below.chain(STILL_VIEWS.map(|(above, margin)| (own + above, margin)));
         self.fusion.clear();
-        for (level, room) in views.filter(|view| view.0 < LEVELS.len()) {
-            let place = self.show(frame, level, room)?;
-            let most = if level > own { ENLARGED } else { f32::INFINITY };
-            let view = View { sides: TINY * place.scale..most * place.scale, scale: place.scale };
-            for mirrored in [false, true] {
-                // What one view doubts lowers the mean.
-                self.look(level, least / 2.0, mirrored)?;
+        for (level, margin) in views.filter(|view| view.0 < LEVELS.len()) {
+            let place = self.fill_input(frame, level, margin)?;
+            let most = if level > own { MAX_ENLARGED } else { f32::INFINITY };
+            let view = View { sides: MIN_SIDE * place.scale..most * place.scale, scale: place.scale };
+            for flip in [Flip::None, Flip::Horizontal] {
+                // Weak detections count too: they lower the mean score.
+                self.run(level, least / 2.0, flip)?;
                 let found = self.levels[level].iter().flat_map(|l| &l.found);
                 let seen = found.map(|face| to_frame(face, &place));
                 self.fusion.view(&view, seen, self.constants.nms_iou);
@@ -152,29 +183,29 @@ impl Detector {
         Ok(&self.merged)
     }
 
-    /// The score from which on something is a face.
+    /// Lowest score of a face, 0 to 1.
     pub fn threshold(&self) -> f32 {
         self.constants.threshold
     }
 
-    /// What the last detection found.
+    /// The result of the last detection.
     pub fn found(&self) -> &[Detection] {
         &self.merged
     }
 
-    /// Makes a level's input of a frame.
-    fn show(&mut self, frame: &Frame, level: usize, room: f32) -> Result<Letterbox> {
+    /// Fills a level's input from a frame.
+    fn fill_input(&mut self, frame: &Frame, level: usize, margin: f32) -> Result<Letterbox> {
         self.ready(level)?;
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
-        Ok(self.preprocess.letterbox(frame, &self.spec, l.width, room, &mut l.input))
+        Ok(self.preprocess.letterbox(frame, &self.spec, l.width, margin, &mut l.input))
     }
 
-    /// Finds the faces in a level's input, or turns that into its mirror image and finds them there, in input pixels of
-    /// the frame as it is.
-    fn look(&mut self, level: usize, threshold: f32, mirrored: bool) -> Result<()> {
+    /// Finds the faces in a level's input, or mirrors the input first; either way in input pixels of the frame as it
+    /// is.
+    fn run(&mut self, level: usize, threshold: f32, flip: Flip) -> Result<()> {
         let constants = Decoding { threshold, ..self.constants.clone() };
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };
-        if mirrored {
+        if flip == Flip::Horizontal {
             l.mirror(self.decode, &constants)?;
             std::mem::swap(&mut l.found, &mut l.mirrored);
         } else {
@@ -214,7 +245,7 @@ mod tests {
         let mut d = Detector::new(&fake::detector_card(), world.detector(), None).unwrap();
         // 320 x 180 into 320 x 256: scale 1, 38 rows of border above.
         let frame = fake::frame(320, 180, &[([60.0, 40.0], 30.0)]);
-        let found = d.detect(&frame).unwrap();
+        let found = d.detect(&frame, Flip::None).unwrap();
         assert_eq!(found.len(), 1);
         let b = found[0].bbox;
         assert!((b.x0 + b.x1 - 120.0).abs() < 3.0 && (b.y0 + b.y1 - 80.0).abs() < 3.0, "{b:?}");
@@ -222,14 +253,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_looked_at_one_way_round_and_then_the_other() {
+    fn both_ways_round_find_the_same_face_and_neither_depends_on_the_call_before() {
         let world = fake::World::default();
         let mut d = Detector::new(&fake::detector_card(), world.detector(), None).unwrap();
         let frame = fake::frame(160, 120, &[([40.0, 50.0], 40.0)]);
-        let centres: Vec<f32> = (0..4).map(|_| d.detect(&frame).unwrap()[0].bbox.center()[0]).collect();
+        let ways = [Flip::None, Flip::Horizontal, Flip::Horizontal, Flip::None];
+        let found = ways.map(|flip| d.detect(&frame, flip).unwrap()[0]);
+        assert_eq!((found[0], found[1]), (found[3], found[2]));
+        let centres = found.map(|face| face.bbox.center()[0]);
         assert!(centres.iter().all(|x| (x - 40.0).abs() < 3.0), "{centres:?}");
-        let inputs = [0, 1].map(|_| {
-            d.detect(&frame).unwrap();
+        let inputs = [Flip::None, Flip::Horizontal].map(|flip| {
+            d.detect(&frame, flip).unwrap();
             d.levels[0].as_ref().unwrap().input.clone()
         });
         let rows = |i: usize| inputs[i].chunks_exact(160);
@@ -246,7 +280,11 @@ mod tests {
         let small = fake::frame(160, 120, &[([80.0, 60.0], 40.0)]);
         let before = world.detections();
         assert_eq!(d.detect_still(&small).unwrap().len(), 1);
-        assert_eq!(world.detections() - before, 2 * STILL.len(), "as it is, enlarged and with room, both ways round");
+        assert_eq!(
+            world.detections() - before,
+            2 * STILL_VIEWS.len(),
+            "as it is, enlarged and with margin, both ways round"
+        );
     }
 
     #[test]

@@ -18,6 +18,13 @@ const ZOOMS: [f32; 3] = [1.0, 0.9, 1.1];
 /// Most views of a crop: as it is, mirrored, then closer and from further off, mirrored again.
 pub const VIEWS: usize = 2 * ZOOMS.len();
 
+/// Shortest line between the eyes that tells the roll of a shape, as a share of the face's size; it is shorter in
+/// profile.
+const MIN_EYE_LINE: f32 = 0.25;
+
+/// The same for a detection, whose roll also uses the line from the eyes to the mouth.
+const MIN_EYE_LINE_FIVE: f32 = 0.1;
+
 /// Landmarks as measured in one frame, frame pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
@@ -96,7 +103,11 @@ impl Landmarker {
         ];
         // A vector pointing down the face, turned by a right angle, points along the eyes.
         let along = [eyes[0] + down[1], eyes[1] - down[0]];
-        let roll = if along[0].hypot(along[1]) > 0.1 * face.bbox.size() { along[1].atan2(along[0]) } else { 0.0 };
+        let roll = if along[0].hypot(along[1]) > MIN_EYE_LINE_FIVE * face.bbox.size() {
+            along[1].atan2(along[0])
+        } else {
+            0.0
+        };
         self.crop(face.bbox, roll)
     }
 
@@ -197,7 +208,7 @@ fn roll(points: &[[f32; 2]; COUNT], size: f32) -> Option<f32> {
     };
     let (right, left) = (eye(36, 68), eye(42, 69));
     let line = [left[0] - right[0], left[1] - right[1]];
-    (line[0].hypot(line[1]) > 0.25 * size).then(|| line[1].atan2(line[0]))
+    (line[0].hypot(line[1]) > MIN_EYE_LINE * size).then(|| line[1].atan2(line[0]))
 }
 
 #[cfg(test)]

@@ -269,9 +269,9 @@ fn a_failing_network_is_an_error_that_says_so() {
 fn nothing_is_allocated_for_results_after_the_first() {
     let mut s = Stage::new(Settings::default());
     s.next(33, &[HERE, THERE]);
-    let (faces, tracks) = (s.result.faces.as_ptr(), s.engine.follower.tracks.as_ptr());
+    let (faces, tracks) = (s.result.faces.as_ptr(), s.engine.tracker.tracks.as_ptr());
     for _ in 0..20 {
         s.next(33, &[HERE, THERE]);
     }
-    assert_eq!((faces, tracks), (s.result.faces.as_ptr(), s.engine.follower.tracks.as_ptr()));
+    assert_eq!((faces, tracks), (s.result.faces.as_ptr(), s.engine.tracker.tracks.as_ptr()));
 }

@@ -1,5 +1,6 @@
 //! One followed face: its identity, its motion, its smoothed shape.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::decode::Detection;
@@ -20,7 +21,18 @@ const REACH: f32 = 0.5;
 /// Time in which the confidence of a coasting shape halves, seconds.
 const FADE: f32 = 0.2;
 
-/// A followed face.
+/// Share of a new velocity measurement in the estimate.
+const VELOCITY_GAIN: f32 = 0.5;
+
+/// Ratios of a new to the last size at which a lost face may be back.
+const SIZE_RATIOS: RangeInclusive<f32> = 0.5..=2.0;
+
+/// How far from where it was lost a face may be back, face sizes: at once, and more per second. People walk by at up
+/// to some two face sizes a second at the distances in question.
+const JITTER: f32 = 0.75;
+const SPEED: f32 = 2.0;
+
+/// A tracked face.
 pub struct Track {
     /// Its number, given when it is first shown and never used again in a run; 0 before.
     pub id: u64,
@@ -37,11 +49,11 @@ pub struct Track {
     /// True where `fresh` counts only if the detector agrees.
     pub doubted: bool,
     /// Where the detector saw it, the last time it ran.
-    pub claimed: Option<Detection>,
+    pub matched: Option<Detection>,
     /// Detections in a row that did not show this face.
-    pub unseen: u8,
+    pub misses: u8,
     /// Measurements it still needs before it is shown.
-    probation: u8,
+    tentative: u8,
     /// The head fitted to the smoothed points.
     pub fit: Option<Fit>,
     /// Smoothed points, frame pixels.
@@ -53,8 +65,8 @@ pub struct Track {
 
 impl Track {
     /// A track from its first measurement, which is accepted by [`Track::settle`]; it is shown after
-    /// `probation` of them.
-    pub fn new(shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings, probation: u8) -> Self {
+    /// `tentative` of them.
+    pub fn new(shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings, tentative: u8) -> Self {
         Self {
             id: 0,
             state: TrackState::Tracked,
@@ -63,9 +75,9 @@ impl Track {
             seen: now,
             fresh: Some(shape),
             doubted: false,
-            claimed: None,
-            unseen: 0,
-            probation,
+            matched: None,
+            misses: 0,
+            tentative,
             fit: None,
             points: shape.points,
             velocity: [0.0; 2],
@@ -75,7 +87,7 @@ impl Track {
 
     /// True once the track has proved itself.
     pub fn confirmed(&self) -> bool {
-        self.probation == 0
+        self.tentative == 0
     }
 
     /// How far the face is expected to have moved since it was seen, pixels.
@@ -95,7 +107,7 @@ impl Track {
     }
 
     /// Distance of a shape from what was expected: centre distance and log of the size ratio, in face sizes.
-    pub fn surprise(&self, shape: &Shape, now: Nanos) -> f32 {
+    pub fn deviation(&self, shape: &Shape, now: Nanos) -> f32 {
         let [dx, dy] = self.drift(now);
         let (a, b) = (self.shape.center(), shape.center());
         let own = self.shape.size().max(1e-3);
@@ -109,8 +121,7 @@ impl Track {
         let ratio = shape.size() / self.shape.size().max(1e-3);
         let (a, b) = (self.shape.center(), shape.center());
         let distance = (b[0] - a[0]).hypot(b[1] - a[1]) / self.shape.size().max(shape.size()).max(1e-3);
-        // Heads walk by at up to some two face sizes a second at the distances in question.
-        (0.5..=2.0).contains(&ratio) && distance < 0.75 + 2.0 * elapsed
+        SIZE_RATIOS.contains(&ratio) && distance < JITTER + SPEED * elapsed
     }
 
     /// Lets time pass that does not count as lost (the shutter hides the scene).
@@ -128,7 +139,7 @@ impl Track {
             self.state = TrackState::Lost;
             return;
         };
-        self.probation = self.probation.saturating_sub(1);
+        self.tentative = self.tentative.saturating_sub(1);
         let dt = now.since(self.seen).as_secs_f32();
         if self.state == TrackState::Lost {
             // What happened meanwhile is unknown: neither speed nor smoothing may bridge it.
@@ -140,7 +151,7 @@ impl Track {
             if dt > 0.0 {
                 let (a, b) = (self.shape.center(), shape.center());
                 for k in 0..2 {
-                    self.velocity[k] += 0.5 * ((b[k] - a[k]) / dt - self.velocity[k]);
+                    self.velocity[k] += VELOCITY_GAIN * ((b[k] - a[k]) / dt - self.velocity[k]);
                 }
             }
         }

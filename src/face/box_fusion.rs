@@ -1,4 +1,4 @@
-//! Faces that several views of one picture show, made one each: weighted boxes fusion (Solovyev, Wang, Gabruseva
+//! Merges the detections of one face in several views of a picture: weighted boxes fusion (Solovyev, Wang, Gabruseva
 //! 2021, "Weighted boxes fusion: Ensembling boxes from different object detection models", Image Vis. Comput.
 //! 107:104117), with views in the place of models.
 
@@ -7,11 +7,11 @@ use std::ops::Range;
 use super::decode::Detection;
 use crate::geometry::iou;
 
-/// Exponent of the share of views that show a face, of those that could: by its power the score falls. The paper's
-/// is 1; views are less independent than models.
-const DOUBT: f32 = 0.25;
+/// A score is multiplied by the share of views that show the face, of those that could, to this power. The paper's
+/// exponent is 1; views are less independent than models.
+const MISS_EXPONENT: f32 = 0.25;
 
-/// How a view shows faces.
+/// Properties of a view.
 #[derive(Debug, Clone)]
 pub(super) struct View {
     /// The longer sides of the faces that it can show, frame pixels.
@@ -21,23 +21,24 @@ pub(super) struct View {
 }
 
 impl View {
-    /// By the inverse of the variance: errors are alike in pixels of the view, and smaller where it is surer.
+    /// Weight of a detection, the inverse of its variance: errors are alike in pixels of the view, and smaller where
+    /// the score is higher.
     fn weight(&self, face: &Detection) -> f32 {
         face.score.max(1e-6) / (self.scale * self.scale)
     }
 }
 
-/// Collects what the views show, view by view.
+/// Collects the detections of the views, view by view.
 #[derive(Debug, Default)]
-pub(super) struct Fusion {
+pub(super) struct BoxFusion {
     /// The longer sides of faces that each view can show, frame pixels.
     views: Vec<Range<f32>>,
     faces: Vec<Fused>,
-    /// Whether the view that is being taken in shows the face of the same number.
+    /// Whether the current view shows the face of the same index.
     shown: Vec<bool>,
 }
 
-/// A face and what its mean is made of.
+/// A face, the weighted mean of its detections.
 #[derive(Debug, Clone, Copy)]
 struct Fused {
     mean: Detection,
@@ -46,15 +47,15 @@ struct Fused {
     views: u32,
 }
 
-impl Fusion {
+impl BoxFusion {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.views.clear();
         self.faces.clear();
     }
 
-    /// Takes in one view: each face of it, in frame pixels and strongest first, joins the face that it overlaps most,
-    /// by more than `least`, or is a new one.
+    /// Adds a view: each of its faces, in frame pixels and strongest first, joins the face with the highest
+    /// intersection over union above `least`, or is a new face.
     pub fn view(&mut self, view: &View, seen: impl Iterator<Item = Detection>, least: f32) {
         self.shown.clear();
         self.shown.resize(self.faces.len(), false);
@@ -75,12 +76,12 @@ impl Fusion {
         self.views.push(view.sides.clone());
     }
 
-    /// The faces.
+    /// The fused faces.
     pub fn faces(&self) -> impl Iterator<Item = Detection> {
         self.faces.iter().map(|face| {
             let could = self.views.iter().filter(|sides| sides.contains(&face.mean.bbox.longer_side())).count();
             let (views, could) = (face.views as f32, (could as f32).max(face.views as f32));
-            Detection { score: face.scores / views * (views / could).powf(DOUBT), ..face.mean }
+            Detection { score: face.scores / views * (views / could).powf(MISS_EXPONENT), ..face.mean }
         })
     }
 }
@@ -112,7 +113,7 @@ mod tests {
     const ALL: View = View { sides: 0.0..99.0, scale: 1.0 };
 
     fn fused(views: &[(View, Vec<Detection>)]) -> Vec<Detection> {
-        let mut fusion = Fusion::default();
+        let mut fusion = BoxFusion::default();
         fusion.view(&ALL, [face(7.0, 1.0)].into_iter(), 0.4);
         fusion.clear();
         for (view, seen) in views {
@@ -149,7 +150,7 @@ mod tests {
         let twice = vec![(ALL, vec![face(0.0, 0.8)]), (ALL, vec![face(0.0, 0.6)])];
         near(&fused(&twice), &[face(0.0, 0.7)]);
         let missed = [twice.clone(), vec![(ALL, vec![]), (ALL, vec![])]].concat();
-        near(&fused(&missed), &[face(0.0, 0.7 * 0.5f32.powf(DOUBT))]);
+        near(&fused(&missed), &[face(0.0, 0.7 * 0.5f32.powf(MISS_EXPONENT))]);
         let of = |sides| View { sides, scale: 1.0 };
         let blind = [twice, vec![(of(30.0..99.0), vec![]), (of(0.0..15.0), vec![face(0.0, 1.0)])]].concat();
         near(&fused(&blind), &[face(0.0, 0.7)]);

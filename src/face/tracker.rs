@@ -1,17 +1,17 @@
-//! Following: which measurement belongs to which face, when the detector is asked, what is lost.
+//! Tracking: which measurement belongs to which face, when the detector runs, which faces are lost.
 //!
 //! In every frame each track measures the crop that its last shape and motion predict. The detector
-//! runs when nothing is followed, on a schedule, and when a track is lost or doubted: its crop shows no
-//! face, or its shape jumped. A doubted shape counts only if the detector sees a face there.
+//! runs when there is no track, on a schedule, and when a track is lost or doubted: its crop shows no
+//! face, or its shape jumped. A doubted shape counts only if the detector finds a face there.
 //!
-//! A new face that is not certain at first sight is followed unseen for a few frames and shown when
-//! every one of them found it. A followed face that the detector keeps missing lives on only while the
-//! landmark network is as sure of it as of a new one.
+//! A new face that is not certain at first is tracked without being published (tentative) for a few frames, and
+//! published once each of them has measured it. A track that the detector keeps missing continues only while
+//! the landmark network is as sure of it as it must be of a new face.
 
 use std::time::Duration;
 
 use super::decode::{CANDIDATES, Detection, distinct};
-use super::detector::Detector;
+use super::detector::{Detector, Flip};
 use super::landmarker::{Landmarker, Shape};
 use super::settings::Settings;
 use super::track::Track;
@@ -24,48 +24,62 @@ use crate::units::Nanos;
 /// A shape that lies further from its prediction than this (face sizes) is doubted.
 const JUMP: f32 = 0.35;
 
-/// Boxes that overlap by more are the same face.
-const SAME: f32 = 0.5;
+/// Boxes with a higher intersection over union are the same face.
+const SAME_IOU: f32 = 0.5;
 
-/// A box that lies within another by more is a part of the same face.
-const WITHIN: f32 = 0.7;
+/// Boxes whose intersection covers more of the smaller one are parts of the same face.
+const SAME_OVERLAP: f32 = 0.7;
 
 /// How far a head reaches above its face's box, in face sizes: networks see faces in hair, where no other can be.
 const CROWN: f32 = 0.6;
 
-/// A detection belongs to the track it overlaps by at least this much.
-const BELONGS: f32 = 0.2;
+/// A detection belongs to a track from this intersection over union on.
+const MATCH_IOU: f32 = 0.2;
 
-/// Overlap with the detection that a corrected shape must gain.
-const NEARER: f32 = 0.15;
+/// Intersection over union with the detection that a corrected shape must gain.
+const IOU_GAIN: f32 = 0.15;
 
 /// Rolls that differ by more do not belong to the same face, radians.
-const TILT: f32 = 0.9;
+const ROLL_ERROR: f32 = 0.9;
 
-/// Beyond this roll, radians, a crop is taken upright: no network here knows heads that hang.
-const HANGING: f32 = 2.1;
+/// Beyond this roll, radians, the crop is upright: the networks are not trained on heads upside down.
+const MAX_ROLL: f32 = 2.1;
 
-/// What a new face must have in presence above what a followed one needs, where the detector is in two minds.
-const ENTRY: f32 = 0.2;
+/// Presence that a new face needs above that of a tracked one, at a detector score of 0.5.
+const ENTRY_MARGIN: f32 = 0.2;
 
-/// Least mean confidence of a face's points: a network that is sure of a face but of none of its points has
+/// Lowest mean confidence of a face's points: a network that is sure of a face but of none of its points has
 /// seen something else, or too little.
-const SETTLED: f32 = 0.1;
+const MEAN_CONFIDENCE: f32 = 0.1;
 
-/// Presence and score from which a new face is shown at once.
+/// Presence and score from which a new face is published at once.
 const CERTAIN: f32 = 0.9;
 
-/// Frames that a less certain face must be measured in, without a miss, before it is shown.
-const PROBATION: u8 = 3;
+/// Frames that a less certain face must be measured in, without a miss, before it is published.
+const TENTATIVE_FRAMES: u8 = 3;
 
-/// Scheduled detections that may miss a followed face whose presence has sunk below that of a new one.
-const UNSEEN: u8 = 4;
+/// Detections in a row that may miss a tracked face whose presence has sunk below that of a new one.
+const MAX_MISSES: u8 = 4;
 
 /// Gaps in the stream longer than this end every track.
 const GAP: Duration = Duration::from_secs(2);
 
+/// Two tracks measured different faces only where their centres are further apart than this share of the smaller
+/// face's size.
+const APART: f32 = 0.3;
+
+/// How much more than the younger track the older one must deviate from its prediction to lose the face to it, face
+/// sizes.
+const SENIORITY: f32 = 0.1;
+
+/// Greatest distance between the centres of a shape and of its detection, as a share of the larger size.
+const MAX_OFFSET: f32 = 0.6;
+
+/// Smallest ratio of the sizes of a shape and of its detection.
+const MIN_SIZE_RATIO: f32 = 0.4;
+
 /// The tracks of one stream.
-pub struct Follower {
+pub struct Tracker {
     settings: Settings,
     presence: f32,
     /// Oldest first.
@@ -74,18 +88,25 @@ pub struct Follower {
     next_id: u64,
     /// Time and size of the last frame.
     last: Option<(Nanos, (usize, usize))>,
+    /// When the detector ran last.
     detected: Option<Nanos>,
+    /// How the detector sees the frame when it runs next: a face that it misses one way it may find the other.
+    flip: Flip,
 }
 
-impl Follower {
-    /// Follows nothing yet. `presence`: what a followed face needs.
+impl Tracker {
+    /// A tracker without tracks. `presence`: what a tracked face needs, 0 to 1.
     pub fn new(settings: Settings, presence: f32) -> Self {
         let tracks = Vec::with_capacity(settings.max_faces);
         let detections = Vec::with_capacity(CANDIDATES);
-        Self { settings, presence, tracks, detections, next_id: 1, last: None, detected: None }
+        Self { settings, presence, tracks, detections, next_id: 1, last: None, detected: None, flip: Flip::None }
     }
 
-    /// Brings the tracks up to `frame`.
+    /// Advances the tracks to `frame`. A frame that is older than the last one, much later, or of another size ends
+    /// every track.
+    ///
+    /// # Errors
+    /// Those of the two networks.
     pub fn step(&mut self, frame: &Frame, detector: &mut Detector, landmarker: &mut Landmarker) -> Result<()> {
         let now = frame.meta.captured;
         let dt = self.advance(frame);
@@ -97,8 +118,10 @@ impl Follower {
         if self.due(now) {
             self.detected = Some(now);
             self.detections.clear();
-            self.detections.extend_from_slice(detector.detect(frame)?);
-            self.claim(now);
+            let flip = self.flip;
+            self.flip = flip.other();
+            self.detections.extend_from_slice(detector.detect(frame, flip)?);
+            self.associate(now);
             self.correct(frame, landmarker)?;
             self.enter(frame, now, landmarker)?;
         }
@@ -107,7 +130,7 @@ impl Follower {
                 t.fresh = None;
             }
         }
-        self.part(now);
+        self.separate(now);
         let lost = Duration::from_millis(self.settings.lost_ms.into());
         self.tracks.iter_mut().for_each(|t| t.settle(now));
         self.tracks.retain(|t| t.state != TrackState::Lost || (t.confirmed() && now.since(t.seen) <= lost));
@@ -118,7 +141,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Time since the last frame; forgets every track where the stream is not the same any more.
+    /// Time since the last frame; drops every track where the frame size changed or the capture time jumped.
     fn advance(&mut self, frame: &Frame) -> Duration {
         let now = frame.meta.captured;
         let size = (frame.width(), frame.height());
@@ -131,18 +154,18 @@ impl Follower {
         dt
     }
 
-    /// Measures every track where it should be.
+    /// Measures every track where it is predicted to be.
     fn measure(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
         let mut look = |t: &mut Track, bbox: Rect, roll: f32| -> Result<()> {
-            let crop = landmarker.crop(bbox, upright(roll));
+            let crop = landmarker.crop(bbox, crop_roll(roll));
             t.fresh = landmarker.measure(frame, &crop, self.settings.views)?.filter(|s| credible(s, self.presence));
-            t.doubted = t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
+            t.doubted = t.fresh.is_some_and(|s| t.deviation(&s, now) > JUMP);
             Ok(())
         };
         for t in &mut self.tracks {
             look(t, t.expected(now), t.shape.roll)?;
             if let Some(off) = t.fresh.filter(|_| t.doubted) {
-                // The crop was off; what a centred crop says is worth more.
+                // The crop was off its face; a centred crop gives the better measurement.
                 look(t, off.bbox, off.roll)?;
             }
         }
@@ -156,7 +179,7 @@ impl Follower {
         if self.tracks.iter().any(|t| t.fresh.is_some() && t.doubted) {
             return true;
         }
-        // The frame in which a face gets lost asks at once; after that the search interval holds.
+        // The detector runs in the frame that loses a face; after that the search interval holds.
         if self.tracks.iter().any(|t| t.fresh.is_none() && t.state != TrackState::Lost) {
             return true;
         }
@@ -166,42 +189,42 @@ impl Follower {
         sure < self.settings.max_faces && passed(self.settings.detect_every_ms)
     }
 
-    /// Takes from the detections those that belong to measured tracks.
-    fn claim(&mut self, now: Nanos) {
+    /// Removes from the detections those that belong to measured tracks.
+    fn associate(&mut self, now: Nanos) {
         let entry = entry(self.presence);
         let tracks = &mut self.tracks;
-        tracks.iter_mut().for_each(|t| t.claimed = None);
+        tracks.iter_mut().for_each(|t| t.matched = None);
         self.detections.retain(|d| {
             let affinity = |t: &Track| t.fresh.map_or(0.0, |s| iou(s.bbox, d.bbox));
             let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
-            let Some(t) = best.filter(|t| affinity(t) >= BELONGS) else { return true };
-            (t.score, t.claimed) = (d.score, Some(*d));
-            // A doubted shape is accepted only where the detector puts the face too.
-            t.doubted &= affinity(t) < SAME && t.fresh.is_some_and(|s| t.surprise(&s, now) > JUMP);
+            let Some(t) = best.filter(|t| affinity(t) >= MATCH_IOU) else { return true };
+            (t.score, t.matched) = (d.score, Some(*d));
+            // A doubted shape is accepted only where the detector finds the face too.
+            t.doubted &= affinity(t) < SAME_IOU && t.fresh.is_some_and(|s| t.deviation(&s, now) > JUMP);
             false
         });
         for t in &mut self.tracks {
-            t.unseen = if t.claimed.is_some() { 0 } else { t.unseen.saturating_add(1) };
-            if t.unseen >= UNSEEN && t.fresh.is_some_and(|s| !s.presence.ge(&entry)) {
+            t.misses = if t.matched.is_some() { 0 } else { t.misses.saturating_add(1) };
+            if t.misses >= MAX_MISSES && t.fresh.is_some_and(|s| !s.presence.ge(&entry)) {
                 t.fresh = None;
             }
         }
     }
 
-    /// Measures anew the tracks whose shape does not lie where the detector saw their face; the better one stays.
+    /// Measures again the tracks whose shape is not where the detector found their face; the better shape stays.
     fn correct(&mut self, frame: &Frame, landmarker: &mut Landmarker) -> Result<()> {
         for t in &mut self.tracks {
-            let (Some(face), Some(old)) = (t.claimed, t.fresh) else { continue };
+            let (Some(face), Some(old)) = (t.matched, t.fresh) else { continue };
             let crop = landmarker.crop_of(&face);
-            let tilt = |s: &Shape| turn(s.roll - crop.roll);
+            let roll_error = |s: &Shape| magnitude(s.roll - crop.roll);
             let shared = iou(old.bbox, face.bbox);
-            // A shape that has slipped off the face, or stands on its head, agrees with itself for ever.
-            if shared >= SAME && tilt(&old) <= TILT {
+            // A crop follows the last shape: one beside the face, or upside down, would never correct itself.
+            if shared >= SAME_IOU && roll_error(&old) <= ROLL_ERROR {
                 continue;
             }
             let Some(new) = landmarker.refine(frame, &crop, self.settings.views)? else { continue };
-            let closer = iou(new.bbox, face.bbox) > shared + NEARER;
-            if enters(&new, &face, self.presence) && (closer || tilt(&new) + TILT < tilt(&old)) {
+            let closer = iou(new.bbox, face.bbox) > shared + IOU_GAIN;
+            if enters(&new, &face, self.presence) && (closer || roll_error(&new) + ROLL_ERROR < roll_error(&old)) {
                 t.fresh = Some(new);
                 t.doubted = false;
                 // Smoothing must not bridge the two.
@@ -211,7 +234,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Measures the detections that nobody claimed: lost faces that are back, and new ones.
+    /// Measures the detections that matched no track: lost faces that are back, and new ones.
     fn enter(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
         let mut tries = self.settings.max_faces;
         for i in 0..self.detections.len() {
@@ -244,13 +267,13 @@ impl Follower {
             .tracks
             .iter_mut()
             .filter(|t| free(t) && t.plausible(&shape, now))
-            .min_by(|a, b| a.surprise(&shape, now).total_cmp(&b.surprise(&shape, now)));
+            .min_by(|a, b| a.deviation(&shape, now).total_cmp(&b.deviation(&shape, now)));
         if let Some(t) = best {
             (t.fresh, t.doubted, t.score) = (Some(shape), false, score);
             return;
         }
         if self.tracks.len() >= self.settings.max_faces {
-            // A face that is there counts more than one that was; the one lost longest goes.
+            // A measured face replaces the one that has been lost longest.
             let Some(i) =
                 (0..self.tracks.len()).filter(|&i| free(&self.tracks[i])).min_by_key(|&i| self.tracks[i].seen)
             else {
@@ -258,54 +281,55 @@ impl Follower {
             };
             self.tracks.remove(i);
         }
-        let probation = if shape.presence.min(score) >= CERTAIN { 0 } else { PROBATION };
-        self.tracks.push(Track::new(shape, score, now, self.settings.smooth, probation));
+        let tentative = if shape.presence.min(score) >= CERTAIN { 0 } else { TENTATIVE_FRAMES };
+        self.tracks.push(Track::new(shape, score, now, self.settings.smooth, tentative));
     }
 
-    /// Where two tracks measured the same face, the one that had to jump further lets go.
-    fn part(&mut self, now: Nanos) {
+    /// Where two tracks measured the same face, the one that jumped further loses it.
+    fn separate(&mut self, now: Nanos) {
         for i in 0..self.tracks.len() {
             for j in 0..i {
                 let (Some(a), Some(b)) = (self.tracks[j].fresh, self.tracks[i].fresh) else { continue };
                 let apart = {
                     let (p, q) = (a.center(), b.center());
-                    (p[0] - q[0]).hypot(p[1] - q[1]) > 0.3 * a.size().min(b.size())
+                    (p[0] - q[0]).hypot(p[1] - q[1]) > APART * a.size().min(b.size())
                 };
                 if !same(&a, &b) && apart {
                     continue;
                 }
-                let older = self.tracks[j].surprise(&a, now);
-                let younger = self.tracks[i].surprise(&b, now);
-                // Between equals the older one stays.
-                let loser = if older > younger + 0.1 { j } else { i };
+                let older = self.tracks[j].deviation(&a, now);
+                let younger = self.tracks[i].deviation(&b, now);
+                // Of two that deviate alike, the older one keeps it.
+                let loser = if older > younger + SENIORITY { j } else { i };
                 self.tracks[loser].fresh = None;
             }
         }
     }
 }
 
-/// Presence that a new face needs, given what a followed one needs.
+/// Presence that a new face needs, given what a tracked one needs.
 fn entry(presence: f32) -> f32 {
-    (presence + ENTRY).min((1.0 + presence) / 2.0)
+    (presence + ENTRY_MARGIN).min((1.0 + presence) / 2.0)
 }
 
-/// An angle between 0 and half a turn, radians.
-fn turn(angle: f32) -> f32 {
-    let turned = angle.rem_euclid(std::f32::consts::TAU);
-    turned.min(std::f32::consts::TAU - turned)
+/// How far a roll is from upright, either way, 0 to pi radians.
+fn magnitude(roll: f32) -> f32 {
+    let roll = roll.rem_euclid(std::f32::consts::TAU);
+    roll.min(std::f32::consts::TAU - roll)
 }
 
-fn upright(roll: f32) -> f32 {
-    if turn(roll) > HANGING { 0.0 } else { roll }
+/// The roll of the crop for a head of this roll, radians.
+fn crop_roll(roll: f32) -> f32 {
+    if magnitude(roll) > MAX_ROLL { 0.0 } else { roll }
 }
 
-/// True where two shapes are of one face, or at least on one head.
+/// Whether two shapes are of one face, or at least on one head.
 pub fn same(a: &Shape, b: &Shape) -> bool {
-    intersection_over_min(a.bbox, b.bbox) > WITHIN || along(a, b) > SAME || along(b, a) > SAME
+    intersection_over_min(a.bbox, b.bbox) > SAME_OVERLAP || along(a, b) > SAME_IOU || along(b, a) > SAME_IOU
 }
 
-/// Overlap of two boxes once that of `a` has moved up its head as near to `b` as the crown allows. A much smaller
-/// face there overlaps little: somebody further away may look past a head.
+/// Intersection over union of two boxes after that of `a` is moved up its head as near to `b` as the crown allows. A
+/// much smaller face there overlaps little: it may be of somebody further away.
 fn along(a: &Shape, b: &Shape) -> f32 {
     let (p, q) = (a.center(), b.center());
     let (x, y) = a.roll.sin_cos();
@@ -313,20 +337,21 @@ fn along(a: &Shape, b: &Shape) -> f32 {
     iou(a.bbox.shifted([up * x, -(up * y)]), b.bbox)
 }
 
-/// Sorts the faces of a still, shapes with detector scores, the surest first, and leaves one on every head.
-pub fn surest(faces: &mut Vec<(Shape, f32)>) {
+/// Sorts the faces of a still, shapes with detector scores, by [`belief`], strongest first, and keeps one on every
+/// head.
+pub fn strongest(faces: &mut Vec<(Shape, f32)>) {
     let belief = |(shape, score): &(Shape, f32)| belief(shape.presence, *score);
     faces.sort_by(|a, b| belief(b).total_cmp(&belief(a)));
     distinct(faces, |a, b| same(&a.0, &b.0));
 }
 
-/// True where a detection's shape is good enough for a new face. `presence`: what a followed one needs.
+/// Whether a detection's shape is good enough for a new face. `presence`: what a tracked one needs.
 pub fn enters(shape: &Shape, face: &Detection, presence: f32) -> bool {
     credible(shape, presence) && belief(shape.presence, face.score) >= entry(presence) && agrees(shape, face)
 }
 
-/// Probability of a face by two independent witnesses, landmark network and detector, neither of whom knows how
-/// common faces are: their odds multiplied. A score of a half leaves the presence as it is.
+/// Probability of a face given two independent observations, the landmark network's presence and the detector's
+/// score, with an even prior: Bayes' rule, the odds multiplied. A score of 0.5 leaves the presence as it is.
 fn belief(presence: f32, score: f32) -> f32 {
     let (both, neither) = (presence * score, (1.0 - presence) * (1.0 - score));
     both / (both + neither).max(f32::MIN_POSITIVE)
@@ -334,24 +359,41 @@ fn belief(presence: f32, score: f32) -> f32 {
 
 fn credible(shape: &Shape, presence: f32) -> bool {
     let mean = shape.confidence.iter().sum::<f32>() / shape.confidence.len() as f32;
-    shape.presence.ge(&presence) && mean.ge(&SETTLED)
+    shape.presence.ge(&presence) && mean.ge(&MEAN_CONFIDENCE)
 }
 
-/// True where the shape is at the place the detector meant.
+/// Whether the shape is where the detector found its face.
 fn agrees(shape: &Shape, face: &Detection) -> bool {
     let (a, b) = (shape.center(), face.bbox.center());
     let (small, large) = (shape.size().min(face.bbox.size()), shape.size().max(face.bbox.size()));
-    (a[0] - b[0]).hypot(a[1] - b[1]) < 0.6 * large && small > 0.4 * large
+    (a[0] - b[0]).hypot(a[1] - b[1]) < MAX_OFFSET * large && small > MIN_SIZE_RATIO * large
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::face::fake;
     use crate::landmarks::COUNT;
 
     fn face(bbox: Rect) -> Shape {
         let points = [bbox.center(); COUNT];
         Shape { points, confidence: [0.5; COUNT], spread: [1.0; COUNT], presence: 0.5, bbox, roll: 0.0 }
+    }
+
+    #[test]
+    fn the_detector_sees_a_stream_as_it_is_and_mirrored_in_turn() {
+        let world = fake::World::default();
+        let mut detector = Detector::new(&fake::detector_card(), world.detector(), None).unwrap();
+        let mut landmarker = Landmarker::new(&fake::landmark_card(), &world.landmarks()).unwrap();
+        let mut tracker = Tracker::new(Settings::default(), 0.5);
+        let mut frame = fake::frame(160, 120, &[]);
+        let next = [(); 4].map(|()| {
+            frame.meta.captured.0 += 100_000_000;
+            tracker.step(&frame, &mut detector, &mut landmarker).unwrap();
+            tracker.flip
+        });
+        assert_eq!(next, [Flip::Horizontal, Flip::None, Flip::Horizontal, Flip::None]);
+        assert_eq!(world.detections(), 4);
     }
 
     #[test]
@@ -381,10 +423,10 @@ mod tests {
         ]
         .map(|pair| pair.map(Rect::from))
         {
-            assert!(iou(face_box, hair) < SAME && intersection_over_min(face_box, hair) < WITHIN);
+            assert!(iou(face_box, hair) < SAME_IOU && intersection_over_min(face_box, hair) < SAME_OVERLAP);
             for (sure, doubtful) in [(face_box, hair), (hair, face_box)] {
                 let mut faces = vec![(face(doubtful), 0.31), (face(sure), 0.71)];
-                surest(&mut faces);
+                strongest(&mut faces);
                 assert_eq!(faces.iter().map(|f| f.0.bbox).collect::<Vec<_>>(), [sure]);
             }
         }
@@ -397,7 +439,7 @@ mod tests {
         for [x, y] in [[127.0, 100.0], [122.0, 90.0], [100.0, 40.0], [75.0, 125.0]] {
             let back = Rect::new(x, y, x + 50.0, y + 50.0);
             let mut faces = vec![(face(back), 0.5), (face(front), 0.9)];
-            surest(&mut faces);
+            strongest(&mut faces);
             assert_eq!(faces.iter().map(|f| f.0.bbox).collect::<Vec<_>>(), [front, back]);
         }
     }
