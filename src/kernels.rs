@@ -21,57 +21,39 @@
 // into memory.
 #![allow(clippy::needless_range_loop)]
 
-mod act;
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-mod conv;
-mod depthwise;
-mod int8;
+mod image;
 mod isa;
-mod level;
+mod layers;
 mod lines;
 mod map;
 #[cfg(test)]
 mod naive;
-#[cfg(target_arch = "aarch64")]
-mod neon;
-mod part;
-mod planes;
-mod point;
-mod pool;
-mod resize;
-mod rim;
-mod sample;
-mod scalar;
-mod spots;
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
-mod strip;
 #[cfg(test)]
 mod suite;
-mod tile;
-mod tone;
-mod votes;
-mod winograd;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod tables;
 
 use std::sync::OnceLock;
 
-pub use act::{Act, Join};
-pub use conv::{After, Conv, Window};
-pub use depthwise::Depthwise;
-pub use int8::{Conv8, Into8, Mix, Quant, Round, Sums, Winograd8};
-pub use level::thinned;
+pub use image::percentile::thinned;
+pub use image::sample::{Lattice, Picture, mix};
+pub use image::soft_argmax::VALUES;
+pub use layers::epilogue::{Act, After, Join};
+pub use layers::f32::conv::Conv;
+pub use layers::f32::depthwise::Depthwise;
+pub use layers::f32::elementwise::Point;
+pub use layers::f32::pool::{Pool, Pooling};
+pub use layers::f32::replicate::Replicate;
+pub use layers::f32::resize::{Between, Resize};
+pub use layers::f32::winograd::{Tile, Winograd};
+pub use layers::int8::conv::Conv8;
+pub use layers::int8::elementwise::{Mix, Round};
+pub use layers::int8::epilogue::Into8;
+pub use layers::int8::weights::Sums;
+pub use layers::int8::winograd::Winograd8;
+pub use layers::quant::Quant;
+pub use layers::window::Window;
 pub use lines::Lines;
 pub use map::Map;
-pub use point::Point;
-pub use pool::{Pool, Pooling, Replicate};
-pub use resize::{Between, Resize};
-pub use sample::{Lattice, Picture, mix};
-pub use votes::VALUES;
-pub use winograd::{Tile, Winograd};
 
 use crate::error::{Error, Result};
 
@@ -80,41 +62,95 @@ pub const CHOICE: &str = "HEATMARK_KERNELS";
 /// The environment variable that names a table which must be in use, or nothing runs.
 pub const REQUIRED: &str = "HEATMARK_KERNELS_REQUIRED";
 
-/// The kernels of one instruction set. Only tables that this CPU can run are handed out.
-pub struct Kernels {
-    name: &'static str,
-    /// Floats in a register.
-    lanes: usize,
-    tiles: tile::Tiles,
-    /// For layers of few summands, where it pays.
-    strips: &'static [strip::Kernel],
-    /// Registers of output channels that a tile of several pixels takes while this many remain.
-    panel: fn(usize) -> usize,
-    int8: int8::Table,
-    /// Winograd's transforms, in the order of [`Tile`].
-    spread: [unsafe fn(&winograd::Spread); 2],
-    gather: [unsafe fn(&winograd::Gather); 2],
-    depthwise: unsafe fn(&depthwise::Job),
-    depthwise_half: unsafe fn(&depthwise::Job),
-    pool: unsafe fn(&pool::Job),
-    replicate: unsafe fn(&pool::ReplicateJob),
-    resize: unsafe fn(&resize::Job),
-    point: unsafe fn(&point::Job),
-    sample: unsafe fn(&sample::Job),
-    reduce: unsafe fn(&sample::Reduction),
-    thin: unsafe fn(&level::Thinning),
-    bounds: unsafe fn(&level::Bounding),
-    classes: unsafe fn(&level::Classing),
-    stretch: unsafe fn(&level::Stretching),
-    scale: unsafe fn(&tone::Counted<f32>),
-    bins: unsafe fn(&tone::Counted<u32>),
-    tones: unsafe fn(&tone::Counted<f32>),
-    blend: unsafe fn(&tone::Mixing<f32>),
-    levels: unsafe fn(&tone::Mixing<u8>),
-    votes: unsafe fn(&votes::Job),
-    /// Where registers have so many lanes.
-    planes: Option<unsafe fn(&planes::Job)>,
+/// Every kernel that all tables have: `name: job = generic function;`. A row makes the field `name` of [`Kernels`] (`f32`:
+/// floats and pictures) or of [`Int8Kernels`] (`int8`), and the entry of every table. It calls the macro `$then` with the
+/// rows.
+macro_rules! kernel_list {
+    ($then:ident $arguments:tt) => {
+        $then! {
+            $arguments
+            f32 {
+                spread_two: &layers::f32::winograd::Spread
+                    = layers::f32::winograd::spread::<_, layers::f32::winograd::Two, 4, 2>;
+                spread_four: &layers::f32::winograd::Spread
+                    = layers::f32::winograd::spread::<_, layers::f32::winograd::Four, 6, 4>;
+                gather_two: &layers::f32::winograd::Gather
+                    = layers::f32::winograd::gather::<_, layers::f32::winograd::Two, 4, 2>;
+                gather_four: &layers::f32::winograd::Gather
+                    = layers::f32::winograd::gather::<_, layers::f32::winograd::Four, 6, 4>;
+                depthwise: &layers::f32::depthwise::Job = layers::f32::depthwise::depthwise::<_, 1>;
+                depthwise_half: &layers::f32::depthwise::Job = layers::f32::depthwise::depthwise::<_, 2>;
+                pool: &layers::f32::pool::Job = layers::f32::pool::pool;
+                replicate: &layers::f32::replicate::ReplicateJob = layers::f32::replicate::replicate;
+                resize: &layers::f32::resize::Job = layers::f32::resize::resize;
+                point: &layers::f32::elementwise::Job = layers::f32::elementwise::point;
+                sample: &image::sample::Job = image::sample::sample;
+                reduce: &image::sample::Reduction = image::sample::reduce;
+                thin: &image::percentile::Thinning = image::percentile::thin;
+                bounds: &image::percentile::Bounding = image::percentile::bounds;
+                classes: &image::percentile::Classing = image::percentile::classes;
+                stretch: &image::percentile::Stretching = image::percentile::stretch;
+                scale: &image::tone::Counted<f32> = image::tone::scale;
+                bins: &image::tone::Counted<u32> = image::tone::bins;
+                tones: &image::tone::Counted<f32> = image::tone::tones;
+                blend: &image::tone::Mixing<f32> = image::tone::blend;
+                levels: &image::tone::Mixing<u8> = image::tone::levels;
+                votes: &image::soft_argmax::Job = image::soft_argmax::votes;
+                planes: &image::transpose::Job = image::transpose::planes;
+            }
+            int8 {
+                round: &layers::int8::elementwise::Rounding = layers::int8::elementwise::round;
+                mix: &layers::int8::elementwise::Mixing = layers::int8::elementwise::mix;
+            }
+        }
+    };
 }
+pub(crate) use kernel_list;
+
+macro_rules! structs {
+    (
+        {}
+        f32 { $($name:ident: $job:ty = $kernel:path;)* }
+        int8 { $($int8_name:ident: $int8_job:ty = $int8_kernel:path;)* }
+    ) => {
+        /// The kernels of one instruction set. Only tables that this CPU can run are handed out.
+        pub struct Kernels {
+            name: &'static str,
+            /// Floats in a register.
+            lanes: usize,
+            tiles: layers::f32::tile::Tiles,
+            /// For layers of few summands, where it pays.
+            strips: &'static [layers::f32::row::Kernel],
+            /// Registers of output channels that a tile of several pixels takes while this many remain.
+            panel: fn(usize) -> usize,
+            int8: Int8Kernels,
+            $($name: unsafe fn($job),)*
+        }
+
+        /// The int8 kernels of one instruction set.
+        pub(crate) struct Int8Kernels {
+            item: layers::quant::Item,
+            /// Summands of one product.
+            group: usize,
+            /// Those that store numbers, and those that store floats.
+            tiles: [layers::int8::tile::Tiles; 2],
+            /// Float tiles whose results are rounded before they are stored.
+            rounding: Option<layers::f32::tile::Tiles>,
+            /// Strips of floats whose results are, where it pays.
+            strips: &'static [layers::f32::row::Kernel],
+            /// Strips of whole numbers.
+            narrow: &'static [layers::int8::row::Kernel],
+            /// Whole convolutions, where an instruction multiplies matrices.
+            matrix: Option<unsafe fn(&layers::int8::matrix::Sweep)>,
+            /// Winograd's transforms for F(2x2) and F(4x4), where they pay.
+            winograd: Option<layers::int8::winograd::Table>,
+            /// Whether a network runs faster in int8 than in float on CPUs of this table.
+            faster: bool,
+            $($int8_name: unsafe fn($int8_job),)*
+        }
+    };
+}
+kernel_list! { structs {} }
 
 impl Kernels {
     /// The name of the instruction set: `scalar`, `avx2`, `avxvnni` (AVX2 with dot products for int8), `avx512`,
@@ -144,23 +180,26 @@ struct Row {
 fn rows() -> [Row; 8] {
     #[cfg(target_arch = "x86_64")]
     let [avx2, avxvnni, avx512, avx512vnni, amx] = [
-        avx2::available().then_some(&avx2::KERNELS),
-        avx2::dot_products().then_some(&avx2::AVXVNNI),
-        avx512::available().then_some(&avx512::KERNELS),
-        avx512::dot_products().then(|| if avx512::slow_gathers() { &avx512::LOADING } else { &avx512::AVX512VNNI }),
-        avx512::amx().then_some(&avx512::AMX),
+        isa::avx2::available().then_some(&tables::x86::AVX2),
+        isa::avx2::dot_products().then_some(&tables::x86::AVXVNNI),
+        isa::avx512::available().then_some(&tables::x86::AVX512),
+        isa::avx512::dot_products().then(|| match isa::avx512::slow_gathers() {
+            true => &tables::x86::AVX512VNNI_LOADS,
+            false => &tables::x86::AVX512VNNI,
+        }),
+        layers::int8::amx::available().then_some(&tables::x86::AMX),
     ];
     #[cfg(not(target_arch = "x86_64"))]
     let [avx2, avxvnni, avx512, avx512vnni, amx] = [None; 5];
     // Every CPU of this architecture has NEON.
     #[cfg(target_arch = "aarch64")]
-    let neon = Some(&neon::KERNELS);
+    let neon = Some(&tables::neon::NEON);
     #[cfg(target_arch = "aarch64")]
-    let dotprod = neon::dot_products().then_some(&neon::DOTPROD);
+    let dotprod = isa::neon::dot_products().then_some(&tables::neon::DOTPROD);
     #[cfg(not(target_arch = "aarch64"))]
     let (neon, dotprod) = (None, None);
     [
-        Row { name: "scalar", table: Some(&scalar::KERNELS) },
+        Row { name: "scalar", table: Some(&tables::scalar::SCALAR) },
         Row { name: "avx2", table: avx2 },
         Row { name: "avxvnni", table: avxvnni },
         Row { name: "avx512", table: avx512 },
@@ -173,7 +212,7 @@ fn rows() -> [Row; 8] {
 
 /// The plain Rust kernels, which every CPU runs.
 pub fn scalar() -> &'static Kernels {
-    &scalar::KERNELS
+    &tables::scalar::SCALAR
 }
 
 /// The tables that this CPU can run, the best last.
@@ -197,7 +236,7 @@ pub fn detect(choice: Option<&str>, required: Option<&str>) -> Result<&'static K
         Some(name) => place(CHOICE, name)?,
         None => rows.len() - 1,
     };
-    let best = rows[..=limit].iter().rev().find_map(|r| r.table).unwrap_or(&scalar::KERNELS);
+    let best = rows[..=limit].iter().rev().find_map(|r| r.table).unwrap_or(&tables::scalar::SCALAR);
     if let Some(required) = required {
         place(REQUIRED, required)?;
         if required != best.name {
@@ -228,7 +267,7 @@ pub fn chosen() -> Result<&'static Kernels> {
 /// The table that this process uses, for what is drawn or prepared beside the networks: nothing can fail here, as
 /// whoever asks for impossible kernels hears of it from the networks.
 pub fn current() -> &'static Kernels {
-    chosen().unwrap_or(&scalar::KERNELS)
+    chosen().unwrap_or(&tables::scalar::SCALAR)
 }
 
 #[cfg(test)]

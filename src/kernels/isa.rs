@@ -1,13 +1,25 @@
-//! What a kernel needs from a register of floats.
+//! Instruction sets: what a kernel needs from a register.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod int8;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+pub(crate) mod scalar;
+pub(crate) mod tail;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// 1.5 * 2^23 + 127: adding it to a small number leaves the nearest whole number in the low bits, biased as exponents are.
-pub(super) const BIASED: f32 = 12_583_039.0;
+pub(crate) const BIASED: f32 = 12_583_039.0;
 
 /// An instruction set. A value of it is proof that this CPU has the instructions.
 ///
 /// Comparisons keep a NaN of their *second* operand, so clamping never turns a NaN into a number; of a NaN in the
 /// first they make either a NaN or the second.
-pub(super) trait Isa: Copy + 'static {
+pub(crate) trait Isa: Copy + 'static {
     /// Floats in a register.
     const LANES: usize;
     /// A register.
@@ -52,7 +64,7 @@ pub(super) trait Isa: Copy + 'static {
 }
 
 /// What reading pictures of 16-bit counts needs besides.
-pub(super) trait Counts: Isa {
+pub(crate) trait Counts: Isa {
     /// `x` limited to `0..=limit`; 0 where it is NaN.
     fn limit(self, x: Self::V, limit: Self::V) -> Self::V;
 
@@ -97,4 +109,19 @@ pub(super) trait Counts: Isa {
     /// # Safety
     /// `p` is valid for writing `LANES` bytes.
     unsafe fn bytes(self, p: *mut u8, v: Self::V);
+}
+
+/// Channels that are brought into planes at a time.
+pub(crate) const TOGETHER: usize = 4;
+
+/// What transposing needs besides.
+pub(crate) trait Turn: Isa {
+    /// Four floats at `p` and at every `stride` floats from there on, until the register is full.
+    ///
+    /// # Safety
+    /// All of them are readable.
+    unsafe fn fours(self, p: *const f32, stride: usize) -> Self::V;
+
+    /// Transposes the 4 x 4 floats that four registers hold in each place of four lanes.
+    fn turn(self, rows: [Self::V; TOGETHER]) -> [Self::V; TOGETHER];
 }

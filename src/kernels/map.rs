@@ -92,7 +92,7 @@ impl Map {
 
     /// As [`Map::reach`], for dense layers.
     #[inline]
-    pub(super) fn dense_reach(&self, lanes: usize) -> usize {
+    pub(crate) fn dense_reach(&self, lanes: usize) -> usize {
         match (self.h, self.w) {
             (h @ 1.., w @ 1..) if self.snug(lanes) => self.at(h - 1, w - 1) + self.c,
             _ => self.reach(lanes),
@@ -115,7 +115,7 @@ impl Map {
     }
 
     /// As [`Map::clear_border`], with another kind of value for zero.
-    pub(super) fn fill_border<T: Copy>(&self, data: &mut [T], zero: T) {
+    pub(crate) fn fill_border<T: Copy>(&self, data: &mut [T], zero: T) {
         let Some(last) = self.h.checked_sub(1) else { return data[..self.len].fill(zero) };
         data[..self.at(0, 0)].fill(zero);
         let after = self.line(last).end;

@@ -4,7 +4,7 @@ use super::{Act, Between, Join, Pooling, Window};
 
 /// Planes of `c` x `h` x `w` values.
 #[derive(Clone, Debug)]
-pub(super) struct Planes {
+pub(crate) struct Planes {
     pub c: usize,
     pub h: usize,
     pub w: usize,
@@ -20,7 +20,7 @@ impl Planes {
 
 /// An exact result, the sum of the magnitudes behind it, and the number of its terms.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Exact {
+pub(crate) struct Exact {
     pub value: f64,
     pub magnitude: f64,
     pub terms: usize,
@@ -47,7 +47,7 @@ fn activate(act: &Act, x: f64, c: usize) -> f64 {
 }
 
 /// Activation and residual of a sum.
-pub(super) fn finish(sum: Exact, act: &Act, other: Option<(f32, Join)>, c: usize) -> Exact {
+pub(crate) fn finish(sum: Exact, act: &Act, other: Option<(f32, Join)>, c: usize) -> Exact {
     let other_size = other.map_or(0.0, |o| f64::from(o.0).abs());
     let value = match other {
         None => activate(act, sum.value, c),
@@ -60,7 +60,7 @@ pub(super) fn finish(sum: Exact, act: &Act, other: Option<(f32, Join)>, c: usize
 }
 
 /// The sum under one window; `groups` of 1 or `input.c`.
-pub(super) fn convolve(
+pub(crate) fn convolve(
     input: &Planes,
     weights: &[f32],
     bias: f32,
@@ -86,7 +86,7 @@ pub(super) fn convolve(
 }
 
 /// One output of a pooling layer.
-pub(super) fn pool(input: &Planes, window: &Window, pooling: Pooling, (c, y, x): (usize, usize, usize)) -> Exact {
+pub(crate) fn pool(input: &Planes, window: &Window, pooling: Pooling, (c, y, x): (usize, usize, usize)) -> Exact {
     let [kh, kw] = window.size;
     let values: Vec<f64> = (0..kh * kw)
         .filter_map(|t| {
@@ -108,7 +108,7 @@ pub(super) fn pool(input: &Planes, window: &Window, pooling: Pooling, (c, y, x):
 }
 
 /// One output of an interpolation.
-pub(super) fn interpolate(input: &Planes, c: usize, row: &Between, column: &Between) -> Exact {
+pub(crate) fn interpolate(input: &Planes, c: usize, row: &Between, column: &Between) -> Exact {
     let mut sum = Exact { value: 0.0, magnitude: 0.0, terms: 6 };
     for (y, down) in [(row.first, 1.0 - f64::from(row.part)), (row.second, f64::from(row.part))] {
         for (x, across) in [(column.first, 1.0 - f64::from(column.part)), (column.second, f64::from(column.part))] {
@@ -123,7 +123,7 @@ pub(super) fn interpolate(input: &Planes, c: usize, row: &Between, column: &Betw
 
 /// Mean of `fine * fine` bilinear samples of a picture of `w` x `h` counts under the output pixel at column and row
 /// `j`, `i` of `width` x `height`; `across` is the step per column, a row's step that turned by a right angle.
-pub(super) fn resample(
+pub(crate) fn resample(
     (pixels, w, h): (&[u16], usize, usize),
     (centre, across, fine): ([f32; 2], [f32; 2], usize),
     (width, height): (usize, usize),

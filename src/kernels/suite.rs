@@ -1,6 +1,7 @@
 //! One suite of properties for every table of kernels. A table that this CPU cannot run is named on standard
 //! output, and fails the suite where [`REQUIRED`] names it.
 
+mod int8;
 mod moves;
 mod picture;
 mod sums;
@@ -13,7 +14,7 @@ use rand_pcg::Pcg64;
 use super::naive::{self, Planes};
 use super::*;
 
-pub(super) fn table(name: &str) -> Option<&'static Kernels> {
+pub(crate) fn table(name: &str) -> Option<&'static Kernels> {
     let found = available().into_iter().find(|k| k.name == name);
     if found.is_none() {
         println!("not tested on this CPU: {name}");
@@ -38,10 +39,10 @@ macro_rules! for_every_table {
     ($body:tt $($name:ident)+) => { $(for_every_table!(@ $name $body);)+ };
     ($body:tt) => { for_every_table!($body scalar avx2 avxvnni avx512 avx512vnni amx neon dotprod); };
 }
-pub(super) use for_every_table;
+pub(crate) use for_every_table;
 
 /// How often a property is tried.
-pub(super) fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) }
 }
 

@@ -11,4 +11,4 @@ pub mod nn {
     pub mod card;
 }
 
-pub use error::{Act, Error};
+pub use error::{Error, Remedy};

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn pooling(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn pooling(kernels: &'static Kernels, case: &Case) {
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.co, case.h, case.w);
     let (from, to) = (case.map(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));
@@ -18,7 +18,7 @@ pub(super) fn pooling(kernels: &'static Kernels, case: &Case) {
     }
 }
 
-pub(super) fn pointwise(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn pointwise(kernels: &'static Kernels, case: &Case) {
     let input = planes(case.seed, case.co, case.h, case.w);
     let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, case.h, case.w));
     let (mut after, other, beside) = case.after(kernels, case.h, case.w);
@@ -37,7 +37,7 @@ pub(super) fn pointwise(kernels: &'static Kernels, case: &Case) {
 }
 
 /// Two maps side by side in a wider one, enlarged on the way: each leaves the other's channels alone.
-pub(super) fn replication(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn replication(kernels: &'static Kernels, case: &Case) {
     let wide = padded(kernels, case.ci + case.co, 2 * case.h, 3 * case.w);
     let mut output = empty(&wide);
     let parts = [(0, case.ci, 5), (case.ci, case.co, 6)];
@@ -57,7 +57,7 @@ pub(super) fn replication(kernels: &'static Kernels, case: &Case) {
 }
 
 /// Enlarged, with what follows: bias, activation, a second map.
-pub(super) fn enlargement(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn enlargement(kernels: &'static Kernels, case: &Case) {
     let factor = [[2, 2], [1, 3], [3, 2]][case.ci % 3];
     let (h, w) = (case.h * factor[0], case.w * factor[1]);
     let input = planes(case.seed, case.co, case.h, case.w);
@@ -74,7 +74,7 @@ pub(super) fn enlargement(kernels: &'static Kernels, case: &Case) {
 }
 
 /// Interpolation of a map to another size, of rows and columns that lie anywhere.
-pub(super) fn interpolation(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn interpolation(kernels: &'static Kernels, case: &Case) {
     let (h, w) = (case.h * 2, case.w + case.ci);
     let input = planes(case.seed, case.co, case.h, case.w);
     let (from, to) = (case.map(kernels, case.co, case.h, case.w), padded(kernels, case.co, h, w));

@@ -4,7 +4,7 @@ use super::*;
 
 /// A picture, a lattice over it and an output's size.
 #[derive(Clone, Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     picture: (usize, usize),
     lattice: Lattice,
     output: (usize, usize),
@@ -12,7 +12,7 @@ pub(super) struct View {
 }
 
 /// Rotated views, and upright ones whose samples fall on pixel centres or not.
-pub(super) fn view() -> impl Strategy<Value = View> {
+pub(crate) fn view() -> impl Strategy<Value = View> {
     let free = (-4f32..4.0, -4f32..4.0);
     let upright = prop_oneof![Just((1.0, 0.0)), Just((2.0, 0.0)), Just((3.0, 0.0)), (0.01f32..9.0, Just(0.0))];
     let across = prop_oneof![free, upright];
@@ -33,7 +33,7 @@ fn counts(seed: u64, count: usize) -> Vec<u16> {
     (0..count).map(|_| random.next_u32() as u16).collect()
 }
 
-pub(super) fn resampling(kernels: &'static Kernels, view: &View) {
+pub(crate) fn resampling(kernels: &'static Kernels, view: &View) {
     let View { picture: (w, h), lattice, output: (width, height), seed } = view.clone();
     let pixels = counts(seed, w * h);
     let picture = Picture::new(&pixels, w, h).unwrap();
@@ -62,7 +62,7 @@ fn range(values: &[f32]) -> [f32; 2] {
     values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |[l, h], v| [l.min(*v), h.max(*v)])
 }
 
-pub(super) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), seed: u64) {
+pub(crate) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), seed: u64) {
     let values: Vec<f32> = counts(seed, width * rows).into_iter().map(f32::from).collect();
     let kept = every_second(&values, width);
     let mut thin = vec![-1.0; kept.len() + 3];
@@ -89,7 +89,7 @@ pub(super) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), s
 }
 
 /// Tones against their definitions; what chooses a whole number, exactly.
-pub(super) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
+pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
     let counts = counts(seed, count);
     let random = super::values(seed ^ 3, 64);
     let (low, gain) = (20_000.0 + 10_000.0 * random[0], 0.001 + 0.02 * random[1].abs());
@@ -141,7 +141,7 @@ pub(super) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
     assert_eq!((none[0], none[2]), (0, 0));
 }
 
-pub(super) fn extremes(kernels: &'static Kernels) {
+pub(crate) fn extremes(kernels: &'static Kernels) {
     assert!(Picture::new(&[], 0, 0).is_none() && Picture::new(&[1], 1, 2).is_none());
     assert!(Picture::new(&[1], usize::MAX, 2).is_none());
     let pixels = counts(5, 30);

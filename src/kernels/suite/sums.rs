@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn dense(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn dense(kernels: &'static Kernels, case: &Case) {
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.ci, case.h, case.w);
     let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
@@ -22,7 +22,7 @@ pub(super) fn dense(kernels: &'static Kernels, case: &Case) {
 }
 
 /// Pixels that touch, though their channels fill no whole registers.
-pub(super) fn touching(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn touching(kernels: &'static Kernels, case: &Case) {
     let case = Case { co: 8 * kernels.lanes + case.co, join: None, ..case.clone() };
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.ci, case.h, case.w);
@@ -38,7 +38,7 @@ pub(super) fn touching(kernels: &'static Kernels, case: &Case) {
     });
 }
 
-pub(super) fn depthwise(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn depthwise(kernels: &'static Kernels, case: &Case) {
     let case = Case { ci: case.co, ..case.clone() };
     let Some((h, w)) = case.output() else { return };
     let input = planes(case.seed, case.ci, case.h, case.w);
@@ -54,7 +54,7 @@ pub(super) fn depthwise(kernels: &'static Kernels, case: &Case) {
 }
 
 /// Winograd's error is bounded by the largest magnitude around, not by each output's own.
-pub(super) fn winograd(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn winograd(kernels: &'static Kernels, case: &Case) {
     let case = Case { window: Winograd::WINDOW, ..case.clone() };
     let input = planes(case.seed, case.ci, case.h, case.w);
     let (from, to) = (padded(kernels, case.ci, case.h, case.w), padded(kernels, case.co, case.h, case.w));
@@ -75,7 +75,7 @@ pub(super) fn winograd(kernels: &'static Kernels, case: &Case) {
     }
 }
 
-pub(super) fn connected(kernels: &'static Kernels, case: &Case) {
+pub(crate) fn connected(kernels: &'static Kernels, case: &Case) {
     let input = planes(case.seed, case.ci, case.h, case.w);
     let pitch = if case.tight { case.ci } else { case.ci.next_multiple_of(kernels.lanes) };
     let from = Map::bordered(case.ci, case.h, case.w, pitch);
@@ -92,7 +92,7 @@ pub(super) fn connected(kernels: &'static Kernels, case: &Case) {
 }
 
 /// Rows too wide for the nearest cache are worked on in blocks.
-pub(super) fn wide(kernels: &'static Kernels) {
+pub(crate) fn wide(kernels: &'static Kernels) {
     for stride in [1, 2] {
         let window = Window::square(3, stride);
         let join = Some(Join::BeforeAct);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Means against their definition, in double precision.
-pub(super) fn means(kernels: &'static Kernels, (rows, columns): (usize, usize), points: usize, seed: u64) {
+pub(crate) fn means(kernels: &'static Kernels, (rows, columns): (usize, usize), points: usize, seed: u64) {
     let random = values(seed, rows * columns * (1 + VALUES) * points);
     // Logarithms of weights from -100 to 100, and weights of nothing, of which the first cell has none.
     let weigh = |(i, v): (usize, &f32)| match i % (4 * points) < points {

@@ -1,0 +1,7 @@
+//! Kernels of pictures: resampling, percentiles, tones, and what becomes of a network's outputs.
+
+pub(crate) mod percentile;
+pub(crate) mod sample;
+pub(crate) mod soft_argmax;
+pub(crate) mod tone;
+pub(crate) mod transpose;

@@ -1,0 +1,162 @@
+//! Kernels in plain Rust, for any CPU. Registers are arrays of four floats, which compilers turn into
+//! whatever vectors the target always has; products and sums are rounded one by one.
+
+pub(crate) mod int8;
+
+use super::{Counts, Isa, TOGETHER, Turn};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar;
+
+type V = [f32; 4];
+
+#[inline(always)]
+pub(crate) fn zip<T: Copy>(a: [T; 4], b: [T; 4], f: impl Fn(T, T) -> T) -> [T; 4] {
+    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+}
+
+impl Isa for Scalar {
+    const LANES: usize = 4;
+    type V = V;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> V {
+        [x; 4]
+    }
+
+    #[inline(always)]
+    fn fma(self, a: V, b: V, c: V) -> V {
+        self.add(self.mul(a, b), c)
+    }
+
+    #[inline(always)]
+    fn add(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn power(self, shifted: V) -> V {
+        shifted.map(|x| f32::from_bits(x.to_bits() << 23))
+    }
+
+    #[inline(always)]
+    fn max(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> V {
+        // SAFETY: four floats are readable by contract; an array of floats needs no more than their alignment.
+        unsafe { p.cast::<V>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: V) {
+        // SAFETY: four floats are writable by contract.
+        unsafe { p.cast::<V>().write(v) }
+    }
+}
+
+impl Turn for Scalar {
+    #[inline(always)]
+    unsafe fn fours(self, p: *const f32, _: usize) -> V {
+        // SAFETY: the caller says that the register's four floats are readable at `p`.
+        unsafe { self.load(p) }
+    }
+
+    #[inline(always)]
+    fn turn(self, rows: [V; TOGETHER]) -> [V; TOGETHER] {
+        let mut columns = [[0.0; 4]; TOGETHER];
+        for i in 0..4 {
+            for j in 0..TOGETHER {
+                columns[i][j] = rows[j][i];
+            }
+        }
+        columns
+    }
+}
+
+impl Counts for Scalar {
+    #[inline(always)]
+    fn limit(self, x: V, limit: V) -> V {
+        // `max` first: it makes a NaN a zero.
+        zip(x, limit, |x, limit| x.max(0.0).min(limit))
+    }
+
+    #[inline(always)]
+    fn whole(self, x: V) -> V {
+        x.map(|x| x as u32 as f32)
+    }
+
+    #[inline(always)]
+    fn evens(self, a: V, b: V) -> V {
+        [a[0], a[2], b[0], b[2]]
+    }
+
+    #[inline(always)]
+    unsafe fn counts(self, p: *const u16) -> V {
+        // SAFETY: four counts are readable by contract.
+        unsafe { p.cast::<[u16; 4]>().read() }.map(f32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn means(self, upper: *const u16, lower: *const u16) -> V {
+        // SAFETY: eight counts of either are readable by contract.
+        let rows = unsafe { [upper, lower].map(|p| p.cast::<[[u16; 2]; 4]>().read()) };
+        std::array::from_fn(|i| {
+            let [[a, b], [c, d]] = rows.map(|row| row[i].map(u32::from));
+            (a + b + c + d) as f32 * 0.25
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn numbers(self, p: *mut u32, v: V) {
+        // SAFETY: four numbers are writable by contract.
+        unsafe { p.cast::<[u32; 4]>().write(v.map(|v| v as u32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [V; 4] {
+        // SAFETY: the numbers and these counts are readable by contract.
+        unsafe {
+            let at = at.cast::<[u32; 4]>().read();
+            let pick = |offset: usize| at.map(|i| f32::from(p.add(i as usize + offset).read()));
+            [pick(0), pick(1), pick(below), pick(below + 1)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [V; 2] {
+        // SAFETY: the numbers and these values are readable by contract.
+        unsafe {
+            let at = at.cast::<[u32; 4]>().read();
+            [0, 1].map(|offset| at.map(|i| p.add(i as usize + offset).read()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(self, p: *mut u8, v: V) {
+        // SAFETY: four bytes are writable by contract.
+        unsafe { p.cast::<[u8; 4]>().write(v.map(|v| v as u8)) }
+    }
+}

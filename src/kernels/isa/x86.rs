@@ -1,0 +1,51 @@
+//! What the tables of x86-64 have in common: how an instruction set's registers become kernels.
+
+/// Methods of an instruction set that only name an intrinsic.
+macro_rules! intrinsics {
+    ($($name:ident($($arg:ident: $type:ty),+) -> $to:ty = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $type),+) -> $to {
+            // SAFETY: a value of this type proves that the CPU has the instruction.
+            unsafe { $intrinsic($($arg),+) }
+        }
+    )+};
+}
+pub(crate) use intrinsics;
+
+/// Transposes the 4 x 4 floats in each place of four lanes: by pairs of floats, then by pairs of these.
+macro_rules! turn {
+    ($v:ty: $low:ident $high:ident, $low_pairs:ident $high_pairs:ident, $pairs:ident $floats:ident) => {
+        #[inline(always)]
+        fn turn(self, [a, b, c, d]: [$v; 4]) -> [$v; 4] {
+            // SAFETY: a value of this type proves that the CPU has the instructions.
+            unsafe {
+                let (low, high) = ($pairs($low(a, b)), $pairs($high(a, b)));
+                let (low_below, high_below) = ($pairs($low(c, d)), $pairs($high(c, d)));
+                [
+                    $floats($low_pairs(low, low_below)),
+                    $floats($high_pairs(low, low_below)),
+                    $floats($low_pairs(high, high_below)),
+                    $floats($high_pairs(high, high_below)),
+                ]
+            }
+        }
+    };
+}
+pub(crate) use turn;
+
+/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by [`Fours`](super::ints::Fours).
+macro_rules! by_fours {
+    ($v:ty) => {
+        #[inline(always)]
+        fn below(self, x: $v, hi: $v) -> $v {
+            crate::kernels::isa::Isa::min(self, x, hi)
+        }
+
+        #[inline(always)]
+        unsafe fn pixels<const P: usize, const N: usize>(self, limits: &Limits, v: &[[$v; N]; P], to: &[*mut u8; P]) {
+            // SAFETY: same contract.
+            unsafe { self.by_fours(limits, v, to) }
+        }
+    };
+}
+pub(crate) use by_fours;

@@ -1,0 +1,195 @@
+//! What happens to a value between its sum and its store.
+
+use super::quant::Steps;
+use crate::kernels::Map;
+use crate::kernels::isa::Isa;
+
+/// An activation function.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Act {
+    /// The value itself.
+    #[default]
+    None,
+    /// Limited to `lo..=hi`; ReLU is `0..=inf`, ReLU6 is `0..=6`.
+    Clamp {
+        /// Lower limit.
+        lo: f32,
+        /// Upper limit.
+        hi: f32,
+    },
+    /// Negative values times a slope: one for all channels (leaky ReLU) or one per channel (PReLU).
+    Slope(Vec<f32>),
+    /// `x * clamp(x / 6 + 1/2, 0, 1)`.
+    HardSwish,
+    /// `1 / (1 + exp(-x))`. Not fused into other kernels.
+    Sigmoid,
+}
+
+impl Act {
+    /// `max(x, 0)`.
+    pub const RELU: Act = Act::Clamp { lo: 0.0, hi: f32::INFINITY };
+
+    /// Whether dense and depthwise kernels can apply it before they store.
+    pub fn fuses(&self) -> bool {
+        !matches!(self, Act::Sigmoid)
+    }
+
+    /// The definition, for channel `c`.
+    pub fn apply(&self, x: f32, c: usize) -> f32 {
+        match self {
+            Act::None => x,
+            // Written so that a NaN passes.
+            Act::Clamp { lo, hi } if x < *lo => lo.min(*hi),
+            Act::Clamp { hi, .. } if x > *hi => *hi,
+            Act::Clamp { .. } => x,
+            Act::Slope(s) if x < 0.0 => x * s.get(c).or(s.first()).copied().unwrap_or(1.0),
+            Act::Slope(_) => x,
+            Act::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Act::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        }
+    }
+
+    /// A short name for listings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Act::None => "",
+            Act::Clamp { lo: 0.0, hi: f32::INFINITY } => "relu",
+            Act::Clamp { .. } => "clip",
+            Act::Slope(s) if s.len() > 1 => "prelu",
+            Act::Slope(_) => "leaky",
+            Act::HardSwish => "hardswish",
+            Act::Sigmoid => "sigmoid",
+        }
+    }
+}
+
+/// Where a second operand joins a fused sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Join {
+    /// `act(sum + other)`.
+    #[default]
+    BeforeAct,
+    /// `act(sum) + other`.
+    AfterAct,
+}
+
+/// What follows the sum of a dense or depthwise layer.
+#[derive(Clone, Debug, Default)]
+pub struct After {
+    /// Per output channel; empty means zero.
+    pub bias: Vec<f32>,
+    /// Activation.
+    pub act: Act,
+    /// A map of the output's size that is added, and when.
+    pub other: Option<(Map, Join)>,
+}
+
+/// Bias, activation and place of the residual of a kernel, padded to whole registers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Finish {
+    pub bias: Vec<f32>,
+    pub slope: Vec<f32>,
+    pub act: Act,
+    pub join: Join,
+    /// How the results become whole numbers, for tiles that store such.
+    pub steps: Option<Steps>,
+}
+
+impl Finish {
+    /// `channels` is the padded count.
+    pub fn new(bias: &[f32], act: Act, join: Join, channels: usize) -> Self {
+        let pad = |v: &[f32]| {
+            let mut v = v.to_vec();
+            v.resize(channels, 0.0);
+            v
+        };
+        let slope = match &act {
+            Act::Slope(s) if s.len() == 1 => vec![s[0]; channels],
+            Act::Slope(s) => pad(s),
+            _ => vec![],
+        };
+        Self { bias: pad(bias), slope, act, join, steps: None }
+    }
+
+    /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels
+    /// from `c + j * step` on, and is joined by what lies at `other[pixel][j]`, if anything joins.
+    ///
+    /// Every pass is a plain loop over the whole array with nothing to decide and nothing to call inside, so that
+    /// the array stays in registers.
+    ///
+    /// # Safety
+    /// The channels of all registers are below the padded channel count; `other` holds addresses of `LANES` floats.
+    #[inline(always)]
+    pub unsafe fn apply<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        v: &mut [[I::V; N]; P],
+        (c, step): (usize, usize),
+        other: Option<&[[*const f32; N]; P]>,
+    ) {
+        // SAFETY: the addresses are valid and the channels padded by this function's contract.
+        unsafe {
+            if let (Join::BeforeAct, Some(other)) = (self.join, other) {
+                join(isa, v, other);
+            }
+            self.act(isa, v, (c, step));
+            if let (Join::AfterAct, Some(other)) = (self.join, other) {
+                join(isa, v, other);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The channels of all registers are below the padded channel count.
+    #[inline(always)]
+    unsafe fn act<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        v: &mut [[I::V; N]; P],
+        (c, step): (usize, usize),
+    ) {
+        match &self.act {
+            Act::None | Act::Sigmoid => {}
+            Act::Clamp { lo, hi } => {
+                let (lo, hi) = (isa.splat(*lo), isa.splat(*hi));
+                for i in 0..P {
+                    for j in 0..N {
+                        v[i][j] = isa.min(hi, isa.max(lo, v[i][j]));
+                    }
+                }
+            }
+            Act::Slope(_) => {
+                let zero = isa.zero();
+                for j in 0..N {
+                    // SAFETY: `slope` has the padded channel count.
+                    let slope = unsafe { isa.load(self.slope.as_ptr().add(c + j * step)) };
+                    for i in 0..P {
+                        v[i][j] = isa.fma(slope, isa.min(zero, v[i][j]), isa.max(zero, v[i][j]));
+                    }
+                }
+            }
+            Act::HardSwish => {
+                let (sixth, half) = (isa.splat(1.0 / 6.0), isa.splat(0.5));
+                let (zero, one) = (isa.zero(), isa.splat(1.0));
+                for i in 0..P {
+                    for j in 0..N {
+                        let gate = isa.fma(v[i][j], sixth, half);
+                        v[i][j] = isa.mul(v[i][j], isa.min(one, isa.max(zero, gate)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `other` holds addresses of `LANES` floats.
+#[inline(always)]
+unsafe fn join<I: Isa, const N: usize, const P: usize>(isa: I, v: &mut [[I::V; N]; P], other: &[[*const f32; N]; P]) {
+    for i in 0..P {
+        for j in 0..N {
+            // SAFETY: by this function's contract.
+            v[i][j] = isa.add(v[i][j], unsafe { isa.load(other[i][j]) });
+        }
+    }
+}

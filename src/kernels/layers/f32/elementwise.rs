@@ -1,0 +1,117 @@
+//! Value-by-value layers that could not be fused into another: scale and shift per channel, addition of
+//! two maps, activation.
+
+use crate::error::{Error, Result};
+use crate::kernels::isa::Isa;
+use crate::kernels::layers::epilogue::{Act, After, Finish};
+use crate::kernels::layers::pixels::Grid;
+use crate::kernels::layers::window::mismatch;
+use crate::kernels::{Kernels, Map};
+
+/// What a pointwise kernel needs.
+pub(crate) struct Job<'a> {
+    pub point: &'a Point,
+    pub input: *const f32,
+    pub other: *const f32,
+    pub output: *mut f32,
+}
+
+/// `act(scale * x + shift + other)` per value.
+#[derive(Debug)]
+pub struct Point {
+    kernels: &'static Kernels,
+    /// Per padded channel; empty means one.
+    scale: Vec<f32>,
+    finish: Finish,
+    from: Map,
+    to: Map,
+    other: Option<Map>,
+}
+
+/// # Safety
+/// The maps of `job.point` lie inside the memory behind the pointers, rounded up to whole registers.
+#[inline(always)]
+pub(crate) unsafe fn point<I: Isa>(isa: I, job: &Job) {
+    let p = job.point;
+    let (from, to) = (Grid::of(&p.from), Grid::of(&p.to));
+    let beside = p.other.as_ref().map(Grid::of).unwrap_or_default();
+    for y in 0..p.to.h {
+        for x in 0..p.to.w {
+            for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
+                // SAFETY: pixel `(y, x)` exists in all maps; scale and bias are padded to whole registers.
+                unsafe {
+                    let v = isa.load(job.input.add(from.spot(y, x) + c));
+                    let bias = isa.load(p.finish.bias.as_ptr().add(c));
+                    let mut v = [[match p.scale.is_empty() {
+                        true => isa.add(v, bias),
+                        false => isa.fma(v, isa.load(p.scale.as_ptr().add(c)), bias),
+                    }]];
+                    if job.other.is_null() {
+                        p.finish.apply(isa, &mut v, (c, 0), None);
+                    } else {
+                        let other = [[job.other.add(beside.spot(y, x) + c)]];
+                        p.finish.apply(isa, &mut v, (c, 0), Some(&other));
+                    }
+                    isa.store(job.output.add(to.spot(y, x) + c), v[0][0]);
+                }
+            }
+        }
+    }
+}
+
+impl Point {
+    /// A layer `from` -> `to` of one size. An empty `scale` means one; `after.bias` is the shift.
+    ///
+    /// # Errors
+    /// If the sizes do not belong together.
+    pub fn pack(kernels: &'static Kernels, from: Map, to: Map, scale: &[f32], after: After) -> Result<Self> {
+        let same = |m: &Map| (m.c, m.h, m.w) == (to.c, to.h, to.w);
+        let (other, join) = after.other.unzip();
+        if !same(&from) || other.is_some_and(|o| !same(&o)) || to.values() == 0 {
+            return Err(mismatch("pointwise layer", &from, &to));
+        }
+        let lanes = kernels.lanes;
+        if !from.holds(lanes) || !to.holds(lanes) || other.is_some_and(|o| !o.holds(lanes)) {
+            return Err(Error::fatal("kernels", "a pointwise layer's maps are not wide enough for its registers"));
+        }
+        let channels = to.vectors(lanes) * lanes;
+        let mut scale = scale.to_vec();
+        if !scale.is_empty() {
+            scale.resize(channels, 0.0);
+        }
+        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), channels);
+        Ok(Self { kernels, scale, finish, from, to, other })
+    }
+
+    /// Operations of one run, one per value.
+    pub fn flops(&self) -> u64 {
+        self.to.values() as u64
+    }
+
+    /// Computes the layer.
+    ///
+    /// # Panics
+    /// If a slice is shorter than the map it was packed for, or `other` is missing.
+    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+        let lanes = self.kernels.lanes;
+        assert!(input.len() >= self.from.reach(lanes) && output.len() >= self.to.reach(lanes));
+        let other = match (other, self.other) {
+            (Some(o), Some(map)) => {
+                assert!(o.len() >= map.reach(lanes));
+                o.as_ptr()
+            }
+            (None, None) => std::ptr::null(),
+            _ => panic!("a second map is given exactly where the layer was packed with one"),
+        };
+        let job = Job { point: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
+        // SAFETY: all lengths were just checked.
+        unsafe { (self.kernels.point)(&job) };
+        if self.finish.act == Act::Sigmoid {
+            for i in 0..self.to.h * self.to.w {
+                for v in &mut output[self.to.at(i / self.to.w, i % self.to.w)..][..self.to.c] {
+                    *v = Act::Sigmoid.apply(*v, 0);
+                }
+            }
+        }
+    }
+}

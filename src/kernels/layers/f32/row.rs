@@ -1,0 +1,146 @@
+//! Dense layers of few summands: the weights stay in registers while a row of pixels passes. There are no offsets to
+//! look up, which take as long as so few products.
+
+use super::tile::Job;
+use crate::kernels::isa::Isa;
+use crate::kernels::layers::border::Runs;
+use crate::kernels::layers::epilogue::Finish;
+use crate::kernels::layers::panels::Panels;
+use crate::kernels::layers::pixels::Grid;
+
+/// Runs of input floats of a pixel: the rows of a window of 3x3.
+pub(crate) const RUNS: usize = 3;
+/// Floats of a run: its columns, over one channel.
+pub(crate) const RUN: usize = 3;
+
+/// How an instruction set computes strips.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernel<F = unsafe fn(&Strip)> {
+    /// Output channels.
+    pub lanes: usize,
+    /// Pixels at once; a strip has no fewer.
+    pub pixels: usize,
+    pub run: F,
+}
+
+/// The kernel of the fewest channels that hold `channels`, or else of the most, for rows of so many `columns`.
+pub(crate) fn choose<F: Copy>(kernels: &[Kernel<F>], channels: usize, columns: usize) -> Option<Kernel<F>> {
+    let rows = kernels.iter().filter(|k| columns >= k.pixels);
+    rows.copied().min_by_key(|k| (channels > k.lanes, if channels > k.lanes { usize::MAX - k.lanes } else { k.lanes }))
+}
+
+/// Pixels that follow one another, for one register of output channels.
+pub(crate) struct Strip<'a> {
+    /// Of the channels; it has `RUNS` runs of `RUN` floats and no residual.
+    pub job: Job<'a>,
+    /// Offsets of the first pixel.
+    pub input: usize,
+    pub output: usize,
+    /// From one pixel to the next.
+    pub step: usize,
+    pub pitch: usize,
+    pub count: usize,
+}
+
+/// A strip, `P` pixels at a time.
+///
+/// # Safety
+/// As [`super::tile::tile`] for every pixel; there are at least `P`.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
+#[inline(always)]
+pub(crate) unsafe fn strip<I: Isa, const P: usize>(isa: I, strip: &Strip) {
+    let job = &strip.job;
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let weights = weights(isa, job);
+        for x in (0..strip.count).step_by(P) {
+            // The last pixels overlap those before.
+            let x = x.min(strip.count - P);
+            let sum = sums::<I, P>(isa, strip, &weights, x);
+            let to = job.output.add(strip.output + x * strip.pitch + job.c);
+            for i in 0..P {
+                isa.store(to.add(i * strip.pitch), sum[i][0]);
+            }
+        }
+    }
+}
+
+/// All weights of a strip.
+///
+/// # Safety
+/// As [`strip`].
+#[inline(always)]
+pub(crate) unsafe fn weights<I: Isa>(isa: I, job: &Job) -> [[I::V; RUN]; RUNS] {
+    let mut weights = [[isa.zero(); RUN]; RUNS];
+    for r in 0..RUNS {
+        for k in 0..RUN {
+            // SAFETY: there is a register for each summand.
+            weights[r][k] = unsafe { isa.load(job.weights.add((r * RUN + k) * I::LANES)) };
+        }
+    }
+    weights
+}
+
+/// `P` pixels from the one at `x` on, after their activation.
+///
+/// # Safety
+/// As [`strip`].
+#[inline(always)]
+pub(crate) unsafe fn sums<I: Isa, const P: usize>(
+    isa: I,
+    strip: &Strip,
+    weights: &[[I::V; RUN]; RUNS],
+    x: usize,
+) -> [[I::V; 1]; P] {
+    let Strip { job, input, step, .. } = strip;
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let mut sum = [[isa.load(job.finish.bias.as_ptr().add(job.c))]; P];
+        for r in 0..RUNS {
+            let from = job.input.add(input + x * step + *job.starts.get_unchecked(r));
+            for k in 0..RUN {
+                for i in 0..P {
+                    sum[i][0] = isa.fma(isa.splat(*from.add(i * step + k)), weights[r][k], sum[i][0]);
+                }
+            }
+        }
+        job.finish.apply(isa, &mut sum, (job.c, I::LANES), None);
+        sum
+    }
+}
+
+/// All rows of a `rows` x `columns` grid times all panels, each of one register.
+///
+/// # Safety
+/// As [`Panels::sweep`]; there are `RUNS` runs, panels were packed for `RUN` floats each, and rows have the `pixels` of
+/// the kernel.
+pub(crate) unsafe fn sweep(
+    panels: &Panels<f32>,
+    kernel: Kernel,
+    (rows, columns): (usize, usize),
+    runs: &Runs,
+    finish: &Finish,
+    (input, from): (*const f32, Grid),
+    (output, to): (*mut f32, Grid),
+) {
+    for (c, weights) in panels.parts() {
+        for y in 0..rows {
+            let weights = weights.as_ptr();
+            let job = Job {
+                starts: runs.starts,
+                run: RUN,
+                skip: 0,
+                finish,
+                c,
+                input,
+                weights,
+                other: std::ptr::null(),
+                output,
+            };
+            let (input, output) = (from.spot(y, 0), to.spot(y, 0));
+            let strip = Strip { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
+            // SAFETY: the pixels are those of the grid; the rest is this function's contract.
+            unsafe { (kernel.run)(&strip) };
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Maps of integers, and their memory.
+
+use super::matrix;
+use crate::kernels::isa::int8::Number;
+use crate::kernels::layers::quant::{Item, Quant};
+use crate::kernels::{Kernels, Map};
+
+/// Channels of a pixel are stored up to a multiple of this, but for narrow maps.
+const PITCH: usize = 16;
+
+/// Channels of which the summands of one product are more.
+const NARROW: usize = 4;
+
+/// Whether the pixels of a map have no gap between their few channels.
+pub(crate) fn narrow(map: &Map) -> bool {
+    !map.pitch.is_multiple_of(PITCH)
+}
+
+impl Kernels {
+    /// Whether networks with much dense convolution run faster in int8 than in float on these kernels.
+    pub fn faster_in_int8(&self) -> bool {
+        self.int8.faster
+    }
+
+    /// Whether float convolutions can round their results on the way.
+    pub fn rounds(&self) -> bool {
+        self.int8.rounding.is_some()
+    }
+
+    /// A map of whole numbers. Its lengths count numbers, not floats.
+    pub fn int8_map(&self, c: usize, h: usize, w: usize) -> Map {
+        let map = Map::bordered(c, h, w, c.next_multiple_of(PITCH));
+        // The last pixel's products may read on.
+        Map { len: map.len + if self.int8.matrix.is_some() { matrix::DEPTH } else { 0 }, ..map }
+    }
+
+    /// As [`Kernels::int8_map`], of fewer than four channels that leave no gap, for what only [`Conv8`] reads; if
+    /// there are rows enough for [`Round`] to make it.
+    pub fn int8_narrow(&self, c: usize, h: usize, w: usize) -> Option<Map> {
+        let map = Map::bordered(c, h, w, c);
+        // The last group of a run may read on.
+        (c < NARROW && c * w >= self.lanes).then_some(Map { len: map.len + NARROW, ..map })
+    }
+
+    /// Floats of memory that hold as many whole numbers.
+    pub fn int8_memory(&self, numbers: usize) -> usize {
+        (numbers * self.int8.item.bytes()).div_ceil(size_of::<f32>())
+    }
+
+    /// Whether memory of zeros holds whole numbers that stand for zero.
+    pub fn int8_zeroed(&self, quant: &Quant) -> bool {
+        self.int8.item.zero(quant) == 0
+    }
+
+    /// Fills the border of a map of whole numbers with what stands for zero.
+    pub fn int8_clear(&self, map: &Map, quant: &Quant, memory: &mut [f32]) {
+        let zero = self.int8.item.zero(quant);
+        match self.int8.item {
+            Item::Halves => map.fill_border(numbers::<i16>(memory), zero as i16),
+            Item::Signed => map.fill_border(numbers::<i8>(memory), zero as i8),
+            Item::Unsigned => map.fill_border(numbers::<u8>(memory), zero as u8),
+        }
+    }
+}
+
+/// Memory of floats as memory of whole numbers.
+pub(crate) fn numbers<T: Number>(memory: &mut [f32]) -> &mut [T] {
+    let count = size_of_val(memory) / size_of::<T>();
+    // SAFETY: whole numbers of up to four bytes need no more alignment than floats; all bits are valid for either.
+    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), count) }
+}

@@ -1,0 +1,96 @@
+//! Convolutions 3x3 over one channel: as for floats ([`strip`](crate::kernels::strip)), the weights stay in registers
+//! while a row of pixels passes. A row of the window is one group of summands, or two.
+
+use super::epilogue::{Finish, scales};
+use super::tile::Job;
+use crate::kernels::isa::int8::Ints;
+use crate::kernels::layers::border::Runs;
+use crate::kernels::layers::f32::row as float;
+pub(crate) use crate::kernels::layers::f32::row::{RUN, RUNS, choose};
+use crate::kernels::layers::panels::Panels;
+use crate::kernels::layers::pixels::Grids;
+
+/// How an instruction set computes them.
+pub(crate) type Kernel = float::Kernel<unsafe fn(&Strip)>;
+
+/// Pixels that follow one another, for one register of output channels. Offsets and steps count items.
+pub(crate) struct Strip<'a> {
+    /// Of the channels; it has [`RUNS`] runs of [`RUN`] items, filled up to whole groups.
+    job: Job<'a>,
+    /// Offsets of the first pixel.
+    input: usize,
+    output: usize,
+    /// From one pixel to the next.
+    step: usize,
+    pitch: usize,
+    count: usize,
+}
+
+/// A strip, `P` pixels at a time, stored as whole numbers.
+///
+/// # Safety
+/// As [`super::tile::tile`] for every pixel; there are at least `P`.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "not yet compiled for others"))]
+#[inline(always)]
+pub(crate) unsafe fn strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
+    /// The most groups of a run.
+    const MOST: usize = RUN.div_ceil(2);
+    let Strip { job, input, output, step, pitch, count } = strip;
+    let (limits, each) = (job.finish.limits, RUN.div_ceil(I::GROUP));
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let scale = scales::<I, 1>(isa, job.finish, job.c)[0];
+        let bias = isa.load_sums(job.finish.bias.as_ptr().add(job.c));
+        let mut weights = [[isa.weights(job.weights.cast()); MOST]; RUNS];
+        for r in 0..RUNS {
+            for g in 0..each {
+                weights[r][g] = isa.weights(job.weights.cast::<I::Item>().add((r * each + g) * I::LANES * I::GROUP));
+            }
+        }
+        for x in (0..*count).step_by(P) {
+            // The last pixels overlap those before.
+            let x = x.min(count - P);
+            let mut sum = [bias; P];
+            for r in 0..RUNS {
+                let from = job.input.cast::<I::Item>().add(input + x * step + *job.starts.get_unchecked(r));
+                for g in 0..each {
+                    for i in 0..P {
+                        sum[i] = isa.dot(sum[i], isa.group(from.add(i * step + g * I::GROUP)), weights[r][g]);
+                    }
+                }
+            }
+            let mut v = [[scale]; P];
+            let mut to = [job.output.cast::<I::Item>().add(output + x * pitch + job.c); P];
+            for i in 0..P {
+                v[i][0] = isa.mul(isa.float(sum[i]), scale);
+                to[i] = to[i].add(i * pitch);
+            }
+            isa.pixels(&limits, &v, &to);
+        }
+    }
+}
+
+/// All rows of pixels times all panels, each of one register.
+///
+/// # Safety
+/// As [`super::tile::sweep`]; the runs are what a [`Strip`] has, and rows have the `pixels` of the kernel.
+pub(crate) unsafe fn sweep(
+    panels: &Panels<u8>,
+    kernel: Kernel,
+    (grids, (rows, columns)): (Grids, (usize, usize)),
+    runs: Runs,
+    finish: &Finish,
+    (input, output): (*const u8, *mut u8),
+) {
+    for (c, weights) in panels.parts() {
+        for y in 0..rows {
+            let Runs { starts, run, .. } = runs;
+            let job = Job { starts, run, skip: 0, finish, c, input, weights: weights.as_ptr(), output };
+            let (from, to) = (grids.from, grids.to);
+            let (input, output) = (from.spot(y, 0), to.spot(y, 0));
+            let strip = Strip { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
+            // SAFETY: the pixels are those of the grid; the rest is this function's contract.
+            unsafe { (kernel.run)(&strip) };
+        }
+    }
+}

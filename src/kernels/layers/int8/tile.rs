@@ -1,0 +1,314 @@
+//! The dense micro-kernel for whole numbers: as the one for floats, a few pixels times a few registers of sums, over
+//! groups of summands that one product adds up.
+
+use std::ops::Range;
+
+use super::epilogue::{FLOATS, Finish, ITEMS, scales};
+use crate::kernels::isa::int8::Ints;
+use crate::kernels::layers::border::Runs;
+use crate::kernels::layers::f32::row::{self as strip, Strip};
+use crate::kernels::layers::f32::tile as float;
+use crate::kernels::layers::panels::{Panel, Panels};
+use crate::kernels::layers::pixels::{PixelOffsets, Walk};
+use crate::kernels::layers::quant::Steps;
+
+/// What all tiles of a panel have in common. Offsets count items; weights and outputs are those of the panel.
+pub(crate) struct Job<'a> {
+    /// Where the runs start that a pixel sums over.
+    pub starts: &'a [usize],
+    /// Groups per run.
+    pub run: usize,
+    /// Bytes of weights between two runs.
+    pub skip: usize,
+    pub finish: &'a Finish,
+    /// First output channel of the panel.
+    pub c: usize,
+    pub input: *const u8,
+    pub weights: *const u8,
+    /// Items, floats or sums, as `finish.store` and the parameter of the tile say.
+    pub output: *mut u8,
+}
+
+/// Bytes of a group's items: four, or two of 16 bits.
+const GROUP: usize = 4;
+
+/// A tile of a fixed number of pixels and registers.
+pub(crate) type Tile = unsafe fn(&Job, &PixelOffsets);
+
+/// For each panel width in channels, tiles of 1, 2, ... pixels.
+pub(crate) type Tiles = &'static [(usize, &'static [Tile])];
+
+/// `P` pixels times `N` registers, stored as `STORE` says.
+///
+/// # Safety
+/// For each of the first `P` offsets: `input + spot + a run's offset` is readable for `run` groups and `output + spot +
+/// c` writable for `N` registers of what is stored. `weights` is readable for `N` registers for each group of the
+/// runs and for what is between them, and
+/// `c` plus `N` registers is within `finish`'s channels.
+#[inline(always)]
+pub(crate) unsafe fn tile<I: Ints, const STORE: usize, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    offsets: &PixelOffsets,
+) {
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let mut sum = biases::<I, P, N>(isa, job);
+        let mut w = job.weights.cast::<I::Item>();
+        for &start in job.starts {
+            let pixel = pixels::<I, P>(job, offsets, start);
+            w = groups(isa, &mut sum, &pixel, w, 0..job.run).wrapping_byte_add(job.skip);
+        }
+        finish::<I, STORE, P, N>(isa, job, offsets, &sum);
+    }
+}
+
+/// A tile of floats, whose results are stored as whole numbers.
+///
+/// # Safety
+/// As [`float::tile`], but that `output` is writable for whole numbers, which `finish` says how to make.
+#[inline(always)]
+pub(crate) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(
+    isa: I,
+    job: &float::Job,
+    offsets: &PixelOffsets,
+) {
+    // Read before anything is written.
+    let Some(Steps { factor, limits }) = job.finish.steps else { return };
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let mut sum = float::sums::<I, P, N>(isa, job, offsets);
+        float::apply(isa, job, offsets, &mut sum);
+        let mut to = [job.output.cast::<I::Item>().add(job.c); P];
+        for i in 0..P {
+            to[i] = to[i].add(offsets.output(i));
+            for j in 0..N {
+                sum[i][j] = isa.below(isa.mul(sum[i][j], isa.splat(factor)), isa.splat(limits.hi));
+            }
+        }
+        isa.pixels(&limits, &sum, &to);
+    }
+}
+
+/// A strip of floats, whose results are stored as whole numbers, `P` pixels at a time.
+///
+/// # Safety
+/// As [`strip::strip`], but that `output` is writable for whole numbers, which `finish` says how to make.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
+#[inline(always)]
+pub(crate) unsafe fn rounding_strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
+    let job = &strip.job;
+    // Read before anything is written.
+    let Some(Steps { factor, limits }) = job.finish.steps else { return };
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        let weights = strip::weights(isa, job);
+        for x in (0..strip.count).step_by(P) {
+            // The last pixels overlap those before.
+            let x = x.min(strip.count - P);
+            let mut sum = strip::sums::<I, P>(isa, strip, &weights, x);
+            let mut to = [job.output.cast::<I::Item>().add(strip.output + x * strip.pitch + job.c); P];
+            for i in 0..P {
+                to[i] = to[i].add(i * strip.pitch);
+                sum[i][0] = isa.below(isa.mul(sum[i][0], isa.splat(factor)), isa.splat(limits.hi));
+            }
+            isa.pixels(&limits, &sum, &to);
+        }
+    }
+}
+
+/// The sums before any product.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(crate) unsafe fn biases<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job) -> [[I::S; N]; P] {
+    let mut sum = [[isa.all(0); N]; P];
+    for j in 0..N {
+        // SAFETY: the channels of all registers are within `finish`'s.
+        let b = unsafe { isa.load_sums(job.finish.bias.as_ptr().add(job.c + j * I::LANES)) };
+        for i in 0..P {
+            sum[i][j] = b;
+        }
+    }
+    sum
+}
+
+/// Where the pixels of a tile start in a run.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(crate) unsafe fn pixels<I: Ints, const P: usize>(
+    job: &Job,
+    offsets: &PixelOffsets,
+    run: usize,
+) -> [*const I::Item; P] {
+    let input = job.input.cast::<I::Item>();
+    let mut pixel = [input; P];
+    for i in 0..P {
+        // SAFETY: the offsets are readable.
+        pixel[i] = unsafe { input.add(offsets.input(i) + run) };
+    }
+    pixel
+}
+
+/// Adds the products of some groups of a run. Returns where the weights of the next one are.
+///
+/// # Safety
+/// The groups are readable behind each pixel, and `N` registers of weights for each at `w`.
+#[inline(always)]
+pub(crate) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
+    isa: I,
+    sum: &mut [[I::S; N]; P],
+    pixel: &[*const I::Item; P],
+    mut w: *const I::Item,
+    range: Range<usize>,
+) -> *const I::Item {
+    // SAFETY: by contract.
+    unsafe {
+        for k in range {
+            let mut b = [isa.weights(w); N];
+            for j in 1..N {
+                b[j] = isa.weights(w.add(j * I::LANES * I::GROUP));
+            }
+            // A register of weights is as large as one of floats.
+            float::ahead::<I, N>(isa, w.cast());
+            for i in 0..P {
+                let a = isa.group(pixel[i].add(k * I::GROUP));
+                for j in 0..N {
+                    sum[i][j] = isa.dot(sum[i][j], a, b[j]);
+                }
+            }
+            w = w.add(N * I::LANES * I::GROUP);
+        }
+    }
+    w
+}
+
+/// Scales the sums of a tile, limits and rounds what becomes whole numbers, and stores them.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(crate) unsafe fn finish<I: Ints, const STORE: usize, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    offsets: &PixelOffsets,
+    sum: &[[I::S; N]; P],
+) {
+    // A copy, whose loops may stay loops: then the sums themselves never leave their registers.
+    let mut done = [[isa.all(0); N]; P];
+    for i in 0..P {
+        for j in 0..N {
+            done[i][j] = sum[i][j];
+        }
+    }
+    // SAFETY: same contract.
+    unsafe { store::<I, STORE, P, N>(isa, job, offsets, &done) };
+}
+
+/// What [`finish`] does, with sums in memory.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
+    isa: I,
+    job: &Job,
+    offsets: &PixelOffsets,
+    sum: &[[I::S; N]; P],
+) {
+    let f = job.finish;
+    // SAFETY: all offsets are within what the caller promises.
+    unsafe {
+        match STORE {
+            ITEMS => {
+                let (scale, limits) = (scales::<I, N>(isa, f, job.c), f.limits);
+                let mut to = [job.output.cast::<I::Item>().add(job.c); P];
+                let mut v = [scale; P];
+                for i in 0..P {
+                    to[i] = to[i].add(offsets.output(i));
+                    for j in 0..N {
+                        v[i][j] = isa.mul(isa.float(sum[i][j]), scale[j]);
+                    }
+                }
+                isa.pixels(&limits, &v, &to);
+            }
+            FLOATS => {
+                let scale = scales::<I, N>(isa, f, job.c);
+                let to = job.output.cast::<f32>().add(job.c);
+                for i in 0..P {
+                    for j in 0..N {
+                        let v = isa.mul(isa.float(sum[i][j]), scale[j]);
+                        isa.store(to.add(offsets.output(i) + j * I::LANES), v);
+                    }
+                }
+            }
+            _ => {
+                let to = job.output.cast::<i32>().add(job.c);
+                for i in 0..P {
+                    for j in 0..N {
+                        isa.store_sums(to.add(offsets.output(i) + j * I::LANES), sum[i][j]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// So many pixels of a grid, from its first on, times all panels. The packed weights are bytes of items.
+///
+/// # Safety
+/// Every pixel's offsets satisfy the contract of [`tile`] for the channels of all panels; `panels` was packed for
+/// the groups of all runs; `tiles` store what `finish` says, and the CPU has their instructions.
+pub(crate) unsafe fn sweep(
+    panels: &Panels<u8>,
+    tiles: Tiles,
+    (walk, pixels): (&mut Walk, usize),
+    runs: Runs,
+    finish: &Finish,
+    (input, output): (*const u8, *mut u8),
+) {
+    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, finish, (input, output));
+    // SAFETY: the offsets are those of `count` pixels of the grid; the rest is this function's contract.
+    let tile =
+        |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
+    panels.each(walk, pixels, prepare, tile);
+}
+
+/// As [`sweep`], where [`Panels::near`] holds: of [`Panels::together`].
+///
+/// # Safety
+/// As [`sweep`].
+pub(crate) unsafe fn sweep_together(
+    panels: &Panels<u8>,
+    tiles: Tiles,
+    (walk, pixels): (&mut Walk, usize),
+    runs: Runs,
+    finish: &Finish,
+    (input, output): (*const u8, *mut u8),
+) {
+    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, finish, (input, output));
+    // SAFETY: as in `sweep`.
+    let tile =
+        |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
+    panels.together(walk, pixels, prepare, tile);
+}
+
+/// What all tiles of a panel have in common, and its tiles by their pixels; nothing if there are none of its width.
+#[inline(always)]
+fn job<'a>(
+    panels: &Panels<u8>,
+    panel: &Panel,
+    tiles: Tiles,
+    &Runs { starts, run, skips }: &Runs<'a>,
+    finish: &'a Finish,
+    (input, output): (*const u8, *mut u8),
+) -> Option<(usize, (Job<'a>, &'static [Tile]))> {
+    let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
+    let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
+    // The panel starts inside the packed weights, and has those before the first run.
+    let weights = panels.weights[panel.weights + first..].as_ptr();
+    Some((tiles.len(), (Job { starts, run, skip, finish, c: panel.c, input, weights, output }, *tiles)))
+}

@@ -1,0 +1,154 @@
+//! Where the pixels of tiles lie in memory.
+
+/// The most pixels of one tile.
+const MAX_PIXELS: usize = 12;
+
+/// Positions of pixels in memory: `at + y * row + x * pixel`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Grid {
+    pub at: usize,
+    pub row: usize,
+    pub pixel: usize,
+}
+
+impl Grid {
+    #[inline]
+    pub fn of(map: &crate::kernels::Map) -> Self {
+        Self { at: map.origin, row: map.row, pixel: map.pitch }
+    }
+
+    #[inline]
+    pub fn spot(&self, y: usize, x: usize) -> usize {
+        self.at + y * self.row + x * self.pixel
+    }
+}
+
+/// Where the pixels of a sweep are read, joined by another map's, and written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grids {
+    pub from: Grid,
+    pub beside: Option<Grid>,
+    pub to: Grid,
+}
+
+/// Offsets of a tile's pixels from the base pointers of a [`Job`](crate::kernels::layers::f32::tile::Job).
+pub(crate) struct PixelOffsets {
+    input: Offsets,
+    output: Offsets,
+    other: Offsets,
+}
+
+/// Offsets of pixels in one map.
+struct Offsets {
+    /// What is to be added to each.
+    base: usize,
+    each: [usize; MAX_PIXELS],
+}
+
+impl Offsets {
+    /// Pixels in a row.
+    fn line(grid: Grid) -> Self {
+        let mut each = [0; MAX_PIXELS];
+        for (i, at) in each.iter_mut().enumerate() {
+            *at = i * grid.pixel;
+        }
+        Self { base: 0, each }
+    }
+
+    /// Sets `count` offsets from the `first` on to pixels in a row.
+    fn set(&mut self, (first, count): (usize, usize), at: usize, grid: Grid) {
+        for (i, to) in self.each[first..first + count].iter_mut().enumerate() {
+            *to = at + i * grid.pixel;
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, pixel: usize) -> usize {
+        self.base + self.each[pixel]
+    }
+}
+
+impl PixelOffsets {
+    fn line(Grids { from, beside, to }: Grids) -> Self {
+        let line = Offsets::line;
+        Self { input: line(from), output: line(to), other: line(beside.unwrap_or_default()) }
+    }
+
+    /// Moves pixels in a row to pixel `(y, x)`.
+    fn start(&mut self, Grids { from, beside, to }: Grids, (y, x): (usize, usize)) {
+        self.input.base = from.spot(y, x);
+        self.output.base = to.spot(y, x);
+        self.other.base = beside.map_or(0, |b| b.spot(y, x));
+    }
+
+    /// Sets `count` pixels from the `first` on to those in a row from pixel `(y, x)` on.
+    fn set(&mut self, part: (usize, usize), Grids { from, beside, to }: Grids, (y, x): (usize, usize)) {
+        self.input.set(part, from.spot(y, x), from);
+        self.output.set(part, to.spot(y, x), to);
+        if let Some(beside) = beside {
+            self.other.set(part, beside.spot(y, x), beside);
+        }
+    }
+
+    #[inline(always)]
+    pub fn input(&self, pixel: usize) -> usize {
+        self.input.at(pixel)
+    }
+
+    #[inline(always)]
+    pub fn output(&self, pixel: usize) -> usize {
+        self.output.at(pixel)
+    }
+
+    #[inline(always)]
+    pub fn other(&self, pixel: usize) -> usize {
+        self.other.at(pixel)
+    }
+}
+
+/// Goes over the pixels of a grid row by row, some at a time. Most tiles lie in one row: their pixels' offsets differ
+/// by those of their first alone.
+pub(crate) struct Walk {
+    grids: Grids,
+    columns: usize,
+    at: (usize, usize),
+    line: PixelOffsets,
+    /// For tiles that go on in another row.
+    bent: Option<PixelOffsets>,
+}
+
+impl Walk {
+    pub fn new(grids: Grids, columns: usize) -> Self {
+        Self { grids, columns, at: (0, 0), line: PixelOffsets::line(grids), bent: None }
+    }
+
+    /// Back to the first pixel.
+    pub fn restart(&mut self) {
+        self.at = (0, 0);
+    }
+
+    /// The next `count` pixels, as many as a tile has.
+    #[inline]
+    pub fn next(&mut self, count: usize) -> &PixelOffsets {
+        if count <= self.columns - self.at.1 {
+            self.line.start(self.grids, self.at);
+            pass(&mut self.at, self.columns, count);
+            return &self.line;
+        }
+        let bent = self.bent.get_or_insert_with(|| PixelOffsets::line(self.grids));
+        let mut done = 0;
+        while done < count {
+            let some = (count - done).min(self.columns - self.at.1);
+            bent.set((done, some), self.grids, self.at);
+            pass(&mut self.at, self.columns, some);
+            done += some;
+        }
+        bent
+    }
+}
+
+/// Passes `count` pixels, which do not go beyond the row.
+fn pass(at: &mut (usize, usize), columns: usize, count: usize) {
+    let (y, x) = *at;
+    *at = if x + count == columns { (y + 1, 0) } else { (y, x + count) };
+}
