@@ -9,7 +9,7 @@ use heatmark::clock::{Clock, RealClock};
 use heatmark::error::Result;
 use heatmark::frame::{Frame, FrameFormat, Signal};
 use heatmark::pipeline::handoff::{Taken, every, newest};
-use heatmark::pipeline::{Feed, Infer, Parts, Policy, Settings, Stamps, build};
+use heatmark::pipeline::{Feed, Infer, Input, Parts, Policy, Settings, Stamps, build};
 use heatmark::result::FrameResult;
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Read, Source};
@@ -108,8 +108,7 @@ fn pipeline(c: &mut Criterion) {
         b.iter_custom(|n| {
             let presented = Arc::new(AtomicU64::new(0));
             let parts = Parts {
-                source: Feed::once(Blank(n, 0)),
-                stamps: Stamps::Live,
+                input: Input::new(Feed::once(Blank(n, 0)), Stamps::Live, Policy::Every, RealClock::shared()),
                 engine: Box::new(Null),
                 draw: None,
                 serialise: None,
@@ -118,7 +117,7 @@ fn pipeline(c: &mut Criterion) {
             };
             let (_stopper, stop) = stop::pair();
             let began = Instant::now();
-            let ended = build(parts, Policy::Every, RealClock::shared()).and_then(|p| p.run(&stop));
+            let ended = build(parts).and_then(|p| p.run(&stop));
             let took = began.elapsed();
             assert!(ended.is_ok() && presented.load(Relaxed) == n);
             took

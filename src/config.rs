@@ -37,12 +37,8 @@ pub struct Config {
     pub surface: radiometry::Settings,
     /// The picture and what is drawn over it.
     pub render: render::Settings,
-    /// The live page.
-    pub http: sink::http::Settings,
-    /// Results as lines of JSON.
-    pub ndjson: sink::ndjson::Settings,
-    /// Recordings.
-    pub record: sink::record::Settings,
+    /// Where results and pictures go.
+    pub sink: sink::Settings,
 }
 
 impl Default for Config {
@@ -55,9 +51,7 @@ impl Default for Config {
             face: face::Settings::default(),
             surface: radiometry::Settings::default(),
             render: render::Settings::default(),
-            http: sink::http::Settings::default(),
-            ndjson: sink::ndjson::Settings::default(),
-            record: sink::record::Settings::default(),
+            sink: sink::Settings::default(),
         }
     }
 }
@@ -76,11 +70,8 @@ impl Config {
             self.face.validate(),
             self.surface.validate(),
             self.render.validate(),
-            self.http.validate(),
-            self.ndjson.validate(),
-            self.record.validate(),
         ];
-        sections.into_iter().filter_map(Result::err).collect()
+        sections.into_iter().filter_map(Result::err).chain(self.sink.problems()).collect()
     }
 }
 

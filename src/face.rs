@@ -30,7 +30,7 @@ use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
-use crate::result::{Face, FrameResult, Landmark, NoTemperature, StreamState, TrackState};
+use crate::result::{Face, FrameResult, Landmark, NoTemperature, TrackState};
 
 /// Presence in the detector's crop below which a face of a still is given up.
 const MIN_PRESENCE: f32 = 0.1;
@@ -118,7 +118,15 @@ impl Engine {
     /// Frames with a closed shutter are not looked at: faces coast. A stream that jumps in time or
     /// changes its size starts anew; track numbers go on.
     pub fn process(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
-        header(frame, result);
+        result.describe(frame);
+        self.find(frame, result)
+    }
+
+    /// As [`Engine::process`], but only adds faces to a result that describes `frame` already.
+    ///
+    /// # Errors
+    /// Those of the networks.
+    pub fn find(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         self.tracker.step(frame, &mut self.detector, &mut self.landmarker)?;
         let now = frame.meta.captured;
         for t in self.tracker.tracks.iter().filter(|t| t.confirmed()) {
@@ -138,7 +146,7 @@ impl Engine {
     /// Faces of a single picture, however many: several scales, refined, unsmoothed; numbered from 1,
     /// strongest first.
     pub fn infer_still(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
-        header(frame, result);
+        result.describe(frame);
         self.stills.clear();
         for i in 0..self.detector.detect_still(frame)?.len() {
             let face = self.detector.found()[i];
@@ -239,18 +247,6 @@ impl Engine {
             landmark_c: reader.points(&surface),
         }
     }
-}
-
-/// Copies what a result says about its frame.
-fn header(frame: &Frame, result: &mut FrameResult) {
-    result.seq = frame.meta.seq;
-    result.captured = frame.meta.captured;
-    result.captured_utc_ns = frame.meta.captured_utc_ns;
-    result.width = frame.format.width;
-    result.height = frame.format.height;
-    result.radiometric = frame.format.signal.is_radiometric();
-    result.state = if frame.meta.ffc.spoils_temperature() { StreamState::Ffc } else { StreamState::Live };
-    result.faces.clear();
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod frame;
 pub mod geometry;
 pub mod kernels;
 pub mod landmarks;
+pub mod look;
 pub mod nn;
 pub mod npy;
 pub mod picture;
@@ -33,6 +34,7 @@ pub mod render;
 pub mod result;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod stop;
 #[cfg(feature = "synth")]
 pub mod synth;

@@ -1,6 +1,6 @@
-//! THE assembly: source → newest-wins → infer → newest-wins → output.
+//! Three threads joined by two links: capture → infer → output.
 //!
-//! [`build`] wires three threads, [`Pipeline::run`] starts them, waits and joins them in the order
+//! [`build`] takes the parts, [`Pipeline::run`] starts the threads, waits and joins them in the order
 //! of the path. Everything that differs between a camera, a replay and a test is handed in: the
 //! source, the engine, the sinks, the policy and the clock.
 //!
@@ -32,15 +32,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use serde::{Deserialize, Serialize};
 
 use self::capture::Capture;
 use self::handoff::{every, newest};
 use self::infer::Inference;
 use self::output::Out;
 pub use self::settings::Settings;
-use self::status::Board;
-pub use self::status::{Snapshot, Status, Summary};
+pub use self::status::{SharedStatus, Summary};
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -48,32 +46,10 @@ use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
 use crate::source::{Open, Source};
+pub use crate::status::Policy;
+use crate::status::Status;
 use crate::stop::Stop;
 use crate::units::Nanos;
-
-/// How frames are passed on and what time means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Policy {
-    /// The newest frame wins; what is too late is dropped and counted. A recording is released at
-    /// its own pace and behaves like a camera.
-    #[default]
-    Live,
-    /// Every frame is presented, as fast as inference goes. Time is the recording's own: latencies
-    /// are given as 0, ages are those of the stamps and there are no ticks, so that the output is the
-    /// same, byte for byte, on every run. Errors of the source end the run.
-    Every,
-    /// Every frame is presented, and none before its recorded time; where inference is slower than
-    /// the recording, playback falls behind.
-    Paced,
-}
-
-impl Policy {
-    /// True where a full link makes the giver wait.
-    pub fn loses_nothing(self) -> bool {
-        self != Policy::Live
-    }
-}
 
 /// Whose clock [`crate::frame::FrameMeta::captured`] is on when a source hands over a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +99,23 @@ impl Feed {
     }
 }
 
+/// Where frames come from, what time means, and where their fate is counted.
+pub struct Input {
+    /// The source, open or to be opened.
+    pub feed: Feed,
+    /// Whose clock stamps its frames.
+    pub stamps: Stamps,
+    /// The status of the one pipeline that this input is for, with its clock and policy.
+    pub status: Arc<SharedStatus>,
+}
+
+impl Input {
+    /// An input with a status of its own.
+    pub fn new(feed: Feed, stamps: Stamps, policy: Policy, clock: SharedClock) -> Self {
+        Self { feed, stamps, status: SharedStatus::new(clock, policy) }
+    }
+}
+
 /// Finds what there is to find in a frame.
 pub trait Infer: Send {
     /// Adds faces to `out`, which comes without any and with everything else filled in but the
@@ -146,9 +139,7 @@ pub type Serialise = fn(&FrameResult, &mut String);
 /// What a pipeline is made of.
 pub struct Parts {
     /// Where frames come from.
-    pub source: Feed,
-    /// Whose clock they are stamped on.
-    pub stamps: Stamps,
+    pub input: Input,
     /// What finds faces in them.
     pub engine: Box<dyn Infer>,
     /// What draws the overlay; `None` where there is no display.
@@ -161,36 +152,44 @@ pub struct Parts {
     pub settings: Settings,
 }
 
-/// Three wired threads, not started yet.
+/// A pipeline that is not running yet.
 pub struct Pipeline {
     parts: Parts,
-    board: Arc<Board>,
 }
 
 /// Checks the settings and puts the parts together. Opens and starts nothing.
-pub fn build(parts: Parts, policy: Policy, clock: SharedClock) -> Result<Pipeline> {
+///
+/// # Errors
+/// [`Error::fix`] names the setting that is out of its range.
+pub fn build(parts: Parts) -> Result<Pipeline> {
     parts.settings.validate()?;
-    Ok(Pipeline { parts, board: Board::new(clock, policy) })
+    Ok(Pipeline { parts })
 }
 
 /// Longest wait of the calling thread without a look around.
 const SLICE: Duration = Duration::from_millis(100);
 
 impl Pipeline {
-    /// A handle on the counters, for others to read while the pipeline runs and after.
-    pub fn status(&self) -> Status {
-        Status(Arc::clone(&self.board))
+    /// The counters, to be read while the pipeline runs and after.
+    pub fn status(&self) -> Arc<SharedStatus> {
+        Arc::clone(&self.parts.input.status)
     }
 
     /// Runs on three threads until the source ends, `stop` is asked for or something fails that
     /// cannot be mended; returns when every thread has been joined.
+    ///
+    /// # Errors
+    /// The first error of a thread, in the order of the path: capture, infer, output.
     pub fn run(self, stop: &Stop) -> Result<Summary> {
         self.watch(stop, Duration::MAX, |_| {})
     }
 
     /// As [`Self::run`], and calls `see` about every `period` on the calling thread, for a status
     /// line or a watchdog.
-    pub fn watch(self, stop: &Stop, period: Duration, mut see: impl FnMut(&Status)) -> Result<Summary> {
+    ///
+    /// # Errors
+    /// Those of [`Self::run`].
+    pub fn watch(self, stop: &Stop, period: Duration, mut see: impl FnMut(&SharedStatus)) -> Result<Summary> {
         let status = self.status();
         let limit = Duration::from_millis(self.parts.settings.stop_ms);
         let (threads, ended) = self.start(stop)?;
@@ -212,15 +211,15 @@ impl Pipeline {
     }
 
     fn start(self, stop: &Stop) -> Result<(Threads, Receiver<Infallible>)> {
-        let Self { parts, board } = self;
-        let Parts { source, stamps, engine, draw, serialise, sinks, settings } = parts;
-        let blocks = board.policy.loses_nothing();
+        let Parts { input, engine, draw, serialise, sinks, settings } = self.parts;
+        let Input { feed, stamps, status } = input;
+        let blocks = status.policy.loses_nothing();
         let (to_infer, from_capture) = if blocks { every() } else { newest() };
         let (to_output, from_infer) = if blocks { every() } else { newest() };
 
-        let capture = Capture::new(source, stamps, &settings, &board, to_infer, stop);
-        let infer = Inference::new(engine, settings.faces, &board, from_capture, to_output, stop);
-        let output = Out::new(sinks, draw, serialise, &settings, &board, from_infer, stop);
+        let capture = Capture::new(feed, stamps, &settings, &status, to_infer, stop);
+        let infer = Inference::new(engine, settings.faces, &status, from_capture, to_output, stop);
+        let output = Out::new(sinks, draw, serialise, &settings, &status, from_infer, stop);
 
         // The output first: whatever fails to start after it, the sinks are finished.
         let (alive, ended) = bounded(1);

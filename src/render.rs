@@ -26,7 +26,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{Controls, Layers, SharedControls, Wish};
+pub use controls::{Controls, Layers, SharedControls};
 pub use paint::{Filter, MAX_SCALE, scale_for};
 
 use crate::error::{Error, Result, within};
@@ -98,8 +98,8 @@ impl Settings {
     /// # Errors
     /// [`Error::fix`] for an unknown palette or layer, or a scale out of its range.
     pub fn controls(&self) -> Result<Controls> {
-        let start = Controls {
-            palette: 0,
+        let controls = Controls {
+            palette: palette::find(&self.palette)? as u8,
             mode: self.range.mode,
             min_c: self.range.min_c,
             max_c: self.range.max_c,
@@ -108,8 +108,9 @@ impl Settings {
             filter: self.filter,
             layers: Layers::named(&self.layers)?,
         };
+        controls.check_ranges()?;
         // The signal is known later: `Controls::check_signal`.
-        start.granting(&Wish { palette: Some(self.palette.clone()), ..Wish::default() }, Signal::CENTIKELVIN)
+        Ok(controls)
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::drops::{DropCounts, DropReason, by_reason};
+use crate::frame::Frame;
 use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::units::Nanos;
@@ -191,5 +192,19 @@ impl FrameResult {
             latency: Latency::default(),
             dropped: DropCounts::default(),
         }
+    }
+
+    /// Makes this the result of `frame`, without faces: takes over its number, times, size, signal and
+    /// state. The source's name and the drop counts stay as they are.
+    pub fn describe(&mut self, frame: &Frame) {
+        let Frame { format, meta, .. } = frame;
+        self.seq = meta.seq;
+        self.captured = meta.captured;
+        self.captured_utc_ns = meta.captured_utc_ns;
+        (self.width, self.height) = (format.width, format.height);
+        self.radiometric = format.signal.is_radiometric();
+        self.state = if meta.ffc.spoils_temperature() { StreamState::Ffc } else { StreamState::Live };
+        self.faces.clear();
+        self.latency = Latency::default();
     }
 }

@@ -1,20 +1,21 @@
-//! Where results and pictures go. One file per output, one row in the table.
+//! Where results and pictures go: a file for each kind of output, and a row in the table ([`SINKS`]).
 
 pub mod http;
 pub mod ndjson;
 pub mod record;
 pub(crate) mod ring;
-pub mod status;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::status::{Change, Choices, Controls, Look, Range, Snapshot, Status, Times};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::look::Adjust;
 use crate::picture::Canvas;
 use crate::result::FrameResult;
+use crate::status::Status;
 
 /// The JSON schema (2020-12) of [`FrameResult`], printed by `heatmark schema`.
 pub const RESULT_SCHEMA: &str = include_str!("sink/result.schema.json");
@@ -60,7 +61,10 @@ pub trait Sink: Send {
     /// What it needs; may change between frames (the page wants pictures only while someone looks).
     fn wants(&self) -> Wants;
 
-    /// Takes one frame's output. An error ends this sink, never the pipeline.
+    /// Takes one frame's output.
+    ///
+    /// # Errors
+    /// Whatever keeps it from taking any more: the error ends this sink, never the pipeline.
     fn put(&mut self, out: &Output<'_>) -> Result<()>;
 
     /// Outputs lost so far because a reader was behind or away.
@@ -68,98 +72,128 @@ pub trait Sink: Send {
         0
     }
 
+    /// What it tells the person who runs the program.
+    fn report(&self) -> Option<Arc<dyn Report>> {
+        None
+    }
+
     /// Called once at the end: flush, close, join; bounded in time.
+    ///
+    /// # Errors
+    /// What was not written.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// Every output that a table of the configuration switches on.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The page, its streams and metrics.
-    pub http: http::Settings,
-    /// Results as lines of JSON.
-    pub ndjson: ndjson::Settings,
-}
+/// What a sink tells the person who runs the program; outlives the sink.
+pub trait Report: Send + Sync {
+    /// One line for the start: what was opened, and where.
+    fn opened(&self) -> Option<String> {
+        None
+    }
 
-impl Settings {
-    /// Checks every range of every output.
-    pub fn validate(&self) -> Result<()> {
-        self.http.validate()?;
-        self.ndjson.validate()
+    /// The address it listens on.
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// One line for the end: what was done.
+    fn done(&self) -> Option<String> {
+        None
     }
 }
 
-/// What the outputs may ask of the rest of the program.
+/// What a sink may use of the rest of the program.
 #[derive(Clone)]
 pub struct Hooks {
-    /// Counters and times for `/state` and `/metrics`.
+    /// Name of the landmark model in use.
+    pub model: Arc<str>,
+    /// Counters and latencies, for `/state` and `/metrics`.
     pub status: Arc<dyn Status>,
-    /// What the page may change; `None` shows no controls.
-    pub controls: Option<Arc<dyn Controls>>,
+    /// What a viewer may change; `None` shows no controls.
+    pub controls: Option<Arc<dyn Adjust>>,
 }
 
-/// Opens an output, or says that it is not switched on.
-pub type Open = fn(&Settings, &Hooks) -> Result<Option<Box<dyn Sink>>>;
+/// One kind of output, as its section of the configuration describes it.
+pub trait SinkKind {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::fix`] names the first key that is out of its range.
+    fn validate(&self) -> Result<()>;
 
-/// One kind of output.
+    /// Opens what is switched on, in the order in which it is to be fed.
+    ///
+    /// # Errors
+    /// The first output that cannot be opened; those opened before it are closed again.
+    fn open(&self, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>>;
+}
+
+/// A row of [`SINKS`].
 pub struct Row {
-    /// Name in logs, metrics and lists.
+    /// The section of the configuration, below `sink`.
     pub name: &'static str,
     /// What it is, for people.
     pub doc: &'static str,
-    /// How it is opened.
-    pub open: Open,
+    /// The kind, as configured.
+    pub kind: fn(&Settings) -> &dyn SinkKind,
 }
 
-/// Every output, in the order in which they are opened and fed.
-pub const SINKS: [Row; 5] = [
-    Row { name: "http", doc: "page with the live picture, streams, events and metrics", open: open_http },
-    Row { name: "stdout", doc: "results as lines of JSON to standard output", open: open_stdout },
-    Row { name: "file", doc: "results as lines of JSON appended to a file", open: open_file },
-    Row { name: "unix", doc: "results as lines of JSON to the readers of a Unix socket", open: open_unix },
-    Row { name: "udp", doc: "results as UDP datagrams of JSON", open: open_udp },
-];
+/// Makes [`Settings`] and [`SINKS`] from one list of fields, each a [`SinkKind`].
+macro_rules! sinks {
+    ($(#[$attribute:meta])* pub struct Settings {
+        $($(#[doc = $doc:literal])+ pub $name:ident: $kind:ty,)+
+    }) => {
+        $(#[$attribute])*
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $name: $kind,)+
+        }
 
-/// Opens every output that is switched on; the first that cannot be opened is an error, and those
-/// opened before it are closed again.
+        /// Every kind of output, in the order in which they are opened and fed.
+        pub const SINKS: &[Row] = &[$(Row {
+            name: stringify!($name),
+            doc: concat!($($doc),+).trim_ascii(),
+            kind: |settings| &settings.$name,
+        }),+];
+    };
+}
+
+sinks! {
+    /// Every output; each kind has a section of its own.
+    #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Settings {
+        /// The live page, its streams and metrics.
+        pub http: http::Settings,
+        /// Results as lines of JSON.
+        pub ndjson: ndjson::Settings,
+        /// Recordings of raw frames.
+        pub record: record::Settings,
+    }
+}
+
+impl Settings {
+    /// What is out of range, at most one problem per kind.
+    pub fn problems(&self) -> impl Iterator<Item = Error> + '_ {
+        SINKS.iter().filter_map(|row| (row.kind)(self).validate().err())
+    }
+}
+
+/// Opens every output that is switched on.
+///
+/// # Errors
+/// The first setting that is out of range, or the first output that cannot be opened; those opened
+/// before it are closed again.
 pub fn open_all(settings: &Settings, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
-    settings.validate()?;
-    let opened = SINKS.iter().map(|row| (row.open)(settings, hooks));
-    opened.filter_map(Result::transpose).collect()
-}
-
-fn open_http(settings: &Settings, hooks: &Hooks) -> Result<Option<Box<dyn Sink>>> {
-    if !settings.http.enabled {
-        return Ok(None);
+    if let Some(problem) = settings.problems().next() {
+        return Err(problem);
     }
-    Ok(Some(Box::new(http::HttpSink::open(&settings.http, hooks)?)))
-}
-
-fn open_stdout(settings: &Settings, _: &Hooks) -> Result<Option<Box<dyn Sink>>> {
-    if !settings.ndjson.stdout {
-        return Ok(None);
+    let mut sinks = Vec::new();
+    for row in SINKS {
+        sinks.extend((row.kind)(settings).open(hooks)?);
     }
-    Ok(Some(Box::new(ndjson::LineSink::stdout(&settings.ndjson)?)))
-}
-
-fn open_file(settings: &Settings, _: &Hooks) -> Result<Option<Box<dyn Sink>>> {
-    let Some(path) = &settings.ndjson.file else { return Ok(None) };
-    Ok(Some(Box::new(ndjson::LineSink::file(path, &settings.ndjson)?)))
-}
-
-fn open_unix(settings: &Settings, _: &Hooks) -> Result<Option<Box<dyn Sink>>> {
-    let s = &settings.ndjson;
-    let Some(path) = &s.unix else { return Ok(None) };
-    Ok(Some(Box::new(ndjson::UnixSink::open(path, s.unix_mode, s.unix_readers)?)))
-}
-
-fn open_udp(settings: &Settings, _: &Hooks) -> Result<Option<Box<dyn Sink>>> {
-    let s = &settings.ndjson;
-    let Some(to) = &s.udp else { return Ok(None) };
-    Ok(Some(Box::new(ndjson::UdpSink::open(to, s.udp_max_bytes)?)))
+    Ok(sinks)
 }
 
 /// True where `error` says that the reader of an output has closed it, which ends a pipe in peace.

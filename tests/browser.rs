@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use demo::Demo;
-use heatmark::sink::Range;
+use heatmark::look::{Look, Range};
 use heatmark::sink::http::{HttpSink, Secret, Settings};
 use serde_json::{Value, json};
 
@@ -342,7 +342,7 @@ fn the_picture_is_controlled_from_the_page() {
     let change = |what: &str| {
         format!("(() => {{ {what}.dispatchEvent(new Event('change', {{ bubbles: true }})); return true; }})()")
     };
-    let wait = |what: &str, done: &dyn Fn(&heatmark::sink::Look) -> bool| {
+    let wait = |what: &str, done: &dyn Fn(&Look) -> bool| {
         let until = Instant::now() + Duration::from_secs(20);
         while !done(&camera.knobs.0.lock().unwrap()) {
             assert!(Instant::now() < until, "{what}");

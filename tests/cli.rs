@@ -361,7 +361,7 @@ fn what_was_recorded_can_be_played() {
         "2",
         "--no-http",
         "--set",
-        "record.min_free_mb=0",
+        "sink.record.min_free_mb=0",
     ];
     let out = with_models(&args).output().unwrap();
     assert_eq!(code(&out), 0, "{out:?}");

@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use demo::Demo;
+use heatmark::look::Range;
 use heatmark::sink::http::{HttpSink, Secret, Settings};
-use heatmark::sink::{RESULT_SCHEMA, Range, Sink, Wants};
+use heatmark::sink::{RESULT_SCHEMA, Sink, Wants};
 use serde_json::{Value, json};
 
 fn settings() -> Settings {
@@ -565,10 +566,10 @@ fn beyond_loopback_a_token_is_demanded() {
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
         let open = Settings { listen: listen.into(), ..settings() };
         let error = open.validate().unwrap_err();
-        assert_eq!((error.remedy(), error.subject()), (heatmark::Remedy::Fix, "http.token"), "{listen}");
+        assert_eq!((error.remedy(), error.subject()), (heatmark::Remedy::Fix, "sink.http.token"), "{listen}");
     }
     let weak = Settings { token: Some(Secret::new("tooshort")), ..settings() };
-    assert_eq!(weak.validate().unwrap_err().subject(), "http.token");
+    assert_eq!(weak.validate().unwrap_err().subject(), "sink.http.token");
 
     let token = "correct-horse-battery-staple";
     let guarded = Settings { listen: "0.0.0.0:0".into(), token: Some(Secret::new(token)), ..settings() };
@@ -751,11 +752,11 @@ fn no_degree_of_a_camera_that_measures_none() {
 #[test]
 fn settings_are_checked() {
     for (bad, key) in [
-        (Settings { listen: "everywhere".into(), ..settings() }, "http.listen"),
-        (Settings { max_clients: 0, ..settings() }, "http.max_clients"),
-        (Settings { jpeg_quality: 0, ..settings() }, "http.jpeg_quality"),
-        (Settings { stale_ms: 1, ..settings() }, "http.stale_ms"),
-        (Settings { patience_ms: 1, ..settings() }, "http.patience_ms"),
+        (Settings { listen: "everywhere".into(), ..settings() }, "sink.http.listen"),
+        (Settings { max_clients: 0, ..settings() }, "sink.http.max_clients"),
+        (Settings { jpeg_quality: 0, ..settings() }, "sink.http.jpeg_quality"),
+        (Settings { stale_ms: 1, ..settings() }, "sink.http.stale_ms"),
+        (Settings { patience_ms: 1, ..settings() }, "sink.http.patience_ms"),
     ] {
         assert_eq!(bad.validate().unwrap_err().subject(), key);
     }

@@ -15,12 +15,14 @@ use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::geometry::Rect;
 use heatmark::landmarks::{COUNT, REGION_COUNT};
 use heatmark::picture::Canvas;
-use heatmark::pipeline::stats::Counts;
-use heatmark::pipeline::{Draw, Feed, Infer, Parts, Policy, Settings, Snapshot, Stamps, Status, Summary, build};
+use heatmark::pipeline::{
+    Draw, Feed, Infer, Input, Parts, Pipeline, Policy, Settings, SharedStatus, Stamps, Summary, build,
+};
 use heatmark::result::DropReason;
 use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, StreamState, TrackState};
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Open, Read, Source};
+use heatmark::status::{Counts, Snapshot, Status};
 use heatmark::stop::{self, Stop, Stopper};
 use heatmark::units::Nanos;
 use proptest::test_runner::{Config, TestRunner};
@@ -301,8 +303,7 @@ fn serialise(r: &FrameResult, to: &mut String) {
 
 fn parts(source: Feed, engine: Engine, sink: Collect) -> Parts {
     Parts {
-        source,
-        stamps: Stamps::Live,
+        input: Input::new(source, Stamps::Live, Policy::Live, RealClock::shared()),
         engine: Box::new(engine),
         draw: Some(Box::new(Painter)),
         serialise: Some(serialise),
@@ -311,21 +312,32 @@ fn parts(source: Feed, engine: Engine, sink: Collect) -> Parts {
     }
 }
 
+/// With stamps of the recording's own.
+fn recorded(mut parts: Parts) -> Parts {
+    parts.input.stamps = Stamps::Recorded;
+    parts
+}
+
+fn pipeline(mut parts: Parts, policy: Policy, clock: &SharedClock) -> Pipeline {
+    parts.input.status = SharedStatus::new(Arc::clone(clock), policy);
+    build(parts).unwrap()
+}
+
 fn run(parts: Parts, policy: Policy, clock: &SharedClock) -> Result<Summary> {
     let (_stopper, stop) = stop::pair();
-    build(parts, policy, Arc::clone(clock)).unwrap().run(&stop)
+    pipeline(parts, policy, clock).run(&stop)
 }
 
 /// A pipeline on a thread of its own; dropping `stopper` stops it.
 struct Running {
-    status: Status,
+    status: Arc<SharedStatus>,
     stopper: Option<Stopper>,
     thread: thread::JoinHandle<Result<Summary>>,
 }
 
 fn start(parts: Parts, policy: Policy, clock: &SharedClock) -> Running {
     let (stopper, stop) = stop::pair();
-    let pipeline = build(parts, policy, Arc::clone(clock)).unwrap();
+    let pipeline = pipeline(parts, policy, clock);
     let status = pipeline.status();
     Running { status, stopper: Some(stopper), thread: thread::spawn(move || pipeline.run(&stop)) }
 }
@@ -357,7 +369,7 @@ fn check_identity(c: &Counts) {
 fn watched(parts: Parts, policy: Policy, stop_after: Duration) -> (Result<Summary>, Counts) {
     let (stopper, stop) = stop::pair();
     let mut stopper = Some(stopper);
-    let pipeline = build(parts, policy, RealClock::shared()).unwrap();
+    let pipeline = pipeline(parts, policy, &RealClock::shared());
     let status = pipeline.status();
     let began = Instant::now();
     let ended = thread::scope(|s| {
@@ -404,7 +416,7 @@ fn slow_inference_and_slow_sinks_lose_frames_that_are_counted() {
         assert_eq!(counts.dropped.superseded + counts.dropped.sink_behind, counts.dropped.sum());
         assert_eq!(snapshot.counts, counts);
         // A frame waits for the one before it at most; a queue would have made it wait for dozens.
-        assert!(snapshot.total.p50_us < 100_000, "{snapshot}");
+        assert!(snapshot.age.p50_us < Some(100_000), "{snapshot}");
     }
 }
 
@@ -452,10 +464,10 @@ fn every_bytes(jitter: u64) -> Vec<u8> {
     };
     let (bytes, book) = (Arc::clone(&sink.bytes), Arc::clone(&sink.book));
     let engine = Engine { delay: Duration::from_micros(jitter % 5 * 70), ..Engine::default() };
-    let parts = Parts { stamps: Stamps::Recorded, ..parts(Feed::once(source), engine, sink) };
+    let parts = recorded(parts(Feed::once(source), engine, sink));
     let summary = run(parts, Policy::Every, &clock).unwrap();
     assert_eq!((summary.snapshot.counts.captured, summary.snapshot.counts.presented), (123, 119));
-    assert_eq!((summary.snapshot.ticks, summary.snapshot.total.count), (0, 0));
+    assert_eq!((summary.snapshot.ticks, summary.snapshot.age.count), (0, 0));
     let book = book.lock().unwrap();
     assert_eq!(book.iter().filter(|seen| seen.state == StreamState::Ffc).count(), 1);
     assert!(book.iter().all(|seen| seen.total_us == 0));
@@ -481,7 +493,7 @@ fn paced_presents_every_frame_at_its_recorded_time() {
     source.stamps = Some(stamps.clone());
     let sink = collect(&clock);
     let book = Arc::clone(&sink.book);
-    let parts = Parts { stamps: Stamps::Recorded, ..parts(Feed::once(source), Engine::default(), sink) };
+    let parts = recorded(parts(Feed::once(source), Engine::default(), sink));
     let summary = run(parts, Policy::Paced, &clock).unwrap();
     assert_eq!(summary.snapshot.counts.presented, 5);
     let book = book.lock().unwrap();
@@ -500,13 +512,13 @@ fn live_from_a_recording_behaves_like_a_camera() {
     let sink = collect(&clock);
     let book = Arc::clone(&sink.book);
     let engine = Engine { delay: ms(10), ..Engine::default() };
-    let parts = Parts { stamps: Stamps::Recorded, ..parts(Feed::once(source), engine, sink) };
+    let parts = recorded(parts(Feed::once(source), engine, sink));
     let began = Instant::now();
     let (ended, counts) = watched(parts, Policy::Live, Duration::MAX);
     assert!(began.elapsed() >= ms(59 * 3), "not before the last frame is due");
     assert_eq!(counts.captured, 60);
     assert!(counts.dropped.superseded > 10, "{counts:?}");
-    assert!(ended.unwrap().snapshot.queue.p50_us < 100_000, "age counts from the due time");
+    assert!(ended.unwrap().snapshot.queue.p50_us < Some(100_000), "age counts from the due time");
     assert!(seqs(&book).is_sorted_by(|a, b| a < b));
 }
 
@@ -551,7 +563,7 @@ fn a_camera_is_opened_again_with_growing_pauses() {
     (parts.settings.stale_ms, parts.settings.no_signal_ms) = (600_000, 600_000);
     let summary = run(parts, Policy::Live, &clock).unwrap();
     assert_eq!((opens.load(SeqCst), summary.snapshot.reopened), (5, 4));
-    assert_eq!(summary.snapshot.trouble, None);
+    assert_eq!(summary.snapshot.source_error, None);
     let seqs = seqs(&book);
     assert!(seqs.is_sorted_by(|a, b| a < b), "numbers rise over a reopening: {seqs:?}");
     assert_eq!(seqs.last(), Some(&9));
@@ -816,7 +828,7 @@ fn a_stop_is_heeded_at_once_while_the_source_is_away() {
     let mut parts = parts(feed, Engine::default(), collect(&clock));
     (parts.settings.backoff_min_ms, parts.settings.backoff_max_ms) = (60_000, 60_000);
     let running = start(parts, Policy::Live, &clock);
-    eventually("the first failure", || running.status.snapshot().trouble.is_some());
+    eventually("the first failure", || running.status.snapshot().source_error.is_some());
     let began = Instant::now();
     running.end().unwrap();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
@@ -855,7 +867,8 @@ fn a_snapshot_is_readable_by_people_and_machines() {
     let snapshot: Snapshot =
         run(parts(Feed::once(source), Engine::default(), collect(&clock)), Policy::Live, &clock).unwrap().snapshot;
     let line = snapshot.to_string();
-    assert!(line.starts_with("scripted: live, ") && line.contains(", 2 driver"), "{line}");
+    assert!(line.contains(" s  live  ") && line.ends_with(" ms  dropped 2"), "{line}");
+    assert_eq!((&*snapshot.source, snapshot.counts.dropped.driver), ("scripted", 2));
     let json = serde_json::to_value(&snapshot).unwrap();
     assert_eq!((&json["captured"], &json["dropped"]["driver"]), (&22.into(), &2.into()));
     assert_eq!((&json["policy"], &json["format"]["width"]), (&"live".into(), &16.into()));
@@ -870,12 +883,12 @@ fn watching_sees_progress_and_settings_are_checked() {
         settings,
         ..parts(Feed::once(source(&clock, 40, ms(5))), Engine::default(), collect(&clock))
     };
-    let pipeline = build(make(Settings::default()), Policy::Live, RealClock::shared()).unwrap();
+    let pipeline = build(make(Settings::default())).unwrap();
     let mut seen = Vec::new();
     pipeline.watch(&stop, ms(20), |status| seen.push(status.counts().presented)).unwrap();
     assert!(seen.len() >= 3 && seen.is_sorted() && seen[seen.len() - 1] > seen[0], "{seen:?}");
 
     let bad = make(Settings { frames: 2, ..Settings::default() });
-    let error = build(bad, Policy::Live, RealClock::shared()).err().unwrap();
+    let error = build(bad).err().unwrap();
     assert_eq!((error.remedy(), error.subject()), (Remedy::Fix, "pipeline.frames"));
 }

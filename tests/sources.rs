@@ -11,7 +11,7 @@ use flate2::Crc;
 use heatmark::clock::{Clock, RealClock, SharedClock, SimulatedClock};
 use heatmark::error::Remedy;
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
-use heatmark::pipeline::{self, Feed, Infer, Parts, Policy, Stamps};
+use heatmark::pipeline::{self, Feed, Infer, Input, Parts, Policy, Stamps};
 use heatmark::recording::cptv::Cptv;
 use heatmark::recording::pages::Pages;
 use heatmark::recording::write::Writer;
@@ -622,18 +622,18 @@ fn a_live_source_comes_back_after_errors_absence_and_stalls() {
     let spec = "script:frames(2),error,frames(1),error,away(1000),frames(1),stall(5000),frames(1)";
     let sink = Numbers::default();
     let numbers = Arc::clone(&sink.0);
+    let feed = Feed::Opener(live(spec, &limits, &shared).unwrap().unwrap());
+    // No frame is superseded, however fast simulated time passes.
     let parts = Parts {
-        source: Feed::Opener(live(spec, &limits, &shared).unwrap().unwrap()),
-        stamps: Stamps::Live,
+        input: Input::new(feed, Stamps::Live, Policy::Paced, shared),
         engine: Box::new(FindsNothing),
         draw: None,
         serialise: None,
         sinks: vec![Box::new(sink)],
         settings: pipeline::Settings { backoff_min_ms: 100, backoff_max_ms: 400, ..pipeline::Settings::default() },
     };
-    // No frame is superseded, however fast simulated time passes.
     let (_stopper, stop) = stop::pair();
-    let summary = pipeline::build(parts, Policy::Paced, shared).unwrap().run(&stop).unwrap();
+    let summary = pipeline::build(parts).unwrap().run(&stop).unwrap();
     assert_eq!(*numbers.lock().unwrap(), [0, 1, 2, 3, 4]);
     // Two errors, one absence and at least one stall.
     assert!(summary.snapshot.reopened >= 3, "{}", summary.snapshot.reopened);

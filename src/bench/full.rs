@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::clip::Clip;
 use super::{Plan, alloc};
-use crate::assembly::{Faces, Overlay};
+use crate::assembly::Overlay;
 use crate::clock::RealClock;
 use crate::config::Config;
 use crate::error::Result;
-use crate::pipeline::{Feed, Parts, Policy, Stamps, build};
+use crate::face::Engine;
+use crate::pipeline::{Feed, Input, Parts, Policy, Stamps, build};
 use crate::result::FrameResult;
 use crate::sink::{Output, Sink, Wants};
 use crate::stop;
@@ -34,15 +35,14 @@ pub(super) fn measure(config: &Config, plan: &Plan, clip: &Clip) -> Result<Full>
     let marks = Arc::new(Marks::default());
     let sink = Everything { marks: Arc::clone(&marks), warm_up, started: Instant::now() };
     let parts = Parts {
-        source: Feed::once(clip),
-        stamps: Stamps::Recorded,
-        engine: Box::new(Faces::new(&config.face, config.surface)?),
+        input: Input::new(Feed::once(clip), Stamps::Recorded, Policy::Every, RealClock::shared()),
+        engine: Box::new(Engine::new(&config.face, config.surface)?),
         draw: Some(Box::new(overlay)),
         serialise: Some(FrameResult::write_json),
         sinks: vec![Box::new(sink)],
         settings: config.path(),
     };
-    let pipeline = build(parts, Policy::Every, RealClock::shared())?;
+    let pipeline = build(parts)?;
     let (_stopper, stop) = stop::pair();
     pipeline.run(&stop)?;
     let read = |mark: &AtomicU64| mark.load(Relaxed);

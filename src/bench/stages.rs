@@ -8,14 +8,15 @@ use serde::Serialize;
 use super::alloc::{self, Allocations};
 use super::clip::Clip;
 use super::{Plan, ms};
-use crate::assembly::{Faces, Overlay};
+use crate::assembly::Overlay;
 use crate::clock::RealClock;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::face::Engine;
 use crate::frame::Frame;
 use crate::nn::Stopwatch;
 use crate::picture::{self, Canvas};
-use crate::pipeline::{Draw, Infer};
+use crate::pipeline::Draw;
 use crate::result::FrameResult;
 use crate::source::{self, Read, Source};
 
@@ -104,7 +105,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     let settings = source::Settings { repeat: false, ..config.source.clone() };
     let mut source = source::open(&plan.source, &settings, &clock)?;
     let watch = Stopwatch::default();
-    let mut engine = Faces::timed(&config.face, config.surface, &watch)?;
+    let mut engine = Engine::timed(&config.face, config.surface, &watch)?;
     let (mut overlay, _) = Overlay::new(&config.render, config.surface)?;
     let mut result = FrameResult::new(Arc::from(source.name()), config.path().faces);
 
@@ -113,7 +114,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     let mut clip = Clip::of(source.as_mut(), |source, frame| {
         let said = read.time(true, || source.read(frame, Duration::from_secs(1)))?;
         if first_result.is_none() && said == Read::Frame {
-            engine.infer(frame, &mut result)?;
+            engine.process(frame, &mut result)?;
             first_result = Some(plan.started.elapsed());
         }
         Ok(said)
@@ -129,14 +130,14 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
         let on = i >= warm_up;
         capture.time(on, || clip.read(&mut frame, Duration::ZERO))?;
         watch.lap();
-        infer.time(on, || engine.infer(&frame, &mut result))?;
+        infer.time(on, || engine.process(&frame, &mut result))?;
         networks += if on { watch.lap() } else { Duration::ZERO };
         draw.time(on, || overlay.draw(Some(&frame), &result, clock.now(), &mut canvas));
         serialise.time(on, || {
             json.clear();
             result.write_json(&mut json);
         });
-        encode.time(on, || picture::jpeg(&canvas, config.http.jpeg_quality, &mut jpeg))?;
+        encode.time(on, || picture::jpeg(&canvas, config.sink.http.jpeg_quality, &mut jpeg))?;
         faces += if on { result.faces.len() as u64 } else { 0 };
     }
     Ok(Measured {

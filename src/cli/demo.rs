@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly::Input;
+use crate::assembly;
 use crate::pipeline::Policy;
 
 /// Arguments of `heatmark demo`.
@@ -18,6 +18,6 @@ pub struct Demo {
 pub(super) fn run(base: &Base, demo: &Demo) -> Done {
     let settled = demo.options.settle(base, vec![("demo", "source.repeat", true.into())])?;
     let config = &settled.values;
-    let input = Input::recording("demo", &config.source, Policy::Live)?;
+    let input = assembly::recording("demo", &config.source, Policy::Live)?;
     play::run(base, config, input, demo.options.seconds, Vec::new())
 }

@@ -1,5 +1,6 @@
 //! Running a pipeline for a person: page address, a status line each second, a summary.
 
+use std::iter::repeat;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +12,13 @@ use super::screen::Screen;
 use super::signals::Interrupt;
 use super::tally::{Seen, Tally};
 use super::{Base, Done, Failure};
-use crate::assembly::{Assembly, Input, assemble};
+use crate::assembly::{Assembly, assemble};
 use crate::config::Config;
 use crate::config::layers::Settled;
 use crate::error::{Error, Result};
-use crate::pipeline::status::Status;
+use crate::pipeline::{Input, SharedStatus};
 use crate::sink::{Sink, is_reader_gone};
+use crate::status::Status;
 use crate::stop;
 
 /// How often signals and the clock are looked at.
@@ -55,17 +57,17 @@ impl Options {
     pub(super) fn settle(&self, base: &Base, more: Vec<Flag>) -> Result<Settled<Config>, Failure> {
         let mut flags = more;
         if self.no_http {
-            flags.push(("--no-http", "http.enabled", false.into()));
+            flags.push(("--no-http", "sink.http.enabled", false.into()));
         }
         if let Some(listen) = &self.listen {
-            flags.push(("--listen", "http.listen", listen.as_str().into()));
-            flags.push(("--listen", "http.enabled", true.into()));
+            flags.push(("--listen", "sink.http.listen", listen.as_str().into()));
+            flags.push(("--listen", "sink.http.enabled", true.into()));
         }
         match &self.ndjson {
-            Some(path) if path.as_os_str() == "-" => flags.push(("--ndjson", "ndjson.stdout", true.into())),
+            Some(path) if path.as_os_str() == "-" => flags.push(("--ndjson", "sink.ndjson.stdout", true.into())),
             Some(path) => {
                 let path = path.to_str().ok_or_else(|| Error::fix("--ndjson", "the path is not UTF-8"))?;
-                flags.push(("--ndjson", "ndjson.file", path.into()));
+                flags.push(("--ndjson", "sink.ndjson.file", path.into()));
             }
             None => {}
         }
@@ -79,18 +81,20 @@ pub(super) fn run(base: &Base, config: &Config, input: Input, seconds: Option<f6
     let seen = Arc::new(Seen::default());
     let mut sinks = more;
     sinks.push(Box::new(Tally::new(&seen)));
-    let Assembly { pipeline, page } = assemble(config, input, sinks)?;
+    let Assembly { pipeline, reports } = assemble(config, input, sinks)?;
 
     let mut show = Show {
         // Where results go to standard output, words must not.
-        screen: Screen::new(config.ndjson.stdout, base.quiet),
+        screen: Screen::new(config.sink.ndjson.stdout, base.quiet),
         until: seconds.map(|s| Instant::now() + Duration::from_secs_f64(s)),
         next: Instant::now() + LINE,
-        results_to_stdout: config.ndjson.stdout,
+        results_to_stdout: config.sink.ndjson.stdout,
         gone: false,
     };
-    if let Some(address) = page {
-        show.note(&format!("live page: http://{address}/ (Ctrl-C stops)"));
+    for (opened, hint) in
+        reports.iter().filter_map(|r| r.opened()).zip([" (Ctrl-C stops)"].into_iter().chain(repeat("")))
+    {
+        show.note(&format!("{opened}{hint}"));
     }
     let (stopper, stop) = stop::pair();
     let mut stopper = Some(stopper);
@@ -103,6 +107,9 @@ pub(super) fn run(base: &Base, config: &Config, input: Input, seconds: Option<f6
     let summary = super::screen::summary(&status, &seen);
     show.screen.clear();
     show.note(&summary);
+    for done in reports.iter().filter_map(|r| r.done()) {
+        show.note(&done);
+    }
     show.verdict(ended.map(|s| s.sink_errors))
 }
 
@@ -122,13 +129,13 @@ impl Show {
     }
 
     /// Prints what is due; true where the pipeline should stop.
-    fn is_over(&mut self, status: &Status, interrupt: &Interrupt) -> bool {
+    fn is_over(&mut self, status: &SharedStatus, interrupt: &Interrupt) -> bool {
         let now = Instant::now();
         let due = now >= self.next;
         if due {
             // After a pause of the machine one line is enough.
             self.next = (self.next + LINE).max(now);
-            self.gone |= self.screen.status(&super::screen::line(&status.snapshot())).is_err();
+            self.gone |= self.screen.status(&status.snapshot().to_string()).is_err();
         }
         let silenced = self.results_to_stdout && due && status.snapshot().sinks_failed > 0;
         self.gone || silenced || interrupt.asked() || self.until.is_some_and(|until| now >= until)

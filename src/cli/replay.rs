@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly::Input;
+use crate::assembly;
 use crate::pipeline::Policy;
 
 /// Arguments of `heatmark replay`.
@@ -41,7 +41,7 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     };
     if policy.loses_nothing() {
         let flag = if replay.every { "--every" } else { "--paced" };
-        flags.push((flag, "ndjson.every", true.into()));
+        flags.push((flag, "sink.ndjson.every", true.into()));
     }
     if replay.repeat {
         flags.push(("--repeat", "source.repeat", true.into()));
@@ -51,7 +51,7 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     }
     let settled = replay.options.settle(base, flags)?;
     let config = &settled.values;
-    let input = Input::recording(&spec(&replay.file), &config.source, policy)?;
+    let input = assembly::recording(&spec(&replay.file), &config.source, policy)?;
     play::run(base, config, input, replay.options.seconds, Vec::new())
 }
 

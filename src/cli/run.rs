@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly::{Input, assemble};
+use crate::assembly::{self, assemble};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::stop;
@@ -42,7 +42,7 @@ pub(super) fn run(base: &Base, run: &Run) -> Done {
     // Under a service manager a line each second is noise; results and the page say as much.
     let quiet = base.quiet || !(std::io::stdout().is_terminal() || std::io::stderr().is_terminal());
     let base = Base { quiet, ..base.clone() };
-    let input = Input::of(first, &config.source);
+    let input = assembly::input(first, &config.source);
     let done = match input {
         Ok(input) => play::run(&base, &config, input, run.options.seconds, Vec::new()),
         Err(e) => Err(e.into()),
@@ -59,9 +59,9 @@ pub(super) fn run(base: &Base, run: &Run) -> Done {
 fn start(config: &Config, n: usize, spec: &str, over: &Arc<AtomicBool>) -> Result<JoinHandle<Result<()>>> {
     let (config, spec, over) = (numbered(config, n), spec.to_string(), Arc::clone(over));
     let work = move || {
-        let input = Input::of(&spec, &config.source)?;
+        let input = assembly::input(&spec, &config.source)?;
         let assembly = assemble(&config, input, Vec::new())?;
-        if let Some(page) = assembly.page {
+        if let Some(page) = assembly.address() {
             log::info!("{spec}: live page: http://{page}/");
         }
         let (stopper, stop) = stop::pair();
@@ -88,14 +88,14 @@ fn numbered(config: &Config, n: usize) -> Config {
     if !config.source.camera.name.is_empty() {
         config.source.camera.name = format!("{}-{n}", config.source.camera.name);
     }
-    if let Some((host, port)) = config.http.listen.rsplit_once(':')
+    if let Some((host, port)) = config.sink.http.listen.rsplit_once(':')
         && let Ok(port) = port.parse::<u16>()
         && port != 0
     {
-        config.http.listen = format!("{host}:{}", port.saturating_add(u16::try_from(n - 1).unwrap_or(u16::MAX)));
+        config.sink.http.listen = format!("{host}:{}", port.saturating_add(u16::try_from(n - 1).unwrap_or(u16::MAX)));
     }
-    config.ndjson.file = config.ndjson.file.as_deref().map(|file| with_number(file, n));
-    config.ndjson.unix = config.ndjson.unix.as_deref().map(|file| with_number(file, n));
+    config.sink.ndjson.file = config.sink.ndjson.file.as_deref().map(|file| with_number(file, n));
+    config.sink.ndjson.unix = config.sink.ndjson.unix.as_deref().map(|file| with_number(file, n));
     config
 }
 
@@ -113,12 +113,12 @@ mod tests {
     fn further_cameras_have_outputs_of_their_own() {
         let mut config = Config::default();
         config.source.camera.name = "door".into();
-        config.ndjson.file = Some("/tmp/out.ndjson".into());
+        config.sink.ndjson.file = Some("/tmp/out.ndjson".into());
         let third = numbered(&config, 3);
         assert_eq!(third.source.camera.name, "door-3");
-        assert_eq!(third.http.listen, "127.0.0.1:8789");
-        assert_eq!(third.ndjson.file.as_deref(), Some(Path::new("/tmp/out-3.ndjson")));
-        config.http.listen = "127.0.0.1:0".into();
-        assert_eq!(numbered(&config, 2).http.listen, "127.0.0.1:0");
+        assert_eq!(third.sink.http.listen, "127.0.0.1:8789");
+        assert_eq!(third.sink.ndjson.file.as_deref(), Some(Path::new("/tmp/out-3.ndjson")));
+        config.sink.http.listen = "127.0.0.1:0".into();
+        assert_eq!(numbered(&config, 2).sink.http.listen, "127.0.0.1:0");
     }
 }

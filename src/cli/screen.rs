@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::print::columns;
 use super::tally::Seen;
-use crate::pipeline::latency::Figures;
-use crate::pipeline::status::{Snapshot, Stage, Status};
+use crate::pipeline::SharedStatus;
+use crate::pipeline::status::Stage;
 use crate::result::DropReason;
-use crate::result::StreamState;
+use crate::status::{Milliseconds, Status};
 
 /// Where words for people go.
 pub struct Screen {
@@ -58,42 +58,8 @@ impl Screen {
     }
 }
 
-/// `12.0 s  live  9.0 fps  2 faces  age p50 1.2 ms p99 3.4 ms  dropped 0`
-pub fn line(now: &Snapshot) -> String {
-    let faces = if now.faces == 1 { "1 face".to_string() } else { format!("{} faces", now.faces) };
-    let mut text = format!(
-        "{:.1} s  {}  {:.1} fps  {faces}  age p50 {} ms p99 {} ms  dropped {}",
-        now.uptime_s,
-        state(now.state),
-        now.fps,
-        ms(now.total.p50_us),
-        ms(now.total.p99_us),
-        now.counts.dropped.sum(),
-    );
-    if let Some(why) = &now.trouble {
-        text.push_str("  ");
-        text.push_str(why);
-    }
-    text
-}
-
-fn state(state: StreamState) -> &'static str {
-    match state {
-        StreamState::Live => "live",
-        StreamState::Ffc => "calibrating",
-        StreamState::Stale => "stale",
-        StreamState::NoSignal => "no signal",
-    }
-}
-
-/// Milliseconds with as many digits as are worth reading.
-pub fn ms(us: u64) -> String {
-    let ms = us as f64 / 1e3;
-    if ms < 10.0 { format!("{ms:.2}") } else { format!("{ms:.1}") }
-}
-
 /// The table at the end.
-pub fn summary(status: &Status, seen: &Seen) -> String {
+pub fn summary(status: &SharedStatus, seen: &Seen) -> String {
     let now = status.snapshot();
     let name = if now.source.is_empty() { "no source" } else { &now.source };
     let counts = &now.counts;
@@ -123,13 +89,14 @@ pub fn summary(status: &Status, seen: &Seen) -> String {
     text
 }
 
-fn latencies(status: &Status) -> String {
+fn latencies(status: &SharedStatus) -> String {
     let mut rows = vec![["  latency".into(), "p50 ms".into(), "p99 ms".into(), "max ms".into()]];
     for stage in Stage::ALL {
-        let f: Figures = status.distribution(stage).figures();
         let name = if stage == Stage::Total { "age" } else { stage.name() };
-        if f.count > 0 {
-            rows.push([format!("  {name}"), ms(f.p50_us), ms(f.p99_us), ms(f.max_us)]);
+        let latency = status.distribution(stage).summary();
+        if let (Some(p50), Some(p99), Some(max)) = (latency.p50_us, latency.p99_us, latency.max_us) {
+            let [p50, p99, max] = [p50, p99, max].map(|us| Milliseconds(us).to_string());
+            rows.push([format!("  {name}"), p50, p99, max]);
         }
     }
     if rows.len() > 1 { columns(&rows) } else { String::new() }

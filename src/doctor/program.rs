@@ -17,9 +17,9 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     let detector = config.face.detector_model().unwrap_or(&config.face.detector);
     let landmarks = config.face.landmarks_model().unwrap_or(&config.face.landmarks);
     findings.extend([detector, landmarks].map(model));
-    findings.push(disk(&config.record.dir));
-    if config.http.enabled {
-        findings.push(port(&config.http.listen));
+    findings.push(disk(&config.sink.record.dir));
+    if config.sink.http.enabled {
+        findings.push(port(&config.sink.http.listen));
     }
     findings
 }
@@ -65,12 +65,13 @@ fn disk(dir: &Path) -> Finding {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
             let text = format!("{free} MiB free for recordings in {shown}");
             if free < ENOUGH_MB {
-                return Finding::new("disk", Verdict::Warn, text).todo("make room, or set record.dir to another disk");
+                return Finding::new("disk", Verdict::Warn, text)
+                    .todo("make room, or set sink.record.dir to another disk");
             }
             Finding::ok("disk", text)
         }
         Err(e) => Finding::new("disk", Verdict::Warn, format!("{shown}: {e}"))
-            .todo("set record.dir to a folder that is there"),
+            .todo("set sink.record.dir to a folder that is there"),
     }
 }
 
@@ -78,6 +79,6 @@ fn port(listen: &str) -> Finding {
     match TcpListener::bind(listen) {
         Ok(_) => Finding::ok("port", format!("{listen} is free for the page")),
         Err(e) => Finding::new("port", Verdict::Warn, format!("{listen}: {e}"))
-            .todo("stop what listens there (another heatmark?), or set http.listen"),
+            .todo("stop what listens there (another heatmark?), or set sink.http.listen"),
     }
 }

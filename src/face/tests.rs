@@ -6,6 +6,7 @@ use super::fake::{self, World, paint};
 use super::*;
 use crate::error::Remedy;
 use crate::frame::FfcState;
+use crate::result::StreamState;
 use crate::units::Nanos;
 
 type Squares<'a> = &'a [([f32; 2], f32)];

@@ -8,7 +8,7 @@ use super::handoff::{Giver, Put};
 use super::pool::SharedPool;
 use super::settings::Settings;
 use super::stats::Ticket;
-use super::status::Board;
+use super::status::SharedStatus;
 use super::{Feed, Policy, Stamps};
 use crate::clock::{Pacing, SharedClock};
 use crate::error::{Error, Remedy, Result};
@@ -44,7 +44,7 @@ pub(super) struct Capture {
     policy: Policy,
     clock: SharedClock,
     settings: Settings,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     link: Giver<Shot>,
     stop: Stop,
     // The source reads into `spare`, which trades places with a free buffer once it holds a frame,
@@ -71,7 +71,7 @@ impl Capture {
         feed: Feed,
         stamps: Stamps,
         settings: &Settings,
-        board: &Arc<Board>,
+        status: &Arc<SharedStatus>,
         link: Giver<Shot>,
         stop: &Stop,
     ) -> Self {
@@ -79,10 +79,10 @@ impl Capture {
         Self {
             feed,
             stamps,
-            policy: board.policy,
-            clock: Arc::clone(&board.clock),
+            policy: status.policy,
+            clock: Arc::clone(&status.clock),
             settings: settings.clone(),
-            board: Arc::clone(board),
+            status: Arc::clone(status),
             link,
             stop: stop.clone(),
             spare: Frame::new(none),
@@ -115,7 +115,7 @@ impl Capture {
             if self.pause(pause) == Next::Over {
                 return Ok(());
             }
-            self.board.reopened.fetch_add(1, Relaxed);
+            self.status.reopened.fetch_add(1, Relaxed);
         }
     }
 
@@ -151,7 +151,7 @@ impl Capture {
         self.spare.reshape(format);
         self.format = format;
         log::info!("{}: opened, {}x{}, {}", self.name, format.width, format.height, format.signal);
-        let mut origin = self.board.origin();
+        let mut origin = self.status.origin();
         origin.source = Arc::clone(&self.name);
         origin.format = Some(format);
     }
@@ -178,9 +178,9 @@ impl Capture {
         let (seq, gap) = self.count.next(self.spare.meta.seq);
         self.spare.meta.seq = seq;
         if gap > 0 {
-            self.board.stats.lost(gap, DropReason::Driver);
+            self.status.stats.lost(gap, DropReason::Driver);
         }
-        let ticket = self.board.stats.captured();
+        let ticket = self.status.stats.captured();
         if self.stamp(now) == Next::Over {
             return Next::Over;
         }
@@ -198,18 +198,18 @@ impl Capture {
     }
 
     fn arrived(&mut self, now: Nanos) {
-        self.board.last_arrival.store(now.0.max(1), Relaxed);
-        self.board.captures.mark(now);
+        self.status.last_arrival.store(now.0.max(1), Relaxed);
+        self.status.captures.mark(now);
         if !self.had_frames {
             self.had_frames = true;
-            let mut origin = self.board.origin();
-            if let Some(why) = origin.trouble.take() {
+            let mut origin = self.status.origin();
+            if let Some(why) = origin.error.take() {
                 log::info!("{}: frames arrive again after: {why}", self.name);
             }
         }
         if self.format != self.spare.format {
             self.format = self.spare.format;
-            self.board.origin().format = Some(self.format);
+            self.status.origin().format = Some(self.format);
         }
     }
 
@@ -254,7 +254,7 @@ impl Capture {
                 None => {}
             }
         };
-        let dropped = self.board.stats.dropped();
+        let dropped = self.status.stats.dropped();
         let shot = Shot { frame, source: Arc::clone(&self.name), dropped, ticket };
         match self.link.put(shot, &self.stop) {
             Put::Sent => Next::More,
@@ -279,11 +279,11 @@ impl Capture {
 
     fn report(&mut self, error: &Error, pause: Duration) {
         let said = error.to_string();
-        let mut origin = self.board.origin();
+        let mut origin = self.status.origin();
         // The same trouble over and over is worth one line.
-        if origin.trouble.as_ref() != Some(&said) {
+        if origin.error.as_ref() != Some(&said) {
             log::warn!("{said}; opening again in {} ms", pause.as_millis());
-            origin.trouble = Some(said);
+            origin.error = Some(said);
         }
     }
 

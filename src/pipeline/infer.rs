@@ -7,12 +7,10 @@ use std::time::Duration;
 use super::capture::Shot;
 use super::handoff::{Giver, Put, Taken, Taker};
 use super::pool::{Pool, Pooled};
-use super::status::{Board, Stage};
+use super::status::{SharedStatus, Stage};
 use super::{Infer, Policy};
 use crate::error::{Remedy, Result};
-use crate::frame::Frame;
-use crate::result::DropReason;
-use crate::result::{FrameResult, Latency, StreamState};
+use crate::result::{DropReason, FrameResult, Latency};
 use crate::stop::Stop;
 
 /// Longest wait for a frame without a look around.
@@ -29,7 +27,7 @@ pub(super) struct Done {
 pub(super) struct Inference {
     engine: Box<dyn Infer>,
     policy: Policy,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     from: Taker<Shot>,
     to: Giver<Done>,
     results: Pool<FrameResult>,
@@ -41,7 +39,7 @@ impl Inference {
     pub fn new(
         engine: Box<dyn Infer>,
         faces: usize,
-        board: &Arc<Board>,
+        status: &Arc<SharedStatus>,
         from: Taker<Shot>,
         to: Giver<Done>,
         stop: &Stop,
@@ -49,8 +47,8 @@ impl Inference {
         let nameless: Arc<str> = Arc::from("");
         Self {
             engine,
-            policy: board.policy,
-            board: Arc::clone(board),
+            policy: status.policy,
+            status: Arc::clone(status),
             from,
             to,
             results: Pool::new(RESULTS, || FrameResult::new(Arc::clone(&nameless), faces)),
@@ -80,23 +78,25 @@ impl Inference {
             shot.ticket.dropped(DropReason::NoBuffer);
             return Ok(true);
         };
-        describe(&shot, &mut result);
-        let began = self.board.clock.now();
+        result.describe(&shot.frame);
+        result.source = Arc::clone(&shot.source);
+        result.dropped = shot.dropped;
+        let began = self.status.clock.now();
         if let Err(error) = self.engine.infer(&shot.frame, &mut result) {
             if error.remedy() != Remedy::Retry {
                 return Err(error);
             }
             result.faces.clear();
-            self.board.infer_errors.fetch_add(1, Relaxed);
+            self.status.infer_errors.fetch_add(1, Relaxed);
             if !std::mem::replace(&mut self.complained, true) {
                 log::warn!("{error}; counted from now on");
             }
         }
-        let infer = self.board.clock.now().micros_since(began);
-        self.board.time(Stage::Infer, infer);
+        let infer = self.status.clock.now().micros_since(began);
+        self.status.add_latency(Stage::Infer, infer);
         if self.policy != Policy::Every {
             let queue = began.micros_since(shot.frame.meta.captured);
-            self.board.time(Stage::Queue, queue);
+            self.status.add_latency(Stage::Queue, queue);
             result.latency = Latency { queue_us: queue, infer_us: infer, total_us: 0 };
         }
         Ok(self.hand_on(Done { shot, result }))
@@ -113,20 +113,4 @@ impl Inference {
             Put::Closed(_) | Put::Stopped(_) => false,
         }
     }
-}
-
-/// Fills in what is known before inference.
-fn describe(shot: &Shot, result: &mut FrameResult) {
-    let Frame { format, meta, .. } = &*shot.frame;
-    let shutter = meta.ffc.hides_scene() || meta.ffc.spoils_temperature();
-    result.source = Arc::clone(&shot.source);
-    result.seq = meta.seq;
-    result.captured = meta.captured;
-    result.captured_utc_ns = meta.captured_utc_ns;
-    (result.width, result.height) = (format.width, format.height);
-    result.radiometric = format.signal.is_radiometric();
-    result.state = if shutter { StreamState::Ffc } else { StreamState::Live };
-    result.faces.clear();
-    result.latency = Latency::default();
-    result.dropped = shot.dropped;
 }

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use serde::Serialize;
-
+use crate::status::LatencySummary;
 use crate::units::Nanos;
 
 /// Buckets an octave is cut into, linearly: a quantile is at most 1/8 too high.
@@ -108,32 +107,19 @@ impl Distribution {
         })
     }
 
-    /// The figures people read.
-    pub fn figures(&self) -> Figures {
+    /// What is published of it.
+    pub fn summary(&self) -> LatencySummary {
         let count = self.count();
-        Figures {
+        let known = |us| (count > 0).then_some(us);
+        LatencySummary {
             count,
-            mean_us: self.sum_us.checked_div(count).unwrap_or(0),
-            p50_us: self.quantile_us(0.50),
-            p99_us: self.quantile_us(0.99),
-            max_us: self.max_us,
+            sum_us: self.sum_us,
+            p50_us: known(self.quantile_us(0.50)),
+            p99_us: known(self.quantile_us(0.99)),
+            max_us: known(self.max_us),
+            buckets: self.cumulative().collect(),
         }
     }
-}
-
-/// The figures of a latency distribution, microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Figures {
-    /// Number of frames.
-    pub count: u64,
-    /// Mean.
-    pub mean_us: u64,
-    /// Median, at most 1/8 too high.
-    pub p50_us: u64,
-    /// 99th percentile, at most 1/8 too high.
-    pub p99_us: u64,
-    /// The longest.
-    pub max_us: u64,
 }
 
 /// Marks kept for a rate; above 100 per second the window is shorter than [`WINDOW`].
@@ -198,8 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_histogram_says_zero() {
-        assert_eq!(Histogram::default().read().figures(), Figures::default());
+    fn an_empty_histogram_has_no_quantiles() {
+        let summary = Histogram::default().read().summary();
+        assert_eq!((summary.count, summary.sum_us, summary.mean_us()), (0, 0, 0));
+        assert_eq!((summary.p50_us, summary.p99_us, summary.max_us), (None, None, None));
+        assert!(summary.buckets.iter().all(|&(_, below)| below == 0));
     }
 
     proptest! {
@@ -215,7 +204,7 @@ mod tests {
                 prop_assert!(said >= exact && said <= exact + exact / 8, "{q}: {exact} {said}");
             }
             prop_assert_eq!((d.count(), d.max_us), (us.len() as u64, us[us.len() - 1]));
-            prop_assert_eq!(d.figures().mean_us, us.iter().sum::<u64>() / us.len() as u64);
+            prop_assert_eq!(d.summary().mean_us(), us.iter().sum::<u64>() / us.len() as u64);
             for (bound, below) in d.cumulative() {
                 prop_assert_eq!(below, us.iter().filter(|&&us| us < bound).count() as u64);
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::handoff::{Taken, Taker};
 use super::infer::Done;
 use super::settings::Settings;
-use super::status::{Board, Stage};
+use super::status::{SharedStatus, Stage};
 use super::{Draw, Policy, Serialise};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -23,7 +23,7 @@ const FACE_JSON: usize = 8 * 1024;
 const SLICE: Duration = Duration::from_millis(50);
 
 pub(super) struct Out {
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     settings: Settings,
     from: Taker<Done>,
     stop: Stop,
@@ -38,7 +38,7 @@ pub(super) struct Out {
 
 /// The sinks and what is made for them.
 struct Desk {
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     sinks: Vec<Seat>,
     errors: Vec<Error>,
     draw: Option<Box<dyn Draw>>,
@@ -56,8 +56,8 @@ struct Seat {
 
 impl Seat {
     /// Writes down what this sink has lost so far.
-    fn account(&self, board: &Board) {
-        if let Some((_, lost)) = board.lost.get().and_then(|seats| seats.get(self.place)) {
+    fn account(&self, status: &SharedStatus) {
+        if let Some((_, lost)) = status.lost.get().and_then(|seats| seats.get(self.place)) {
             lost.store(self.sink.lost(), Relaxed);
         }
     }
@@ -69,15 +69,15 @@ impl Out {
         draw: Option<Box<dyn Draw>>,
         serialise: Option<Serialise>,
         settings: &Settings,
-        board: &Arc<Board>,
+        status: &Arc<SharedStatus>,
         from: Taker<Done>,
         stop: &Stop,
     ) -> Self {
         // A board serves one pipeline.
-        let _ = board.lost.set(sinks.iter().map(|s| (s.name().to_string(), AtomicU64::new(0))).collect());
+        let _ = status.lost.set(sinks.iter().map(|s| (s.name().to_string(), AtomicU64::new(0))).collect());
         let seat = |(place, sink)| Seat { sink, place };
         let desk = Desk {
-            board: Arc::clone(board),
+            status: Arc::clone(status),
             sinks: sinks.into_iter().enumerate().map(seat).collect(),
             errors: Vec::new(),
             draw,
@@ -88,14 +88,14 @@ impl Out {
         };
         desk.count_sinks();
         Self {
-            board: Arc::clone(board),
+            status: Arc::clone(status),
             settings: settings.clone(),
             from,
             stop: stop.clone(),
             desk,
             last: None,
             blank: FrameResult::new(Arc::from(""), 0),
-            heard: board.clock.now(),
+            heard: status.clock.now(),
             ticked: None,
         }
     }
@@ -115,24 +115,24 @@ impl Out {
 
     fn present(&mut self, done: Done) -> Result<()> {
         let Done { shot, mut result } = done;
-        let every = self.board.policy == Policy::Every;
+        let every = self.status.policy == Policy::Every;
         // Where nothing is lost frames queue up, and what counts is that they still come.
-        let queues = self.board.policy.loses_nothing();
-        self.heard = if queues { self.board.clock.now() } else { shot.frame.meta.received };
+        let queues = self.status.policy.loses_nothing();
+        self.heard = if queues { self.status.clock.now() } else { shot.frame.meta.received };
         self.ticked = None;
-        self.board.set_state(result.state);
-        self.board.faces.store(result.faces.len() as u64, Relaxed);
-        self.board.last_seq.store(result.seq, Relaxed);
-        self.board.set_camera(&shot.frame.meta);
+        self.status.set_state(result.state);
+        self.status.faces.store(result.faces.len() as u64, Relaxed);
+        self.status.last_seq.store(result.seq, Relaxed);
+        self.status.set_camera(&shot.frame.meta);
         if !every {
-            result.dropped = self.board.stats.dropped();
+            result.dropped = self.status.stats.dropped();
         }
         self.desk.serve(Some(&shot.frame), &mut result)?;
         if !every {
-            self.board.time(Stage::Total, result.latency.total_us);
+            self.status.add_latency(Stage::Total, result.latency.total_us);
         }
         shot.ticket.presented();
-        self.board.presents.mark(self.board.clock.now());
+        self.status.presents.mark(self.status.clock.now());
         self.recall(&result);
         self.last = Some(shot.frame);
         Ok(())
@@ -150,29 +150,29 @@ impl Out {
 
     /// Says that there is no frame, where there has been none for too long.
     fn tick(&mut self) -> Result<()> {
-        let now = self.board.clock.now();
+        let now = self.status.clock.now();
         let Some(state) = self.silence(now) else { return Ok(()) };
         let pause = Duration::from_millis(self.settings.tick_ms);
         if self.ticked.is_some_and(|(said, at)| said == state && now.since(at) < pause) {
             return Ok(());
         }
         self.ticked = Some((state, now));
-        self.board.set_state(state);
-        self.board.faces.store(0, Relaxed);
-        self.board.ticks.fetch_add(1, Relaxed);
+        self.status.set_state(state);
+        self.status.faces.store(0, Relaxed);
+        self.status.ticks.fetch_add(1, Relaxed);
         if self.last.is_none() {
-            self.blank.source = Arc::clone(&self.board.origin().source);
+            self.blank.source = Arc::clone(&self.status.origin().source);
         }
         self.blank.state = state;
         self.blank.latency = Latency::default();
-        self.blank.dropped = self.board.stats.dropped();
+        self.blank.dropped = self.status.stats.dropped();
         let frame = if state == StreamState::Stale { self.last.as_ref() } else { None };
         self.desk.serve(frame, &mut self.blank)
     }
 
     /// The state that the silence since the last frame amounts to; `None` while it is short.
     fn silence(&self, now: Nanos) -> Option<StreamState> {
-        if self.board.policy == Policy::Every {
+        if self.status.policy == Policy::Every {
             return None;
         }
         let silence = now.since(self.heard);
@@ -186,7 +186,7 @@ impl Out {
     /// How long to wait for a result before a look at the clock: until it could make a difference,
     /// and shorter, because a simulated clock does not run while we wait.
     fn patience(&self) -> Duration {
-        let now = self.board.clock.now();
+        let now = self.status.clock.now();
         let ms = |after: Nanos, ms| after + Duration::from_millis(ms);
         let again = self.ticked.map(|(_, at)| ms(at, self.settings.tick_ms));
         [Some(ms(self.heard, self.settings.stale_ms)), Some(ms(self.heard, self.settings.no_signal_ms)), again]
@@ -205,27 +205,27 @@ impl Desk {
     /// from then on; an error only where the last one failed.
     fn serve(&mut self, frame: Option<&Arc<Frame>>, result: &mut FrameResult) -> Result<()> {
         let wants = self.sinks.iter().fold(Wants::default(), |all, seat| all.or(seat.sink.wants()));
-        let ages = self.board.policy != Policy::Every && matches!(result.state, StreamState::Live | StreamState::Ffc);
+        let ages = self.status.policy != Policy::Every && matches!(result.state, StreamState::Live | StreamState::Ffc);
         let age = |now: Nanos, result: &FrameResult| if ages { now.micros_since(result.captured) } else { 0 };
         let picture = wants.picture && self.draw.is_some();
         if let Some(draw) = self.draw.as_mut().filter(|_| wants.picture) {
-            let began = self.board.clock.now();
+            let began = self.status.clock.now();
             result.latency.total_us = age(began, result);
             // Under `Every` the picture must not depend on when it was drawn.
-            let now = if self.board.policy == Policy::Every { result.captured } else { began };
+            let now = if self.status.policy == Policy::Every { result.captured } else { began };
             draw.draw(frame.map(|frame| &**frame), result, now, &mut self.canvas);
-            self.board.time(Stage::Render, self.board.clock.now().micros_since(began));
+            self.status.add_latency(Stage::Render, self.status.clock.now().micros_since(began));
         }
-        result.latency.total_us = age(self.board.clock.now(), result);
+        result.latency.total_us = age(self.status.clock.now(), result);
         let json = wants.json && self.serialise.is_some();
         if let Some(serialise) = self.serialise.filter(|_| wants.json) {
             self.json.clear();
             serialise(result, &mut self.json);
         }
-        let Self { sinks, errors, json: text, canvas, board, slow, .. } = self;
+        let Self { sinks, errors, json: text, canvas, status, slow, .. } = self;
         let output = Output { frame, result, json: json.then_some(&**text), picture: picture.then_some(&*canvas) };
         let before = sinks.len();
-        sinks.retain_mut(|seat| put(seat, &output, *slow, board, errors));
+        sinks.retain_mut(|seat| put(seat, &output, *slow, status, errors));
         if sinks.len() == before { Ok(()) } else { self.after_failure() }
     }
 
@@ -244,7 +244,7 @@ impl Desk {
     }
 
     fn count_sinks(&self) {
-        self.board.sinks.store(self.sinks.len() as u64, Relaxed);
+        self.status.sinks.store(self.sinks.len() as u64, Relaxed);
     }
 
     fn finish(mut self) -> Vec<Error> {
@@ -253,29 +253,29 @@ impl Desk {
                 log::error!("{error}");
                 self.errors.push(error);
             }
-            seat.account(&self.board);
+            seat.account(&self.status);
         }
         self.errors
     }
 }
 
 /// One sink's share; false where it failed.
-fn put(seat: &mut Seat, output: &Output<'_>, slow: Duration, board: &Board, errors: &mut Vec<Error>) -> bool {
+fn put(seat: &mut Seat, output: &Output<'_>, slow: Duration, status: &SharedStatus, errors: &mut Vec<Error>) -> bool {
     let began = Instant::now();
     let done = seat.sink.put(output);
-    seat.account(board);
+    seat.account(status);
     let sink = &seat.sink;
     let took = began.elapsed();
     if took > slow {
         // Once a power of two, so that a sink that is always slow does not fill the log.
-        let times = board.slow_puts.fetch_add(1, Relaxed) + 1;
+        let times = status.slow_puts.fetch_add(1, Relaxed) + 1;
         if times.is_power_of_two() {
             log::warn!("{}: took {} ms for one frame ({times} slow so far)", sink.name(), took.as_millis());
         }
     }
     let Err(error) = done else { return true };
     log::error!("{error}; this output is left out from now on");
-    board.sinks_failed.fetch_add(1, Relaxed);
+    status.sinks_failed.fetch_add(1, Relaxed);
     errors.push(error);
     false
 }

@@ -8,22 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use serde::Serialize;
-
 use crate::result::{DropCounts, DropReason};
-
-/// What became of the frames so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Counts {
-    /// Frames that the source captured, with those it lost before us.
-    pub captured: u64,
-    /// Frames given to the sinks.
-    pub presented: u64,
-    /// Frames on their way.
-    pub in_flight: u64,
-    /// Frames lost, by reason.
-    pub dropped: DropCounts,
-}
+use crate::status::Counts;
 
 /// The counters of one pipeline.
 #[derive(Debug, Default)]

@@ -1,19 +1,16 @@
-//! What a running pipeline says about itself.
+//! The counters of a running pipeline: its threads write them, anyone may read.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use serde::Serialize;
-
-use super::Policy;
-use super::latency::{Distribution, Figures, Histogram, Rate};
-use super::stats::{Counts, Stats};
+use super::latency::{Distribution, Histogram, Rate};
+use super::stats::Stats;
 use crate::clock::SharedClock;
 use crate::error::Error;
 use crate::frame::{FfcState, FrameFormat, FrameMeta};
-use crate::result::DropCounts;
-use crate::result::StreamState;
+use crate::result::{DropCounts, StreamState};
+use crate::status::{Counts, Policy, Snapshot, Status};
 use crate::units::Nanos;
 
 /// A span of a frame's way that is timed.
@@ -44,28 +41,29 @@ impl Stage {
     }
 }
 
-/// What the threads write and [`Status`] reads. Nothing here makes a thread of the path wait for
-/// a reader, but the changes of source that `origin` records.
-pub(super) struct Board {
-    pub clock: SharedClock,
-    pub policy: Policy,
-    pub started: Nanos,
-    pub stats: Arc<Stats>,
-    pub stages: [Histogram; Stage::ALL.len()],
-    pub captures: Rate,
-    pub presents: Rate,
-    pub ticks: AtomicU64,
-    pub infer_errors: AtomicU64,
-    pub slow_puts: AtomicU64,
-    pub sinks_failed: AtomicU64,
-    pub sinks: AtomicU64,
-    pub reopened: AtomicU64,
-    pub faces: AtomicU64,
-    pub last_seq: AtomicU64,
+/// The status of one pipeline, made before it and shared with its threads, its sinks and whoever
+/// shows it; valid after the pipeline's end. No thread of the path waits for a reader, except for the
+/// rare changes that `origin` records.
+pub struct SharedStatus {
+    pub(super) clock: SharedClock,
+    pub(super) policy: Policy,
+    pub(super) stats: Arc<Stats>,
+    pub(super) captures: Rate,
+    pub(super) presents: Rate,
+    pub(super) ticks: AtomicU64,
+    pub(super) infer_errors: AtomicU64,
+    pub(super) slow_puts: AtomicU64,
+    pub(super) sinks_failed: AtomicU64,
+    pub(super) sinks: AtomicU64,
+    pub(super) reopened: AtomicU64,
+    pub(super) faces: AtomicU64,
+    pub(super) last_seq: AtomicU64,
     /// When a frame last arrived; 0 where none has.
-    pub last_arrival: AtomicU64,
+    pub(super) last_arrival: AtomicU64,
     /// Outputs that each sink lost, by its name.
-    pub lost: OnceLock<Box<[(String, AtomicU64)]>>,
+    pub(super) lost: OnceLock<Box<[(String, AtomicU64)]>>,
+    started: Nanos,
+    stages: [Histogram; Stage::ALL.len()],
     state: AtomicU8,
     ffc: AtomicU8,
     /// Bits of an f32, NaN where unknown.
@@ -78,10 +76,12 @@ pub(super) struct Board {
 pub(super) struct Origin {
     pub source: Arc<str>,
     pub format: Option<FrameFormat>,
-    pub trouble: Option<String>,
+    /// Why the source is away.
+    pub error: Option<String>,
 }
 
-impl Board {
+impl SharedStatus {
+    /// The status of a pipeline that is about to be built.
     pub fn new(clock: SharedClock, policy: Policy) -> Arc<Self> {
         Arc::new(Self {
             started: clock.now(),
@@ -104,28 +104,48 @@ impl Board {
             state: AtomicU8::new(StreamState::NoSignal as u8),
             ffc: AtomicU8::new(FfcState::Idle as u8),
             sensor_c: AtomicU32::new(f32::NAN.to_bits()),
-            origin: Mutex::new(Origin { source: Arc::from(""), format: None, trouble: None }),
+            origin: Mutex::new(Origin { source: Arc::from(""), format: None, error: None }),
         })
     }
 
-    pub fn time(&self, stage: Stage, us: u64) {
+    /// Where the frames went, alone: cheaper than a snapshot.
+    pub fn counts(&self) -> Counts {
+        self.stats.counts()
+    }
+
+    /// Frames lost so far.
+    pub fn dropped(&self) -> DropCounts {
+        self.stats.dropped()
+    }
+
+    /// The latencies of one stage so far.
+    pub fn distribution(&self, stage: Stage) -> Distribution {
+        self.stages[stage as usize].read()
+    }
+
+    /// When a frame last arrived, on the pipeline's clock.
+    pub fn last_arrival(&self) -> Option<Nanos> {
+        match self.last_arrival.load(Relaxed) {
+            0 => None,
+            at => Some(Nanos(at)),
+        }
+    }
+
+    pub(super) fn add_latency(&self, stage: Stage, us: u64) {
         self.stages[stage as usize].add(us);
     }
 
-    pub fn set_state(&self, state: StreamState) {
+    pub(super) fn set_state(&self, state: StreamState) {
         self.state.store(state as u8, Relaxed);
     }
 
-    pub fn state(&self) -> StreamState {
+    fn state(&self) -> StreamState {
         let code = self.state.load(Relaxed);
-        [StreamState::Live, StreamState::Ffc, StreamState::Stale]
-            .into_iter()
-            .find(|&s| s as u8 == code)
-            .unwrap_or(StreamState::NoSignal)
+        StreamState::ALL.into_iter().find(|&s| s as u8 == code).unwrap_or_default()
     }
 
-    /// What the camera said about itself in the frame presented last.
-    pub fn set_camera(&self, meta: &FrameMeta) {
+    /// What the camera reports about itself in the frame presented last.
+    pub(super) fn set_camera(&self, meta: &FrameMeta) {
         self.ffc.store(meta.ffc as u8, Relaxed);
         self.sensor_c.store(meta.sensor_c.unwrap_or(f32::NAN).to_bits(), Relaxed);
     }
@@ -140,157 +160,51 @@ impl Board {
         Some(f32::from_bits(self.sensor_c.load(Relaxed))).filter(|c| c.is_finite())
     }
 
-    fn lost(&self) -> Vec<(String, u64)> {
-        let seats = self.lost.get().map_or(&[][..], |seats| seats);
-        seats.iter().map(|(name, lost)| (name.clone(), lost.load(Relaxed))).collect()
+    fn sink_lost(&self) -> BTreeMap<String, u64> {
+        let mut by_name = BTreeMap::new();
+        for (name, lost) in self.lost.get().into_iter().flatten() {
+            *by_name.entry(name.clone()).or_default() += lost.load(Relaxed);
+        }
+        by_name
     }
 
-    pub fn origin(&self) -> MutexGuard<'_, Origin> {
+    pub(super) fn origin(&self) -> MutexGuard<'_, Origin> {
         // Written whole or not at all, so a panic elsewhere leaves nothing half-made.
         self.origin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A pipeline at one moment, as published by `/state` and the status line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Snapshot {
-    /// Name of the source; empty until it was opened.
-    pub source: Arc<str>,
-    /// Format of the source; `None` until it was opened.
-    pub format: Option<FrameFormat>,
-    /// How frames are passed on.
-    pub policy: Policy,
-    /// State of the picture.
-    pub state: StreamState,
-    /// Shutter calibration, as of the frame presented last.
-    pub ffc: FfcState,
-    /// Sensor temperature as of that frame, degC; `None` where the camera does not tell.
-    pub sensor_c: Option<f32>,
-    /// Where the frames went: `captured == presented + sum(dropped) + in_flight`.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// Frames presented per second, over the last five seconds.
-    pub fps: f32,
-    /// Frames captured per second, over the last five seconds.
-    pub captured_fps: f32,
-    /// Time since a frame last arrived, milliseconds; `None` where none has.
-    pub last_frame_age_ms: Option<u64>,
-    /// Sequence number of the frame presented last.
-    pub last_seq: u64,
-    /// Faces in the frame presented last.
-    pub faces: u64,
-    /// From capture to the start of inference.
-    pub queue: Figures,
-    /// Inference.
-    pub infer: Figures,
-    /// Drawing.
-    pub render: Figures,
-    /// Age when presented.
-    pub total: Figures,
-    /// Outputs made while there was no frame.
-    pub ticks: u64,
-    /// How often the source was opened again.
-    pub reopened: u64,
-    /// Frames whose inference failed.
-    pub infer_errors: u64,
-    /// Sinks still served.
-    pub sinks: u64,
-    /// Sinks that failed and were left out from then on.
-    pub sinks_failed: u64,
-    /// Outputs each sink lost because its reader was behind or away, in the order of the sinks.
-    pub sink_lost: Vec<(String, u64)>,
-    /// Calls of a sink that took longer than `slow_sink_ms`.
-    pub slow_puts: u64,
-    /// Why the source is away; `None` while it is there.
-    pub trouble: Option<String>,
-    /// Seconds since the pipeline was built.
-    pub uptime_s: f64,
-}
-
-impl fmt::Display for Snapshot {
-    /// One line for people.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.source.is_empty() { "no source" } else { &self.source };
-        let state = match self.state {
-            StreamState::Live => "live",
-            StreamState::Ffc => "ffc",
-            StreamState::Stale => "stale",
-            StreamState::NoSignal => "no signal",
-        };
-        let ms = |us: u64| us as f64 / 1e3;
-        write!(f, "{name}: {state}, {:.1} fps, {} presented", self.fps, self.counts.presented)?;
-        write!(f, ", age {:.1} ms (p99 {:.1})", ms(self.total.p50_us), ms(self.total.p99_us))?;
-        write!(f, ", infer {:.1} ms, faces {}", ms(self.infer.p50_us), self.faces)?;
-        for reason in crate::result::DropReason::ALL {
-            match self.counts.dropped.get(reason) {
-                0 => {}
-                n => write!(f, ", {n} {}", reason.name())?,
-            }
-        }
-        self.trouble.as_ref().map_or(Ok(()), |why| write!(f, " [{why}]"))
-    }
-}
-
-/// A handle on what a pipeline says about itself; valid after its end.
-#[derive(Clone)]
-pub struct Status(pub(super) Arc<Board>);
-
-impl Status {
-    /// Everything, now.
-    pub fn snapshot(&self) -> Snapshot {
-        let board = &*self.0;
-        let Origin { source, format, trouble } = board.origin().clone();
-        let now = board.clock.now();
-        let figures = |stage| self.distribution(stage).figures();
+impl Status for SharedStatus {
+    fn snapshot(&self) -> Snapshot {
+        let Origin { source, format, error } = self.origin().clone();
+        let now = self.clock.now();
+        let latency = |stage| self.distribution(stage).summary();
         Snapshot {
             source,
             format,
-            trouble,
-            policy: board.policy,
-            state: board.state(),
-            ffc: board.ffc(),
-            sensor_c: board.sensor_c(),
-            counts: board.stats.counts(),
-            fps: board.presents.per_second(now),
-            captured_fps: board.captures.per_second(now),
+            source_error: error,
+            policy: self.policy,
+            state: self.state(),
+            ffc: self.ffc(),
+            sensor_c: self.sensor_c(),
+            counts: self.counts(),
+            fps: self.presents.per_second(now),
+            captured_fps: self.captures.per_second(now),
             last_frame_age_ms: self.last_arrival().map(|at| now.micros_since(at) / 1_000),
-            last_seq: board.last_seq.load(Relaxed),
-            faces: board.faces.load(Relaxed),
-            queue: figures(Stage::Queue),
-            infer: figures(Stage::Infer),
-            render: figures(Stage::Render),
-            total: figures(Stage::Total),
-            ticks: board.ticks.load(Relaxed),
-            reopened: board.reopened.load(Relaxed),
-            infer_errors: board.infer_errors.load(Relaxed),
-            sinks: board.sinks.load(Relaxed),
-            sinks_failed: board.sinks_failed.load(Relaxed),
-            sink_lost: board.lost(),
-            slow_puts: board.slow_puts.load(Relaxed),
-            uptime_s: now.since(board.started).as_secs_f64(),
-        }
-    }
-
-    /// Where the frames went, alone: cheaper than a [`Self::snapshot`].
-    pub fn counts(&self) -> Counts {
-        self.0.stats.counts()
-    }
-
-    /// Frames lost so far.
-    pub fn dropped(&self) -> DropCounts {
-        self.0.stats.dropped()
-    }
-
-    /// The latencies of one stage so far, with the buckets of a Prometheus histogram.
-    pub fn distribution(&self, stage: Stage) -> Distribution {
-        self.0.stages[stage as usize].read()
-    }
-
-    /// When a frame last arrived, on the pipeline's clock.
-    pub fn last_arrival(&self) -> Option<Nanos> {
-        match self.0.last_arrival.load(Relaxed) {
-            0 => None,
-            at => Some(Nanos(at)),
+            last_seq: self.last_seq.load(Relaxed),
+            faces: self.faces.load(Relaxed),
+            queue: latency(Stage::Queue),
+            infer: latency(Stage::Infer),
+            render: latency(Stage::Render),
+            age: latency(Stage::Total),
+            ticks: self.ticks.load(Relaxed),
+            reopened: self.reopened.load(Relaxed),
+            infer_errors: self.infer_errors.load(Relaxed),
+            sinks: self.sinks.load(Relaxed),
+            sinks_failed: self.sinks_failed.load(Relaxed),
+            sink_lost: self.sink_lost(),
+            slow_puts: self.slow_puts.load(Relaxed),
+            uptime_s: now.since(self.started).as_secs_f64(),
         }
     }
 }

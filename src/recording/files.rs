@@ -23,6 +23,8 @@ const STAMP: &str = "{utc}";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// Record what runs.
+    pub enabled: bool,
     /// Folder of the recordings; made where it does not exist.
     pub dir: PathBuf,
     /// File name without `.tiff`; `{utc}` becomes the start time, as in `20260101T120000Z`.
@@ -46,6 +48,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            enabled: false,
             dir: PathBuf::from("recordings"),
             name: format!("heatmark-{STAMP}"),
             results: false,
@@ -62,7 +65,7 @@ impl Default for Settings {
 impl Settings {
     /// Refuses what lies outside the documented ranges.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |what: String| Err(Error::fix("record.name", what));
+        let wrong = |what: String| Err(Error::fix("sink.record.name", what));
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.{}+@".contains(c);
         if !self.name.contains(STAMP) || self.name.starts_with('.') || !self.name.chars().all(plain) {
             return wrong(format!("is {:?}, wanted {STAMP} and otherwise letters, digits, - _ . + @", self.name));
@@ -70,10 +73,10 @@ impl Settings {
         if self.name.len() > 200 {
             return wrong(format!("has {} characters, wanted at most 200", self.name.len()));
         }
-        within("record.max_file_mb", self.max_file_mb, 1..=4000)?;
-        within("record.sync_ms", self.sync_ms, 100..=600_000)?;
-        within("record.queue", self.queue, 1..=256)?;
-        within("record.level", self.level, 0..=9)
+        within("sink.record.max_file_mb", self.max_file_mb, 1..=4000)?;
+        within("sink.record.sync_ms", self.sync_ms, 100..=600_000)?;
+        within("sink.record.queue", self.queue, 1..=256)?;
+        within("sink.record.level", self.level, 0..=9)
     }
 
     fn max_bytes(&self) -> u64 {
@@ -187,7 +190,7 @@ impl Files {
         Err(Error::fix(
             dir.display(),
             format_args!(
-                "{} MB free, and record.min_free_mb keeps {} MB; no more is recorded, what was written stays",
+                "{} MB free, and sink.record.min_free_mb keeps {} MB; no more is recorded, what was written stays",
                 free / 1_000_000,
                 self.settings.min_free_mb
             ),
@@ -249,7 +252,7 @@ mod tests {
             let mut settings = Settings::default();
             change(&mut settings);
             let e = settings.validate().unwrap_err();
-            assert_eq!(e.subject(), format!("record.{key}"), "{e}");
+            assert_eq!(e.subject(), format!("sink.record.{key}"), "{e}");
         }
     }
 

@@ -3,14 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
-
 use super::agc;
 use super::paint::{Filter, MAX_SCALE};
 use super::palette::{self, PALETTES};
 use super::range::{Mode, check_ends};
 use crate::error::{Error, Result};
 use crate::frame::Signal;
+use crate::look::{Adjust, Change, Choices, Look, Range};
 
 /// A set of things to draw over the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,57 +108,46 @@ pub struct Controls {
     pub layers: Layers,
 }
 
-/// [`Controls`] in words: what is set is wanted, what is not stays as it is. The page sends and
-/// reads this as JSON.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Wish {
-    /// Name of a palette.
-    pub palette: Option<String>,
-    /// `auto` or `fixed`.
-    pub mode: Option<Mode>,
-    /// Cold end of a fixed range, degC.
-    pub min_c: Option<f32>,
-    /// Hot end of a fixed range, degC.
-    pub max_c: Option<f32>,
-    /// `linear`, `plateau` or `clahe`.
-    pub agc: Option<agc::Mode>,
-    /// Magnification, 1 to 8.
-    pub scale: Option<u8>,
-    /// `nearest` or `bilinear`.
-    pub filter: Option<Filter>,
-    /// Names of all layers that shall be drawn.
-    pub layers: Option<Vec<String>>,
-}
-
 impl Controls {
-    /// With a wish granted, for a source of this signal.
+    /// With a change applied, for a source of this signal.
     ///
     /// # Errors
     /// [`Error::fix`]: an unknown name, a value out of its range, or a fixed range in degC for a
     /// source that does not measure temperature.
-    pub fn granting(mut self, wish: &Wish, signal: Signal) -> Result<Self> {
-        if let Some(name) = &wish.palette {
+    pub fn with(mut self, change: &Change, signal: Signal) -> Result<Self> {
+        if let Some(name) = &change.palette {
             self.palette = palette::find(name)? as u8;
         }
-        self.mode = wish.mode.unwrap_or(self.mode);
-        self.min_c = wish.min_c.unwrap_or(self.min_c);
-        self.max_c = wish.max_c.unwrap_or(self.max_c);
-        self.agc = wish.agc.unwrap_or(self.agc);
-        self.scale = wish.scale.unwrap_or(self.scale);
-        self.filter = wish.filter.unwrap_or(self.filter);
-        if let Some(names) = &wish.layers {
-            self.layers = Layers::named(names)?;
+        if let Some(name) = &change.agc {
+            let named = |n: &&(&str, agc::Mode)| n.0 == name;
+            let unknown = || super::unknown("agc", name, agc::Mode::ALL.iter().map(|m| m.0));
+            self.agc = agc::Mode::ALL.iter().find(named).ok_or_else(unknown)?.1;
         }
+        for (name, &on) in &change.layers {
+            let layer = Layers::named(&[name])?;
+            self.layers = if on { self.layers.with(layer) } else { self.layers.without(layer) };
+        }
+        match change.range {
+            None => {}
+            Some(Range::Auto) => self.mode = Mode::Auto,
+            Some(Range::Fixed { min_c, max_c }) => {
+                (self.mode, self.min_c, self.max_c) = (Mode::Fixed, min_c, max_c);
+                // Only asking for a fixed range is refused: one kept from before has no effect.
+                self.check_signal(signal)?;
+            }
+        }
+        self.check_ranges()?;
+        Ok(self)
+    }
+
+    /// # Errors
+    /// [`Error::fix`] names the value that is out of its range.
+    pub(super) fn check_ranges(&self) -> Result<()> {
         check_ends(self.min_c, self.max_c)?;
         if !(1..=MAX_SCALE).contains(&u32::from(self.scale)) {
             return Err(Error::fix("render.scale", format!("is {}, wanted 1 to {MAX_SCALE}", self.scale)));
         }
-        // Only the act of asking is refused: a fixed range kept from before merely rests.
-        if wish.mode == Some(Mode::Fixed) {
-            self.check_signal(signal)?;
-        }
-        Ok(self)
+        Ok(())
     }
 
     /// # Errors
@@ -174,17 +162,16 @@ impl Controls {
         ))
     }
 
-    /// These controls in words.
-    pub fn describe(&self) -> Wish {
-        Wish {
-            palette: PALETTES.get(usize::from(self.palette)).map(|p| p.name.to_owned()),
-            mode: Some(self.mode),
-            min_c: Some(self.min_c),
-            max_c: Some(self.max_c),
-            agc: Some(self.agc),
-            scale: Some(self.scale),
-            filter: Some(self.filter),
-            layers: Some(self.layers.names().map(str::to_owned).collect()),
+    /// These controls by name.
+    pub fn look(&self) -> Look {
+        Look {
+            palette: PALETTES.get(usize::from(self.palette)).map(|p| p.name.to_owned()).unwrap_or_default(),
+            range: match self.mode {
+                Mode::Auto => Range::Auto,
+                Mode::Fixed => Range::Fixed { min_c: self.min_c, max_c: self.max_c },
+            },
+            agc: self.agc.name().to_owned(),
+            layers: Layers::NAMES.iter().map(|(name, layer)| ((*name).to_owned(), self.layers.has(*layer))).collect(),
         }
     }
 
@@ -218,7 +205,7 @@ impl Controls {
     }
 }
 
-/// Controls shared between viewers and the renderer. Reading never waits; writers take turns.
+/// Controls shared between viewers and the renderer. Reading never waits; one writer at a time.
 #[derive(Debug, Clone)]
 pub struct SharedControls(Arc<Inner>);
 
@@ -239,23 +226,35 @@ impl SharedControls {
     pub fn get(&self) -> Controls {
         Controls::unpack([&self.0.words[0], &self.0.words[1]].map(|w| w.load(Ordering::Acquire)))
     }
+}
 
-    /// Grants a wish for a source of this signal and returns what holds now.
-    ///
-    /// # Errors
-    /// Those of [`Controls::granting`]; nothing has changed then.
-    pub fn wish(&self, wish: &Wish, signal: Signal) -> Result<Controls> {
-        let _turn = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = self.get().granting(wish, signal)?;
+impl Adjust for SharedControls {
+    fn choices(&self) -> Choices {
+        Choices {
+            palettes: PALETTES.iter().map(|p| p.name.to_owned()).collect(),
+            agc: agc::Mode::ALL.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            layers: Layers::NAMES.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        }
+    }
+
+    fn look(&self) -> Look {
+        self.get().look()
+    }
+
+    fn change(&self, change: &Change, signal: Signal) -> Result<()> {
+        let _one_writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.get().with(change, signal)?;
         for (word, value) in self.0.words.iter().zip(next.pack()) {
             word.store(value, Ordering::Release);
         }
-        Ok(next)
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::Settings;
     use super::*;
 
@@ -264,40 +263,49 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_changes_what_it_names_and_is_seen_by_every_holder() {
+    fn a_change_changes_what_it_names_and_is_seen_by_every_holder() {
         let page = shared();
         let renderer = page.clone();
-        let json = r#"{"palette":"viridis","mode":"fixed","min_c":30,"max_c":38.5,"agc":"clahe","scale":2,"filter":"nearest","layers":["points","spots"]}"#;
-        let wish: Wish = serde_json::from_str(json).unwrap();
-        page.wish(&wish, Signal::CENTIKELVIN).unwrap();
+        let json = r#"{"palette":"viridis","range":{"mode":"fixed","min_c":30,"max_c":38.5},"agc":"clahe","layers":{"box":false,"pose":false}}"#;
+        let change: Change = serde_json::from_str(json).unwrap();
+        page.change(&change, Signal::CENTIKELVIN).unwrap();
         let got = renderer.get();
-        assert_eq!(got.layers, Layers::POINTS.with(Layers::SPOTS));
-        assert_eq!(got.describe(), wish);
-        let only = Wish { max_c: Some(40.0), ..Wish::default() };
-        let next = page.wish(&only, Signal::CENTIKELVIN).unwrap();
-        assert_eq!(next, Controls { max_c: 40.0, ..got });
+        assert_eq!(got.layers, Layers::ALL.without(Layers::BOX).without(Layers::POSE));
+        let look = page.look();
+        assert_eq!((Some(&look.palette), Some(look.range)), (change.palette.as_ref(), change.range));
+        assert_eq!((Some(&look.agc), look.layers["pose"], look.layers["box"]), (change.agc.as_ref(), false, false));
+        let only = Change { range: Some(Range::Fixed { min_c: 30.0, max_c: 40.0 }), ..Change::default() };
+        page.change(&only, Signal::CENTIKELVIN).unwrap();
+        assert_eq!(renderer.get(), Controls { max_c: 40.0, ..got });
+        let auto = Change { range: Some(Range::Auto), ..Change::default() };
+        page.change(&auto, Signal::Counts).unwrap();
+        assert_eq!(renderer.get(), Controls { max_c: 40.0, mode: Mode::Auto, ..got });
     }
 
     #[test]
-    fn a_refused_wish_changes_nothing() {
+    fn a_refused_change_changes_nothing() {
         let page = shared();
         let before = page.get();
-        let refused = |wish: Wish, signal, text: &str| {
-            let e = page.wish(&wish, signal).unwrap_err();
+        let refused = |change: Change, signal, text: &str| {
+            let e = page.change(&change, signal).unwrap_err();
             assert_eq!(e.remedy(), crate::Remedy::Fix);
             assert!(e.to_string().contains(text), "{e}");
             assert_eq!(page.get(), before);
         };
-        let none = Wish::default;
-        let fixed = Wish { mode: Some(Mode::Fixed), ..none() };
-        refused(fixed.clone(), Signal::Counts, "does not measure temperature");
-        refused(fixed, Signal::Grey8, "does not measure temperature");
-        refused(Wish { scale: Some(9), ..none() }, Signal::Counts, "render.scale: is 9, wanted 1 to 8");
-        refused(Wish { scale: Some(0), ..none() }, Signal::Counts, "wanted 1 to 8");
-        refused(Wish { max_c: Some(-300.0), ..none() }, Signal::CENTIKELVIN, "max_c -300");
-        let layers = Some(vec!["regons".to_owned()]);
-        refused(Wish { layers, palette: Some("magma".into()), ..none() }, Signal::Counts, "did you mean \"regions\"?");
-        assert!(serde_json::from_str::<Wish>(r#"{"pallete":"magma"}"#).is_err());
+        let none = Change::default;
+        let fixed = |min_c, max_c| Change { range: Some(Range::Fixed { min_c, max_c }), ..none() };
+        refused(fixed(20.0, 40.0), Signal::Counts, "does not measure temperature");
+        refused(fixed(20.0, 40.0), Signal::Grey8, "does not measure temperature");
+        refused(fixed(20.0, -300.0), Signal::CENTIKELVIN, "max_c -300");
+        let layers = BTreeMap::from([("regons".to_owned(), true)]);
+        let both = Change { layers, palette: Some("magma".into()), ..none() };
+        refused(both, Signal::Counts, "did you mean \"regions\"?");
+        refused(Change { agc: Some("plataeu".into()), ..none() }, Signal::Counts, "did you mean \"plateau\"?");
+        assert!(serde_json::from_str::<Change>(r#"{"pallete":"magma"}"#).is_err());
+        for scale in [0, 9] {
+            let e = Settings { scale, ..Settings::default() }.controls().unwrap_err();
+            assert_eq!(e.to_string(), format!("render.scale: is {scale}, wanted 1 to 8"));
+        }
     }
 
     #[test]

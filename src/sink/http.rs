@@ -35,7 +35,7 @@ use self::guard::Access;
 pub use self::guard::Secret;
 use self::pictures::Pictures;
 use super::ring::Ring;
-use super::{Hooks, Output, Sink, Wants};
+use super::{Hooks, Output, Report, Sink, SinkKind, Wants};
 use crate::error::{Error, Result, within};
 use crate::landmarks::REGION_COUNT;
 use crate::result::{FrameResult, StreamState};
@@ -91,17 +91,17 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         let address = self.address()?;
         if let Some(token) = &self.token {
-            token.validate("http.token")?;
+            token.validate("sink.http.token")?;
         } else if !address.ip().is_loopback() {
             return Err(Error::fix(
-                "http.token",
-                format!("is missing, wanted one because http.listen = \"{address}\" can be reached by others"),
+                "sink.http.token",
+                format!("is missing, wanted one because sink.http.listen = \"{address}\" can be reached by others"),
             ));
         }
-        within("http.max_clients", self.max_clients, 1..=1024)?;
-        within("http.jpeg_quality", self.jpeg_quality, 1..=100)?;
-        within("http.stale_ms", self.stale_ms, 100..=600_000)?;
-        within("http.patience_ms", self.patience_ms, 100..=60_000)
+        within("sink.http.max_clients", self.max_clients, 1..=1024)?;
+        within("sink.http.jpeg_quality", self.jpeg_quality, 1..=100)?;
+        within("sink.http.stale_ms", self.stale_ms, 100..=600_000)?;
+        within("sink.http.patience_ms", self.patience_ms, 100..=60_000)
     }
 
     fn address(&self) -> Result<SocketAddr> {
@@ -109,8 +109,34 @@ impl Settings {
         let text = text.as_deref().unwrap_or(&self.listen);
         text.parse().map_err(|_| {
             let found = &self.listen;
-            Error::fix("http.listen", format!("is \"{found}\", wanted ADDRESS:PORT such as 127.0.0.1:8787"))
+            Error::fix("sink.http.listen", format!("is \"{found}\", wanted ADDRESS:PORT such as 127.0.0.1:8787"))
         })
+    }
+}
+
+impl SinkKind for Settings {
+    fn validate(&self) -> Result<()> {
+        Settings::validate(self)
+    }
+
+    fn open(&self, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
+        if !self.enabled {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Box::new(HttpSink::open(self, hooks)?)])
+    }
+}
+
+/// Where the page is.
+struct Page(SocketAddr);
+
+impl Report for Page {
+    fn opened(&self) -> Option<String> {
+        Some(format!("live page: http://{}/", self.0))
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.0)
     }
 }
 
@@ -245,6 +271,10 @@ impl Sink for HttpSink {
 
     fn lost(&self) -> u64 {
         self.shared.pictures.skipped()
+    }
+
+    fn report(&self) -> Option<Arc<dyn Report>> {
+        Some(Arc::new(Page(self.address)))
     }
 
     fn finish(&mut self) -> Result<()> {

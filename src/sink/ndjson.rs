@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use self::outlet::Outlet;
 pub use self::unix::UnixSink;
-use super::{Output, Sink, Wants};
+use super::{Hooks, Output, Sink, SinkKind, Wants};
 use crate::error::{Error, Result, within};
 
 /// Lines kept for a reader that is behind.
@@ -62,18 +62,44 @@ impl Default for Settings {
 impl Settings {
     /// Checks every range.
     pub fn validate(&self) -> Result<()> {
-        within("ndjson.udp_max_bytes", self.udp_max_bytes, 128..=UDP_MAX)?;
-        within("ndjson.unix_readers", self.unix_readers, 1..=1024)?;
+        within("sink.ndjson.udp_max_bytes", self.udp_max_bytes, 128..=UDP_MAX)?;
+        within("sink.ndjson.unix_readers", self.unix_readers, 1..=1024)?;
         if self.unix_mode > 0o777 {
             let found = self.unix_mode;
-            return Err(Error::fix("ndjson.unix_mode", format!("is 0o{found:o}, wanted permission bits up to 0o777")));
+            return Err(Error::fix(
+                "sink.ndjson.unix_mode",
+                format!("is 0o{found:o}, wanted permission bits up to 0o777"),
+            ));
         }
         if let Some(to) = &self.udp
             && to.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
         {
-            return Err(Error::fix("ndjson.udp", format!("is \"{to}\", wanted HOST:PORT")));
+            return Err(Error::fix("sink.ndjson.udp", format!("is \"{to}\", wanted HOST:PORT")));
         }
         Ok(())
+    }
+}
+
+impl SinkKind for Settings {
+    fn validate(&self) -> Result<()> {
+        Settings::validate(self)
+    }
+
+    fn open(&self, _: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        if self.stdout {
+            sinks.push(Box::new(LineSink::stdout(self)?));
+        }
+        if let Some(path) = &self.file {
+            sinks.push(Box::new(LineSink::file(path, self)?));
+        }
+        if let Some(path) = &self.unix {
+            sinks.push(Box::new(UnixSink::open(path, self.unix_mode, self.unix_readers)?));
+        }
+        if let Some(to) = &self.udp {
+            sinks.push(Box::new(UdpSink::open(to, self.udp_max_bytes)?));
+        }
+        Ok(sinks)
     }
 }
 

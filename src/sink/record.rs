@@ -5,6 +5,7 @@
 //! unbroken run up to the loss; gaps show in `seq`). An error ends the recording, says so once
 //! through [`Sink::put`], and leaves everything else running.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::{Output, Sink, Wants};
+use super::{Hooks, Output, Report, Sink, SinkKind, Wants};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::recording::CameraInfo;
@@ -27,6 +28,7 @@ const FINISH: Duration = Duration::from_secs(5);
 /// What a recording has done so far; shared with whoever shows it.
 #[derive(Debug, Default)]
 pub struct Counts {
+    dir: PathBuf,
     frames: AtomicU64,
     lost: AtomicU64,
     bytes: AtomicU64,
@@ -52,6 +54,27 @@ impl Counts {
     /// Files begun.
     pub fn files(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
+    }
+}
+
+impl Report for Counts {
+    fn done(&self) -> Option<String> {
+        let (frames, files, lost) = (self.frames(), self.files(), self.lost());
+        let (megabytes, dir) = (self.bytes() as f64 / 1e6, self.dir.display());
+        Some(format!("  recorded {frames} frames in {files} files under {dir}, {megabytes:.1} MB, {lost} lost"))
+    }
+}
+
+impl SinkKind for Settings {
+    fn validate(&self) -> Result<()> {
+        Settings::validate(self)
+    }
+
+    fn open(&self, _: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
+        if !self.enabled {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Box::new(Record::new(self.clone(), CameraInfo::default())?)])
     }
 }
 
@@ -99,12 +122,17 @@ pub struct Record {
 
 impl Record {
     /// Checks settings, folder and free space, and starts the writer thread.
+    ///
+    /// # Errors
+    /// [`Error::fix`] for a setting out of range, a folder that cannot be made or a disk too full;
+    /// [`Error::retry`] where the thread cannot be started.
     pub fn new(settings: Settings, camera: CameraInfo) -> Result<Self> {
         let (results, queue) = (settings.results, settings.queue);
-        Self::start(results, queue, Files::new(settings, camera)?)
+        let counts = Counts { dir: settings.dir.clone(), ..Counts::default() };
+        Self::start(results, queue, counts, Files::new(settings, camera)?)
     }
 
-    fn start(results: bool, queue: usize, store: impl Store + 'static) -> Result<Self> {
+    fn start(results: bool, queue: usize, counts: Counts, store: impl Store + 'static) -> Result<Self> {
         let (full_in, full) = bounded(queue);
         let (free_in, free) = bounded(queue);
         let (ended_in, ended) = bounded(1);
@@ -112,7 +140,7 @@ impl Record {
             let format = FrameFormat { width: 0, height: 0, signal: Signal::Counts, rate_hz: 0.0 };
             let _ = free_in.try_send(Box::new(Slot { frame: Frame::new(format), json: String::new(), lost: 0 }));
         }
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(counts);
         let shared = Arc::clone(&counts);
         let thread = std::thread::Builder::new()
             .name("record".into())
@@ -167,6 +195,10 @@ impl Sink for Record {
 
     fn lost(&self) -> u64 {
         self.counts.lost()
+    }
+
+    fn report(&self) -> Option<Arc<dyn Report>> {
+        Some(self.counts())
     }
 
     fn put(&mut self, out: &Output<'_>) -> Result<()> {
@@ -265,7 +297,7 @@ mod tests {
     fn while_the_disk_is_behind_the_newest_frames_are_lost_and_counted() {
         let (permit, permits) = bounded(100);
         let (seqs, seen) = bounded(100);
-        let mut sink = Record::start(false, 3, Slow { permits, room: 100, seqs }).unwrap();
+        let mut sink = Record::start(false, 3, Counts::default(), Slow { permits, room: 100, seqs }).unwrap();
         for seq in 0..10 {
             put(&mut sink, seq).unwrap();
         }
@@ -289,7 +321,7 @@ mod tests {
     fn a_full_disk_is_told_once_and_then_costs_nothing() {
         let (permit, permits) = bounded(100);
         let (seqs, seen) = bounded(100);
-        let mut sink = Record::start(true, 4, Slow { permits, room: 2, seqs }).unwrap();
+        let mut sink = Record::start(true, 4, Counts::default(), Slow { permits, room: 2, seqs }).unwrap();
         assert!(sink.wants().raw && sink.wants().json);
         for seq in 0..3 {
             put(&mut sink, seq).unwrap();

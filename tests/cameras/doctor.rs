@@ -31,7 +31,7 @@ fn healthy(root: &Path) {
 
 fn examine(root: &Path, world: &World) -> Vec<Finding> {
     let mut config = Config::default();
-    config.http.listen = "127.0.0.1:0".into();
+    config.sink.http.listen = "127.0.0.1:0".into();
     Doctor { root: root.into(), bus: &mut world.clone(), config: &config }.examine()
 }
 
@@ -118,9 +118,9 @@ fn a_port_in_use_is_told() {
     let root = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = Config::default();
-    config.http.listen = taken.local_addr().unwrap().to_string();
+    config.sink.http.listen = taken.local_addr().unwrap().to_string();
     let mut world = World::new((160, 122));
     let all = Doctor { root: root.path().into(), bus: &mut world, config: &config }.examine();
     assert_eq!(about(&all, "port").verdict, Verdict::Warn);
-    assert!(about(&all, "port").found.contains(&config.http.listen));
+    assert!(about(&all, "port").found.contains(&config.sink.http.listen));
 }

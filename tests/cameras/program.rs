@@ -59,12 +59,12 @@ fn run_refuses_what_names_no_camera() {
 
 #[test]
 fn the_doctor_speaks_json_and_to_people() {
-    let out = heatmark(&["doctor", "--json", "--set", "http.listen=127.0.0.1:0"]);
+    let out = heatmark(&["doctor", "--json", "--set", "sink.http.listen=127.0.0.1:0"]);
     let all: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     let topics: Vec<_> = all.as_array().unwrap().iter().map(|f| f["topic"].as_str().unwrap().to_string()).collect();
     for wanted in ["camera", "udev rules", "memory", "kernels", "disk", "port"] {
         assert!(topics.iter().any(|t| t == wanted), "{wanted} in {topics:?}");
     }
-    let said = text(&heatmark(&["doctor", "--set", "http.listen=127.0.0.1:0"]).stdout);
+    let said = text(&heatmark(&["doctor", "--set", "sink.http.listen=127.0.0.1:0"]).stdout);
     assert!(said.lines().any(|l| l.contains("udev rules")), "{said}");
 }

@@ -64,7 +64,7 @@ fn every_fault_is_seen_and_healed_within_its_bound() {
             took.as_secs_f32()
         );
         assert_eq!(world.open_devices(), 1, "{fault:?} leaks");
-        assert_eq!(camera.finish().trouble, None, "{fault:?} {cure:?}");
+        assert_eq!(camera.finish().source_error, None, "{fault:?} {cure:?}");
         assert_eq!(world.open_devices(), 0, "{fault:?} leaks");
     }
 }

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use heatmark::clock::SharedClock;
 use heatmark::error::Result;
 use heatmark::frame::{Frame, FrameFormat};
-use heatmark::pipeline::stats::Counts;
-use heatmark::pipeline::{self, Feed, Infer, Parts, Policy, Snapshot, Stamps, Status, Summary, build};
+use heatmark::pipeline::{self, Feed, Infer, Input, Parts, Policy, SharedStatus, Stamps, Summary, build};
 use heatmark::result::FrameResult;
 use heatmark::source::scripted::FORMAT;
 use heatmark::source::v4l::keeper::Keeper;
 use heatmark::source::v4l::wanted::Wanted;
 use heatmark::source::{Open, Read, Settings, Source};
+use heatmark::status::{Counts, Snapshot, Status};
 use heatmark::stop;
 use heatmark::units::Nanos;
 
@@ -54,12 +54,12 @@ pub fn whole(counts: &Counts) -> u64 {
 }
 
 /// True where the capture thread shall wait for the test.
-type Condition = Box<dyn FnMut(&Status) -> bool + Send>;
+type Condition = Box<dyn FnMut(&SharedStatus) -> bool + Send>;
 
 /// Where the capture thread waits for the test before it opens or reads the camera.
 struct Gate {
     clock: SharedClock,
-    status: OnceLock<Status>,
+    status: OnceLock<Arc<SharedStatus>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -80,7 +80,7 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn status(&self) -> &Status {
+    fn status(&self) -> &SharedStatus {
         self.status.get().expect("the pipeline is built before it runs")
     }
 
@@ -184,16 +184,16 @@ impl Running {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
+        let feed = Feed::opener(Gated { supervisor: supervisor(world, spec, settings), gate: Arc::clone(&gate) });
         let parts = Parts {
-            source: Feed::opener(Gated { supervisor: supervisor(world, spec, settings), gate: Arc::clone(&gate) }),
-            stamps: Stamps::Live,
+            input: Input::new(feed, Stamps::Live, Policy::Live, world.clock()),
             engine: Box::new(Check { last: None }),
             draw: None,
             serialise: None,
             sinks: Vec::new(),
             settings: path(),
         };
-        let pipeline = build(parts, Policy::Live, world.clock()).unwrap();
+        let pipeline = build(parts).unwrap();
         assert!(gate.status.set(pipeline.status()).is_ok());
         let (stopper, stop) = stop::pair();
         let thread = Some(thread::spawn(move || pipeline.run(&stop)));
@@ -208,7 +208,7 @@ impl Running {
         let mut state = self.gate.lock();
         while !state.waiting {
             let ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
-            assert!(!ended, "the pipeline has ended: {:?}", self.snapshot().trouble);
+            assert!(!ended, "the pipeline has ended: {:?}", self.snapshot().source_error);
             assert!(began.elapsed() < REAL_LIMIT, "the pipeline hangs");
             let wait = self.gate.changed.wait_timeout(state, Duration::from_millis(100));
             state = wait.unwrap_or_else(PoisonError::into_inner).0;
@@ -242,7 +242,7 @@ impl Running {
     pub fn run_until(
         &self,
         limit: Duration,
-        condition: impl FnMut(&Status) -> bool + Send + 'static,
+        condition: impl FnMut(&SharedStatus) -> bool + Send + 'static,
     ) -> Option<Duration> {
         let start = self.gate.clock.now();
         self.go_on(limit, Some(Box::new(condition)));

@@ -105,7 +105,7 @@ fn a_week_of_faults_loses_no_count_and_no_memory() {
     let grown = resident().saturating_sub(memory.unwrap());
     assert_eq!(world.open_devices(), 1);
     let snapshot = camera.finish();
-    assert_eq!((world.open_devices(), &snapshot.trouble), (0, &None));
+    assert_eq!((world.open_devices(), &snapshot.source_error), (0, &None));
     let (counts, tally) = (snapshot.counts, world.lock().tally.clone());
     let (whole, gaps) = (whole(&counts), counts.dropped.driver);
     let delivered = counts.captured - gaps;

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::landmarks::{COUNT, REGION_COUNT};
+use heatmark::look::{Adjust, Change, Choices, Look, Range};
 use heatmark::picture::Canvas;
 use heatmark::result::DropCounts;
 use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, StreamState, TrackState};
-use heatmark::sink::{Change, Choices, Controls, Hooks, Look, Output, Range, Sink, Snapshot, Times};
+use heatmark::sink::{Hooks, Output, Sink};
+use heatmark::status::{Counts, LatencySummary, Snapshot};
 use heatmark::units::Nanos;
 
 /// Frame size, pixels.
@@ -228,7 +230,7 @@ impl Default for Knobs {
     }
 }
 
-impl Controls for Knobs {
+impl Adjust for Knobs {
     fn choices(&self) -> Choices {
         let names = |n: &[&str]| n.iter().map(|s| s.to_string()).collect();
         Choices {
@@ -242,7 +244,7 @@ impl Controls for Knobs {
         self.0.lock().unwrap().clone()
     }
 
-    fn change(&self, change: &Change) -> heatmark::error::Result<()> {
+    fn change(&self, change: &Change, _: Signal) -> heatmark::error::Result<()> {
         let mut look = self.0.lock().unwrap();
         if let Some(palette) = &change.palette {
             look.palette.clone_from(palette);
@@ -261,12 +263,13 @@ impl Controls for Knobs {
 /// Counters of a pipeline that has run for a while.
 pub fn snapshot(radiometric: bool) -> Snapshot {
     let signal = if radiometric { Signal::CENTIKELVIN } else { Signal::Counts };
-    let times = |p50, p99| Times {
+    let times = |p50, p99| LatencySummary {
         count: 4120,
         sum_us: 4120 * p50,
         p50_us: Some(p50),
         p99_us: Some(p99),
-        below: vec![(1_024, 20), (2_048, 900), (16_384, 4_000), (131_072, 4_110)],
+        max_us: Some(2 * p99),
+        buckets: vec![(1_024, 20), (2_048, 900), (16_384, 4_000), (131_072, 4_110)],
     };
     Snapshot {
         source: "demo".into(),
@@ -276,21 +279,27 @@ pub fn snapshot(radiometric: bool) -> Snapshot {
         sensor_c: Some(31.25),
         uptime_s: 458.5,
         fps: 8.98,
-        captured: 4133,
-        presented: 4120,
-        in_flight: 1,
-        dropped: DropCounts { driver: 1, superseded: 11, ..DropCounts::default() },
+        counts: Counts {
+            captured: 4133,
+            presented: 4120,
+            in_flight: 1,
+            dropped: DropCounts { driver: 1, superseded: 11, ..DropCounts::default() },
+        },
         reopened: 2,
-        trouble: None,
         age: times(9_300, 31_000),
         infer: times(6_100, 9_700),
         sink_lost: BTreeMap::from([("http".into(), 3), ("odd \"name\"\\\n".into(), 0)]),
-        model: "face-70".into(),
+        ..Snapshot::default()
     }
 }
 
 /// Hooks with fixed counters and fresh knobs.
 pub fn hooks(radiometric: bool) -> (Hooks, Arc<Knobs>) {
     let knobs = Arc::new(Knobs::default());
-    (Hooks { status: Arc::new(move || snapshot(radiometric)), controls: Some(knobs.clone()) }, knobs)
+    let hooks = Hooks {
+        model: "face-70".into(),
+        status: Arc::new(move || snapshot(radiometric)),
+        controls: Some(knobs.clone()),
+    };
+    (hooks, knobs)
 }

@@ -86,7 +86,7 @@ impl Run {
         let set = [
             "face.detector=/data/tiny-detector.toml".to_string(),
             "face.landmarks=/data/tiny-landmarks.toml".to_string(),
-            "ndjson.every=true".to_string(),
+            "sink.ndjson.every=true".to_string(),
             // Looking for faces is not what is tested here, and takes a second on an emulated CPU.
             "face.search_every_ms=600000".to_string(),
             format!("source.camera.stall_ms={STALL_MS}"),
@@ -96,7 +96,7 @@ impl Run {
         set.iter().map(String::as_str).chain(more.iter().copied()).for_each(|set| {
             command.args(["--set", set]);
         });
-        if !more.iter().any(|set| set.starts_with("http.")) {
+        if !more.iter().any(|set| set.starts_with("sink.http.")) {
             command.arg("--no-http");
         }
         command.args(["--ndjson", "-"]);

@@ -20,8 +20,8 @@ pub fn all(rig: &mut Rig) {
     nodes(1);
     settle();
     strangers(rig);
-    let listen = format!("http.listen=127.0.0.1:{PORT}");
-    let run = Run::start_as(User::Video, &["auto"], &["http.enabled=true", &listen]);
+    let listen = format!("sink.http.listen=127.0.0.1:{PORT}");
+    let run = Run::start_as(User::Video, &["auto"], &["sink.http.enabled=true", &listen]);
     rig.check("run as a user of the group video", "live", run.lives());
     let camera = lost(rig, &run, camera);
     steps(rig, &run, &camera);

@@ -51,8 +51,8 @@ fn colour(rig: &mut Rig, node: &str, asked: &str, size: &str, coding: &str) {
 /// A node that another program feeds, or does not.
 pub fn loopback(rig: &mut Rig) {
     let node = "/dev/video20";
-    let listen = format!("http.listen=127.0.0.1:{PORT}");
-    let run = Run::start(&[node], &["source.camera.frozen_ms=0", "http.enabled=true", &listen]);
+    let listen = format!("sink.http.listen=127.0.0.1:{PORT}");
+    let run = Run::start(&[node], &["source.camera.frozen_ms=0", "sink.http.enabled=true", &listen]);
     // What this driver does without a writer: it opens, and refuses to stream.
     let told = run.wait(Duration::from_secs(20), |line| line.says(node));
     rig.check("loopback, never fed", "told, and tried again", told.is_some());

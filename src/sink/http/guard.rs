@@ -76,7 +76,10 @@ impl Access {
             None => {
                 let named = uri.authority().map(|a| a.as_str());
                 if !self.knows(host) || named.is_some_and(|n| !self.knows(n)) {
-                    return Err(refuse(StatusCode::FORBIDDEN, "this host name is not served here (see http.hosts)"));
+                    return Err(refuse(
+                        StatusCode::FORBIDDEN,
+                        "this host name is not served here (see sink.http.hosts)",
+                    ));
                 }
             }
             Some(wanted) => {

@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use super::{GAUGED_FACES, Shared};
 use crate::landmarks::REGIONS;
 use crate::result::{StreamState, by_reason};
-use crate::sink::{Snapshot, Times};
+use crate::status::{LatencySummary, Snapshot};
 
 /// Text under construction.
 struct Page(String);
@@ -39,15 +39,15 @@ impl Page {
         }
     }
 
-    fn histogram(&mut self, name: &str, help: &str, times: &Times) {
+    fn histogram(&mut self, name: &str, help: &str, latency: &LatencySummary) {
         self.family(name, "histogram", help);
         let bucket = format!("{name}_bucket");
-        for &(bound_us, below) in &times.below {
+        for &(bound_us, below) in &latency.buckets {
             self.sample(&bucket, &[("le", &(bound_us as f64 / 1e6).to_string())], below);
         }
-        self.sample(&bucket, &[("le", "+Inf")], times.count);
-        self.sample(&format!("{name}_sum"), &[], times.sum_us as f64 / 1e6);
-        self.sample(&format!("{name}_count"), &[], times.count);
+        self.sample(&bucket, &[("le", "+Inf")], latency.count);
+        self.sample(&format!("{name}_sum"), &[], latency.sum_us as f64 / 1e6);
+        self.sample(&format!("{name}_count"), &[], latency.count);
     }
 }
 
@@ -59,7 +59,7 @@ fn escaped(label: &str) -> String {
 pub(super) fn text(shared: &Shared) -> String {
     let s = shared.hooks.status.snapshot();
     let mut page = Page(String::with_capacity(8 * 1024));
-    frames(&mut page, &s);
+    frames(&mut page, &s, &shared.hooks.model);
     page.histogram("frame_age_seconds", "Age of a frame when presented.", &s.age);
     page.histogram("infer_seconds", "Time of inference a frame.", &s.infer);
     camera(&mut page, &s);
@@ -76,17 +76,17 @@ pub(super) fn text(shared: &Shared) -> String {
     page.0
 }
 
-fn frames(page: &mut Page, s: &Snapshot) {
+fn frames(page: &mut Page, s: &Snapshot, model: &str) {
     page.family("build_info", "gauge", "Always 1; the version is the label.");
-    page.sample("build_info", &[("version", env!("CARGO_PKG_VERSION")), ("model", &s.model)], 1);
+    page.sample("build_info", &[("version", env!("CARGO_PKG_VERSION")), ("model", model)], 1);
     page.one("uptime_seconds", "gauge", "Time since start.", s.uptime_s);
-    page.one("frames_captured_total", "counter", "Frames captured, including those lost.", s.captured);
-    page.one("frames_presented_total", "counter", "Frames that reached the outputs.", s.presented);
+    page.one("frames_captured_total", "counter", "Frames captured, including those lost.", s.counts.captured);
+    page.one("frames_presented_total", "counter", "Frames that reached the outputs.", s.counts.presented);
     page.family("frames_dropped_total", "counter", "Frames lost, by reason.");
-    for (reason, count) in by_reason(&s.dropped) {
+    for (reason, count) in by_reason(&s.counts.dropped) {
         page.sample("frames_dropped_total", &[("reason", reason)], count);
     }
-    page.one("frames_in_flight", "gauge", "Frames between capture and output.", s.in_flight);
+    page.one("frames_in_flight", "gauge", "Frames between capture and output.", s.counts.in_flight);
     page.one("frames_per_second", "gauge", "Frames presented per second, over the last seconds.", s.fps);
     page.one("source_reopened_total", "counter", "Times the source was opened again.", s.reopened);
 }

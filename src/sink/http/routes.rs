@@ -17,8 +17,10 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::pictures::BOUNDARY;
 use super::{Shared, guard, metrics};
+use crate::frame::Signal;
+use crate::look::{Adjust, Change, Range};
+use crate::sink::RESULT_SCHEMA;
 use crate::sink::ring::Next;
-use crate::sink::{Change, Controls, RESULT_SCHEMA, Range};
 
 /// The page, with its style and script inside.
 const PAGE: &str = include_str!("page.html");
@@ -54,7 +56,7 @@ fn typed(kind: &'static str, body: impl Into<Body>) -> Response {
 
 fn busy() -> Response {
     let retry = [(header::RETRY_AFTER, HeaderValue::from_static("5"))];
-    (StatusCode::SERVICE_UNAVAILABLE, retry, "every seat is taken (see http.max_clients)\n").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, retry, "every seat is taken (see sink.http.max_clients)\n").into_response()
 }
 
 /// The page may run its own script and style, known by their hashes, and talk to this server only.
@@ -207,6 +209,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Response {
     let mut body = json!({
         "schema": "heatmark.state/1",
         "version": env!("CARGO_PKG_VERSION"),
+        "model": &*shared.hooks.model,
         "last_frame_age_ms": age_ms(latest.frame_at),
         "faces": latest.faces,
         "clients": clients(&shared),
@@ -229,7 +232,7 @@ fn age_ms(at: Option<std::time::Instant>) -> Option<u64> {
     at.map(|t| u64::try_from(t.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
-fn described(controls: &dyn Controls) -> serde_json::Value {
+fn described(controls: &dyn Adjust) -> serde_json::Value {
     json!({ "choices": controls.choices(), "look": controls.look() })
 }
 
@@ -262,7 +265,8 @@ async fn control(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let asked = serde_json::from_slice::<Change>(&body)
         .map_err(|e| e.to_string())
         .and_then(|change| allowed(change, controls.as_ref()));
-    let changed = asked.and_then(|change| controls.change(&change).map_err(|e| e.to_string()));
+    let signal = shared.hooks.status.snapshot().format.map_or(Signal::Counts, |format| format.signal);
+    let changed = asked.and_then(|change| controls.change(&change, signal).map_err(|e| e.to_string()));
     match changed {
         Ok(()) => typed("application/json", described(controls.as_ref()).to_string()),
         Err(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
@@ -270,7 +274,7 @@ async fn control(State(shared): State<Arc<Shared>>, request: Request) -> Respons
 }
 
 /// The change itself where every name and number in it is one of the choices.
-fn allowed(change: Change, controls: &dyn Controls) -> Result<Change, String> {
+fn allowed(change: Change, controls: &dyn Adjust) -> Result<Change, String> {
     let choices = controls.choices();
     if let Some(palette) = &change.palette
         && !choices.palettes.contains(palette)

@@ -45,7 +45,7 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener> {
             io::ErrorKind::AddrNotAvailable => "is not an address of this machine",
             _ => "cannot be listened on",
         };
-        Error::fix(format!("http.listen = {address}"), why).because(e)
+        Error::fix(format!("sink.http.listen = {address}"), why).because(e)
     })
 }
 

@@ -1,0 +1,173 @@
+//! What a running pipeline publishes about itself, as plain data.
+//!
+//! The pipeline fills it in; sinks and the program read it. Both depend on this module and not on
+//! each other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{FfcState, FrameFormat};
+use crate::result::{DropCounts, StreamState};
+
+/// How frames are passed on and what time means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// The newest frame wins; what is too late is dropped and counted. A recording is released at
+    /// its own pace and behaves like a camera.
+    #[default]
+    Live,
+    /// Every frame is presented, as fast as inference goes. Time is the recording's own: latencies
+    /// are given as 0, ages are those of the stamps and there are no ticks, so that the output is the
+    /// same, byte for byte, on every run. Errors of the source end the run.
+    Every,
+    /// Every frame is presented, and none before its recorded time; where inference is slower than
+    /// the recording, playback falls behind.
+    Paced,
+}
+
+impl Policy {
+    /// True where a full link makes the sender wait.
+    pub fn loses_nothing(self) -> bool {
+        self != Policy::Live
+    }
+}
+
+/// What became of the frames so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Frames that the source captured, with those it lost before us.
+    pub captured: u64,
+    /// Frames given to the sinks.
+    pub presented: u64,
+    /// Frames on their way.
+    pub in_flight: u64,
+    /// Frames lost, by reason.
+    pub dropped: DropCounts,
+}
+
+/// The latencies of one stage so far, in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct LatencySummary {
+    /// Number of frames.
+    pub count: u64,
+    /// Sum over all frames.
+    pub sum_us: u64,
+    /// Median, at most 1/8 too high; `None` while there are no frames.
+    pub p50_us: Option<u64>,
+    /// 99th percentile, at most 1/8 too high; `None` while there are no frames.
+    pub p99_us: Option<u64>,
+    /// The longest; `None` while there are no frames.
+    pub max_us: Option<u64>,
+    /// `(bound, frames below it)`, both rising: the `le` buckets of a Prometheus histogram without
+    /// the last (`+Inf`), which is `count`.
+    #[serde(rename = "below")]
+    pub buckets: Vec<(u64, u64)>,
+}
+
+impl LatencySummary {
+    /// Mean; 0 while there are no frames.
+    pub fn mean_us(&self) -> u64 {
+        self.sum_us.checked_div(self.count).unwrap_or(0)
+    }
+}
+
+/// A pipeline at one moment, as published by `/state`, `/metrics` and the status line.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Snapshot {
+    /// Name of the source; empty until it was opened.
+    pub source: Arc<str>,
+    /// Format of the source; `None` until it was opened.
+    pub format: Option<FrameFormat>,
+    /// How frames are passed on.
+    pub policy: Policy,
+    /// State of the picture.
+    pub state: StreamState,
+    /// Shutter calibration, as of the frame presented last.
+    pub ffc: FfcState,
+    /// Sensor temperature as of that frame, degC; `None` where the camera does not report it.
+    pub sensor_c: Option<f32>,
+    /// Where the frames went: `captured == presented + sum(dropped) + in_flight`.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Frames presented per second, over the last five seconds.
+    pub fps: f32,
+    /// Frames captured per second, over the last five seconds.
+    pub captured_fps: f32,
+    /// Time since a frame last arrived, milliseconds; `None` where none has.
+    pub last_frame_age_ms: Option<u64>,
+    /// Sequence number of the frame presented last.
+    pub last_seq: u64,
+    /// Faces in the frame presented last.
+    pub faces: u64,
+    /// From capture to the start of inference.
+    pub queue: LatencySummary,
+    /// Inference.
+    pub infer: LatencySummary,
+    /// Drawing the overlay, where a sink wants it.
+    pub render: LatencySummary,
+    /// From capture to the hand-over to the sinks.
+    pub age: LatencySummary,
+    /// Outputs made while there was no frame.
+    pub ticks: u64,
+    /// How often the source was opened again.
+    pub reopened: u64,
+    /// Frames whose inference failed.
+    pub infer_errors: u64,
+    /// Sinks still served.
+    pub sinks: u64,
+    /// Sinks that failed and were left out from then on.
+    pub sinks_failed: u64,
+    /// Outputs lost because a reader was behind or away, by sink. Sinks of one name are added up.
+    pub sink_lost: BTreeMap<String, u64>,
+    /// Calls of a sink that took longer than `slow_sink_ms`.
+    pub slow_puts: u64,
+    /// Why the source is away; `None` while it is there.
+    #[serde(rename = "trouble")]
+    pub source_error: Option<String>,
+    /// Seconds since the pipeline was built.
+    pub uptime_s: f64,
+}
+
+impl fmt::Display for Snapshot {
+    /// One line: `12.0 s  live  9.0 fps  2 faces  age p50 1.20 ms p99 3.40 ms  dropped 0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            StreamState::Live => "live",
+            StreamState::Ffc => "calibrating",
+            StreamState::Stale => "stale",
+            StreamState::NoSignal => "no signal",
+        };
+        let faces = if self.faces == 1 { "face" } else { "faces" };
+        write!(f, "{:.1} s  {state}  {:.1} fps  {} {faces}", self.uptime_s, self.fps, self.faces)?;
+        let [p50, p99] = [self.age.p50_us, self.age.p99_us].map(|us| Milliseconds(us.unwrap_or(0)));
+        write!(f, "  age p50 {p50} ms p99 {p99} ms  dropped {}", self.counts.dropped.sum())?;
+        self.source_error.as_ref().map_or(Ok(()), |why| write!(f, "  {why}"))
+    }
+}
+
+/// Microseconds, shown as milliseconds with as many digits as are worth reading.
+#[derive(Debug, Clone, Copy)]
+pub struct Milliseconds(pub u64);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0 as f64 / 1e3;
+        if ms < 10.0 { write!(f, "{ms:.2}") } else { write!(f, "{ms:.1}") }
+    }
+}
+
+/// Gives [`Snapshot`]s. Asked a few times a second at most, never on the output thread.
+pub trait Status: Send + Sync {
+    /// What is known now. Never blocks for long.
+    fn snapshot(&self) -> Snapshot;
+}
+
+impl<F: Fn() -> Snapshot + Send + Sync> Status for F {
+    fn snapshot(&self) -> Snapshot {
+        self()
+    }
+}
