@@ -203,7 +203,7 @@ impl Tally {
             self.temperature.add(face, heat, &visible, truth.bbox.size(), &thermometer);
         }
         let (w, h) = (sample.frame.width(), sample.frame.height());
-        for i in (0..COUNT).filter(|&i| visible[i] && points[i][0].is_finite() && face.landmark_c[i].is_ok()) {
+        for i in (0..COUNT).filter(|&i| visible[i] && points[i][0].is_finite() && face.landmark_c.at(i).is_ok()) {
             let read = |p| thermometer.apparent(bilinear(&sample.frame.pixels, w, h, p)).0;
             self.temperature.displaced(read([face.landmarks[i].x, face.landmarks[i].y]), read(points[i]));
         }

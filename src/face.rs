@@ -27,10 +27,10 @@ use self::tracker::Tracker;
 use crate::error::Result;
 use crate::frame::{Frame, Signal};
 use crate::geometry::Rect;
-use crate::landmarks::{COUNT, REGION_COUNT};
+use crate::landmarks::COUNT;
 use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
-use crate::result::{Face, FrameResult, Landmark, NoTemperature, TrackState};
+use crate::result::{Face, FrameResult, Landmark, NoTemperature, Readings, TrackState};
 
 /// Presence in the detector's crop below which a face of a still is given up.
 const MIN_PRESENCE: f32 = 0.1;
@@ -136,7 +136,7 @@ impl Engine {
             if t.state == TrackState::Lost {
                 // Where the shutter is closed or nothing is radiometric, that is the better reason.
                 let reason = self.reader(frame).refusal().unwrap_or(NoTemperature::Lost);
-                (face.landmark_c, face.region_c) = ([Err(reason); COUNT], [Err(reason); REGION_COUNT]);
+                (face.landmark_c, face.region_c) = (Readings::none(reason), Readings::none(reason));
             }
             result.faces.push(face);
         }
@@ -243,8 +243,8 @@ impl Engine {
                 y: points[i][1],
                 confidence: confidence[i],
             }),
-            region_c: reader.regions(&surface),
-            landmark_c: reader.points(&surface),
+            region_c: reader.regions(&surface).into(),
+            landmark_c: reader.points(&surface).into(),
         }
     }
 }

@@ -5,12 +5,16 @@
 
 mod drops;
 mod json;
+mod readings;
 
 use std::sync::Arc;
 
+use ndarray::{ArrayView2, aview2};
 use serde::Serialize;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use self::drops::{DropCounts, DropReason, by_reason};
+pub use self::readings::Readings;
 use crate::frame::Frame;
 use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
@@ -68,7 +72,8 @@ pub enum NoTemperature {
 }
 
 /// A point of the landmark set.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub struct Landmark {
     /// Pixels from the left edge of the frame (centre of the first pixel: 0.5).
     pub x: f32,
@@ -133,9 +138,17 @@ pub struct Face {
     /// In the order of [`crate::landmarks`].
     pub landmarks: [Landmark; COUNT],
     /// In the order of [`crate::landmarks::REGIONS`]; surface temperature, degC.
-    pub region_c: [Result<f32, NoTemperature>; REGION_COUNT],
+    pub region_c: Readings<REGION_COUNT>,
     /// Surface temperature under each point, degC.
-    pub landmark_c: [Result<f32, NoTemperature>; COUNT],
+    pub landmark_c: Readings<COUNT>,
+}
+
+impl Face {
+    /// A view of the landmarks, shape `[70, 3]`: x and y in pixels of the frame, confidence.
+    pub fn points(&self) -> ArrayView2<'_, f32> {
+        let rows: &[[f32; 3]; COUNT] = zerocopy::transmute_ref!(&self.landmarks);
+        aview2(rows)
+    }
 }
 
 /// Where the time of one frame went.

@@ -13,13 +13,13 @@ use heatmark::clock::{RealClock, SharedClock, SimulatedClock};
 use heatmark::error::{Error, Remedy, Result};
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::geometry::Rect;
-use heatmark::landmarks::{COUNT, REGION_COUNT};
+use heatmark::landmarks::COUNT;
 use heatmark::picture::Canvas;
 use heatmark::pipeline::{
     Draw, Feed, Infer, Input, Parts, Pipeline, Policy, Settings, SharedStatus, Stamps, Summary, build,
 };
 use heatmark::result::DropReason;
-use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, StreamState, TrackState};
+use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, Readings, StreamState, TrackState};
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Open, Read, Source};
 use heatmark::status::{Counts, Snapshot, Status};
@@ -174,8 +174,8 @@ impl Infer for Engine {
                 presence: 1.0,
                 pose: Pose::default(),
                 landmarks: [point; COUNT],
-                region_c: [Err(NoTemperature::Lost); REGION_COUNT],
-                landmark_c: [Err(NoTemperature::Lost); COUNT],
+                region_c: Readings::none(NoTemperature::Lost),
+                landmark_c: Readings::none(NoTemperature::Lost),
             });
         }
         if let Some(log) = &self.allocations {

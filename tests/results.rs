@@ -72,8 +72,8 @@ fn the_contract_is_met_to_the_letter() {
     face.landmarks[0].y = 50.3;
     face.landmarks[0].confidence = 0.93;
     let temperatures = [34.1, 35.0, 35.1, 31.2, 31.9, 33.5, 32.8, 32.9];
-    face.region_c = temperatures.map(Ok);
-    face.landmark_c = [Ok(33.9); COUNT];
+    face.region_c = temperatures.map(Ok).into();
+    face.landmark_c = [Ok(33.9); COUNT].into();
     demo.result.seq = 412;
     demo.result.captured.0 = 48_123_456_789;
     demo.result.captured_utc_ns = Some(1_767_268_800_123_000_000);
@@ -109,7 +109,7 @@ fn a_still_picture_names_its_file() {
 #[test]
 fn a_camera_that_measures_nothing_publishes_no_degree() {
     let mut demo = Demo::new(2);
-    assert!(demo.result.faces[0].region_c[0].is_ok());
+    assert!(demo.result.faces[0].region_c.at(0).is_ok());
     // The values are there, and must not get out.
     demo.result.radiometric = false;
     let value = valid(&schema(), &line(&demo.result));
@@ -214,8 +214,9 @@ proptest! {
         for (p, v) in face.landmarks.iter_mut().zip(values.chunks_exact(3)) {
             (p.x, p.y, p.confidence) = (v[0], v[1], v[2]);
         }
-        face.region_c.copy_from_slice(&temperatures[..8]);
-        face.landmark_c.copy_from_slice(&temperatures[8..]);
+        for (i, reading) in temperatures.into_iter().enumerate() {
+            if i < 8 { face.region_c.set(i, reading) } else { face.landmark_c.set(i - 8, reading) }
+        }
         let value = valid(&SCHEMA, &line(r));
         prop_assert_eq!(value["source"].as_str(), Some(source.as_str()));
         let missing = value["faces"][0]["region_reasons"].as_object().unwrap().len();

@@ -102,13 +102,13 @@ impl Temperatures {
         for (group, (_, ranges)) in GROUPS.iter().enumerate() {
             let errors = if near { &mut self.groups[group] } else { &mut self.far_points };
             for i in ranges.iter().cloned().flatten().filter(|&i| visible[i]) {
-                let Ok(found) = face.landmark_c[i] else { continue };
+                let Ok(found) = face.landmark_c.at(i) else { continue };
                 errors.add(seen(found), truth.apparent_c[i]);
                 self.skin.add(found, truth.skin_c[i]);
             }
         }
         for i in 0..REGION_COUNT {
-            let Ok(found) = face.region_c[i] else { continue };
+            let Ok(found) = face.region_c.at(i) else { continue };
             let errors = if near { &mut self.regions[i] } else { &mut self.far_regions };
             errors.add(seen(found), truth.regions_c[i]);
         }

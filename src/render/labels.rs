@@ -46,7 +46,7 @@ pub fn temperatures(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade:
     let mut shown = [(0, [0.0f32; 2], 0.0f32); REGION_COUNT];
     let mut count = 0;
     for i in PRIORITY.into_iter().take(room) {
-        if let (Some((centre, _)), Ok(celsius)) = (outline.regions[i], face.region_c[i])
+        if let (Some((centre, _)), Ok(celsius)) = (outline.regions[i], face.region_c.at(i))
             && celsius.is_finite()
         {
             shown[count] = (i, centre, celsius);

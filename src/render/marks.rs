@@ -142,7 +142,7 @@ fn points(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32, low:
 }
 
 fn regions(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
-    for (disc, reading) in outline.regions.iter().zip(&face.region_c) {
+    for (disc, reading) in outline.regions.iter().zip(face.region_c.iter()) {
         let Some((centre, radius)) = *disc else { continue };
         let fade = if reading.is_ok() { fade } else { fade * 0.3 };
         scene.ring(centre, radius + 0.7 * scene.line, 2.4 * scene.line, SHADE.fade(fade));

@@ -8,7 +8,7 @@ use super::*;
 use crate::frame::FrameFormat;
 use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
-use crate::result::{Face, Landmark, NoTemperature, Pose, TrackState};
+use crate::result::{Face, Landmark, NoTemperature, Pose, Readings, TrackState};
 
 /// A face seen from the front, height 1, about its middle.
 #[rustfmt::skip]
@@ -37,8 +37,8 @@ fn face(track: u64, x: f32, y: f32, height: f32) -> Face {
         presence: 0.99,
         pose: Pose { yaw: 14.0, pitch: 6.0, roll: 0.0 },
         landmarks,
-        region_c: [34.1, 35.2, 35.3, 31.4, 32.0, 33.8, 32.9, 33.0].map(Ok),
-        landmark_c: [Err(NoTemperature::Lost); COUNT],
+        region_c: [34.1, 35.2, 35.3, 31.4, 32.0, 33.8, 32.9, 33.0].map(Ok).into(),
+        landmark_c: Readings::none(NoTemperature::Lost),
     }
 }
 
@@ -150,7 +150,7 @@ fn wild_results_neither_panic_nor_hang() {
         g.bbox = Rect::new(wild, -wild, -wild, wild);
         g.track_state = TrackState::Lost;
         (g.pose.yaw, f.pose.pitch, f.presence) = (wild, wild, wild);
-        f.region_c = [Ok(wild); REGION_COUNT];
+        f.region_c = [Ok(wild); REGION_COUNT].into();
         f.bbox = Rect::new(-16_000.0, -16_000.0, 16_000.0, 16_000.0);
         f.track_state = TrackState::Lost;
         let canvas = draw(Some(&frame), &result(&frame, vec![f, g]), &controls("ironbow", 4));

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Face, FrameResult, Landmark, Latency, NoTemperature, SCHEMA};
+use super::{Face, FrameResult, Landmark, Latency, NoTemperature, Readings, SCHEMA};
 use crate::landmarks::{REGION_COUNT, REGIONS};
 use crate::units::ZERO_CELSIUS_K;
 
@@ -58,8 +58,8 @@ impl Gate {
         }
     }
 
-    fn summary(self, regions: &[Result<f32, NoTemperature>; REGION_COUNT]) -> Option<NoTemperature> {
-        regions.iter().filter_map(|v| self.pass(*v).err()).min_by_key(|r| r.rank())
+    fn summary(self, regions: &Readings<REGION_COUNT>) -> Option<NoTemperature> {
+        regions.iter().filter_map(|v| self.pass(v).err()).min_by_key(|r| r.rank())
     }
 }
 
@@ -109,7 +109,7 @@ impl FrameResult {
 
 fn face(out: &mut String, f: &Face, gate: Gate) {
     put(out, format_args!("{{\"track\":{},\"track_state\":\"{}\",\"box\":", f.track, f.track_state.name()));
-    list(out, &f.bbox.to_array(), |out, v| number(out, *v, FINE));
+    list(out, f.bbox.to_array(), |out, v| number(out, v, FINE));
     out.push_str(",\"score\":");
     share(out, f.score);
     out.push_str(",\"presence\":");
@@ -123,19 +123,19 @@ fn face(out: &mut String, f: &Face, gate: Gate) {
     out.push_str("},\"landmarks\":");
     list(out, &f.landmarks, |out, p| landmark(out, *p));
     out.push_str(",\"temperature_c\":{");
-    for (i, (region, value)) in REGIONS.iter().zip(&f.region_c).enumerate() {
+    for (i, (region, value)) in REGIONS.iter().zip(f.region_c.iter()).enumerate() {
         put(out, format_args!("{}\"{}\":", if i == 0 { "" } else { "," }, region.name));
-        number(out, gate.pass(*value).unwrap_or(f32::NAN), FINE);
+        number(out, gate.pass(value).unwrap_or(f32::NAN), FINE);
     }
     out.push_str("},\"landmark_temperature_c\":");
-    list(out, &f.landmark_c, |out, v| number(out, gate.pass(*v).unwrap_or(f32::NAN), FINE));
+    list(out, f.landmark_c.iter(), |out, v| number(out, gate.pass(v).unwrap_or(f32::NAN), FINE));
     out.push_str(",\"temperature_reason\":");
     match gate.summary(&f.region_c) {
         Some(reason) => put(out, format_args!("\"{}\"", reason.name())),
         None => out.push_str("null"),
     }
     out.push_str(",\"region_reasons\":{");
-    let missing = REGIONS.iter().zip(&f.region_c).filter_map(|(r, v)| Some((r.name, gate.pass(*v).err()?)));
+    let missing = REGIONS.iter().zip(f.region_c.iter()).filter_map(|(r, v)| Some((r.name, gate.pass(v).err()?)));
     for (i, (name, reason)) in missing.enumerate() {
         put(out, format_args!("{}\"{name}\":\"{}\"", if i == 0 { "" } else { "," }, reason.name()));
     }
@@ -155,9 +155,9 @@ fn landmark(out: &mut String, p: Landmark) {
     out.push(']');
 }
 
-fn list<T>(out: &mut String, items: &[T], mut item: impl FnMut(&mut String, &T)) {
+fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut String, T)) {
     out.push('[');
-    for (i, value) in items.iter().enumerate() {
+    for (i, value) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
@@ -287,11 +287,11 @@ mod tests {
     #[test]
     fn a_camera_wide_reason_outranks_a_local_one() {
         let gate = Gate { radiometric: true };
-        let mut regions = [Ok(34.0); REGION_COUNT];
+        let mut regions = Readings::from([Ok(34.0); REGION_COUNT]);
         assert_eq!(gate.summary(&regions), None);
-        regions[5] = Err(NoTemperature::OutsideFrame);
+        regions.set(5, Err(NoTemperature::OutsideFrame));
         assert_eq!(gate.summary(&regions), Some(NoTemperature::OutsideFrame));
-        regions[6] = Err(NoTemperature::Ffc);
+        regions.set(6, Err(NoTemperature::Ffc));
         assert_eq!(gate.summary(&regions), Some(NoTemperature::Ffc));
         assert_eq!(Gate { radiometric: false }.summary(&regions), Some(NoTemperature::NotRadiometric));
     }

@@ -158,7 +158,7 @@ impl Latest {
         self.regions_c = [[f32::NAN; REGION_COUNT]; GAUGED_FACES];
         if result.radiometric {
             for (gauges, face) in self.regions_c.iter_mut().zip(&result.faces) {
-                for (gauge, value) in gauges.iter_mut().zip(&face.region_c) {
+                for (gauge, value) in gauges.iter_mut().zip(face.region_c.iter()) {
                     *gauge = value.unwrap_or(f32::NAN);
                 }
             }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
-use heatmark::landmarks::{COUNT, REGION_COUNT};
+use heatmark::landmarks::COUNT;
 use heatmark::look::{Adjust, Change, Choices, Look, Range};
 use heatmark::picture::Canvas;
 use heatmark::result::DropCounts;
-use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, StreamState, TrackState};
+use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, Readings, StreamState, TrackState};
 use heatmark::sink::{Hooks, Output, Sink};
 use heatmark::status::{Counts, LatencySummary, Snapshot};
 use heatmark::units::Nanos;
@@ -133,17 +133,17 @@ pub fn face(track: u64, place: usize, t: f32, radiometric: bool) -> Face {
     let temperature = |base: f32, k: f32| {
         if radiometric { Ok(base + 0.35 * (t * k).sin()) } else { Err(NoTemperature::NotRadiometric) }
     };
-    let mut region_c = [Err(NoTemperature::NotRadiometric); REGION_COUNT];
+    let mut region_c = Readings::none(NoTemperature::NotRadiometric);
     let bases = [34.1, 35.2, 35.1, 31.4 + 0.6 * (t * 1.6).sin(), 32.4 + 0.8 * (t * 1.6).cos(), 33.5, 32.8, 32.9];
-    for (i, region) in region_c.iter_mut().enumerate() {
-        *region = temperature(bases[i], 0.2 + 0.05 * i as f32);
+    for (i, base) in bases.into_iter().enumerate() {
+        region_c.set(i, temperature(base, 0.2 + 0.05 * i as f32));
     }
     let lost = place == 1 && (t as u64) % 40 > 34;
     if radiometric && place == 1 {
-        region_c[6] = Err(NoTemperature::Occluded);
+        region_c.set(6, Err(NoTemperature::Occluded));
     }
     if radiometric && lost {
-        region_c = [Err(NoTemperature::Lost); REGION_COUNT];
+        region_c = Readings::none(NoTemperature::Lost);
     }
     Face {
         track,
@@ -158,7 +158,7 @@ pub fn face(track: u64, place: usize, t: f32, radiometric: bool) -> Face {
         },
         landmarks,
         region_c,
-        landmark_c: std::array::from_fn(|i| temperature(33.0, 0.1 + 0.01 * i as f32)),
+        landmark_c: std::array::from_fn(|i| temperature(33.0, 0.1 + 0.01 * i as f32)).into(),
     }
 }
 

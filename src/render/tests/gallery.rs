@@ -76,7 +76,7 @@ fn states(save: &dyn Fn(&str, &Canvas)) {
     let mut frame = scene_of(160, 120, Signal::CENTIKELVIN, &me);
     let c = controls("ironbow", 4);
     let mut r = result(&frame, vec![me.clone()]);
-    (r.faces[0].track_state, r.faces[0].region_c) = (TrackState::Lost, [Err(NoTemperature::Lost); REGION_COUNT]);
+    (r.faces[0].track_state, r.faces[0].region_c) = (TrackState::Lost, Readings::none(NoTemperature::Lost));
     save("state-lost.png", &draw(Some(&frame), &r, &c));
     let mut r = result(&frame, vec![me.clone()]);
     for (i, p) in r.faces[0].landmarks.iter_mut().enumerate() {
@@ -101,7 +101,7 @@ fn states(save: &dyn Fn(&str, &Canvas)) {
     for (name, signal) in [("counts", Signal::Counts), ("grey", Signal::Grey8)] {
         let frame = scene_of(160, 120, signal, &pair[1]);
         let mut r = result(&frame, pair.clone());
-        r.faces.iter_mut().for_each(|f| f.region_c = [Err(NoTemperature::NotRadiometric); REGION_COUNT]);
+        r.faces.iter_mut().for_each(|f| f.region_c = Readings::none(NoTemperature::NotRadiometric));
         save(&format!("signal-{name}.png"), &draw(Some(&frame), &r, &controls("white-hot", 4)));
     }
     let frame = scene_of(160, 120, Signal::CENTIKELVIN, &pair[1]);
