@@ -2,6 +2,7 @@
 
 pub mod cameras;
 pub mod demo;
+pub mod file;
 pub mod folder;
 pub mod replay;
 pub mod scripted;
@@ -139,7 +140,7 @@ pub const DRIVERS: [Driver; 4] = [
     Driver {
         name: "v4l2",
         about: "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT, v4l2:profile=NAME: a camera",
-        claims: v4l::wanted::Wanted::claims,
+        claims: v4l::selector::Selector::claims,
         open: |spec, settings, clock| v4l::opener(spec, settings, clock)?.open(),
         live: Some(v4l::opener),
     },

@@ -4,12 +4,12 @@ use clap::{Args, Subcommand};
 
 use super::{Base, Done, Failure, print};
 use crate::error::Error;
-use crate::source::cameras::{self, Profile};
-use crate::source::v4l::bus::{Bus, Device};
+use crate::source::cameras::Profile;
+use crate::source::v4l::bus::Device;
 use crate::source::v4l::control::{self, Gain, Shutter};
-use crate::source::v4l::failure::{Doing, PERMISSION, failure};
 use crate::source::v4l::linux::Machine;
-use crate::source::v4l::wanted::Wanted;
+use crate::source::v4l::probe;
+use crate::source::v4l::selector::Selector;
 
 /// Arguments of `heatmark camera`.
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Commands a camera; one that streams goes on streaming.
+/// Sends a command to a camera, which may be streaming to another program.
 pub(super) fn run(base: &Base, camera: &Camera) -> Done {
     let command = match &camera.command {
         Command::Ffc => control::Command::Ffc,
@@ -86,29 +86,23 @@ pub(super) fn run(base: &Base, camera: &Camera) -> Done {
     print::out(&format!("{}: done\n", profile.about))
 }
 
-/// The camera that is asked for.
+/// The camera that `--source` or the configuration names.
 fn chosen(base: &Base, camera: &Camera) -> Result<(&'static Profile, Box<dyn Device>), Failure> {
     let settled = base.settle(Vec::new())?;
     let spec = camera.source.as_ref().unwrap_or(&settled.values.source.from);
-    open(&Wanted::parse(spec)?)
+    open(&Selector::parse(spec)?)
 }
 
-fn open(wanted: &Wanted) -> Result<(&'static Profile, Box<dyn Device>), Failure> {
+fn open(selector: &Selector) -> Result<(&'static Profile, Box<dyn Device>), Failure> {
     let mut machine = Machine::new("/");
-    let nodes = machine.nodes();
-    let Some(node) = wanted.pick(&nodes).into_iter().next() else { return Err(wanted.absent(&nodes).into()) };
+    let node = probe::find(&mut machine, selector)?;
+    let mut device = probe::open(&mut machine, &node)?;
     let subject = node.path.display();
-    if !node.permitted {
-        return Err(Error::fix(subject, PERMISSION).into());
-    }
-    let mut device = machine.open(node).map_err(|e| failure(subject.to_string(), Doing::Open, e))?;
-    let offers = device.offers().map_err(|e| failure(subject.to_string(), Doing::Ask, e))?;
-    let id = node.usb.as_ref().map(|usb| usb.id);
-    let choice =
-        cameras::choose(id, &offers, None).ok_or_else(|| Error::fix(&subject, "is no camera that is known"))?;
+    let choice = probe::identify(&node, device.as_mut(), None)?.choice;
+    let choice = choice.ok_or_else(|| Error::fix(&subject, "is no camera that is known"))?;
     let (found, about) = (choice.profile.name, choice.profile.about);
-    match wanted {
-        Wanted::Profile(wanted) if *wanted != found => {
+    match selector {
+        Selector::Profile(wanted) if *wanted != found => {
             Err(Error::fix(subject, format_args!("is {found} ({about}), wanted {wanted}")).into())
         }
         _ => Ok((choice.profile, device)),

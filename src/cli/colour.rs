@@ -8,10 +8,9 @@ use clap::Args;
 use super::{Done, print};
 use crate::error::Error;
 use crate::picture::{self, Canvas};
-use crate::source::v4l::bus::Bus;
-use crate::source::v4l::failure::PERMISSION;
 use crate::source::v4l::linux::Machine;
-use crate::source::v4l::wanted::Wanted;
+use crate::source::v4l::probe;
+use crate::source::v4l::selector::Selector;
 use crate::source::webcam::{Picture, Webcam};
 
 /// Arguments of `heatmark camera colour`; the camera is that of `--source`.
@@ -39,14 +38,11 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// Watches a camera.
 pub(super) fn run(source: Option<&str>, colour: &Colour) -> Done {
-    // There is no telling which of several webcams is meant.
+    // With several webcams there is no default.
     let spec = source.ok_or_else(|| Error::fix("camera colour", "found no --source, wanted /dev/videoN"))?;
-    let (wanted, nodes) = (Wanted::parse(spec)?, Machine::new("/").nodes());
-    let Some(found) = wanted.pick(&nodes).first().copied() else { return Err(wanted.absent(&nodes).into()) };
+    let found = probe::find(&mut Machine::new("/"), &Selector::parse(spec)?)?;
+    probe::permit(&found)?;
     let node = found.path.display().to_string();
-    if !found.permitted {
-        return Err(Error::fix(node, PERMISSION).into());
-    }
     let mut camera = Webcam::open(&found.path, colour.size, 30, SILENCE)?;
     let (mut picture, mut first, mut read) = (Picture::default(), None, 0);
     while read < colour.pictures {

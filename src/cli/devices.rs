@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Base, Done, print};
 use crate::error::Error;
-use crate::source::v4l::found::{Found, found};
+use crate::source::v4l::discover::{Discovered, discover};
 use crate::source::v4l::linux::Machine;
 
 /// Arguments of `heatmark devices`.
@@ -19,7 +19,7 @@ pub struct Devices {
 /// be used.
 pub(super) fn run(base: &Base, devices: &Devices) -> Done {
     base.settle(Vec::new())?;
-    let all = found(&mut Machine::new("/"));
+    let all = discover(&mut Machine::new("/"));
     if devices.json {
         let json = serde_json::to_string_pretty(&all).map_err(|e| Error::fatal("devices", "is no JSON").because(e))?;
         return print::out(&(json + "\n"));
@@ -30,13 +30,13 @@ pub(super) fn run(base: &Base, devices: &Devices) -> Done {
     print::out(&all.iter().map(text).collect::<Vec<_>>().join("\n"))
 }
 
-fn text(device: &Found) -> String {
+fn text(device: &Discovered) -> String {
     let node = &device.node;
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([format!("  {name}"), value]);
     match &device.camera {
         Some(camera) => {
-            row("camera", format!("{} ({}, {})", camera.about, camera.profile, camera.told));
+            row("camera", format!("{} ({}, {})", camera.about, camera.profile, camera.identified_by));
             if let (Some(mode), Some((w, h))) = (&camera.mode, camera.picture) {
                 row("captures", format!("{mode}, picture {w}x{h}"));
             }

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Doctor, Finding, Verdict};
 use crate::source::cameras::{Layout, Profile};
 use crate::source::v4l::bus::Bus;
+use crate::source::v4l::discover::{Discovered, discover};
 use crate::source::v4l::failure::PERMISSION;
-use crate::source::v4l::found::{Found, found};
 
 /// The rules as shipped.
 const RULES: &str = include_str!("../../udev/60-heatmark.rules");
@@ -18,8 +18,8 @@ const JOIN: &str = "sudo usermod -aG video USER, and log in again; where it is a
 const AGAIN: &str = "plug it in again, so that udev looks at it with the rules";
 
 pub(super) fn check(root: &Path, bus: &mut dyn Bus) -> Vec<Finding> {
-    let all = found(bus);
-    let thermal: Vec<&Found> =
+    let all = discover(bus);
+    let thermal: Vec<&Discovered> =
         all.iter().filter(|f| f.camera.as_ref().is_some_and(|c| c.profile != "picture")).collect();
     let rules = rules(root);
     let in_place = rules.verdict == Verdict::Ok;
@@ -31,8 +31,8 @@ pub(super) fn check(root: &Path, bus: &mut dyn Bus) -> Vec<Finding> {
     findings
 }
 
-fn present(all: &[Found], thermal: &[&Found]) -> Finding {
-    let name = |f: &&Found| {
+fn present(all: &[Discovered], thermal: &[&Discovered]) -> Finding {
+    let name = |f: &&Discovered| {
         let camera = f.camera.as_ref().map_or("", |c| c.about);
         format!("{camera} at {} ({})", f.node.path.display(), f.spec)
     };
@@ -44,7 +44,7 @@ fn present(all: &[Found], thermal: &[&Found]) -> Finding {
     Finding::ok("camera", thermal.iter().map(name).collect::<Vec<_>>().join("; "))
 }
 
-fn usable(camera: &Found, rules: bool) -> Option<Finding> {
+fn usable(camera: &Discovered, rules: bool) -> Option<Finding> {
     let trouble = camera.trouble.as_ref()?;
     let path = camera.node.path.display();
     let todo = match (trouble == PERMISSION, rules) {
@@ -100,10 +100,10 @@ fn needed_mbps(profile: &Profile) -> f32 {
     let Some(mode) = profile.modes.first() else { return 0.0 };
     let (w, h) = mode.size.unwrap_or((640, 512));
     let hz = if mode.layout == Layout::Lepton { 9.0 } else { 25.0 };
-    w as f32 * h as f32 * mode.wire.bytes() as f32 * 8.0 * hz / 1e6
+    w as f32 * h as f32 * mode.pixel_format.bytes() as f32 * 8.0 * hz / 1e6
 }
 
-fn usb(camera: &Found, rules: bool) -> Vec<Finding> {
+fn usb(camera: &Discovered, rules: bool) -> Vec<Finding> {
     let Some(usb) = &camera.node.usb else { return Vec::new() };
     let mut findings = Vec::new();
     let name = format!("{} at usb {}", usb.id, usb.port);

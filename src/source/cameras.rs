@@ -1,19 +1,19 @@
-//! Cameras as data: one row each.
+//! Cameras as data: one row each. `README.md` beside `src/source.rs`'s folder says how to add one.
 //!
 //! A camera is supported when it has a row in [`CAMERAS`], a line in `udev/60-heatmark.rules` and a
-//! recording with its expected text in `tests/data/cameras/`; a test joins the three. Rows say what
-//! public sources say, and name them. What no source tells is not guessed: such counts stay counts,
-//! and no temperature is given.
+//! recording with its expected text in `tests/data/cameras/`; tests compare the three. Rows state what
+//! public sources state, and name them. Nothing is guessed: counts of unknown meaning stay counts, and
+//! no temperature is given for them.
 
 pub mod boson;
 pub mod decode;
 pub mod lepton;
-pub mod wire;
+pub mod pixel_format;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use self::wire::Wire;
+pub use self::pixel_format::PixelFormat;
 use crate::frame::Signal;
 
 /// Vendor and product of a USB device, as in `1e4e:0100`.
@@ -41,14 +41,14 @@ impl FromStr for UsbId {
     }
 }
 
-/// Where the picture lies in what the driver hands over.
+/// Where the picture lies in a transfer of the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Everything is picture.
+    /// The transfer is the picture.
     Whole,
     /// Lepton telemetry in the last rows: two of 160 words, or three of 80.
     Lepton,
-    /// Boson telemetry in so many rows before or after the picture.
+    /// Boson telemetry in this many rows before or after the picture.
     Boson(u32),
     /// The picture is `rows` rows of 16-bit counts from row `first` on; the rest is a rendering of it.
     Rows {
@@ -64,25 +64,25 @@ pub enum Layout {
     },
 }
 
-/// Who says what a count means.
+/// How the meaning of a count is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Meaning {
-    /// The camera does, in its telemetry or when asked; until it does, nobody.
-    Told,
-    /// The camera cannot be switched to anything else that we could not see.
+    /// The camera reports it, in its telemetry or on request; until then it is unknown.
+    Reported,
+    /// The camera has no other setting that would go unnoticed.
     Always(Signal),
-    /// Only while the camera is in high gain, its state after power-on. The frames do not tell.
+    /// Valid only while the camera is in high gain, its state after power-on. The frames do not say so.
     HighGain(Signal),
 }
 
 /// One transfer format of a camera.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mode {
-    /// How pixels are coded.
-    pub wire: Wire,
+    /// The pixel format of the transfer.
+    pub pixel_format: PixelFormat,
     /// Columns and rows of the transfer; `None` takes any size.
     pub size: Option<(u32, u32)>,
-    /// Where the picture is.
+    /// Where the picture lies in it.
     pub layout: Layout,
     /// What its counts mean.
     pub meaning: Meaning,
@@ -104,31 +104,31 @@ impl Mode {
 /// How a camera is controlled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Not at all, as far as is public, or only over another interface.
+    /// By no public command over USB video.
     None,
-    /// By the UVC extension units of the PureThermal firmware.
+    /// Through the UVC extension units of the PureThermal firmware.
     PureThermal,
 }
 
-/// One camera, or one family that answers alike.
+/// One camera, or a family of cameras with the same interface.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// Name in specs, symlinks and results.
     pub name: &'static str,
-    /// Name for people.
+    /// Full name.
     pub about: &'static str,
-    /// The USB devices meant; with none, it is recognised by its shape.
+    /// Its USB ids; with none, it is recognised by shape, that is by the formats that it offers.
     pub usb: &'static [UsbId],
     /// Transfer formats, the best first.
     pub modes: &'static [Mode],
     /// How it is controlled.
     pub control: Control,
-    /// True where each unit has a serial number of its own, so that it may be named by that.
+    /// True where each unit has its own serial number, which can then name it.
     pub serials: bool,
-    /// True where `auto` may take it without being asked for it by name.
+    /// True where `auto` may choose it.
     pub auto: bool,
-    /// Where all this is published.
-    pub facts: &'static str,
+    /// Where these facts are published.
+    pub references: &'static str,
     /// What a user should know; may be empty.
     pub note: &'static str,
 }
@@ -137,12 +137,12 @@ const fn usb(vendor: u16, product: u16) -> UsbId {
     UsbId { vendor, product }
 }
 
-const fn mode(wire: Wire, size: (u32, u32), layout: Layout, meaning: Meaning) -> Mode {
-    Mode { wire, size: Some(size), layout, meaning }
+const fn mode(pixel_format: PixelFormat, size: (u32, u32), layout: Layout, meaning: Meaning) -> Mode {
+    Mode { pixel_format, size: Some(size), layout, meaning }
 }
 
-const fn any(wire: Wire, signal: Signal) -> Mode {
-    Mode { wire, size: None, layout: Layout::Whole, meaning: Meaning::Always(signal) }
+const fn any(pixel_format: PixelFormat, signal: Signal) -> Mode {
+    Mode { pixel_format, size: None, layout: Layout::Whole, meaning: Meaning::Always(signal) }
 }
 
 const fn kelvin(per_count: f32) -> Signal {
@@ -151,22 +151,22 @@ const fn kelvin(per_count: f32) -> Signal {
 
 const COUNTS: Meaning = Meaning::Always(Signal::Counts);
 
-/// Every camera. Rows with USB ids come before rows that only know a shape, the closer shape first.
+/// Every camera. Rows with USB ids come before rows that are recognised by shape, the closer shape first.
 pub const CAMERAS: [Profile; 8] = [
     Profile {
         name: "purethermal",
         about: "GroupGets PureThermal 1, 2, 3, Mini with FLIR Lepton 2.x or 3.x",
         usb: &[usb(0x1e4e, 0x0100)],
         modes: &[
-            mode(Wire::Y16, (160, 122), Layout::Lepton, Meaning::Told),
-            mode(Wire::Y16, (80, 63), Layout::Lepton, Meaning::Told),
-            mode(Wire::Y16, (160, 120), Layout::Whole, Meaning::Told),
-            mode(Wire::Y16, (80, 60), Layout::Whole, Meaning::Told),
+            mode(PixelFormat::Y16, (160, 122), Layout::Lepton, Meaning::Reported),
+            mode(PixelFormat::Y16, (80, 63), Layout::Lepton, Meaning::Reported),
+            mode(PixelFormat::Y16, (160, 120), Layout::Whole, Meaning::Reported),
+            mode(PixelFormat::Y16, (80, 60), Layout::Whole, Meaning::Reported),
         ],
         control: Control::PureThermal,
         serials: true,
         auto: true,
-        facts: "FLIR Lepton Engineering Datasheet 500-0659-00-09 (telemetry A, B, C); FLIR Lepton Software IDD \
+        references: "FLIR Lepton Engineering Datasheet 500-0659-00-09 (telemetry A, B, C); FLIR Lepton Software IDD \
                 110-0144-04 (TLinear, gain); groupgets/purethermal1-firmware (formats, extension units)",
         note: "degC only from radiometric Leptons (2.5, 3.1R, 3.5) with TLinear on, as telemetry says",
     },
@@ -175,17 +175,17 @@ pub const CAMERAS: [Profile; 8] = [
         about: "FLIR Boson and Boson+ 320 and 640",
         usb: &[usb(0x09cb, 0x4007)],
         modes: &[
-            mode(Wire::Y16, (640, 514), Layout::Boson(2), COUNTS),
-            mode(Wire::Y16, (640, 513), Layout::Boson(1), COUNTS),
-            mode(Wire::Y16, (640, 512), Layout::Whole, COUNTS),
-            mode(Wire::Y16, (320, 258), Layout::Boson(2), COUNTS),
-            mode(Wire::Y16, (320, 257), Layout::Boson(1), COUNTS),
-            mode(Wire::Y16, (320, 256), Layout::Whole, COUNTS),
+            mode(PixelFormat::Y16, (640, 514), Layout::Boson(2), COUNTS),
+            mode(PixelFormat::Y16, (640, 513), Layout::Boson(1), COUNTS),
+            mode(PixelFormat::Y16, (640, 512), Layout::Whole, COUNTS),
+            mode(PixelFormat::Y16, (320, 258), Layout::Boson(2), COUNTS),
+            mode(PixelFormat::Y16, (320, 257), Layout::Boson(1), COUNTS),
+            mode(PixelFormat::Y16, (320, 256), Layout::Whole, COUNTS),
         ],
         control: Control::None,
         serials: true,
         auto: true,
-        facts: "FLIR/BosonUSB (Y16 formats); the telemetry reader of Elphel's imagej-elphel (offsets of frame \
+        references: "FLIR/BosonUSB (Y16 formats); the telemetry reader of Elphel's imagej-elphel (offsets of frame \
                 counter and FPA temperature)",
         note: "TLinear of radiometric models is set and read over the serial port, so counts stay counts unless \
                `source.signal` states their unit; FFC state is not decoded, its bits are not public",
@@ -195,7 +195,7 @@ pub const CAMERAS: [Profile; 8] = [
         about: "InfiRay P2 Pro, Topdon TC001 and twins with the same 256x192 module",
         usb: &[usb(0x0bda, 0x5830), usb(0x0bda, 0x5840)],
         modes: &[mode(
-            Wire::Yuyv,
+            PixelFormat::Yuyv,
             (256, 384),
             Layout::Rows { first: 192, rows: 192 },
             Meaning::HighGain(kelvin(1.0 / 64.0)),
@@ -203,7 +203,7 @@ pub const CAMERAS: [Profile; 8] = [
         control: Control::None,
         serials: false,
         auto: true,
-        facts: "LeoDJ/P2Pro-Viewer (0bda:5830, lower half, 1/64 K; issue 22: wrong in low gain); \
+        references: "LeoDJ/P2Pro-Viewer (0bda:5830, lower half, 1/64 K; issue 22: wrong in low gain); \
                 leswright1977/PyThermalCamera (the same for the TC001)",
         note: "degC in high gain only; where the camera was switched to low gain, set `source.camera.low_gain`",
     },
@@ -211,22 +211,27 @@ pub const CAMERAS: [Profile; 8] = [
         name: "tc002c",
         about: "Topdon TC002C Duo",
         usb: &[usb(0x2bdf, 0x0102)],
-        modes: &[mode(Wire::Yuyv, (512, 484), Layout::Paired { rows: 96 }, Meaning::HighGain(kelvin(1.0 / 16.0)))],
+        modes: &[mode(
+            PixelFormat::Yuyv,
+            (512, 484),
+            Layout::Paired { rows: 96 },
+            Meaning::HighGain(kelvin(1.0 / 16.0)),
+        )],
         control: Control::None,
         serials: false,
         auto: true,
-        facts: "leswright1977/PyThermalCamera pull request 29 (512x484: counts in rows 0 to 95, 1/16 K)",
+        references: "leswright1977/PyThermalCamera pull request 29 (512x484: counts in rows 0 to 95, 1/16 K)",
         note: "one public report; its other formats are described in contradictory ways and are not used",
     },
     Profile {
         name: "split",
         about: "a camera that stacks a rendering over 16-bit counts, 256x384",
         usb: &[],
-        modes: &[mode(Wire::Yuyv, (256, 384), Layout::Rows { first: 192, rows: 192 }, COUNTS)],
+        modes: &[mode(PixelFormat::Yuyv, (256, 384), Layout::Rows { first: 192, rows: 192 }, COUNTS)],
         control: Control::None,
         serials: true,
         auto: true,
-        facts: "the shape of the row `infiray`",
+        references: "the shape of the row `infiray`",
         note: "recognised by shape: the unit of its counts is unknown unless `source.signal` states it",
     },
     Profile {
@@ -234,15 +239,15 @@ pub const CAMERAS: [Profile; 8] = [
         about: "Seek Thermal Compact or CompactPRO through a loopback device",
         usb: &[],
         modes: &[
-            mode(Wire::Y16, (206, 156), Layout::Whole, COUNTS),
-            mode(Wire::Y16, (320, 240), Layout::Whole, COUNTS),
-            mode(Wire::Grey, (206, 156), Layout::Whole, Meaning::Always(Signal::Grey8)),
-            mode(Wire::Grey, (320, 240), Layout::Whole, Meaning::Always(Signal::Grey8)),
+            mode(PixelFormat::Y16, (206, 156), Layout::Whole, COUNTS),
+            mode(PixelFormat::Y16, (320, 240), Layout::Whole, COUNTS),
+            mode(PixelFormat::Grey, (206, 156), Layout::Whole, Meaning::Always(Signal::Grey8)),
+            mode(PixelFormat::Grey, (320, 240), Layout::Whole, Meaning::Always(Signal::Grey8)),
         ],
         control: Control::None,
         serials: true,
         auto: true,
-        facts: "OpenThermal/libseek-thermal (289d:0010 and 289d:0011 are not UVC; sizes; no absolute temperatures)",
+        references: "OpenThermal/libseek-thermal (289d:0010 and 289d:0011 are not UVC; sizes; no absolute temperatures)",
         note: "recognised by shape: counts without a known relation to temperature",
     },
     Profile {
@@ -250,73 +255,77 @@ pub const CAMERAS: [Profile; 8] = [
         about: "a camera of 16-bit counts",
         usb: &[],
         modes: &[
-            any(Wire::Y16, Signal::Counts),
-            any(Wire::Y16Be, Signal::Counts),
-            any(Wire::Y14, Signal::Counts),
-            any(Wire::Y12, Signal::Counts),
-            any(Wire::Y10, Signal::Counts),
+            any(PixelFormat::Y16, Signal::Counts),
+            any(PixelFormat::Y16Be, Signal::Counts),
+            any(PixelFormat::Y14, Signal::Counts),
+            any(PixelFormat::Y12, Signal::Counts),
+            any(PixelFormat::Y10, Signal::Counts),
         ],
         control: Control::None,
         serials: true,
         auto: true,
-        facts: "the kernel's documentation of V4L2 luma-only formats",
+        references: "the kernel's documentation of V4L2 luma-only formats",
         note: "recognised by shape: the unit of its counts is unknown unless `source.signal` states it",
     },
     Profile {
         name: "picture",
         about: "a camera of pictures: grey, YUYV, MJPEG",
         usb: &[],
-        modes: &[any(Wire::Grey, Signal::Grey8), any(Wire::Yuyv, Signal::Grey8), any(Wire::Mjpg, Signal::Grey8)],
+        modes: &[
+            any(PixelFormat::Grey, Signal::Grey8),
+            any(PixelFormat::Yuyv, Signal::Grey8),
+            any(PixelFormat::Mjpg, Signal::Grey8),
+        ],
         control: Control::None,
         serials: true,
         auto: false,
-        facts: "the kernel's documentation of V4L2 formats",
+        references: "the kernel's documentation of V4L2 formats",
         note: "recognised by shape: pictures carry no temperature; taken only when named",
     },
 ];
 
-/// How a camera was told.
+/// How a camera was identified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum IdentifiedBy {
     /// By its USB id.
-    Usb,
+    UsbId,
     /// By the formats it offers.
     Shape,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for IdentifiedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Told::Usb => "recognised by USB id",
-            Told::Shape => "recognised by shape",
+            IdentifiedBy::UsbId => "recognised by USB id",
+            IdentifiedBy::Shape => "recognised by shape",
         })
     }
 }
 
 /// The row of this name.
-pub fn named(name: &str) -> Option<&'static Profile> {
+pub fn by_name(name: &str) -> Option<&'static Profile> {
     CAMERAS.iter().find(|p| p.name == name)
 }
 
-/// The row that claims this USB device.
+/// The row of this USB id.
 pub fn by_usb(id: UsbId) -> Option<&'static Profile> {
     CAMERAS.iter().find(|p| p.usb.contains(&id))
 }
 
-/// Sizes in which a device offers one coding.
+/// Sizes in which a device offers a pixel format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sizes {
     /// This size.
     One(u32, u32),
-    /// Any size from the first to the second pair, in steps that are left to the driver.
+    /// Any size from the first to the second pair, in the steps of the driver.
     Range((u32, u32), (u32, u32)),
 }
 
-/// One thing that a device offers.
+/// A format that a device offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer {
-    /// Coding.
-    pub wire: Wire,
+    /// Pixel format.
+    pub pixel_format: PixelFormat,
     /// Sizes.
     pub sizes: Sizes,
 }
@@ -329,17 +338,17 @@ impl Offer {
         }
     }
 
-    /// The largest offered size that the program takes.
+    /// The largest offered size within the limits.
     fn largest(&self) -> Option<(u32, u32)> {
         match self.sizes {
             Sizes::One(w, h) => Some((w, h)).filter(|size| is_usable(*size)),
-            // A device that takes any size has no native one; this is what most thermal cameras have.
+            // A device of any size has no native one; most thermal cameras have this size.
             Sizes::Range(..) => Some(ANY_SIZE).filter(|size| self.has(*size)),
         }
     }
 }
 
-/// Taken where a device offers any size and the user states none.
+/// Chosen where a device offers any size and the user states none.
 const ANY_SIZE: (u32, u32) = (160, 120);
 
 /// Smallest and largest transfer, columns and rows.
@@ -350,13 +359,13 @@ fn is_usable((w, h): (u32, u32)) -> bool {
     (w0..=w1).contains(&w) && (h0..=h1).contains(&h)
 }
 
-/// What to ask a device for.
+/// The camera that a device is, and the format to request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
     /// The camera.
     pub profile: &'static Profile,
-    /// How it was told.
-    pub told: Told,
+    /// How it was identified.
+    pub identified_by: IdentifiedBy,
     /// The transfer format.
     pub mode: &'static Mode,
     /// Size of the transfer, columns and rows.
@@ -364,25 +373,25 @@ pub struct Choice {
 }
 
 /// Chooses the camera and the format for a device: by USB id first, by shape otherwise. With `size`,
-/// only transfers or pictures of that size. `None` where it offers nothing that is known.
+/// only transfers or pictures of that size count. `None` where no row fits.
 pub fn choose(id: Option<UsbId>, offers: &[Offer], size: Option<(u32, u32)>) -> Option<Choice> {
     let known = id.and_then(by_usb);
-    let by_usb = known.into_iter().map(|p| (p, Told::Usb));
-    let by_shape = CAMERAS.iter().filter(|p| p.usb.is_empty()).map(|p| (p, Told::Shape));
-    by_usb.chain(by_shape).find_map(|(profile, told)| {
+    let by_usb = known.into_iter().map(|p| (p, IdentifiedBy::UsbId));
+    let by_shape = CAMERAS.iter().filter(|p| p.usb.is_empty()).map(|p| (p, IdentifiedBy::Shape));
+    by_usb.chain(by_shape).find_map(|(profile, identified_by)| {
         let (mode, size) = profile.modes.iter().find_map(|mode| fit(mode, offers, size).map(|size| (mode, size)))?;
-        Some(Choice { profile, told, mode, size })
+        Some(Choice { profile, identified_by, mode, size })
     })
 }
 
 /// The size at which `mode` is offered, if it is.
-fn fit(mode: &Mode, offers: &[Offer], wish: Option<(u32, u32)>) -> Option<(u32, u32)> {
-    let mut offers = offers.iter().filter(|offer| offer.wire == mode.wire);
-    let wanted = |size| wish.is_none_or(|wish| wish == size || wish == mode.picture(size));
-    match (mode.size, wish) {
+fn fit(mode: &Mode, offers: &[Offer], wanted: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    let mut offers = offers.iter().filter(|offer| offer.pixel_format == mode.pixel_format);
+    let is_wanted = |size| wanted.is_none_or(|wanted| wanted == size || wanted == mode.picture(size));
+    match (mode.size, wanted) {
         (Some(size), _) => {
-            let one = |o: &Offer| o.has(size) && (wish.is_some() || matches!(o.sizes, Sizes::One(..)));
-            (wanted(size) && offers.any(one)).then_some(size)
+            let one = |o: &Offer| o.has(size) && (wanted.is_some() || matches!(o.sizes, Sizes::One(..)));
+            (is_wanted(size) && offers.any(one)).then_some(size)
         }
         (None, Some(size)) => (is_usable(size) && offers.any(|offer| offer.has(size))).then_some(size),
         (None, None) => offers.filter_map(Offer::largest).max_by_key(|(w, h)| w * h),

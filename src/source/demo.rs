@@ -8,10 +8,13 @@ use crate::error::Result;
 use crate::recording::Clip;
 use crate::recording::pages::Pages;
 
-/// The clip, an ordinary recording of ours.
+/// The clip, a Heatmark recording.
 pub const CLIP: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/clips/demo.tiff"));
 
 /// Opens the built-in clip.
+///
+/// # Errors
+/// `Fatal` or `Fix` where the clip was damaged before the build.
 pub fn open(settings: &Settings) -> Result<Replay> {
     let rate_hz = settings.rate_hz;
     Replay::new("demo", settings.repeat, move || {

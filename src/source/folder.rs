@@ -1,4 +1,4 @@
-//! Pictures as a source: one, or a folder of them in the order of their numbers.
+//! Pictures as a source: one picture, or a folder of them in the order of their numbers.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -10,22 +10,25 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
 use crate::units::Nanos;
 
-/// Endings of the files of a folder that are taken for pictures; their content decides in the end.
+/// File name extensions of pictures in a folder. The content decides how a file is read.
 const ENDINGS: [&str; 5] = ["png", "tif", "tiff", "jpg", "jpeg"];
 
-/// Pictures as frames, at the settled rate. Damaged ones are passed over and leave a gap in `seq`.
+/// Pictures as frames, at `rate_hz`. Damaged ones are skipped and leave a gap in `seq`.
 pub struct Pictures {
     name: String,
     paths: Vec<PathBuf>,
     settings: Settings,
     format: FrameFormat,
-    /// Pictures asked for so far, over all rounds.
+    /// Pictures read so far, over all rounds.
     index: u64,
     good_in_round: u64,
 }
 
 impl Pictures {
-    /// The pictures in `path`, "frame2" before "frame10". At least one must be readable.
+    /// The pictures in the folder `path`, "frame2" before "frame10". At least one must be readable.
+    ///
+    /// # Errors
+    /// `Fix` where the folder cannot be read or has no readable picture.
     pub fn folder(path: &Path, settings: &Settings) -> Result<Self> {
         let subject = path.display().to_string();
         let unreadable = |e| Error::fix(&subject, "the folder cannot be read").because(e);
@@ -56,6 +59,9 @@ impl Pictures {
     }
 
     /// One picture.
+    ///
+    /// # Errors
+    /// `Fix` where it cannot be read.
     pub fn single(path: &Path, settings: &Settings) -> Result<Self> {
         let picture = still::read(path, settings)?;
         Ok(Self::new(path_name(Some(path)), vec![path.to_path_buf()], settings, picture))
@@ -100,7 +106,7 @@ impl Source for Pictures {
             let picture = match still::read(&path, &self.settings) {
                 Ok(picture) => picture,
                 Err(e) => {
-                    log::warn!("passed over: {e}");
+                    log::warn!("skipped: {e}");
                     continue;
                 }
             };

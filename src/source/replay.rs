@@ -1,121 +1,47 @@
-//! Replays recordings with their recorded times. How fast is the pipeline's matter.
+//! Replays recordings with their recorded times. The pipeline decides how fast.
 
-use std::fs::File;
-use std::io::{BufReader, Read as _, Seek};
+use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
+use super::file::{FileKind, open_file};
 use super::folder::Pictures;
 use super::{Read, Settings, Source};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
-use crate::recording::cptv::{self, Cptv};
+use crate::recording::cptv::Cptv;
 use crate::recording::ifd::First;
 use crate::recording::pages::Pages;
-use crate::recording::y16::{self, Y16};
+use crate::recording::y16::Y16;
 use crate::recording::{CameraInfo, Clip};
 use crate::units::Nanos;
 
-/// Kind of a file, told from its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// TIFF: our own recording, or pictures.
-    Tiff,
-    /// CPTV inside gzip.
-    Cptv,
-    /// PureThermal Y16 inside gzip.
-    Y16,
-    /// PNG picture.
-    Png,
-    /// JPEG picture.
-    Jpeg,
-}
-
-/// What can be read, for messages.
-pub const SUPPORTED: &str = "Heatmark recordings (TIFF), CPTV 1 and 2, .raw.y16.gz, and PNG, TIFF and JPEG pictures";
-
-/// First bytes of each kind; gzip is looked into.
-const MAGICS: [(&[u8], Kind); 7] = [
-    (b"II*\0", Kind::Tiff),
-    (b"MM\0*", Kind::Tiff),
-    (b"II+\0", Kind::Tiff),
-    (b"MM\0+", Kind::Tiff),
-    (b"\x89PNG\r\n\x1a\n", Kind::Png),
-    (b"\xff\xd8\xff", Kind::Jpeg),
-    (b"\x1f\x8b", Kind::Cptv),
-];
-
-impl Kind {
-    /// Tells the kind of `file` from its beginning and rewinds it.
-    pub fn of(name: &str, file: &mut (impl std::io::Read + Seek)) -> Result<Kind> {
-        let unreadable = |e| Error::fix(name, "cannot be read").because(e);
-        let start = beginning(&mut *file).map_err(unreadable)?;
-        file.rewind().map_err(unreadable)?;
-        let kind = MAGICS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, kind)| *kind);
-        let kind = match kind {
-            Some(Kind::Cptv) => {
-                let inside = beginning(flate2::read::GzDecoder::new(&mut *file)).unwrap_or_default();
-                file.rewind().map_err(unreadable)?;
-                if inside.starts_with(cptv::MAGIC) {
-                    Some(Kind::Cptv)
-                } else if inside.starts_with(y16::MAGIC) {
-                    Some(Kind::Y16)
-                } else {
-                    return Err(Error::fix(
-                        name,
-                        format_args!("is gzip around {}; supported are {SUPPORTED}", show(&inside)),
-                    ));
-                }
-            }
-            other => other,
-        };
-        kind.ok_or_else(|| Error::fix(name, format_args!("begins with {}; supported are {SUPPORTED}", show(&start))))
-    }
-}
-
-fn beginning(reader: impl std::io::Read) -> std::io::Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(8);
-    reader.take(8).read_to_end(&mut start)?;
-    Ok(start)
-}
-
-fn show(bytes: &[u8]) -> String {
-    if bytes.is_empty() { "nothing (it is empty or cut)".into() } else { format!("\"{}\"", bytes.escape_ascii()) }
-}
-
-/// Opens a file for reading; the error names it.
-pub(super) fn open_file(path: &Path) -> Result<(File, String)> {
-    let name = path.display().to_string();
-    let opened = File::open(path).and_then(|file| {
-        if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
-    });
-    match opened {
-        Ok(file) => Ok((file, name)),
-        Err(e) => Err(Error::fix(name, "cannot be opened").because(e)),
-    }
-}
-
-/// Opens the recording in `path`, recognised by its content. Single PNG and JPEG
-/// pictures are [`open`]'s matter.
+/// Opens the recording in `path`, recognised by its content.
+///
+/// # Errors
+/// `Fix` where it cannot be read or is a single picture, which [`open`] takes.
 pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
     let (mut file, name) = open_file(path)?;
     let unit = settings.signal;
-    match Kind::of(&name, &mut file)? {
-        Kind::Tiff => Ok(Box::new(Pages::open(&name, BufReader::new(file), unit, settings.rate_hz)?)),
-        Kind::Cptv => Ok(Box::new(Cptv::open(&name, file, unit)?)),
-        Kind::Y16 => Ok(Box::new(Y16::open(&name, file, unit)?)),
-        Kind::Png | Kind::Jpeg => Err(Error::fix(name, "is a single picture, not a recording")),
+    match FileKind::of(&name, &mut file)? {
+        FileKind::Tiff => Ok(Box::new(Pages::open(&name, BufReader::new(file), unit, settings.rate_hz)?)),
+        FileKind::Cptv => Ok(Box::new(Cptv::open(&name, file, unit)?)),
+        FileKind::Y16 => Ok(Box::new(Y16::open(&name, file, unit)?)),
+        FileKind::Png | FileKind::Jpeg => Err(Error::fix(name, "is a single picture, not a recording")),
     }
 }
 
 /// Opens a recording or a single picture as a source.
+///
+/// # Errors
+/// `Fix` where it cannot be read.
 pub fn open(path: &Path, settings: &Settings) -> Result<Box<dyn Source>> {
     let (mut file, name) = open_file(path)?;
-    let picture = match Kind::of(&name, &mut file)? {
-        Kind::Png | Kind::Jpeg => true,
-        // A colour table means a picture; errors are told by whoever reads on.
-        Kind::Tiff => First::read(&mut file).is_ok_and(|first| first.is_palette()),
-        Kind::Cptv | Kind::Y16 => false,
+    let picture = match FileKind::of(&name, &mut file)? {
+        FileKind::Png | FileKind::Jpeg => true,
+        // A colour table means a picture. An error here is reported when the file is read.
+        FileKind::Tiff => First::read(&mut file).is_ok_and(|first| first.is_palette()),
+        FileKind::Cptv | FileKind::Y16 => false,
     };
     if picture {
         return Ok(Box::new(Pictures::single(path, settings)?));
@@ -126,16 +52,16 @@ pub fn open(path: &Path, settings: &Settings) -> Result<Box<dyn Source>> {
     Ok(Box::new(source))
 }
 
-type Opener = Box<dyn FnMut() -> Result<Box<dyn Clip>> + Send>;
+type OpenClip = Box<dyn FnMut() -> Result<Box<dyn Clip>> + Send>;
 
-/// A recording as a source. Frames come as fast as they are asked for.
+/// A recording as a source. A read never waits.
 pub struct Replay {
     name: String,
     repeat: bool,
-    open: Opener,
+    open: OpenClip,
     clip: Box<dyn Clip>,
-    told: bool,
-    /// Rounds finished, frames of this one, and what is added to its numbers and times.
+    reported: bool,
+    /// Finished rounds, frames of this one, and what is added to its numbers and times.
     rounds: u64,
     round_frames: u64,
     shift: Shift,
@@ -148,7 +74,7 @@ struct Shift {
     time_ns: u64,
 }
 
-/// The frame handed on last, for the next round to go on from.
+/// The last frame, from which the next round continues.
 #[derive(Clone, Copy, Default)]
 struct Last {
     seq: u64,
@@ -158,6 +84,9 @@ struct Last {
 
 impl Replay {
     /// Opens a recording with `open`, which is called again for each round where `repeat` is set.
+    ///
+    /// # Errors
+    /// Those of `open`.
     pub fn new(
         name: &str,
         repeat: bool,
@@ -169,7 +98,7 @@ impl Replay {
             repeat,
             open: Box::new(open),
             clip,
-            told: false,
+            reported: false,
             rounds: 0,
             round_frames: 0,
             shift: Shift::default(),
@@ -182,21 +111,21 @@ impl Replay {
         self.clip.camera()
     }
 
-    fn tell_damage(&mut self) {
-        if self.told {
+    fn report_damage(&mut self) {
+        if self.reported {
             return;
         }
         if let Some(cut) = self.clip.truncation() {
             log::warn!("{}: {cut}", self.name);
-            self.told = true;
+            self.reported = true;
         }
         if self.clip.skipped() > 0 {
-            log::warn!("{}: {} damaged frames were passed over", self.name, self.clip.skipped());
-            self.told = true;
+            log::warn!("{}: {} damaged frames were skipped", self.name, self.clip.skipped());
+            self.reported = true;
         }
     }
 
-    /// Moves a frame of a later round behind everything before it.
+    /// Shifts number and time of a frame of a later round behind the rounds before.
     fn place(&mut self, into: &mut Frame) {
         let meta = &mut into.meta;
         if self.rounds > 0 && self.round_frames == 0 {
@@ -242,7 +171,7 @@ impl Source for Replay {
                 self.place(into);
                 return Ok(Read::Frame);
             }
-            self.tell_damage();
+            self.report_damage();
             if !self.repeat || self.round_frames == 0 {
                 break;
             }

@@ -1,8 +1,8 @@
 //! Single pictures: PNG, TIFF and JPEG.
 //!
-//! 16-bit grey keeps its counts, with the meaning the user states or none. Everything else has
-//! been through somebody's tone mapping and gives 8-bit grey without temperature; colours (an
-//! ironbow palette, say) become their brightness.
+//! 16-bit grey keeps its counts, with the unit that the user states or none. Everything else went
+//! through some tone mapping and gives 8-bit grey without temperature; colours, of an ironbow palette
+//! for example, become their brightness.
 
 use std::io::{Cursor, Read as _};
 use std::path::Path;
@@ -13,26 +13,26 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Settings;
-use super::replay::{Kind, SUPPORTED, open_file};
+use super::file::{FileKind, SUPPORTED, open_file};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::recording::ifd::First;
 use crate::recording::pages::{Layout, Pages, luma, not_sixteen};
 use crate::recording::{Clip, MAX_SIZE, Unit, check_size};
 
-/// Largest file read as a picture, bytes.
+/// Largest file that is read as a picture, bytes.
 const MAX_FILE: u64 = 32 << 20;
-/// Most a decoder may hold beside the pixels, bytes.
+/// Memory limit of a decoder beside the pixels, bytes.
 const MAX_ALLOC: usize = 48 << 20;
-/// Most scans of a progressive JPEG: each costs a pass over the picture.
+/// Limit on the scans of a progressive JPEG: each costs a pass over the picture.
 const MAX_SCANS: usize = 64;
 
-/// A picture and what had to be done to it.
+/// A picture and how it was converted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     /// The frame.
     pub frame: Frame,
-    /// What a user should know: why there is no temperature. `None` where nothing was lost.
+    /// Why there is no temperature; `None` where there is one.
     pub note: Option<&'static str>,
 }
 
@@ -41,7 +41,10 @@ const PALETTE: &str = "a palette picture, turned to grey; it carries no temperat
 const GREY: &str = "an 8-bit picture; it carries no temperature";
 const UNKNOWN: &str = "16-bit counts of unknown unit; no temperature without `signal`";
 
-/// Reads one picture, of a multi-page TIFF the first; notes go to the log.
+/// Reads one picture, of a multi-page TIFF the first, and logs its note.
+///
+/// # Errors
+/// `Fix` where it cannot be read.
 pub fn still(path: &Path, settings: &Settings) -> Result<Frame> {
     let picture = read(path, settings)?;
     if let Some(note) = picture.note {
@@ -51,6 +54,9 @@ pub fn still(path: &Path, settings: &Settings) -> Result<Frame> {
 }
 
 /// Reads one picture with its note.
+///
+/// # Errors
+/// `Fix` where it cannot be read or is too large.
 pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
     let (file, name) = open_file(path)?;
     let mut bytes = Vec::new();
@@ -61,13 +67,16 @@ pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
     decode(&name, bytes, settings)
 }
 
-/// Decodes one picture; errors name it `name`.
+/// Decodes one picture. `name` is for messages.
+///
+/// # Errors
+/// `Fix` where it is damaged, of another kind, or of a size that is not supported.
 pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
-    match Kind::of(name, &mut Cursor::new(&bytes))? {
-        Kind::Tiff => decode_tiff(name, bytes, settings),
-        Kind::Png => decode_png(name, &bytes, settings.signal),
-        Kind::Jpeg => decode_jpeg(name, &bytes, settings.signal),
-        Kind::Cptv | Kind::Y16 => {
+    match FileKind::of(name, &mut Cursor::new(&bytes))? {
+        FileKind::Tiff => decode_tiff(name, bytes, settings),
+        FileKind::Png => decode_png(name, &bytes, settings.signal),
+        FileKind::Jpeg => decode_jpeg(name, &bytes, settings.signal),
+        FileKind::Cptv | FileKind::Y16 => {
             Err(Error::fix(name, format_args!("is a recording, not a picture; supported are {SUPPORTED}")))
         }
     }
@@ -143,7 +152,7 @@ fn decode_jpeg(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> 
     convert(name, (width, height), &pixels, samples, unit, COLOUR)
 }
 
-/// What a decoder wrote: 1 grey, 2 grey and alpha, 3 colours, 4 colours and alpha; 16-bit ones big-endian.
+/// The samples that a decoder wrote: 1 grey, 2 grey and alpha, 3 colours, 4 colours and alpha; 16-bit ones big-endian.
 #[derive(Debug, Clone, Copy)]
 struct Samples {
     per_pixel: usize,

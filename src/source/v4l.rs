@@ -1,29 +1,33 @@
 //! Cameras over V4L2.
 //!
-//! A camera is named by what stays the same ([`wanted::Wanted`]), found in sysfs ([`node`]), opened and
-//! told by its USB id or its formats ([`crate::source::cameras`]), and read with bounded waits
-//! ([`camera::Camera`]). What it can be ill with is seen within limits that are set here
-//! ([`watch::Watch`]); it is then opened again ([`keeper::Keeper`]), with growing force where that
-//! helps ([`ladder::Ladder`]).
+//! A camera is named by what stays the same ([`selector::Selector`]), found in sysfs ([`node`]), opened
+//! and identified by its USB id or its formats ([`probe`], [`crate::source::cameras`]), and read with
+//! bounded waits ([`camera::Camera`]). Its faults are detected within the limits that are set here
+//! ([`watchdog::Watchdog`]). The pipeline then closes it and asks for it again
+//! ([`supervisor::Supervisor`]), which takes ever stronger steps where that helps
+//! ([`escalation::Escalation`]).
 
 pub mod bus;
 pub mod camera;
 pub mod control;
+pub mod discover;
+pub mod escalation;
 pub mod failure;
-pub mod found;
-pub mod keeper;
-pub mod ladder;
 pub mod linux;
 pub mod node;
-pub mod wanted;
-pub mod watch;
+pub mod probe;
+pub mod selector;
+pub mod supervisor;
+pub mod watchdog;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::ladder::Step;
-use self::watch::Limits;
+use self::escalation::Step;
+use self::selector::Selector;
+use self::supervisor::Supervisor;
+use self::watchdog::Limits;
 use crate::clock::SharedClock;
 use crate::error::{Error, Result, within};
 use crate::source::{self, Open};
@@ -34,21 +38,21 @@ use crate::source::{self, Open};
 pub struct Settings {
     /// Name in results and logs; empty for kind and serial number, or port.
     pub name: String,
-    /// Size to ask for, as in `160x120`; empty for the best that is known of the camera.
+    /// Size to request, as in `160x120`; empty for the best known format of the camera.
     pub size: String,
-    /// The camera is in low gain, which its frames do not tell and for which no formula is public, so
-    /// that no temperature is given (InfiRay P2 Pro, Topdon and twins).
+    /// The camera is in low gain. Its frames do not say so and no formula for it is public, so no
+    /// temperature is given (InfiRay P2 Pro, Topdon and twins).
     pub low_gain: bool,
     /// Buffers of the driver, 2 to 32.
     pub buffers: u32,
     /// A camera that sends no whole frame for this long is opened again, ms, 500 to 600000. A Lepton's
     /// shutter takes up to 3000.
     pub stall_ms: u32,
-    /// With the same content or frame counter for so long, other than during a correction, it is frozen
-    /// and opened again, ms, 1000 to 600000; 0 never, for scenes without noise.
+    /// A camera that sends the same content or frame counter for this long is frozen and opened again, ms,
+    /// 1000 to 600000; 0 never, for scenes without noise. Corrections do not count.
     pub frozen_ms: u32,
-    /// How far to go for a camera that is there and sends nothing: `reopen` it; `reset` its USB device
-    /// as well; `replug` it as well, by its driver, which takes root.
+    /// The strongest step for a camera that is present and sends nothing: `reopen` it; `reset` its USB
+    /// device as well; `replug` it as well through its driver, which takes root.
     pub recover: Recover,
 }
 
@@ -66,7 +70,7 @@ impl Default for Settings {
     }
 }
 
-/// How far to go for a camera that sends nothing.
+/// The strongest step for a camera that sends nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recover {
@@ -100,15 +104,15 @@ impl Settings {
         if self.frozen_ms != 0 {
             within("source.camera.frozen_ms", self.frozen_ms, 1_000..=600_000)?;
         }
-        if !self.size.is_empty() && self.wanted_size().is_none() {
+        if !self.size.is_empty() && self.requested_size().is_none() {
             let wanted = "wanted COLUMNSxROWS, as in 160x120";
             return Err(Error::fix("source.camera.size", format_args!("is {:?}, {wanted}", self.size)));
         }
         Ok(())
     }
 
-    /// The size to ask for.
-    pub fn wanted_size(&self) -> Option<(u32, u32)> {
+    /// The size to request.
+    pub fn requested_size(&self) -> Option<(u32, u32)> {
         let (width, height) = self.size.split_once('x')?;
         let number = |text: &str| text.parse().ok().filter(|n| (1..=4096).contains(n));
         number(width).zip(number(height))
@@ -129,7 +133,7 @@ impl Settings {
 /// # Errors
 /// `Fix` where the spec names no camera.
 pub fn opener(spec: &str, settings: &source::Settings, clock: &SharedClock) -> Result<Box<dyn Open>> {
-    let wanted = wanted::Wanted::parse(spec)?;
+    let selector = Selector::parse(spec)?;
     let bus = Box::new(linux::Machine::new("/"));
-    Ok(Box::new(keeper::Keeper::new(bus, wanted, settings.clone(), clock.clone())))
+    Ok(Box::new(Supervisor::new(bus, selector, settings.clone(), clock.clone())))
 }

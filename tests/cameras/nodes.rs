@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use heatmark::source::cameras::named;
+use heatmark::source::cameras::by_name;
 use heatmark::source::v4l::node::{self, Node};
-use heatmark::source::v4l::wanted::Wanted;
+use heatmark::source::v4l::selector::Selector;
 
 fn write(folder: &Path, files: &[(&str, &str)]) {
     fs::create_dir_all(folder).unwrap();
@@ -67,7 +67,7 @@ fn nodes_are_listed_in_order_with_what_is_behind_them() {
     assert_eq!(usb.file.as_deref(), Some(root.path().join("dev/bus/usb/001/007").as_path()));
     assert!(lepton.permitted && !usb.autosuspend && nodes[2].usb.as_ref().unwrap().autosuspend);
     assert_eq!(nodes[5].usb, None);
-    let name = |node: &Node, row: &str, by_port| node.stable_name(named(row).unwrap(), by_port);
+    let name = |node: &Node, row: &str, by_port| node.stable_name(by_name(row).unwrap(), by_port);
     assert_eq!(name(lepton, "purethermal", false), "purethermal:8003000b-51");
     assert_eq!(name(lepton, "purethermal", true), "purethermal:usb-1-1.2");
     assert_eq!(name(lepton, "infiray", false), "infiray:usb-1-1.2", "whose serial numbers are all the same");
@@ -76,8 +76,8 @@ fn nodes_are_listed_in_order_with_what_is_behind_them() {
     // A twin at another port; the two nodes of one camera are none.
     let mut twin = nodes[2].clone();
     twin.usb.as_mut().unwrap().serial = Some("8003000b-51".into());
-    assert!(!lepton.has_double(&nodes) && lepton.has_double(&[lepton.clone(), twin]));
-    assert!(!nodes[0].has_double(&nodes) && !nodes[5].has_double(&nodes), "no serial number is not the same one");
+    assert!(!lepton.shares_serial(&nodes) && lepton.shares_serial(&[lepton.clone(), twin]));
+    assert!(!nodes[0].shares_serial(&nodes) && !nodes[5].shares_serial(&nodes), "no serial number is not the same one");
 }
 
 #[test]
@@ -94,8 +94,9 @@ fn a_machine_without_cameras_has_none() {
 fn specs_pick_the_camera_that_is_meant_wherever_it_is() {
     let root = tempfile::tempdir().unwrap();
     let nodes = machine(root.path());
-    let picked =
-        |spec: &str| -> Vec<u32> { Wanted::parse(spec).unwrap().pick(&nodes).iter().map(|node| node.number).collect() };
+    let picked = |spec: &str| -> Vec<u32> {
+        Selector::parse(spec).unwrap().pick(&nodes).iter().map(|node| node.number).collect()
+    };
     // Known cameras come first; metadata nodes and what is part of the board never do.
     assert_eq!(picked("auto"), [2, 4, 10, 0, 5]);
     assert_eq!(picked("v4l2:serial=8003000b-51"), [10]);
@@ -109,7 +110,7 @@ fn specs_pick_the_camera_that_is_meant_wherever_it_is() {
     let link = root.path().join("dev/boson-123456");
     symlink("video4", &link).unwrap();
     for path in [file, link] {
-        let wanted = Wanted::Node(path);
+        let wanted = Selector::Node(path);
         assert_eq!(wanted.pick(&nodes).iter().map(|n| n.number).collect::<Vec<_>>(), [4]);
     }
 }

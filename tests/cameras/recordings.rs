@@ -12,7 +12,7 @@ use heatmark::frame::{Frame, FrameFormat, Signal};
 use heatmark::radiometry::{self, Thermometer};
 use heatmark::source::cameras::decode::{Decoder, Transfer};
 use heatmark::source::cameras::lepton::Gain;
-use heatmark::source::cameras::{Offer, Sizes, UsbId, Wire, choose};
+use heatmark::source::cameras::{Offer, PixelFormat, Sizes, UsbId, choose};
 
 /// Every recording and the row of the table it is of.
 pub const NAMES: [(&str, &str); 12] = [
@@ -34,7 +34,7 @@ pub const NAMES: [(&str, &str); 12] = [
 #[derive(Debug, PartialEq)]
 struct Recording {
     usb: Option<UsbId>,
-    wire: Wire,
+    pixel_format: PixelFormat,
     size: (u32, u32),
     stride: usize,
     rate_hz: f32,
@@ -50,7 +50,8 @@ impl Recording {
         let usb = self.usb.map_or("none".into(), |id| id.to_string());
         let (w, h) = self.size;
         let lengths: Vec<_> = self.frames.iter().map(|f| f.len().to_string()).collect();
-        let head = format!("{usb} {} {w}x{h} {} {} {}\n", self.wire, self.stride, self.rate_hz, lengths.join(","));
+        let head =
+            format!("{usb} {} {w}x{h} {} {} {}\n", self.pixel_format, self.stride, self.rate_hz, lengths.join(","));
         [head.into_bytes(), self.frames.concat()].concat()
     }
 
@@ -66,7 +67,7 @@ impl Recording {
         });
         Self {
             usb: head[0].parse().ok(),
-            wire: Wire::ALL.iter().find(|(_, _, name)| *name == head[1]).unwrap().0,
+            pixel_format: PixelFormat::ALL.iter().find(|(_, _, name)| *name == head[1]).unwrap().0,
             size: (w.parse().unwrap(), h.parse().unwrap()),
             stride: head[3].parse().unwrap(),
             rate_hz: head[4].parse().unwrap(),
@@ -166,7 +167,7 @@ fn lepton(id: bool, size: (u32, u32), stride: usize, telemetry: Vec<Lepton>) -> 
     };
     Recording {
         usb: id.then(|| "1e4e:0100".parse().unwrap()),
-        wire: Wire::Y16,
+        pixel_format: PixelFormat::Y16,
         size,
         stride,
         rate_hz: 9.0,
@@ -209,7 +210,7 @@ fn boson(size: (u32, u32), telemetry: u32) -> Recording {
     };
     let stride = w as usize * 2;
     let usb = "09cb:4007".parse().ok();
-    Recording { usb, wire: Wire::Y16, size, stride, rate_hz: 60.0, frames: (0..2).map(frame).collect() }
+    Recording { usb, pixel_format: PixelFormat::Y16, size, stride, rate_hz: 60.0, frames: (0..2).map(frame).collect() }
 }
 
 /// YUYV rows of a rendering: luma that no temperature has, neutral chroma.
@@ -220,7 +221,7 @@ fn rendering(w: u32, h: u32) -> Vec<u8> {
 fn infiray(usb: Option<UsbId>) -> Recording {
     let frame = |n| [rendering(256, 192), rows(&counts(256, 192, n, |k| k * 64.0), 256, 512)].concat();
     let frames = (0..2).map(frame).collect();
-    Recording { usb, wire: Wire::Yuyv, size: (256, 384), stride: 512, rate_hz: 25.0, frames }
+    Recording { usb, pixel_format: PixelFormat::Yuyv, size: (256, 384), stride: 512, rate_hz: 25.0, frames }
 }
 
 fn tc002c() -> Recording {
@@ -230,28 +231,28 @@ fn tc002c() -> Recording {
     };
     let usb = "2bdf:0102".parse().ok();
     let frames = (0..2).map(frame).collect();
-    Recording { usb, wire: Wire::Yuyv, size: (512, 484), stride: 1024, rate_hz: 25.0, frames }
+    Recording { usb, pixel_format: PixelFormat::Yuyv, size: (512, 484), stride: 1024, rate_hz: 25.0, frames }
 }
 
-fn plain(wire: Wire, size: (u32, u32), stride: usize) -> Recording {
+fn plain(pixel_format: PixelFormat, size: (u32, u32), stride: usize) -> Recording {
     let (w, h) = size;
-    let frame = |n| match wire {
-        Wire::Grey => {
+    let frame = |n| match pixel_format {
+        PixelFormat::Grey => {
             let grey: Vec<u8> = counts(w, h, n, |k| k - 200.0).iter().map(|c| *c as u8).collect();
             grey.chunks(w as usize).flat_map(|row| [row, &vec![0xee; stride - w as usize]].concat()).collect()
         }
-        Wire::Yuyv => counts(w, h, n, |k| k - 200.0).iter().flat_map(|c| [*c as u8, 0x80]).collect(),
-        Wire::Mjpg => {
+        PixelFormat::Yuyv => counts(w, h, n, |k| k - 200.0).iter().flat_map(|c| [*c as u8, 0x80]).collect(),
+        PixelFormat::Mjpg => {
             let grey: Vec<u8> = counts(w, h, n, |k| k - 200.0).iter().map(|c| *c as u8).collect();
             let mut jpeg = Vec::new();
             let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 95);
             encoder.encode(&grey, w as u16, h as u16, jpeg_encoder::ColorType::Luma).unwrap();
             jpeg
         }
-        Wire::Y16Be => counts(w, h, n, |k| k * 40.0).iter().flat_map(|c| c.to_be_bytes()).collect(),
+        PixelFormat::Y16Be => counts(w, h, n, |k| k * 40.0).iter().flat_map(|c| c.to_be_bytes()).collect(),
         _ => rows(&counts(w, h, n, |k| k * 40.0), w as usize, stride),
     };
-    Recording { usb: None, wire, size, stride, rate_hz: 9.0, frames: (0..2).map(frame).collect() }
+    Recording { usb: None, pixel_format, size, stride, rate_hz: 9.0, frames: (0..2).map(frame).collect() }
 }
 
 fn made(name: &str) -> Recording {
@@ -266,27 +267,27 @@ fn made(name: &str) -> Recording {
         "p2pro" => infiray("0bda:5830".parse().ok()),
         "split" => infiray(None),
         "tc002c" => tc002c(),
-        "seek" => plain(Wire::Y16, (206, 156), 412),
-        "y16be" => plain(Wire::Y16Be, (64, 48), 128),
-        "grey" => plain(Wire::Grey, (96, 64), 100),
-        "yuyv" => plain(Wire::Yuyv, (96, 64), 192),
-        "mjpg" => plain(Wire::Mjpg, (96, 64), 0),
+        "seek" => plain(PixelFormat::Y16, (206, 156), 412),
+        "y16be" => plain(PixelFormat::Y16Be, (64, 48), 128),
+        "grey" => plain(PixelFormat::Grey, (96, 64), 100),
+        "yuyv" => plain(PixelFormat::Yuyv, (96, 64), 192),
+        "mjpg" => plain(PixelFormat::Mjpg, (96, 64), 0),
         _ => panic!("{name}"),
     }
 }
 
 /// What is read from a recording, as text.
 fn decoded(recording: &Recording) -> String {
-    let Recording { usb, wire, size, stride, rate_hz, ref frames } = *recording;
-    let offers = [Offer { wire, sizes: Sizes::One(size.0, size.1) }];
+    let Recording { usb, pixel_format, size, stride, rate_hz, ref frames } = *recording;
+    let offers = [Offer { pixel_format, sizes: Sizes::One(size.0, size.1) }];
     let choice = choose(usb, &offers, None).unwrap();
     let mut decoder = Decoder::new(choice, Transfer { stride, rate_hz }, None, false);
-    let mut text = format!("{}, {}\n", choice.profile.about, choice.told);
+    let mut text = format!("{}, {}\n", choice.profile.about, choice.identified_by);
     let (w, h) = size;
-    text += &format!("{wire} {w}x{h}, {stride} bytes a row, {rate_hz} Hz\n");
+    text += &format!("{pixel_format} {w}x{h}, {stride} bytes a row, {rate_hz} Hz\n");
     let mut frame = Frame::new(FrameFormat { width: 1, height: 1, signal: Signal::Counts, rate_hz: 0.0 });
     for (i, bytes) in frames.iter().enumerate() {
-        let said = decoder.decode(bytes, &mut frame);
+        let telemetry = decoder.decode(bytes, &mut frame);
         let (width, height) = (frame.width(), frame.height());
         text += &format!("{i}: {width}x{height}");
         if frame.pixels.len() != frame.format.pixels() {
@@ -310,12 +311,12 @@ fn decoded(recording: &Recording) -> String {
         if let Some(c) = frame.meta.sensor_c {
             text += &format!(", sensor {c:.1} degC");
         }
-        if let Some(counter) = said.counter {
+        if let Some(counter) = telemetry.counter {
             text += &format!(", counter {counter}");
         }
-        if let Some(told) = said.lepton {
-            text += if told.gain == Gain::High { ", high gain" } else { ", low gain" };
-            if let Some(housing) = told.housing {
+        if let Some(lepton) = telemetry.lepton {
+            text += if lepton.gain == Gain::High { ", high gain" } else { ", low gain" };
+            if let Some(housing) = lepton.housing {
                 text += &format!(", housing {:.1} degC", housing.0);
             }
         }
@@ -331,7 +332,7 @@ fn bless() -> bool {
 /// Whether two recordings are the same: byte by byte, but for JPEG pictures, whose bytes depend on the instructions
 /// that the encoder finds; these by the greys that are seen.
 fn same(a: &Recording, b: &Recording) -> bool {
-    if a.wire != Wire::Mjpg {
+    if a.pixel_format != PixelFormat::Mjpg {
         return a == b;
     }
     let seen = |jpeg: &Vec<u8>| {
@@ -343,7 +344,7 @@ fn same(a: &Recording, b: &Recording) -> bool {
         a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 2)
     };
     let head = |r: &Recording| (r.usb, r.size, r.stride, r.rate_hz, r.frames.len());
-    a.wire == b.wire && head(a) == head(b) && a.frames.iter().zip(&b.frames).all(|(a, b)| alike(a, b))
+    a.pixel_format == b.pixel_format && head(a) == head(b) && a.frames.iter().zip(&b.frames).all(|(a, b)| alike(a, b))
 }
 
 #[test]
@@ -394,7 +395,8 @@ fn radiometric_recordings_show_the_scene_that_was_put_in() {
 fn no_garbage_makes_the_decoder_panic() {
     for (name, _) in NAMES {
         let recording = Recording::read(name);
-        let offers = [Offer { wire: recording.wire, sizes: Sizes::One(recording.size.0, recording.size.1) }];
+        let offers =
+            [Offer { pixel_format: recording.pixel_format, sizes: Sizes::One(recording.size.0, recording.size.1) }];
         let choice = choose(recording.usb, &offers, None).unwrap();
         for stride in [0, 1, recording.stride, recording.stride + 13, 1 << 20] {
             let mut decoder = Decoder::new(choice, Transfer { stride, rate_hz: f32::NAN }, None, true);

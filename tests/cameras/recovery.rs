@@ -6,8 +6,8 @@ use heatmark::error::Remedy;
 use heatmark::frame::Signal;
 use heatmark::source::v4l::bus::Bus;
 use heatmark::source::v4l::control::{self, Command, Gain, Shutter};
-use heatmark::source::v4l::found::found;
-use heatmark::source::v4l::ladder::Step;
+use heatmark::source::v4l::discover::discover;
+use heatmark::source::v4l::escalation::Step;
 use heatmark::source::{Open, Settings, cameras};
 
 use super::running::{Running, supervisor, whole};
@@ -108,7 +108,7 @@ fn a_camera_that_needed_a_reset_gets_it_first_the_next_time() {
 #[test]
 fn what_may_not_be_done_is_left_out() {
     let world = World::new(LEPTON);
-    world.lock().barred = vec![Step::Reset, Step::Replug];
+    world.lock().forbidden = vec![Step::Reset, Step::Replug];
     let camera = Running::start(&world, "auto", &Settings::default());
     world.inject(Fault::Silent, Cure::After(Duration::from_secs(60)));
     camera.run_for(Duration::from_secs(70));
@@ -183,7 +183,7 @@ fn commands_reach_the_units_that_the_firmware_names() {
     ];
     let node = world.nodes().remove(0);
     let mut device = world.open(&node).unwrap();
-    let profile = cameras::named("purethermal").unwrap();
+    let profile = cameras::by_name("purethermal").unwrap();
     for command in [
         Command::Ffc,
         Command::Shutter(Shutter::Manual),
@@ -208,19 +208,19 @@ fn commands_reach_the_units_that_the_firmware_names() {
     world.lock().units[0].1 = vec![0, 0];
     let e = control::command(profile, device.as_mut(), Command::Ffc).unwrap_err();
     assert!(e.to_string().contains("has 2 bytes, wanted 1"), "{e}");
-    let boson = cameras::named("boson").unwrap();
+    let boson = cameras::by_name("boson").unwrap();
     assert_eq!(control::command(boson, device.as_mut(), Command::Ffc).unwrap_err().remedy(), Remedy::Fix);
 }
 
 #[test]
 fn devices_say_what_is_wrong_with_them() {
     let mut world = World::new(LEPTON);
-    let all = found(&mut world);
+    let all = discover(&mut world);
     let camera = all[0].camera.as_ref().unwrap();
     assert_eq!((camera.profile, camera.mode.as_deref()), ("purethermal", Some("Y16 160x122")));
     assert_eq!((camera.picture, all[0].spec.as_str()), (Some((160, 120)), "v4l2:serial=8003000b-5113"));
     world.inject(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
-    let all = found(&mut world);
+    let all = discover(&mut world);
     let trouble = all[0].trouble.as_deref().unwrap();
     assert!(trouble.contains("found, no permission: install udev/60-heatmark.rules"), "{trouble}");
     assert_eq!(all[0].camera.as_ref().unwrap().profile, "purethermal");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heatmark::source::cameras::{CAMERAS, named};
+use heatmark::source::cameras::{CAMERAS, by_name};
 
 use super::recordings;
 
@@ -55,7 +55,7 @@ fn every_capture_node_gets_a_link_by_port_under_its_own_name() {
         assert!(links.split(' ').any(|link| link == format!("heatmark/{row}-usb-$id")), "{links}");
         assert!(links.split(' ').all(|link| link.starts_with(&format!("heatmark/{row}-"))), "{links}");
         let by_serial = links.split(' ').any(|link| link == format!("heatmark/{row}-$attr{{serial}}"));
-        assert_eq!(by_serial, named(row).unwrap().serials, "{links}");
+        assert_eq!(by_serial, by_name(row).unwrap().serials, "{links}");
     }
 }
 

@@ -13,8 +13,8 @@ use heatmark::frame::{Frame, FrameFormat};
 use heatmark::pipeline::{self, Feed, Infer, Input, Parts, Policy, SharedStatus, Stamps, Summary, build};
 use heatmark::result::FrameResult;
 use heatmark::source::scripted::FORMAT;
-use heatmark::source::v4l::keeper::Keeper;
-use heatmark::source::v4l::wanted::Wanted;
+use heatmark::source::v4l::selector::Selector;
+use heatmark::source::v4l::supervisor::Supervisor;
 use heatmark::source::{Open, Read, Settings, Source};
 use heatmark::status::{Counts, Snapshot, Status};
 use heatmark::stop;
@@ -32,9 +32,9 @@ fn path() -> pipeline::Settings {
 }
 
 /// The supervisor of the camera `spec` on `world`.
-pub fn supervisor(world: &World, spec: &str, settings: &Settings) -> Keeper {
+pub fn supervisor(world: &World, spec: &str, settings: &Settings) -> Supervisor {
     let bus = Box::new(world.clone());
-    Keeper::new(bus, Wanted::parse(spec).unwrap(), settings.clone(), world.clock())
+    Supervisor::new(bus, Selector::parse(spec).unwrap(), settings.clone(), world.clock())
 }
 
 /// Frames that came in a span of time.
@@ -113,7 +113,7 @@ impl Gate {
 
 /// Opens the camera behind the gate.
 struct Gated {
-    supervisor: Keeper,
+    supervisor: Supervisor,
     gate: Arc<Gate>,
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use heatmark::bench::alloc;
 use heatmark::source::Settings;
-use heatmark::source::v4l::ladder::Step;
+use heatmark::source::v4l::escalation::Step;
 
 use super::running::{Running, whole};
 use super::world::{Cure, Fault, World};

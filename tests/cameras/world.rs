@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heatmark::clock::{Clock, SharedClock, SimulatedClock};
-use heatmark::source::cameras::{Offer, Sizes, UsbId, Wire};
-use heatmark::source::v4l::bus::{Bus, Device, Granted, Query, Taken};
-use heatmark::source::v4l::ladder::Step;
+use heatmark::source::cameras::{Offer, PixelFormat, Sizes, UsbId};
+use heatmark::source::v4l::bus::{BufferInfo, Bus, Device, Granted, Query};
+use heatmark::source::v4l::escalation::Step;
 use heatmark::source::v4l::node::{Node, Usb};
 use heatmark::units::Nanos;
 
@@ -73,7 +73,7 @@ pub struct State {
     pub usb: UsbId,
     pub number: u32,
     /// Steps that fail with EACCES.
-    pub barred: Vec<Step>,
+    pub forbidden: Vec<Step>,
     /// The next frames to lose.
     pub skip: u32,
     /// First count of a stream.
@@ -101,7 +101,7 @@ impl World {
             grants: None,
             usb: "1e4e:0100".parse().unwrap(),
             number: 0,
-            barred: Vec::new(),
+            forbidden: Vec::new(),
             skip: 0,
             first: 0,
             age: Some(Duration::from_millis(2)),
@@ -146,7 +146,7 @@ impl State {
     }
 
     fn apply(&mut self, step: Step) -> io::Result<()> {
-        if self.barred.contains(&step) {
+        if self.forbidden.contains(&step) {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
         self.tally.steps.push(step);
@@ -227,17 +227,21 @@ impl Drop for Stream {
 impl Device for Stream {
     fn offers(&mut self) -> io::Result<Vec<Offer>> {
         let state = self.world.lock();
-        Ok(state.offers.iter().map(|(w, h)| Offer { wire: Wire::Y16, sizes: Sizes::One(*w, *h) }).collect())
+        Ok(state
+            .offers
+            .iter()
+            .map(|(w, h)| Offer { pixel_format: PixelFormat::Y16, sizes: Sizes::One(*w, *h) })
+            .collect())
     }
 
-    fn set(&mut self, wire: Wire, size: (u32, u32)) -> io::Result<Granted> {
+    fn set(&mut self, pixel_format: PixelFormat, size: (u32, u32)) -> io::Result<Granted> {
         let mut state = self.world.lock();
         if state.current_fault() == Some(Fault::Busy) {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
         }
         let size = state.grants.unwrap_or(size);
         state.size = size;
-        Ok(Granted { code: wire.code(), size, stride: size.0 as usize * 2, rate_hz: 9.0 })
+        Ok(Granted { code: pixel_format.code(), size, stride: size.0 as usize * 2, rate_hz: 9.0 })
     }
 
     fn start(&mut self, _buffers: u32) -> io::Result<()> {
@@ -249,7 +253,7 @@ impl Device for Stream {
         Ok(())
     }
 
-    fn take(&mut self, wait: Duration, see: &mut dyn FnMut(&[u8], Taken)) -> io::Result<bool> {
+    fn dequeue(&mut self, wait: Duration, with: &mut dyn FnMut(&[u8], BufferInfo)) -> io::Result<bool> {
         let mut state = self.world.lock();
         let clock = state.clock.clone();
         let fault = state.current_fault();
@@ -283,11 +287,11 @@ impl Device for Stream {
         paint(&mut self.bytes, self.picture, state.size, fault == Some(Fault::Stuck));
         drop(state);
         let bytes = if fault == Some(Fault::Short) { &self.bytes[..self.bytes.len() / 2] } else { &self.bytes };
-        see(bytes, Taken { sequence, damaged: fault == Some(Fault::Damaged), age });
+        with(bytes, BufferInfo { sequence, damaged: fault == Some(Fault::Damaged), age });
         Ok(true)
     }
 
-    fn unit(&mut self, unit: u8, selector: u8, query: Query, data: &mut [u8]) -> io::Result<()> {
+    fn extension_unit(&mut self, unit: u8, selector: u8, query: Query, data: &mut [u8]) -> io::Result<()> {
         let mut state = self.world.lock();
         let Some((_, value)) = state.units.iter_mut().find(|(at, _)| *at == (unit, selector)) else {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));

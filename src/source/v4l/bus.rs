@@ -1,51 +1,75 @@
-//! What the rest of this folder needs of a machine: list nodes, open one, take frames, put a device
-//! right. Linux does it in [`super::linux`], tests do it by script.
+//! What the rest of this folder needs of a machine: to list nodes, open one, dequeue frames and recover
+//! a device. [`super::linux`] is the real machine; tests use a scripted one.
 
 use std::io;
 use std::time::Duration;
 
 use super::node::Node;
-use crate::source::cameras::{Offer, Wire};
+use crate::source::cameras::{Offer, PixelFormat};
 
 /// A machine with cameras.
 pub trait Bus: Send {
-    /// The video nodes there are now, in the order of their numbers.
+    /// The current video nodes, in the order of their numbers.
     fn nodes(&mut self) -> Vec<Node>;
 
     /// Opens a node that captures video.
+    ///
+    /// # Errors
+    /// The errno of the system; `ENOTTY` where it does not capture.
     fn open(&mut self, node: &Node) -> io::Result<Box<dyn Device>>;
 
     /// Resets the USB device of a node (`USBDEVFS_RESET`). It may come back as another node.
+    ///
+    /// # Errors
+    /// The errno of the system; `NotFound` where it is no USB device.
     fn reset(&mut self, node: &Node) -> io::Result<()>;
 
     /// Takes the USB device of a node from its driver and gives it back (`authorized`), which is as
-    /// near to pulling the plug as software comes.
+    /// close to unplugging it as software comes.
+    ///
+    /// # Errors
+    /// The errno of the system; `NotFound` where it is no USB device.
     fn replug(&mut self, node: &Node) -> io::Result<()>;
 }
 
 /// An open node.
 pub trait Device: Send {
-    /// What it offers; codings that cannot be read are left out.
+    /// The formats that it offers, without those that cannot be read.
+    ///
+    /// # Errors
+    /// The errno of the driver.
     fn offers(&mut self) -> io::Result<Vec<Offer>>;
 
-    /// Asks for a format; what it grants may be another.
-    fn set(&mut self, wire: Wire, size: (u32, u32)) -> io::Result<Granted>;
+    /// Requests a format; the driver may grant another.
+    ///
+    /// # Errors
+    /// The errno of the driver.
+    fn set(&mut self, pixel_format: PixelFormat, size: (u32, u32)) -> io::Result<Granted>;
 
-    /// Maps `buffers` buffers or fewer and starts to stream.
+    /// Maps up to `buffers` buffers and starts to stream.
+    ///
+    /// # Errors
+    /// The errno of the driver.
     fn start(&mut self, buffers: u32) -> io::Result<()>;
 
-    /// Waits for a frame for at most `wait`, shows it to `see` and hands the buffer back; false where
-    /// none came.
-    fn take(&mut self, wait: Duration, see: &mut dyn FnMut(&[u8], Taken)) -> io::Result<bool>;
+    /// Waits for a frame for at most `wait`, calls `with` with its bytes, and queues the buffer again;
+    /// false where none came.
+    ///
+    /// # Errors
+    /// The errno of the driver; `ENODEV` where the device is unplugged.
+    fn dequeue(&mut self, wait: Duration, with: &mut dyn FnMut(&[u8], BufferInfo)) -> io::Result<bool>;
 
-    /// Asks a UVC extension unit.
-    fn unit(&mut self, unit: u8, selector: u8, query: Query, data: &mut [u8]) -> io::Result<()>;
+    /// Sends a request to a UVC extension unit (`UVCIOC_CTRL_QUERY`).
+    ///
+    /// # Errors
+    /// The errno of the driver.
+    fn extension_unit(&mut self, unit: u8, selector: u8, query: Query, data: &mut [u8]) -> io::Result<()>;
 }
 
 /// The format that a device set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Granted {
-    /// V4L2 code of the coding.
+    /// V4L2 code of the pixel format (fourcc).
     pub code: u32,
     /// Columns and rows.
     pub size: (u32, u32),
@@ -55,10 +79,10 @@ pub struct Granted {
     pub rate_hz: f32,
 }
 
-/// What a driver says about one buffer.
+/// What the driver reports about one buffer (`v4l2_buffer`).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Taken {
-    /// The driver's count of frames, with those it lost.
+pub struct BufferInfo {
+    /// The driver's count of frames, including those that it lost.
     pub sequence: u32,
     /// The driver flagged the content as damaged.
     pub damaged: bool,

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::bus::{Device, Query};
+use super::failure::{Operation, failure};
 use crate::error::{Error, Result};
 use crate::frame::Signal;
 use crate::source::cameras::{Control, Profile};
@@ -45,7 +46,7 @@ const RESOLUTION: Register = register(21, 19, 4);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shutter {
-    /// Whoever commands the camera.
+    /// Commands only.
     Manual,
     /// The camera, by time and temperature.
     Auto,
@@ -61,7 +62,7 @@ pub enum Gain {
     High,
     /// Coarse and wide.
     Low,
-    /// The camera changes by what it sees.
+    /// The camera chooses by what it sees.
     Auto,
 }
 
@@ -109,7 +110,7 @@ impl fmt::Display for Shutter {
     }
 }
 
-/// What a camera answers when asked; absent where it does not.
+/// The settings that a camera reports; `None` where it does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct State {
     /// Who starts corrections.
@@ -124,10 +125,10 @@ pub struct State {
     pub agc: Option<bool>,
 }
 
-/// Commands a camera.
+/// Sends a command to a camera.
 ///
 /// # Errors
-/// `Fix` where the camera has no such command.
+/// `Fix` where the camera does not have the command, `Retry` where it does not take it.
 pub fn command(profile: &Profile, device: &mut dyn Device, command: Command) -> Result<()> {
     if profile.control == Control::None {
         return Err(Error::fix(profile.about, format_args!("has no public commands over USB video; {}", profile.note)));
@@ -149,10 +150,10 @@ pub fn command(profile: &Profile, device: &mut dyn Device, command: Command) -> 
             })
         }
     };
-    done.map_err(|e| super::failure::failure(profile.about.into(), super::failure::Doing::Control, e))
+    done.map_err(|e| failure(profile.about.into(), Operation::Control, e))
 }
 
-/// Asks a camera for its state.
+/// Reads the settings of a camera.
 pub fn state(profile: &Profile, device: &mut dyn Device) -> State {
     if profile.control == Control::None {
         return State::default();
@@ -180,7 +181,7 @@ pub fn state(profile: &Profile, device: &mut dyn Device) -> State {
     }
 }
 
-/// What counts mean according to a camera whose frames do not tell; `None` where it does not answer.
+/// The meaning of the counts of a camera whose frames do not say it; `None` where it does not answer.
 pub fn signal(profile: &Profile, device: &mut dyn Device) -> Option<Signal> {
     let state = state(profile, device);
     match (state.agc, state.tlinear, state.millikelvin) {
@@ -208,7 +209,7 @@ fn number(device: &mut dyn Device, register: Register) -> io::Result<u32> {
 
 fn read(device: &mut dyn Device, register: Register, data: &mut [u8]) -> io::Result<()> {
     check(device, register)?;
-    device.unit(register.unit, register.selector, Query::Get, data)
+    device.extension_unit(register.unit, register.selector, Query::Get, data)
 }
 
 fn write(device: &mut dyn Device, register: Register, data: &[u8]) -> io::Result<()> {
@@ -216,13 +217,13 @@ fn write(device: &mut dyn Device, register: Register, data: &[u8]) -> io::Result
     let mut copy = [0; 32];
     let copy = &mut copy[..data.len()];
     copy.copy_from_slice(data);
-    device.unit(register.unit, register.selector, Query::Set, copy)
+    device.extension_unit(register.unit, register.selector, Query::Set, copy)
 }
 
-/// The driver refuses values of another length than the camera states; so does this, with a reason.
+/// Refuses values of another length than the camera states, as the driver does, but with a reason.
 fn check(device: &mut dyn Device, register: Register) -> io::Result<()> {
     let mut len = [0; 2];
-    device.unit(register.unit, register.selector, Query::Len, &mut len)?;
+    device.extension_unit(register.unit, register.selector, Query::Len, &mut len)?;
     let (found, wanted) = (usize::from(u16::from_le_bytes(len)), register.bytes);
     if found == wanted {
         return Ok(());

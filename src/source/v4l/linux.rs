@@ -1,8 +1,8 @@
-//! The machine as it is: V4L2 and USB of Linux, on the definitions of the crate `v4l`.
+//! The real machine: V4L2 and USB of Linux, with the definitions of the crate `v4l`.
 //!
-//! The stream of that crate waits without limit, hands over whole mappings and panics when a driver
-//! refuses to stop; so the few requests that are needed are made here. All `unsafe` of sources stands
-//! in this file.
+//! The stream of that crate waits without limit, returns whole mappings and panics when a driver
+//! refuses to stop, so the few requests that are needed are made here. All `unsafe` code of the sources
+//! is in this file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,9 +14,9 @@ use std::time::Duration;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::{self, vidioc};
 
-use super::bus::{Bus, Device, Granted, Query, Taken};
+use super::bus::{BufferInfo, Bus, Device, Granted, Query};
 use super::node::{self, Node};
-use crate::source::cameras::{Offer, Sizes, Wire};
+use crate::source::cameras::{Offer, PixelFormat, Sizes};
 
 const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
@@ -24,9 +24,9 @@ const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
 const USBDEVFS_RESET: vidioc::_IOC_TYPE = 0x5514;
 /// `UVCIOC_CTRL_QUERY`: `_IOWR('u', 0x21, struct uvc_xu_control_query)`.
 const UVCIOC_CTRL_QUERY: vidioc::_IOC_TYPE = 0xc010_7521;
-/// Most entries of a list that a driver is asked for.
-const MOST: u32 = 256;
-/// How long a device is left without its driver.
+/// Limit on the entries of one list of a driver.
+const MAX_ENTRIES: u32 = 256;
+/// How long a device stays without its driver.
 const REPLUG_PAUSE: Duration = Duration::from_millis(500);
 
 /// This machine, or the part of it under a folder.
@@ -105,7 +105,7 @@ impl Open {
     /// `T` must be the structure that `ask` names, without pointers.
     unsafe fn list<T: Default>(&self, ask: vidioc::_IOC_TYPE, mut index: impl FnMut(&mut T, u32)) -> Vec<T> {
         let mut all = Vec::new();
-        for i in 0..MOST {
+        for i in 0..MAX_ENTRIES {
             let mut entry = T::default();
             index(&mut entry, i);
             // SAFETY: the caller vouches for `T`.
@@ -117,8 +117,8 @@ impl Open {
         all
     }
 
-    fn sizes(&self, wire: Wire) -> Vec<Sizes> {
-        let index = |entry: &mut sys::v4l2_frmsizeenum, i| (entry.index, entry.pixel_format) = (i, wire.code());
+    fn sizes(&self, pixel_format: PixelFormat) -> Vec<Sizes> {
+        let index = |entry: &mut sys::v4l2_frmsizeenum, i| (entry.index, entry.pixel_format) = (i, pixel_format.code());
         // SAFETY: VIDIOC_ENUM_FRAMESIZES fills a `v4l2_frmsizeenum`.
         let entries = unsafe { self.list(vidioc::VIDIOC_ENUM_FRAMESIZES, index) };
         let size = |entry: &sys::v4l2_frmsizeenum| {
@@ -127,7 +127,7 @@ impl Open {
                 let one = unsafe { entry.__bindgen_anon_1.discrete };
                 Sizes::One(one.width, one.height)
             } else {
-                // SAFETY: as above, for `stepwise`.
+                // SAFETY: any other type fills `stepwise`, which is plain integers.
                 let range = unsafe { entry.__bindgen_anon_1.stepwise };
                 Sizes::Range((range.min_width, range.min_height), (range.max_width, range.max_height))
             }
@@ -152,28 +152,30 @@ impl Device for Open {
         let index = |entry: &mut sys::v4l2_fmtdesc, i| (entry.index, entry.type_) = (i, CAPTURE);
         // SAFETY: VIDIOC_ENUM_FMT fills a `v4l2_fmtdesc`.
         let formats = unsafe { self.list(vidioc::VIDIOC_ENUM_FMT, index) };
-        let wires = formats.iter().filter_map(|format| Wire::of(format.pixelformat));
-        let offers = |wire| self.sizes(wire).into_iter().map(move |sizes| Offer { wire, sizes });
-        let mut all: Vec<Offer> = wires.clone().flat_map(offers).collect();
+        let formats = formats.iter().filter_map(|format| PixelFormat::of(format.pixelformat));
+        let offers =
+            |pixel_format| self.sizes(pixel_format).into_iter().map(move |sizes| Offer { pixel_format, sizes });
+        let mut all: Vec<Offer> = formats.flat_map(offers).collect();
         if all.is_empty() {
-            // Some drivers (loopback devices) name a coding and no size: they have the one that is set.
+            // Some drivers (loopback devices) list a pixel format without sizes: only the current one is valid.
             let mut format = sys::v4l2_format { type_: CAPTURE, ..Default::default() };
             // SAFETY: VIDIOC_G_FMT fills a `v4l2_format`.
             unsafe { request(&self.file, vidioc::VIDIOC_G_FMT, &mut format)? };
             // SAFETY: for a capture type the driver fills `pix`, which is plain integers.
             let pix = unsafe { format.fmt.pix };
-            all.extend(Wire::of(pix.pixelformat).map(|wire| Offer { wire, sizes: Sizes::One(pix.width, pix.height) }));
+            let sizes = Sizes::One(pix.width, pix.height);
+            all.extend(PixelFormat::of(pix.pixelformat).map(|pixel_format| Offer { pixel_format, sizes }));
         }
         Ok(all)
     }
 
-    fn set(&mut self, wire: Wire, (width, height): (u32, u32)) -> io::Result<Granted> {
+    fn set(&mut self, pixel_format: PixelFormat, (width, height): (u32, u32)) -> io::Result<Granted> {
         let mut format = sys::v4l2_format { type_: CAPTURE, ..Default::default() };
-        // The sizes of rows and frames are the driver's to say: 0 asks for its own.
+        // The driver chooses the sizes of rows and frames: 0 asks for its own.
         format.fmt.pix = sys::v4l2_pix_format {
             width,
             height,
-            pixelformat: wire.code(),
+            pixelformat: pixel_format.code(),
             field: sys::v4l2_field_V4L2_FIELD_NONE,
             ..Default::default()
         };
@@ -195,14 +197,14 @@ impl Device for Open {
         Ok(())
     }
 
-    fn take(&mut self, wait: Duration, see: &mut dyn FnMut(&[u8], Taken)) -> io::Result<bool> {
+    fn dequeue(&mut self, wait: Duration, with: &mut dyn FnMut(&[u8], BufferInfo)) -> io::Result<bool> {
         match &mut self.stream {
-            Some(stream) => stream.take(wait, see),
+            Some(stream) => stream.dequeue(wait, with),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    fn unit(&mut self, unit: u8, selector: u8, query: Query, data: &mut [u8]) -> io::Result<()> {
+    fn extension_unit(&mut self, unit: u8, selector: u8, query: Query, data: &mut [u8]) -> io::Result<()> {
         /// `struct uvc_xu_control_query` of `linux/uvcvideo.h`.
         #[repr(C)]
         struct Xu {
@@ -220,7 +222,7 @@ impl Device for Open {
     }
 }
 
-/// Mapped buffers that the driver fills in turns.
+/// Mapped buffers that the driver fills one after the other.
 struct Stream {
     file: File,
     maps: Vec<Map>,
@@ -244,12 +246,13 @@ impl Drop for Map {
 
 impl Stream {
     fn start(file: File, buffers: u32) -> io::Result<Self> {
-        let mut wish = sys::v4l2_requestbuffers { count: buffers, type_: CAPTURE, memory: MMAP, ..Default::default() };
+        let mut wanted =
+            sys::v4l2_requestbuffers { count: buffers, type_: CAPTURE, memory: MMAP, ..Default::default() };
         // SAFETY: VIDIOC_REQBUFS reads and fills a `v4l2_requestbuffers`.
-        unsafe { request(&file, vidioc::VIDIOC_REQBUFS, &mut wish)? };
-        // From here on `Drop` gives back what was got.
+        unsafe { request(&file, vidioc::VIDIOC_REQBUFS, &mut wanted)? };
+        // From here on `Drop` releases the buffers.
         let mut stream = Self { file, maps: Vec::new() };
-        for index in 0..wish.count {
+        for index in 0..wanted.count {
             let mut buffer = describe(index);
             // SAFETY: VIDIOC_QUERYBUF fills a `v4l2_buffer`.
             unsafe { request(&stream.file, vidioc::VIDIOC_QUERYBUF, &mut buffer)? };
@@ -278,7 +281,7 @@ impl Stream {
         unsafe { request(&self.file, vidioc::VIDIOC_QBUF, &mut describe(index)) }
     }
 
-    fn take(&mut self, wait: Duration, see: &mut dyn FnMut(&[u8], Taken)) -> io::Result<bool> {
+    fn dequeue(&mut self, wait: Duration, with: &mut dyn FnMut(&[u8], BufferInfo)) -> io::Result<bool> {
         if !self.ready(wait)? {
             return Ok(false);
         }
@@ -296,17 +299,17 @@ impl Stream {
         // below the driver does not write to it.
         let bytes = unsafe { std::slice::from_raw_parts(map.start.cast::<u8>(), bytes) };
         let monotonic = buffer.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK == sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-        let taken = Taken {
+        let info = BufferInfo {
             sequence: buffer.sequence,
             damaged: buffer.flags & sys::V4L2_BUF_FLAG_ERROR != 0,
             age: monotonic.then(|| age(&buffer.timestamp)).flatten(),
         };
-        see(bytes, taken);
+        with(bytes, info);
         self.queue(buffer.index)?;
         Ok(true)
     }
 
-    /// Waits until a buffer is full, or something is wrong that taking one will tell.
+    /// Waits until a buffer is full, or until there is an error that dequeuing will return.
     fn ready(&self, wait: Duration) -> io::Result<bool> {
         let ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
         let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -324,7 +327,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A device that is gone refuses all of this, which changes nothing.
+        // An unplugged device refuses both requests; nothing is left to release then.
         let mut kind = CAPTURE;
         // SAFETY: VIDIOC_STREAMOFF reads an integer.
         let _ = unsafe { request(&self.file, vidioc::VIDIOC_STREAMOFF, &mut kind) };
@@ -339,7 +342,7 @@ fn describe(index: u32) -> sys::v4l2_buffer {
     sys::v4l2_buffer { index, type_: CAPTURE, memory: MMAP, ..Default::default() }
 }
 
-/// How long ago a stamp of CLOCK_MONOTONIC was; `None` where it lies in the future or is 0.
+/// Age of a timestamp on CLOCK_MONOTONIC; `None` where it is in the future or 0.
 fn age(stamp: &sys::timeval) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a live structure for the clock to be written to.
@@ -369,7 +372,7 @@ mod tests {
     #[test]
     fn what_is_no_camera_is_refused_without_a_panic() {
         let e = Open::new(Path::new("/dev/null")).err().unwrap();
-        // An emulator of user space alone does not know the request, and says so.
+        // An emulator of user space alone does not know the request.
         assert!([Some(libc::ENOTTY), Some(libc::ENOSYS)].contains(&e.raw_os_error()), "{e}");
         assert!(Open::new(Path::new("/dev/video-none")).is_err());
     }

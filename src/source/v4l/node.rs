@@ -23,8 +23,8 @@ pub struct Node {
     pub permitted: bool,
     /// The USB device; `None` for other buses and for virtual devices.
     pub usb: Option<Usb>,
-    /// True for what is part of the board: camera interfaces, codecs, image processors. They list
-    /// formats of cameras that are not there, so that `auto` passes them over.
+    /// True for parts of the board: camera interfaces, codecs, image processors. They list formats of
+    /// cameras that are absent, so `auto` skips them.
     pub built_in: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Usb {
     /// Vendor and product.
     #[serde(serialize_with = "shown")]
     pub id: UsbId,
-    /// Where it is plugged in, as in `1-1.2`: stable while nobody changes the cabling.
+    /// The port it is plugged into, as in `1-1.2`: stable while the cabling is.
     pub port: String,
     /// Serial number.
     pub serial: Option<String>,
@@ -42,7 +42,7 @@ pub struct Usb {
     pub product: Option<String>,
     /// Speed, Mbit/s.
     pub speed_mbps: Option<f32>,
-    /// Most current it may draw, mA.
+    /// Highest current that it may draw, mA.
     pub power_ma: Option<u32>,
     /// True where the kernel may suspend it.
     pub autosuspend: bool,
@@ -58,7 +58,7 @@ fn shown<S: serde::Serializer>(id: &UsbId, to: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Node {
-    /// The camera of this USB id, if it is known.
+    /// The camera of this USB id, where it is known.
     pub fn profile(&self) -> Option<&'static Profile> {
         self.usb.as_ref().and_then(|usb| cameras::by_usb(usb.id))
     }
@@ -70,7 +70,7 @@ impl Node {
     }
 
     /// A name that survives replugging: profile and serial number, or port, or the node. `by_port` where
-    /// the serial number does not tell it from another camera that is there.
+    /// another camera that is present has the same serial number.
     pub fn stable_name(&self, profile: &Profile, by_port: bool) -> String {
         let kind = profile.name;
         match (self.own_serial(Some(profile)).filter(|_| !by_port), &self.usb) {
@@ -81,14 +81,14 @@ impl Node {
     }
 
     /// True where another camera in `nodes` has the same serial number.
-    pub fn has_double(&self, nodes: &[Node]) -> bool {
+    pub fn shares_serial(&self, nodes: &[Node]) -> bool {
         let key = |node: &Node| node.usb.as_ref().and_then(|usb| usb.serial.clone());
         let port = |node: &Node| node.usb.as_ref().map(|usb| usb.port.clone());
         key(self).is_some() && nodes.iter().any(|other| key(other) == key(self) && port(other) != port(self))
     }
 }
 
-/// The video nodes under `root` (`/`, or a made-up tree), in the order of their numbers.
+/// The video nodes under `root` (`/`, or a tree that a test made), in the order of their numbers.
 pub fn list(root: &Path) -> Vec<Node> {
     let class = root.join("sys/class/video4linux");
     let entries = fs::read_dir(class).map(|dir| dir.flatten().collect::<Vec<_>>()).unwrap_or_default();

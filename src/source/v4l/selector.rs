@@ -1,4 +1,4 @@
-//! Which camera is meant: a spec, and the nodes it fits.
+//! Which camera is meant: a spec, and the nodes that it matches.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::source::cameras;
 
 /// A camera as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Selector {
     /// The first thermal camera.
     Auto,
     /// A device file or a link to one.
@@ -25,16 +25,16 @@ pub enum Wanted {
 /// How cameras are named, for messages.
 pub const FORMS: &str = "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT (as in 1-1.2), v4l2:profile=NAME";
 
-impl Wanted {
-    /// True where a spec is about a camera.
+impl Selector {
+    /// True where a spec names a camera.
     pub fn claims(spec: &str) -> bool {
         spec == "auto" || spec.starts_with("v4l2:") || spec.starts_with("/dev/")
     }
 
-    /// Reads a spec.
+    /// Parses a spec.
     ///
     /// # Errors
-    /// `Fix` where it is none, with the forms that are.
+    /// `Fix` with the valid forms where it has none of them.
     pub fn parse(spec: &str) -> Result<Self> {
         let rest = spec.strip_prefix("v4l2:").unwrap_or(spec);
         let wrong = |why: &str| Err(Error::fix(spec, format_args!("{why}; cameras are named {FORMS}")));
@@ -44,7 +44,7 @@ impl Wanted {
             Some((_, "")) => wrong("has nothing after ="),
             Some(("serial", serial)) => Ok(Self::Serial(serial.into())),
             Some(("usb", port)) => Ok(Self::Port(port.into())),
-            Some(("profile", name)) => match cameras::named(name) {
+            Some(("profile", name)) => match cameras::by_name(name) {
                 Some(profile) => Ok(Self::Profile(profile.name)),
                 None => {
                     let names: Vec<_> = cameras::CAMERAS.iter().map(|p| p.name).collect();
@@ -55,32 +55,37 @@ impl Wanted {
         }
     }
 
-    /// The nodes that may be meant, the likeliest first. Nodes that carry metadata never are.
+    /// The nodes that match, the likeliest first. Nodes that carry metadata never do.
     pub fn pick<'a>(&self, nodes: &'a [Node]) -> Vec<&'a Node> {
-        let mut picked: Vec<&Node> = nodes.iter().filter(|node| node.index == 0 && self.fits(node)).collect();
+        let mut picked: Vec<&Node> = nodes.iter().filter(|node| node.index == 0 && self.matches(node)).collect();
         if *self == Self::Auto {
-            // Stable: by number among equals.
+            // A stable sort keeps the order of numbers among equals.
             picked.sort_by_key(|node| node.profile().is_none());
         }
         picked
     }
 
-    fn fits(&self, node: &Node) -> bool {
+    /// True where it names one device, not a kind of camera.
+    pub fn names_device(&self) -> bool {
+        !matches!(self, Self::Auto | Self::Profile(_))
+    }
+
+    fn matches(&self, node: &Node) -> bool {
         let usb = node.usb.as_ref();
         match self {
             Self::Auto => !node.built_in,
             Self::Node(path) => same(path, &node.path),
             Self::Serial(serial) => usb.is_some_and(|usb| usb.serial.as_deref() == Some(serial)),
             Self::Port(port) => usb.is_some_and(|usb| usb.port == *port),
-            // A row without USB ids is known by shape, which only the open device tells.
-            Self::Profile(name) => match cameras::named(name) {
+            // A row without USB ids is recognised by its formats, which only the open device lists.
+            Self::Profile(name) => match cameras::by_name(name) {
                 Some(row) if !row.usb.is_empty() => node.profile().is_some_and(|p| p.name == *name),
                 _ => node.profile().is_none(),
             },
         }
     }
 
-    /// The error where no node fits.
+    /// The error where no node matches.
     pub fn absent(&self, nodes: &[Node]) -> Error {
         let found: Vec<_> = nodes.iter().filter(|node| node.index == 0).map(describe).collect();
         let found = if found.is_empty() { "no video device".into() } else { found.join(", ") };
@@ -88,7 +93,7 @@ impl Wanted {
     }
 }
 
-/// True for one file, also over a link that udev made.
+/// True for the same file, also through a link of udev.
 fn same(link: &Path, node: &Path) -> bool {
     link == node || std::fs::canonicalize(link).is_ok_and(|to| Some(to) == std::fs::canonicalize(node).ok())
 }
@@ -100,7 +105,7 @@ fn describe(node: &Node) -> String {
     format!("{} ({}{id}{serial})", node.path.display(), node.name)
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => write!(f, "a thermal camera"),
@@ -117,19 +122,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn specs_are_read_or_refused_with_the_forms_that_are_known() {
-        let read = |spec: &str| Wanted::parse(spec).unwrap();
-        assert_eq!(read("auto"), Wanted::Auto);
-        assert_eq!(read("v4l2:auto"), Wanted::Auto);
-        assert_eq!(read("/dev/video3"), Wanted::Node("/dev/video3".into()));
-        assert_eq!(read("v4l2:/dev/heatmark/boson-7"), Wanted::Node("/dev/heatmark/boson-7".into()));
-        assert_eq!(read("v4l2:serial=8003000b-51"), Wanted::Serial("8003000b-51".into()));
-        assert_eq!(read("v4l2:usb=1-1.2"), Wanted::Port("1-1.2".into()));
-        assert_eq!(read("v4l2:profile=purethermal"), Wanted::Profile("purethermal"));
+    fn specs_are_parsed_or_refused_with_the_known_forms() {
+        let read = |spec: &str| Selector::parse(spec).unwrap();
+        assert_eq!(read("auto"), Selector::Auto);
+        assert_eq!(read("v4l2:auto"), Selector::Auto);
+        assert_eq!(read("/dev/video3"), Selector::Node("/dev/video3".into()));
+        assert_eq!(read("v4l2:/dev/heatmark/boson-7"), Selector::Node("/dev/heatmark/boson-7".into()));
+        assert_eq!(read("v4l2:serial=8003000b-51"), Selector::Serial("8003000b-51".into()));
+        assert_eq!(read("v4l2:usb=1-1.2"), Selector::Port("1-1.2".into()));
+        assert_eq!(read("v4l2:profile=purethermal"), Selector::Profile("purethermal"));
         for wrong in ["v4l2:", "v4l2:serial", "v4l2:serial=", "v4l2:bus=1", "v4l2:profile=flir"] {
-            let said = Wanted::parse(wrong).unwrap_err().to_string();
+            let said = Selector::parse(wrong).unwrap_err().to_string();
             assert!(said.contains("purethermal") || said.contains("v4l2:serial=SERIAL"), "{said}");
         }
-        assert!(!Wanted::claims("clip.tiff") && Wanted::claims("/dev/video0"));
+        assert!(!Selector::claims("clip.tiff") && Selector::claims("/dev/video0"));
     }
 }
