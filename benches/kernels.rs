@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use heatmark::frame::{Frame, FrameFormat, Signal};
-use heatmark::kernels::{self, After, Conv, Depthwise, Map, Tile, Window, Winograd};
+use heatmark::kernels::{self, Conv, Depthwise, Epilogue, Map, Tile, Window, Winograd};
 use heatmark::nn::Network;
 use heatmark::nn::card::Input;
 use heatmark::nn::region::{self, Installed};
@@ -63,7 +63,7 @@ fn preprocess(c: &mut Criterion<ProcessorTime>) {
 }
 
 /// From what the cells of a landmark network say to 70 points; from the second cache, as after a network.
-fn votes(c: &mut Criterion<ProcessorTime>) {
+fn soft_argmax(c: &mut Criterion<ProcessorTime>) {
     const POINTS: usize = 70;
     let mut group = c.benchmark_group("votes");
     group.sample_size(40).measurement_time(Duration::from_millis(400)).warm_up_time(Duration::from_millis(100));
@@ -73,7 +73,7 @@ fn votes(c: &mut Criterion<ProcessorTime>) {
     for kernels in kernels::available() {
         let mut means = [0.0; 3 * POINTS];
         group.bench_function(format!("{}/{POINTS} points of 12x12 cells", kernels.name()), |b| {
-            b.iter(|| kernels.votes(black_box(turns.next().unwrap_or_default()), (12, 12), POINTS, &mut means));
+            b.iter(|| kernels.soft_argmax(black_box(turns.next().unwrap_or_default()), (12, 12), POINTS, &mut means));
         });
     }
     group.finish();
@@ -96,7 +96,7 @@ fn display(c: &mut Criterion<ProcessorTime>) {
                         for (y, counts) in frame.pixels.chunks_exact(frame.width()).enumerate() {
                             gain.row(y, counts, frame.height(), span, &mut row);
                             for _ in 0..4 {
-                                kernels.levels(&row[1..=frame.width()], &row[2..], 0.25, black_box(&mut levels));
+                                kernels.blend_u8(&row[1..=frame.width()], &row[2..], 0.25, black_box(&mut levels));
                             }
                         }
                     });
@@ -136,13 +136,14 @@ fn layers(c: &mut Criterion<ProcessorTime>) {
             let (from, to) = maps(kernels, layer);
             let weights = vec![0.01; ci * co * size * size];
             let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
-            let conv = Conv::pack(kernels, from, to, Window::square(size, stride), &weights, After::default()).unwrap();
+            let conv =
+                Conv::pack(kernels, from, to, Window::square(size, stride), &weights, Epilogue::default()).unwrap();
             group.throughput(Throughput::Elements(conv.flops()));
             let id = |kind: &str| BenchmarkId::new(format!("{}/{kind}", kernels.name()), &name);
             group.bench_function(id("direct"), |b| b.iter(|| conv.run(black_box(&input), None, &mut output)));
             if (size, stride) == (3, 1) {
                 for tile in [Tile::Two, Tile::Four] {
-                    let fast = Winograd::pack(kernels, tile, from, to, &weights, After::default()).unwrap();
+                    let fast = Winograd::pack(kernels, tile, from, to, &weights, Epilogue::default()).unwrap();
                     let mut scratch = vec![0.0; fast.scratch()];
                     let run = |b: &mut criterion::Bencher<ProcessorTime>| {
                         b.iter(|| fast.run(black_box(&input), None, &mut output, &mut scratch));
@@ -156,7 +157,8 @@ fn layers(c: &mut Criterion<ProcessorTime>) {
         for kernels in kernels::available() {
             let (from, to) = maps(kernels, [channels, channels, h, w, 3, stride]);
             let window = Window::square(3, stride);
-            let layer = Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], After::default()).unwrap();
+            let layer =
+                Depthwise::pack(kernels, from, to, window, &vec![0.1; channels * 9], Epilogue::default()).unwrap();
             let (input, mut output) = (vec![0.5; from.len], vec![0.0; to.len]);
             group.throughput(Throughput::Elements(layer.flops()));
             let id = BenchmarkId::new(format!("{}/depthwise", kernels.name()), format!("/{stride} {channels} {h}x{w}"));
@@ -314,6 +316,6 @@ fn precision(_: &mut Criterion<ProcessorTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ProcessorTime);
-    targets = preprocess, votes, display, networks, precision, layers
+    targets = preprocess, soft_argmax, display, networks, precision, layers
 }
 criterion_main!(benches);

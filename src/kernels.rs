@@ -9,11 +9,11 @@
 //! **Accuracy.** The definitions are in `naive` (double precision). Direct kernels stay within the error bound
 //! of summing in single precision; Winograd's within about 1e-6 of the layer's largest output.
 //!
-//! **Whole numbers.** Quantised networks run in `int8`, with the same bits on every table.
+//! **Integers.** Quantised networks run in `int8`, with the same bits on every table.
 //!
-//! **Not-a-number and infinity.** Networks expect finite input. A NaN or an infinity is never replaced by a
+//! **NaN and infinity.** Networks expect finite input. A NaN or an infinity is never replaced by a
 //! harmless number on its way (activations pass NaN on), with two exceptions: maximum pooling may pass over a
-//! NaN, and whole numbers cannot hold one. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
+//! NaN, and integers cannot hold one. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
 //! into the next run.
 
 // Kernels are written with indexed loops over arrays of registers: iterator adaptors and closures are functions of
@@ -34,19 +34,19 @@ mod tables;
 
 use std::sync::OnceLock;
 
-pub use image::percentile::thinned;
-pub use image::sample::{Lattice, Picture, mix};
-pub use image::soft_argmax::VALUES;
-pub use layers::epilogue::{Act, After, Join};
+pub use image::percentile::subsampled_len;
+pub use image::sample::{Lattice, Picture, bilinear};
+pub use image::soft_argmax::SOFT_ARGMAX_VALUES;
+pub use layers::epilogue::{Activation, Epilogue, ResidualPosition};
 pub use layers::f32::conv::Conv;
 pub use layers::f32::depthwise::Depthwise;
-pub use layers::f32::elementwise::Point;
+pub use layers::f32::elementwise::Elementwise;
 pub use layers::f32::pool::{Pool, Pooling};
 pub use layers::f32::replicate::Replicate;
 pub use layers::f32::resize::{Between, Resize};
 pub use layers::f32::winograd::{Tile, Winograd};
 pub use layers::int8::conv::Conv8;
-pub use layers::int8::elementwise::{Mix, Round};
+pub use layers::int8::elementwise::{AddRequantise, Quantise};
 pub use layers::int8::epilogue::Into8;
 pub use layers::int8::weights::Sums;
 pub use layers::int8::winograd::Winograd8;
@@ -70,37 +70,37 @@ macro_rules! kernel_list {
         $then! {
             $arguments
             f32 {
-                spread_two: &layers::f32::winograd::Spread
-                    = layers::f32::winograd::spread::<_, layers::f32::winograd::Two, 4, 2>;
-                spread_four: &layers::f32::winograd::Spread
-                    = layers::f32::winograd::spread::<_, layers::f32::winograd::Four, 6, 4>;
-                gather_two: &layers::f32::winograd::Gather
-                    = layers::f32::winograd::gather::<_, layers::f32::winograd::Two, 4, 2>;
-                gather_four: &layers::f32::winograd::Gather
-                    = layers::f32::winograd::gather::<_, layers::f32::winograd::Four, 6, 4>;
-                depthwise: &layers::f32::depthwise::Job = layers::f32::depthwise::depthwise::<_, 1>;
-                depthwise_half: &layers::f32::depthwise::Job = layers::f32::depthwise::depthwise::<_, 2>;
+                winograd_input_f2: &layers::f32::winograd::InputTransform
+                    = layers::f32::winograd::input_transform::<_, layers::f32::winograd::Two, 4, 2>;
+                winograd_input_f4: &layers::f32::winograd::InputTransform
+                    = layers::f32::winograd::input_transform::<_, layers::f32::winograd::Four, 6, 4>;
+                winograd_output_f2: &layers::f32::winograd::OutputTransform
+                    = layers::f32::winograd::output_transform::<_, layers::f32::winograd::Two, 4, 2>;
+                winograd_output_f4: &layers::f32::winograd::OutputTransform
+                    = layers::f32::winograd::output_transform::<_, layers::f32::winograd::Four, 6, 4>;
+                depthwise_stride1: &layers::f32::depthwise::Job = layers::f32::depthwise::depthwise::<_, 1>;
+                depthwise_stride2: &layers::f32::depthwise::Job = layers::f32::depthwise::depthwise::<_, 2>;
                 pool: &layers::f32::pool::Job = layers::f32::pool::pool;
-                replicate: &layers::f32::replicate::ReplicateJob = layers::f32::replicate::replicate;
+                replicate: &layers::f32::replicate::Job = layers::f32::replicate::replicate;
                 resize: &layers::f32::resize::Job = layers::f32::resize::resize;
-                point: &layers::f32::elementwise::Job = layers::f32::elementwise::point;
+                elementwise: &layers::f32::elementwise::Job = layers::f32::elementwise::elementwise;
                 sample: &image::sample::Job = image::sample::sample;
                 reduce: &image::sample::Reduction = image::sample::reduce;
-                thin: &image::percentile::Thinning = image::percentile::thin;
-                bounds: &image::percentile::Bounding = image::percentile::bounds;
-                classes: &image::percentile::Classing = image::percentile::classes;
+                subsample: &image::percentile::Subsampling = image::percentile::subsample;
+                min_max: &image::percentile::Bounding = image::percentile::min_max;
+                bin: &image::percentile::Binning = image::percentile::bin;
                 stretch: &image::percentile::Stretching = image::percentile::stretch;
                 scale: &image::tone::Counted<f32> = image::tone::scale;
-                bins: &image::tone::Counted<u32> = image::tone::bins;
-                tones: &image::tone::Counted<f32> = image::tone::tones;
-                blend: &image::tone::Mixing<f32> = image::tone::blend;
-                levels: &image::tone::Mixing<u8> = image::tone::levels;
-                votes: &image::soft_argmax::Job = image::soft_argmax::votes;
-                planes: &image::transpose::Job = image::transpose::planes;
+                bin_counts: &image::tone::Counted<u32> = image::tone::bin_counts;
+                tone_curve: &image::tone::Counted<f32> = image::tone::tone_curve;
+                blend: &image::tone::Blending<f32> = image::tone::blend;
+                blend_u8: &image::tone::Blending<u8> = image::tone::blend_u8;
+                soft_argmax: &image::soft_argmax::Job = image::soft_argmax::soft_argmax;
+                nhwc_to_nchw: &image::transpose::Job = image::transpose::nhwc_to_nchw;
             }
             int8 {
-                round: &layers::int8::elementwise::Rounding = layers::int8::elementwise::round;
-                mix: &layers::int8::elementwise::Mixing = layers::int8::elementwise::mix;
+                quantise: &layers::int8::elementwise::Quantising = layers::int8::elementwise::quantise;
+                add_requantise: &layers::int8::elementwise::AddRequantising = layers::int8::elementwise::add_requantise;
             }
         }
     };
@@ -120,7 +120,7 @@ macro_rules! structs {
             lanes: usize,
             tiles: layers::f32::tile::Tiles,
             /// For layers of few summands, where it pays.
-            strips: &'static [layers::f32::row::Kernel],
+            rows: &'static [layers::f32::row::RowKernel],
             /// Registers of output channels that a tile of several pixels takes while this many remain.
             panel: fn(usize) -> usize,
             int8: Int8Kernels,
@@ -129,17 +129,17 @@ macro_rules! structs {
 
         /// The int8 kernels of one instruction set.
         pub(crate) struct Int8Kernels {
-            item: layers::quant::Item,
+            storage: layers::quant::Storage,
             /// Summands of one product.
             group: usize,
             /// Those that store numbers, and those that store floats.
             tiles: [layers::int8::tile::Tiles; 2],
             /// Float tiles whose results are rounded before they are stored.
-            rounding: Option<layers::f32::tile::Tiles>,
+            quantising_tiles: Option<layers::f32::tile::Tiles>,
             /// Strips of floats whose results are, where it pays.
-            strips: &'static [layers::f32::row::Kernel],
-            /// Strips of whole numbers.
-            narrow: &'static [layers::int8::row::Kernel],
+            rows: &'static [layers::f32::row::RowKernel],
+            /// int8 row microkernels.
+            int8_rows: &'static [layers::int8::row::RowKernel],
             /// Whole convolutions, where an instruction multiplies matrices.
             matrix: Option<unsafe fn(&layers::int8::matrix::Sweep)>,
             /// Winograd's transforms for F(2x2) and F(4x4), where they pay.

@@ -20,7 +20,7 @@ use self::contrast::Contrast;
 use self::ranks::Ranks;
 use crate::frame::{Frame, Signal};
 use crate::geometry::Rect;
-use crate::kernels::{self, Kernels, Lattice, Picture, thinned};
+use crate::kernels::{self, Kernels, Lattice, Picture, subsampled_len};
 use crate::nn::card::Input;
 
 /// A rotated square of the frame.
@@ -127,7 +127,7 @@ impl Preprocessor {
     fn fill(&mut self, frame: &Frame, lattice: &Lattice, spec: &Input, width: usize, out: &mut [f32]) {
         let (range, contrast) = out.split_at_mut(out.len() / spec.channels.max(1));
         let height = range.len().checked_div(width).unwrap_or(0);
-        let samples = self.ranks.samples(thinned(width, height));
+        let samples = self.ranks.samples(subsampled_len(width, height));
         let bounds = match Picture::new(&frame.pixels, frame.width(), frame.height()) {
             Some(picture) => self.kernels.resample(&picture, lattice, width, range, samples),
             None => {
@@ -256,7 +256,7 @@ mod tests {
         for centre in [[160.0, 120.0], [160.3, 119.9]] {
             let mut out = vec![0.0; 160 * 120];
             let lattice = Lattice { centre, across: [2.0, 0.0], fine: 2 };
-            kernels::scalar().resample(&picture, &lattice, 160, &mut out, &mut vec![0.0; thinned(160, 120)]);
+            kernels::scalar().resample(&picture, &lattice, 160, &mut out, &mut vec![0.0; subsampled_len(160, 120)]);
             // The last column looks half a pixel beyond the frame.
             let inner = out.chunks_exact(160).flat_map(|row| &row[1..159]);
             assert!(inner.into_iter().all(|v| (v - 2000.0).abs() < 0.05));

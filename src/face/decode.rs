@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::geometry::{Rect, iou};
-use crate::kernels::{self, VALUES};
+use crate::kernels::{self, SOFT_ARGMAX_VALUES};
 use crate::landmarks::COUNT;
 use crate::nn::Network;
 use crate::nn::card::{Card, Decoding};
@@ -204,8 +204,8 @@ fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -
     if votes.is_empty() || votes.len() != rows * columns || presence.len() != 1 || !presence[0].is_finite() {
         return false;
     }
-    let mut means = [0.0; VALUES * COUNT];
-    kernels::current().votes(votes.as_flattened(), (rows, columns), COUNT, &mut means);
+    let mut means = [0.0; SOFT_ARGMAX_VALUES * COUNT];
+    kernels::current().soft_argmax(votes.as_flattened(), (rows, columns), COUNT, &mut means);
     for p in 0..COUNT {
         let mean = [means[p], means[COUNT + p], means[2 * COUNT + p]];
         if !mean.iter().all(|v| v.is_finite()) {

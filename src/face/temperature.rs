@@ -10,7 +10,7 @@
 use super::pose::{Fit, apply};
 use super::shape::SHAPE;
 use crate::frame::Frame;
-use crate::kernels::{Picture, mix};
+use crate::kernels::{Picture, bilinear};
 use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc};
 use crate::radiometry::Thermometer;
 use crate::result::NoTemperature;
@@ -162,7 +162,7 @@ impl Reader<'_> {
         if pixels.into_iter().any(at_end) {
             return Err(NoTemperature::Saturated);
         }
-        Ok(mix(pixels, shares))
+        Ok(bilinear(pixels, shares))
     }
 
     fn celsius(&self, t: &Thermometer, count: f32) -> Reading {

@@ -12,7 +12,7 @@ pub(crate) mod tail;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// 1.5 * 2^23 + 127: adding it to a small number leaves the nearest whole number in the low bits, biased as exponents are.
+/// 1.5 * 2^23 + 127: adding it to a small number leaves the nearest integer in the low bits, biased as exponents are.
 pub(crate) const BIASED: f32 = 12_583_039.0;
 
 /// An instruction set. A value of it is proof that this CPU has the instructions.
@@ -37,8 +37,8 @@ pub(crate) trait Isa: Copy + 'static {
     /// The smaller; NaN if `b` is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
 
-    /// `2^n` for whole numbers `n` from -126 to 127 in the low bits of [`BIASED`]` + n`.
-    fn power(self, shifted: Self::V) -> Self::V;
+    /// `2^n` for integers `n` from -126 to 127 in the low bits of [`BIASED`]` + n`.
+    fn exp2_biased(self, shifted: Self::V) -> Self::V;
 
     /// Asks for the cache line of an address that is soon to be read. The address need not be valid.
     #[inline(always)]
@@ -68,60 +68,60 @@ pub(crate) trait Counts: Isa {
     /// `x` limited to `0..=limit`; 0 where it is NaN.
     fn limit(self, x: Self::V, limit: Self::V) -> Self::V;
 
-    /// The largest whole number not above `x`; only for 0 to 2^24.
-    fn whole(self, x: Self::V) -> Self::V;
+    /// The largest integer not above `x`; only for 0 to 2^24.
+    fn floor(self, x: Self::V) -> Self::V;
 
     /// The values at even places of `a`, then those of `b`.
-    fn evens(self, a: Self::V, b: Self::V) -> Self::V;
+    fn even_lanes(self, a: Self::V, b: Self::V) -> Self::V;
 
     /// Reads `LANES` counts.
     ///
     /// # Safety
     /// `p` is valid for reading `LANES` counts.
-    unsafe fn counts(self, p: *const u16) -> Self::V;
+    unsafe fn load_u16(self, p: *const u16) -> Self::V;
 
     /// Reads `2 * LANES` counts of either row: the means of squares of four.
     ///
     /// # Safety
     /// `upper` and `lower` are valid for reading `2 * LANES` counts.
-    unsafe fn means(self, upper: *const u16, lower: *const u16) -> Self::V;
+    unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> Self::V;
 
-    /// Writes whole numbers from 0 to 2^24.
+    /// Writes integers from 0 to 2^24.
     ///
     /// # Safety
     /// `p` is valid for writing `LANES` numbers.
-    unsafe fn numbers(self, p: *mut u32, v: Self::V);
+    unsafe fn store_u32(self, p: *mut u32, v: Self::V);
 
     /// Counts number `i`, `i + 1`, `i + below` and `i + below + 1` for each of the `LANES` numbers `i` at `at`.
     ///
     /// # Safety
     /// `p` is valid for reading all of these.
-    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [Self::V; 4];
+    unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [Self::V; 4];
 
     /// Values number `i` and `i + 1` of `count` for each of the `LANES` numbers `i` at `at`.
     ///
     /// # Safety
     /// `p` is valid for reading `count` values, which are more than any `i + 1`, and `at` for `LANES` numbers.
-    unsafe fn ends(self, p: *const f32, count: usize, at: *const u32) -> [Self::V; 2];
+    unsafe fn gather_pairs(self, p: *const f32, count: usize, at: *const u32) -> [Self::V; 2];
 
-    /// Writes the whole parts of `v` as bytes: exact from 0 to 255, else some byte.
+    /// Writes `v` truncated to bytes: exact from 0 to 255, otherwise any byte.
     ///
     /// # Safety
     /// `p` is valid for writing `LANES` bytes.
-    unsafe fn bytes(self, p: *mut u8, v: Self::V);
+    unsafe fn store_u8(self, p: *mut u8, v: Self::V);
 }
 
 /// Channels that are brought into planes at a time.
-pub(crate) const TOGETHER: usize = 4;
+pub(crate) const FOUR: usize = 4;
 
 /// What transposing needs besides.
-pub(crate) trait Turn: Isa {
+pub(crate) trait Transpose: Isa {
     /// Four floats at `p` and at every `stride` floats from there on, until the register is full.
     ///
     /// # Safety
     /// All of them are readable.
-    unsafe fn fours(self, p: *const f32, stride: usize) -> Self::V;
+    unsafe fn load_fours(self, p: *const f32, stride: usize) -> Self::V;
 
     /// Transposes the 4 x 4 floats that four registers hold in each place of four lanes.
-    fn turn(self, rows: [Self::V; TOGETHER]) -> [Self::V; TOGETHER];
+    fn transpose4(self, rows: [Self::V; FOUR]) -> [Self::V; FOUR];
 }

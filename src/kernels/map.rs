@@ -86,7 +86,7 @@ impl Map {
     /// Whether registers of `lanes` floats reach from one pixel into the next. Only dense layers can write such a map:
     /// their last register ends with the pixel, and overlaps the one before.
     #[inline]
-    pub fn snug(&self, lanes: usize) -> bool {
+    pub fn unpadded(&self, lanes: usize) -> bool {
         self.pitch < self.vectors(lanes) * lanes
     }
 
@@ -94,7 +94,7 @@ impl Map {
     #[inline]
     pub(crate) fn dense_reach(&self, lanes: usize) -> usize {
         match (self.h, self.w) {
-            (h @ 1.., w @ 1..) if self.snug(lanes) => self.at(h - 1, w - 1) + self.c,
+            (h @ 1.., w @ 1..) if self.unpadded(lanes) => self.at(h - 1, w - 1) + self.c,
             _ => self.reach(lanes),
         }
     }

@@ -1,6 +1,6 @@
 //! The definitions that every table of kernels is held to: plain loops over planes, in double precision.
 
-use super::{Act, Between, Join, Pooling, Window};
+use super::{Activation, Between, Pooling, ResidualPosition, Window};
 
 /// Planes of `c` x `h` x `w` values.
 #[derive(Clone, Debug)]
@@ -35,24 +35,24 @@ impl Exact {
     }
 }
 
-fn activate(act: &Act, x: f64, c: usize) -> f64 {
+fn activate(act: &Activation, x: f64, c: usize) -> f64 {
     match act {
-        Act::None => x,
-        Act::Clamp { lo, hi } => x.max(f64::from(*lo)).min(f64::from(*hi)),
-        Act::Slope(s) if x < 0.0 => x * f64::from(if s.len() == 1 { s[0] } else { s[c] }),
-        Act::Slope(_) => x,
-        Act::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-        Act::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::None => x,
+        Activation::Clamp { lo, hi } => x.max(f64::from(*lo)).min(f64::from(*hi)),
+        Activation::Slope(s) if x < 0.0 => x * f64::from(if s.len() == 1 { s[0] } else { s[c] }),
+        Activation::Slope(_) => x,
+        Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
     }
 }
 
 /// Activation and residual of a sum.
-pub(crate) fn finish(sum: Exact, act: &Act, other: Option<(f32, Join)>, c: usize) -> Exact {
+pub(crate) fn finish(sum: Exact, act: &Activation, other: Option<(f32, ResidualPosition)>, c: usize) -> Exact {
     let other_size = other.map_or(0.0, |o| f64::from(o.0).abs());
     let value = match other {
         None => activate(act, sum.value, c),
-        Some((o, Join::BeforeAct)) => activate(act, sum.value + f64::from(o), c),
-        Some((o, Join::AfterAct)) => activate(act, sum.value, c) + f64::from(o),
+        Some((o, ResidualPosition::BeforeActivation)) => activate(act, sum.value + f64::from(o), c),
+        Some((o, ResidualPosition::AfterActivation)) => activate(act, sum.value, c) + f64::from(o),
     };
     // No activation but hard swish is steeper than one, and it is not steeper than one and a half.
     let magnitude = 1.5 * (sum.magnitude + other_size) + value.abs();

@@ -4,8 +4,8 @@
 mod int8;
 mod moves;
 mod picture;
+mod soft_argmax;
 mod sums;
-mod votes;
 
 use proptest::prelude::*;
 use rand_core::{Rng, SeedableRng};
@@ -88,14 +88,14 @@ fn bare(kernels: &Kernels, c: usize, h: usize, w: usize) -> Map {
     Map::plain(c, h, w, c.next_multiple_of(kernels.lanes))
 }
 
-fn act(i: usize, channels: usize) -> Act {
+fn act(i: usize, channels: usize) -> Activation {
     match i {
-        0 => Act::None,
-        1 => Act::RELU,
-        2 => Act::Clamp { lo: -0.25, hi: 0.5 },
-        3 => Act::Slope(vec![0.1]),
-        4 => Act::Slope(values(9, channels)),
-        _ => Act::HardSwish,
+        0 => Activation::None,
+        1 => Activation::RELU,
+        2 => Activation::Clamp { lo: -0.25, hi: 0.5 },
+        3 => Activation::Slope(vec![0.1]),
+        4 => Activation::Slope(values(9, channels)),
+        _ => Activation::HardSwish,
     }
 }
 
@@ -108,7 +108,7 @@ struct Case {
     w: usize,
     window: Window,
     act: usize,
-    join: Option<Join>,
+    join: Option<ResidualPosition>,
     tight: bool,
     /// Without borders where none is needed.
     bare: bool,
@@ -116,7 +116,11 @@ struct Case {
 }
 
 fn case(size: impl Strategy<Value = usize>, stride: impl Strategy<Value = usize>) -> impl Strategy<Value = Case> {
-    let join = prop_oneof![Just(None), Just(Some(Join::BeforeAct)), Just(Some(Join::AfterAct))];
+    let join = prop_oneof![
+        Just(None),
+        Just(Some(ResidualPosition::BeforeActivation)),
+        Just(Some(ResidualPosition::AfterActivation))
+    ];
     let pad = (0..2usize, 0..2usize);
     let rest = any::<(bool, bool, u64)>();
     (1..20usize, 1..60usize, 1..14usize, 1..14usize, size, stride, pad, 0..6usize, join, rest).prop_map(
@@ -154,25 +158,29 @@ impl Case {
         if self.bare { bare(kernels, c, h, w) } else { padded(kernels, c, h, w) }
     }
 
-    fn after(&self, kernels: &Kernels, h: usize, w: usize) -> (After, Option<Planes>, Vec<f32>) {
+    fn after(&self, kernels: &Kernels, h: usize, w: usize) -> (Epilogue, Option<Planes>, Vec<f32>) {
         let other = self.join.map(|join| (self.map(kernels, self.co, h, w), join));
         let planes = other.map(|_| planes(self.seed ^ 1, self.co, h, w));
         let data = other.iter().zip(&planes).map(|((map, _), p)| load(map, p)).next().unwrap_or_default();
-        (After { bias: values(self.seed ^ 2, self.co), act: act(self.act, self.co), other }, planes, data)
+        (
+            Epilogue { bias: values(self.seed ^ 2, self.co), activation: act(self.act, self.co), residual: other },
+            planes,
+            data,
+        )
     }
 
     fn check(
         &self,
         to: &Map,
         got: &[f32],
-        after: &After,
+        after: &Epilogue,
         other: &Option<Planes>,
         sum: impl Fn(usize, usize, usize) -> naive::Exact,
     ) {
         for (i, got) in got.iter().enumerate() {
             let (c, y, x) = (i / (to.h * to.w), i / to.w % to.h, i % to.w);
             let other = other.as_ref().map(|o| (o.v[i], self.join.unwrap_or_default()));
-            let want = naive::finish(sum(c, y, x), &after.act, other, c);
+            let want = naive::finish(sum(c, y, x), &after.activation, other, c);
             assert!(want.allows(*got), "channel {c}, row {y}, column {x}: {got}, not {want:?}");
         }
     }
@@ -183,7 +191,7 @@ fn not_finite(kernels: &'static Kernels) {
     let (c, h, w) = (8, 9, 9);
     let map = padded(kernels, c, h, w);
     let weights: Vec<f32> = values(1, c * c * 9).iter().map(|v| v + 2.0).collect();
-    let after = After { act: Act::RELU, ..After::default() };
+    let after = Epilogue { activation: Activation::RELU, ..Epilogue::default() };
     let conv = Conv::pack(kernels, map, map, Winograd::WINDOW, &weights, after.clone()).unwrap();
     for tile in [Tile::Two, Tile::Four] {
         let fast = Winograd::pack(kernels, tile, map, map, &weights, after.clone()).unwrap();
@@ -208,8 +216,16 @@ fn not_finite(kernels: &'static Kernels) {
             assert!(store(&map, &again).iter().all(|v| v.is_finite()));
         }
     }
-    for act in [Act::RELU, Act::Clamp { lo: 0.0, hi: 6.0 }, Act::Slope(vec![0.1]), Act::HardSwish, Act::Sigmoid] {
-        let layer = Point::pack(kernels, map, map, &[], After { act: act.clone(), ..After::default() }).unwrap();
+    for act in [
+        Activation::RELU,
+        Activation::Clamp { lo: 0.0, hi: 6.0 },
+        Activation::Slope(vec![0.1]),
+        Activation::HardSwish,
+        Activation::Sigmoid,
+    ] {
+        let layer =
+            Elementwise::pack(kernels, map, map, &[], Epilogue { activation: act.clone(), ..Epilogue::default() })
+                .unwrap();
         let mut output = empty(&map);
         layer.run(&load(&map, &Planes { c, h, w, v: vec![f32::NAN; c * h * w] }), None, &mut output);
         assert!(store(&map, &output).iter().all(|v| v.is_nan()), "{act:?} hides a NaN");
@@ -221,7 +237,7 @@ fn not_finite(kernels: &'static Kernels) {
 fn refusals(kernels: &'static Kernels) {
     let (a, b) = (padded(kernels, 8, 6, 6), padded(kernels, 16, 3, 3));
     let w = vec![0.0; 16 * 8 * 9];
-    let none = After::default;
+    let none = Epilogue::default;
     assert!(Conv::pack(kernels, a, b, Window::square(3, 2), &w, none()).is_ok());
     assert!(Conv::pack(kernels, a, b, Window::square(3, 2), &w[1..], none()).is_err());
     assert!(Conv::pack(kernels, a, b, Window::square(3, 3), &w, none()).is_err());
@@ -231,7 +247,7 @@ fn refusals(kernels: &'static Kernels) {
     assert!(Winograd::pack(kernels, Tile::Four, a, b, &w, none()).is_err());
     assert!(Depthwise::pack(kernels, a, b, Window::square(3, 2), &w[..72], none()).is_err());
     assert!(Pool::pack(kernels, a, b, Window::square(2, 2), Pooling::Max).is_err());
-    assert!(Point::pack(kernels, a, b, &[], none()).is_err());
+    assert!(Elementwise::pack(kernels, a, b, &[], none()).is_err());
     assert!(Replicate::pack(kernels, a, b, [2, 2], none()).is_err());
     let c = padded(kernels, 8, 3, 3);
     let (inside, outside) = (Between { first: 0, second: 2, part: 0.5 }, Between { first: 0, second: 6, part: 0.5 });
@@ -244,7 +260,7 @@ fn refusals(kernels: &'static Kernels) {
         let narrow = Map::plain(kernels.lanes + 1, 3, 3, kernels.lanes + 1);
         let w = vec![0.0; narrow.c * 8 * 9];
         assert!(Conv::pack(kernels, a, narrow, Window::square(3, 2), &w, none()).is_err());
-        assert!(Point::pack(kernels, narrow, narrow, &[], none()).is_err());
+        assert!(Elementwise::pack(kernels, narrow, narrow, &[], none()).is_err());
     }
     let empty = padded(kernels, 0, 3, 3);
     assert!(Conv::pack(kernels, empty, b, Window::square(3, 1), &[], none()).is_err());
@@ -285,8 +301,8 @@ for_every_table!({
         }
 
         #[test]
-        fn votes_become_means_by_their_softmax(size in (1..14usize, 1..14usize), points in 16..90usize, seed in any::<u64>()) {
-            this().into_iter().for_each(|k| votes::means(k, size, points, seed));
+        fn soft_argmax_follows_its_definition(size in (1..14usize, 1..14usize), points in 16..90usize, seed in any::<u64>()) {
+            this().into_iter().for_each(|k| soft_argmax::means(k, size, points, seed));
         }
 
         #[test]

@@ -42,16 +42,16 @@ macro_rules! tables {
 
             const LANES: usize = <$isa as Isa>::LANES;
             const TILES: tile::Tiles = $crate::kernels::tables::tables!(@tiles $isa, $value, $features, $tiles $($tile)?);
-            const ROWS: &[row::Kernel] = &[$(
-                row::Kernel { lanes: LANES, pixels: $pixels, run: whole_row } $(, $row)*
+            const ROWS: &[row::RowKernel] = &[$(
+                row::RowKernel { lanes: LANES, pixels: $pixels, run: whole_row } $(, $row)*
             )?];
-            $($crate::kernels::tables::function! { $value, $features, whole_row(&row::Strip) = row::strip::<_, $pixels> })?
+            $($crate::kernels::tables::function! { $value, $features, whole_row(&row::RowJob) = row::row::<_, $pixels> })?
 
             kernel_list! { tables { @f32 $value, $features, $panel } }
         }
     };
     (
-        int8 $module:ident: $isa:ty = $value:expr, $features:tt, $item:expr,
+        int8 $module:ident: $isa:ty = $value:expr, $features:tt, $storage:expr,
         tiles: $tiles:tt $(and $part_isa:ty = $part_value:expr, $part_features:tt * $part:literal: $part_tiles:tt)?,
         rows: [$($pixels:literal $(, $row:expr, $int8_row:expr)?)?],
         winograd: [$($products:ty = $products_value:expr, $products_features:tt, costs: $costs:expr)?],
@@ -62,7 +62,7 @@ macro_rules! tables {
             use crate::kernels::isa::Isa;
             use crate::kernels::isa::int8::Ints;
             #[allow(unused_imports, reason = "not every table has Winograd's method")]
-            use crate::kernels::isa::int8::Halves;
+            use crate::kernels::isa::int8::Int16;
             use crate::kernels::layers::int8::epilogue::{FLOATS, ITEMS};
             #[allow(unused_imports, reason = "not every table has Winograd's method")]
             use crate::kernels::layers::int8::epilogue::SUMS;
@@ -70,20 +70,20 @@ macro_rules! tables {
             use crate::kernels::layers::f32::{row as float_row, tile as float_tile};
             use crate::kernels::layers::f32::tile::tiles;
             use crate::kernels::layers::pixels::PixelOffsets;
-            use crate::kernels::layers::quant::Item;
+            use crate::kernels::layers::quant::Storage;
             use crate::kernels::{Int8Kernels, kernel_list, layers};
 
             const LANES: usize = <$isa as Isa>::LANES;
 
             $crate::kernels::tables::tables! { @dense dense: $isa = $value, $features }
             $($crate::kernels::tables::tables! { @dense part: $part_isa = $part_value, $part_features })?
-            $crate::kernels::tables::tables! { @rounding $isa, $value, $features }
+            $crate::kernels::tables::tables! { @quantising $isa, $value, $features }
             $(
                 $crate::kernels::tables::function! {
-                    $value, $features, whole_row(&row::Strip) = row::strip::<_, $pixels>
+                    $value, $features, whole_row(&row::RowJob) = row::row::<_, $pixels>
                 }
                 $crate::kernels::tables::function! {
-                    $value, $features, rounding_row(&float_row::Strip) = tile::rounding_strip::<_, $pixels>
+                    $value, $features, quantise_row(&float_row::RowJob) = tile::quantising_row::<_, $pixels>
                 }
             )?
 
@@ -91,12 +91,12 @@ macro_rules! tables {
                 tiles!([dense ITEMS] * LANES: $tiles $(, [part ITEMS] * $part: $part_tiles)?),
                 tiles!([dense FLOATS] * LANES: $tiles $(, [part FLOATS] * $part: $part_tiles)?),
             ];
-            const ROUNDING: float_tile::Tiles = tiles!([rounding] * LANES: $tiles);
-            const ROUNDING_ROWS: &[float_row::Kernel] = &[$(
-                float_row::Kernel { lanes: LANES, pixels: $pixels, run: rounding_row } $(, $row)?
+            const QUANTISING: float_tile::Tiles = tiles!([quantising] * LANES: $tiles);
+            const QUANTISING_ROWS: &[float_row::RowKernel] = &[$(
+                float_row::RowKernel { lanes: LANES, pixels: $pixels, run: quantise_row } $(, $row)?
             )?];
-            const ROWS: &[row::Kernel] = &[$(
-                row::Kernel { lanes: LANES, pixels: $pixels, run: whole_row } $(, $int8_row)?
+            const ROWS: &[row::RowKernel] = &[$(
+                row::RowKernel { lanes: LANES, pixels: $pixels, run: whole_row } $(, $int8_row)?
             )?];
             $(
                 $crate::kernels::tables::tables! { @dense products: $products = $products_value, $products_features }
@@ -106,16 +106,16 @@ macro_rules! tables {
             const WINOGRAD: Option<winograd::Table> = {
                 let mut table = None;
                 $(table = Some(winograd::Table {
-                    spread: [spread_two, spread_four],
-                    gather: [gather_two, gather_four],
+                    input_transforms: [input_f2, input_f4],
+                    output_transforms: [output_f2, output_f4],
                     tiles: tiles!([products SUMS] * LANES: $tiles),
-                    halves: <$isa as Halves>::HALVES,
+                    i16_lanes: <$isa as Int16>::I16_LANES,
                     costs: $costs,
                 });)?
                 table
             };
 
-            kernel_list! { tables { @int8 $isa, $value, $features, $item, $faster } }
+            kernel_list! { tables { @int8 $isa, $value, $features, $storage, $faster } }
         }
     };
     // Called by `kernel_list`.
@@ -127,23 +127,23 @@ macro_rules! tables {
 
         /// The table, under this name. To be handed out only on a CPU with the features.
         pub const fn table(name: &'static str, int8: Int8Kernels) -> Kernels {
-            Kernels { name, lanes: LANES, tiles: TILES, strips: ROWS, panel: $panel, int8, $($name),* }
+            Kernels { name, lanes: LANES, tiles: TILES, rows: ROWS, panel: $panel, int8, $($name),* }
         }
     };
     (
-        { @int8 $isa:ty, $value:expr, $features:tt, $item:expr, $faster:expr }
+        { @int8 $isa:ty, $value:expr, $features:tt, $storage:expr, $faster:expr }
         f32 $ignored:tt int8 { $($name:ident: $job:ty = $kernel:path;)* }
     ) => {
         $($crate::kernels::tables::function! { $value, $features, $name($job) = $kernel })*
 
         /// The table. To be handed out only on a CPU with the features.
         pub const TABLE: Int8Kernels = Int8Kernels {
-            item: $item,
+            storage: $storage,
             group: <$isa as Ints>::GROUP,
             tiles: TILES,
-            rounding: Some(ROUNDING),
-            strips: ROUNDING_ROWS,
-            narrow: ROWS,
+            quantising_tiles: Some(QUANTISING),
+            rows: QUANTISING_ROWS,
+            int8_rows: ROWS,
             matrix: None,
             winograd: WINOGRAD,
             faster: $faster,
@@ -178,27 +178,27 @@ macro_rules! tables {
             unsafe { tile::tile::<$isa, STORE, P, N>($value, job, offsets) }
         }
     };
-    (@rounding $isa:ty, $value:expr, [$($features:literal)?]) => {
+    (@quantising $isa:ty, $value:expr, [$($features:literal)?]) => {
         /// # Safety
-        /// The contract of [`tile::rounding`] holds, and the CPU has these features.
+        /// The contract of [`tile::quantising_tile`] holds, and the CPU has these features.
         $(#[target_feature(enable = $features)])?
-        unsafe fn rounding<const P: usize, const N: usize>(job: &float_tile::Job, offsets: &PixelOffsets) {
+        unsafe fn quantising<const P: usize, const N: usize>(job: &float_tile::Job, offsets: &PixelOffsets) {
             // SAFETY: the caller keeps the contract of `rounding`; the instruction set is that of the features.
-            unsafe { tile::rounding::<$isa, P, N>($value, job, offsets) }
+            unsafe { tile::quantising_tile::<$isa, P, N>($value, job, offsets) }
         }
     };
     (@winograd $value:expr, $features:tt) => {
         $crate::kernels::tables::function! {
-            $value, $features, spread_two(&winograd::Spread) = winograd::spread::<_, winograd::Two, 4, 2>
+            $value, $features, input_f2(&winograd::InputTransform) = winograd::input_transform::<_, winograd::Two, 4, 2>
         }
         $crate::kernels::tables::function! {
-            $value, $features, spread_four(&winograd::Spread) = winograd::spread::<_, winograd::Four, 6, 4>
+            $value, $features, input_f4(&winograd::InputTransform) = winograd::input_transform::<_, winograd::Four, 6, 4>
         }
         $crate::kernels::tables::function! {
-            $value, $features, gather_two(&winograd::Gather) = winograd::gather::<_, winograd::Two, 4, 2>
+            $value, $features, output_f2(&winograd::OutputTransform) = winograd::output_transform::<_, winograd::Two, 4, 2>
         }
         $crate::kernels::tables::function! {
-            $value, $features, gather_four(&winograd::Gather) = winograd::gather::<_, winograd::Four, 6, 4>
+            $value, $features, output_f4(&winograd::OutputTransform) = winograd::output_transform::<_, winograd::Four, 6, 4>
         }
     };
 }

@@ -93,7 +93,7 @@ fn nth(kernels: &Kernels, mut values: &mut [f32], classes: &mut [u8], mut rank: 
         if values.len() <= FEW {
             break;
         }
-        let Some(counts) = divide(kernels, values, kernels.bounds(values), classes) else { break };
+        let Some(counts) = divide(kernels, values, kernels.min_max(values), classes) else { break };
         let (class, before) = place(&counts, rank);
         let mut kept = 0;
         for i in 0..values.len() {
@@ -115,7 +115,7 @@ fn divide(kernels: &Kernels, values: &[f32], [low, high]: [f32; 2], classes: &mu
     if !(low < high) {
         return None;
     }
-    kernels.classes(values, low, (CLASSES - 1) as f32 / (high - low), classes);
+    kernels.bin(values, low, (CLASSES - 1) as f32 / (high - low), classes);
     // Four counts side by side: neighbouring values are often of one class, and would wait for one another.
     let mut parts = [[0u32; CLASSES]; 4];
     let classes = &classes[..values.len()];
@@ -154,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::{self, thinned};
+    use crate::kernels::{self, subsampled_len};
 
     fn sorted(values: &[f32], width: usize, percentiles: [f32; 2]) -> [f32; 2] {
         let rows = values.chunks_exact(width).step_by(2);
@@ -167,7 +167,7 @@ mod tests {
         let want = sorted(values, width, percentiles);
         for kernels in kernels::available() {
             let mut ranks = Ranks::default();
-            let bounds = kernels.thin(values, width, ranks.samples(thinned(width, values.len() / width)));
+            let bounds = kernels.subsample(values, width, ranks.samples(subsampled_len(width, values.len() / width)));
             let got = ranks.percentiles(kernels, bounds, percentiles);
             assert_eq!(got, want, "{}, {} values in rows of {width}", kernels.name(), values.len());
         }

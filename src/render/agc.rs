@@ -170,7 +170,7 @@ impl Gain {
         let mut parts = [[0u32; CLASSES + 2]; 4];
         for y in top..bottom {
             let row = &frame.pixels[y * width + left..y * width + right];
-            self.kernels.bins(row, span.low, gain, CLASSES as u16, &mut self.classes);
+            self.kernels.bin_counts(row, span.low, gain, CLASSES as u16, &mut self.classes);
             for quad in self.classes.chunks(4) {
                 for (part, class) in parts.iter_mut().zip(quad) {
                     part[*class as usize] += 1;
@@ -204,7 +204,7 @@ impl Gain {
         let scale = (span.low, CLASSES as f32 / span.width());
         let (down, across) = self.grid;
         if (down, across) == (1, 1) {
-            self.kernels.tones(row, scale, [&self.curves[0]; 2], (0.0, 0.0), into);
+            self.kernels.tone_curve(row, scale, [&self.curves[0]; 2], (0.0, 0.0), into);
             return;
         }
         let (above, below, share) = between(y, height, down);
@@ -225,7 +225,7 @@ impl Gain {
             let share = (x as f32 + 0.5) * step - 0.5 - left as f32;
             if x < end {
                 let curves = [&self.line[left][..], &self.line[right][..]];
-                self.kernels.tones(&row[x..end], scale, curves, (share, step), &mut into[x..end]);
+                self.kernels.tone_curve(&row[x..end], scale, curves, (share, step), &mut into[x..end]);
                 x = end;
             }
         }

@@ -163,7 +163,7 @@ fn nearest<const S: usize>(kernels: &Kernels, row: &[f32], levels: &mut Vec<u8>,
     let width = row.len().saturating_sub(2);
     let Some(inner) = row.get(1..=width) else { return };
     levels.resize(width, 0);
-    kernels.levels(inner, inner, 0.0, levels);
+    kernels.blend_u8(inner, inner, 0.0, levels);
     for (out, level) in line.chunks_exact_mut(3 * S).zip(&*levels) {
         out.as_chunks_mut().0.fill(lut[usize::from(*level)]);
     }
@@ -177,7 +177,7 @@ fn mix<const S: usize>(kernels: &Kernels, row: &[f32], levels: &mut Vec<u8>, col
     for (j, levels) in levels.chunks_exact_mut(width.max(1)).enumerate() {
         let t = offset::<S>(j);
         let (here, other) = (&row[1..=width], if t < 0.0 { &row[..width] } else { &row[2..] });
-        kernels.levels(here, other, t.abs(), levels);
+        kernels.blend_u8(here, other, t.abs(), levels);
     }
     let mut parts = [&levels[..]; S];
     for (j, part) in parts.iter_mut().enumerate() {

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod frame;
+pub mod geometry;
 pub mod kernels;
 pub mod preprocess;
 pub mod units;

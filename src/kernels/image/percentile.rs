@@ -2,10 +2,10 @@
 
 use crate::kernels::Kernels;
 use crate::kernels::isa::Counts;
-use crate::kernels::isa::tail::{MOST_LANES, bytes_some, load_some, registers, store_some};
+use crate::kernels::isa::tail::{MOST_LANES, load_some, registers, store_some, store_u8_some};
 
 /// What the thinning kernel needs.
-pub(crate) struct Thinning {
+pub(crate) struct Subsampling {
     from: *const f32,
     /// Columns, and rows that are kept.
     width: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Bounding {
 }
 
 /// What the classing kernel needs.
-pub(crate) struct Classing {
+pub(crate) struct Binning {
     values: *const f32,
     count: usize,
     low: f32,
@@ -40,34 +40,34 @@ pub(crate) struct Stretching {
     gain: f32,
 }
 
-/// How many values [`Kernels::thin`] keeps of `rows` rows of `width`.
-pub fn thinned(width: usize, rows: usize) -> usize {
+/// How many values [`Kernels::subsample`] keeps of `rows` rows of `width`.
+pub fn subsampled_len(width: usize, rows: usize) -> usize {
     width.div_ceil(2) * rows.div_ceil(2)
 }
 
 impl Kernels {
     /// Every second value of every second row of `values` (rows of `width`, no NaN), from the first on, into `to`, which
-    /// has room for [`thinned`]; tells the least and the greatest of them, infinity and minus infinity of none.
+    /// has room for [`subsampled_len`]; tells the least and the greatest of them, infinity and minus infinity of none.
     ///
     /// # Panics
     /// If `to` is shorter than that.
-    pub fn thin(&self, values: &[f32], width: usize, to: &mut [f32]) -> [f32; 2] {
+    pub fn subsample(&self, values: &[f32], width: usize, to: &mut [f32]) -> [f32; 2] {
         let rows = values.len().checked_div(width).unwrap_or(0);
-        assert!(to.len() >= thinned(width, rows));
+        assert!(to.len() >= subsampled_len(width, rows));
         let mut ends = [0.0; 2];
         let job =
-            Thinning { from: values.as_ptr(), width, rows: rows.div_ceil(2), to: to.as_mut_ptr(), ends: &mut ends };
+            Subsampling { from: values.as_ptr(), width, rows: rows.div_ceil(2), to: to.as_mut_ptr(), ends: &mut ends };
         // SAFETY: both lengths fit; a `Kernels` is only handed out on a CPU that has its instructions.
-        unsafe { (self.thin)(&job) };
+        unsafe { (self.subsample)(&job) };
         ends
     }
 
     /// The least and the greatest value; infinity and minus infinity of none. `values` holds no NaN.
-    pub fn bounds(&self, values: &[f32]) -> [f32; 2] {
+    pub fn min_max(&self, values: &[f32]) -> [f32; 2] {
         let mut to = [0.0; 2];
         let job = Bounding { values: values.as_ptr(), count: values.len(), to: &mut to };
         // SAFETY: all values are there, and two places for the bounds.
-        unsafe { (self.bounds)(&job) };
+        unsafe { (self.min_max)(&job) };
         to
     }
 
@@ -75,11 +75,11 @@ impl Kernels {
     ///
     /// # Panics
     /// If `to` is shorter than `values`.
-    pub fn classes(&self, values: &[f32], low: f32, scale: f32, to: &mut [u8]) {
+    pub fn bin(&self, values: &[f32], low: f32, scale: f32, to: &mut [u8]) {
         assert!(to.len() >= values.len());
-        let job = Classing { values: values.as_ptr(), count: values.len(), low, scale, to: to.as_mut_ptr() };
+        let job = Binning { values: values.as_ptr(), count: values.len(), low, scale, to: to.as_mut_ptr() };
         // SAFETY: both lengths fit.
-        unsafe { (self.classes)(&job) };
+        unsafe { (self.bin)(&job) };
     }
 
     /// Replaces each value by `clamp((v - low) * gain, 0, 2) - 1`.
@@ -94,12 +94,12 @@ impl Kernels {
 /// `from` is readable for every second of `2 * rows` rows, the last maybe being the end; `to` is writable for half
 /// the values of each, `ends` for itself.
 #[inline(always)]
-pub(crate) unsafe fn thin<I: Counts>(isa: I, job: &Thinning) {
+pub(crate) unsafe fn subsample<I: Counts>(isa: I, job: &Subsampling) {
     let half = job.width.div_ceil(2);
-    let mut ends = Ends::new(isa);
+    let mut ends = MinMax::new(isa);
     for i in 0..job.rows {
         // SAFETY: row `2 * i` is there, and half of it has its place.
-        unsafe { thin_row(isa, job.from.add(2 * i * job.width), job.width, job.to.add(i * half), &mut ends) };
+        unsafe { subsample_row(isa, job.from.add(2 * i * job.width), job.width, job.to.add(i * half), &mut ends) };
     }
     // SAFETY: by contract.
     unsafe { job.ends.write(ends.all(isa)) };
@@ -110,12 +110,18 @@ pub(crate) unsafe fn thin<I: Counts>(isa: I, job: &Thinning) {
 /// # Safety
 /// `from` is readable for `width` values, `to` writable for half of them, rounded up.
 #[inline(always)]
-pub(crate) unsafe fn thin_row<I: Counts>(isa: I, from: *const f32, width: usize, to: *mut f32, ends: &mut Ends<I>) {
+pub(crate) unsafe fn subsample_row<I: Counts>(
+    isa: I,
+    from: *const f32,
+    width: usize,
+    to: *mut f32,
+    ends: &mut MinMax<I>,
+) {
     let mut j = 0;
     // SAFETY: no more than the row is read, and half of it written.
     unsafe {
         while 2 * (j + I::LANES) <= width {
-            let v = isa.evens(isa.load(from.add(2 * j)), isa.load(from.add(2 * j + I::LANES)));
+            let v = isa.even_lanes(isa.load(from.add(2 * j)), isa.load(from.add(2 * j + I::LANES)));
             isa.store(to.add(j), v);
             ends.take(isa, v);
             j += I::LANES;
@@ -130,9 +136,9 @@ pub(crate) unsafe fn thin_row<I: Counts>(isa: I, from: *const f32, width: usize,
 }
 
 /// The least and the greatest so far.
-pub(crate) struct Ends<I: Counts>(I::V, I::V);
+pub(crate) struct MinMax<I: Counts>(I::V, I::V);
 
-impl<I: Counts> Ends<I> {
+impl<I: Counts> MinMax<I> {
     /// Of nothing.
     #[inline(always)]
     pub(crate) fn new(isa: I) -> Self {
@@ -161,8 +167,8 @@ impl<I: Counts> Ends<I> {
 /// # Safety
 /// `values` is readable for `count` values, `to` writable.
 #[inline(always)]
-pub(crate) unsafe fn bounds<I: Counts>(isa: I, job: &Bounding) {
-    let mut ends = Ends::new(isa);
+pub(crate) unsafe fn min_max<I: Counts>(isa: I, job: &Bounding) {
+    let mut ends = MinMax::new(isa);
     let whole = job.count - job.count % I::LANES;
     // SAFETY: no more than `count` values are read.
     unsafe {
@@ -179,13 +185,13 @@ pub(crate) unsafe fn bounds<I: Counts>(isa: I, job: &Bounding) {
 /// # Safety
 /// `values` and `to` are valid for `count` values.
 #[inline(always)]
-pub(crate) unsafe fn classes<I: Counts>(isa: I, job: &Classing) {
+pub(crate) unsafe fn bin<I: Counts>(isa: I, job: &Binning) {
     let (low, scale) = (isa.splat(job.low), isa.splat(job.scale));
     registers!(job.count, |i, left| {
         // SAFETY: no more than is left is read or written.
         unsafe {
             let v = isa.mul(isa.sub(load_some(isa, job.values.add(i), left), low), scale);
-            bytes_some(isa, job.to.add(i), v, left);
+            store_u8_some(isa, job.to.add(i), v, left);
         }
     });
 }

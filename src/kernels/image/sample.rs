@@ -3,7 +3,7 @@
 mod axis_aligned;
 mod rotated;
 
-use super::percentile::{Ends, thin_row, thinned};
+use super::percentile::{MinMax, subsample_row, subsampled_len};
 use crate::kernels::Kernels;
 use crate::kernels::isa::Counts;
 
@@ -34,7 +34,7 @@ impl<'a> Picture<'a> {
     #[inline]
     pub fn bilinear(&self, at: [f32; 2]) -> f32 {
         let (pixels, shares) = self.square(at);
-        mix(pixels, shares)
+        bilinear(pixels, shares)
     }
 
     /// The pixels whose centres are around `(x, y)`, clamped to the picture, two rows of two; and how far it is on the
@@ -54,7 +54,7 @@ impl<'a> Picture<'a> {
 
 /// What is between the four pixels of a square.
 #[inline]
-pub fn mix(pixels: [u16; 4], [fx, fy]: [f32; 2]) -> f32 {
+pub fn bilinear(pixels: [u16; 4], [fx, fy]: [f32; 2]) -> f32 {
     let between = |a: u16, b: u16| f32::from(a) + (f32::from(b) - f32::from(a)) * fx;
     let (top, bottom) = (between(pixels[0], pixels[1]), between(pixels[2], pixels[3]));
     top + (bottom - top) * fy
@@ -79,7 +79,7 @@ impl Lattice {
     }
 
     /// Where the samples fall on pixel centres: the pixel of the first, and the factor of the reduction.
-    fn whole(&self, width: usize, height: usize) -> Option<([isize; 2], usize)> {
+    fn reduction(&self, width: usize, height: usize) -> Option<([isize; 2], usize)> {
         let factor = self.fine as f32;
         if self.across != [factor, 0.0] || self.fine > 2 {
             return None;
@@ -116,7 +116,7 @@ pub(crate) struct Reduction<'a> {
 
 impl Kernels {
     /// Fills `out` (rows of `width`): each output pixel is the mean of `fine * fine` bilinear samples on a regular
-    /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0. What [`Kernels::thin`] keeps of
+    /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0. What [`Kernels::subsample`] keeps of
     /// it goes into `thin`, and is told as there.
     ///
     /// # Panics
@@ -130,9 +130,9 @@ impl Kernels {
         thin: &mut [f32],
     ) -> [f32; 2] {
         let height = out.len().checked_div(width).unwrap_or(0);
-        assert!(thin.len() >= thinned(width, height));
+        assert!(thin.len() >= subsampled_len(width, height));
         let ordinary = picture.width > 1 && picture.height > 1;
-        if let Some((corner, factor)) = lattice.whole(width, height).filter(|_| ordinary) {
+        if let Some((corner, factor)) = lattice.reduction(width, height).filter(|_| ordinary) {
             let (mut ends, to) = ([0.0; 2], out.as_mut_ptr());
             let thin = thin.as_mut_ptr();
             let job = Reduction { picture, corner, factor, out: to, width, height, thin, ends: &mut ends };
@@ -147,7 +147,7 @@ impl Kernels {
         } else {
             narrow(picture, lattice, width, out);
         }
-        self.thin(out, width, thin)
+        self.subsample(out, width, thin)
     }
 }
 
@@ -189,7 +189,7 @@ pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
 #[inline(always)]
 pub(crate) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
     let Reduction { picture, corner: [left, top], factor, out, width, height, thin, ends: told } = *job;
-    let mut ends = Ends::new(isa);
+    let mut ends = MinMax::new(isa);
     let (w, h) = (picture.width as isize, picture.height as isize);
     // Outputs all of whose columns exist.
     let first = (-left).max(0).unsigned_abs().div_ceil(factor).min(width);
@@ -218,15 +218,15 @@ pub(crate) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
                 }
                 let column = (left + (j * factor) as isize).unsigned_abs();
                 let v = match factor {
-                    1 => isa.counts(upper.as_ptr().add(column)),
-                    _ => isa.means(upper.as_ptr().add(column), lower.as_ptr().add(column)),
+                    1 => isa.load_u16(upper.as_ptr().add(column)),
+                    _ => isa.load_u16_means(upper.as_ptr().add(column), lower.as_ptr().add(column)),
                 };
                 isa.store(line.add(j), v);
                 j += I::LANES;
             }
             // Now, while the row is near.
             if i % 2 == 0 {
-                thin_row(isa, line, width, thin.add(i / 2 * width.div_ceil(2)), &mut ends);
+                subsample_row(isa, line, width, thin.add(i / 2 * width.div_ceil(2)), &mut ends);
             }
         }
     }

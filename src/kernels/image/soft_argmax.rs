@@ -8,7 +8,7 @@ use crate::kernels::isa::tail::MOST_LANES;
 use crate::kernels::isa::{BIASED, Isa};
 
 /// Values of a vote besides its weight: two coordinates, and the logarithm of the expected error.
-pub const VALUES: usize = 3;
+pub const SOFT_ARGMAX_VALUES: usize = 3;
 
 /// What the voting kernel needs.
 pub(crate) struct Job {
@@ -31,12 +31,15 @@ impl Kernels {
     ///
     /// # Panics
     /// If `cells` or `means` is too short, or there are fewer than 16 points.
-    pub fn votes(&self, cells: &[f32], size: (usize, usize), points: usize, means: &mut [f32]) {
-        assert!(cells.len() >= size.0 * size.1 * (1 + VALUES) * points && means.len() >= VALUES * points);
+    pub fn soft_argmax(&self, cells: &[f32], size: (usize, usize), points: usize, means: &mut [f32]) {
+        assert!(
+            cells.len() >= size.0 * size.1 * (1 + SOFT_ARGMAX_VALUES) * points
+                && means.len() >= SOFT_ARGMAX_VALUES * points
+        );
         assert!(points >= MOST_LANES);
         let job = Job { cells: cells.as_ptr(), size, points, means: means.as_mut_ptr() };
         // SAFETY: both lengths fit; a `Kernels` is only handed out on a CPU that has its instructions.
-        unsafe { (self.votes)(&job) };
+        unsafe { (self.soft_argmax)(&job) };
     }
 }
 
@@ -46,7 +49,7 @@ struct Sum<V> {
     /// The largest weight's logarithm, times `-log2(e)`; weights are counted in units of it.
     most: V,
     total: V,
-    values: [V; VALUES],
+    values: [V; SOFT_ARGMAX_VALUES],
 }
 
 /// Registers of points whose sums are at hand together.
@@ -60,12 +63,12 @@ const BAND: usize = 2;
 /// # Safety
 /// `cells` is readable for as many cells, `means` writable for all points.
 #[inline(always)]
-pub(crate) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
+pub(crate) unsafe fn soft_argmax<I: Isa>(isa: I, job: &Job) {
     let (rows, _) = job.size;
     // The last register overlaps the one before.
     let from = |register: usize| (register * I::LANES).min(job.points - I::LANES);
     let registers = job.points.div_ceil(I::LANES);
-    let none = Sum { most: isa.splat(f32::MAX / 4.0), total: isa.zero(), values: [isa.zero(); VALUES] };
+    let none = Sum { most: isa.splat(f32::MAX / 4.0), total: isa.zero(), values: [isa.zero(); SOFT_ARGMAX_VALUES] };
     let mut sums = [none; GROUP];
     for first in (0..registers).step_by(GROUP) {
         let group = GROUP.min(registers - first);
@@ -80,7 +83,7 @@ pub(crate) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
         }
         for register in 0..group {
             let Sum { total, values, .. } = sums[register];
-            for k in 0..VALUES {
+            for k in 0..SOFT_ARGMAX_VALUES {
                 let to = k * job.points + from(first + register);
                 // SAFETY: by contract.
                 unsafe { isa.store(job.means.add(to), isa.div(values[k], total)) };
@@ -96,7 +99,7 @@ pub(crate) unsafe fn votes<I: Isa>(isa: I, job: &Job) {
 #[inline(always)]
 unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, sum: &mut Sum<I::V>) {
     let (rows, columns) = job.size;
-    let stride = (1 + VALUES) * job.points;
+    let stride = (1 + SOFT_ARGMAX_VALUES) * job.points;
     // SAFETY: by contract.
     unsafe {
         let largest = largest(isa, cells, stride, band.start * columns..band.end * columns);
@@ -174,7 +177,7 @@ fn power<I: Isa>(isa: I, x: I::V) -> I::V {
     for factor in &POWERS[1..] {
         sum = isa.fma(sum, f, isa.splat(*factor));
     }
-    isa.mul(isa.power(shifted), sum)
+    isa.mul(isa.exp2_biased(shifted), sum)
 }
 
 /// 2^f to 2.6e-6 of it for |f| <= 1/2, the highest power first.

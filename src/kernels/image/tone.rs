@@ -3,7 +3,7 @@
 use crate::kernels::Kernels;
 use crate::kernels::isa::Counts;
 use crate::kernels::isa::tail::{
-    MOST_LANES, NUMBERS, bytes_some, counts_some, load_some, numbers_some, registers, store_some,
+    LANE_INDEX, MOST_LANES, load_some, load_u16_some, registers, store_some, store_u8_some, store_u32_some,
 };
 
 /// What the kernels on counts need: each count `v` is taken as `(v - low) * gain`.
@@ -23,7 +23,7 @@ enum Rest<'a> {
 }
 
 /// What the kernels on two rows of values need.
-pub(crate) struct Mixing<'a, T> {
+pub(crate) struct Blending<'a, T> {
     a: &'a [f32],
     b: &'a [f32],
     share: f32,
@@ -46,11 +46,11 @@ impl Kernels {
     ///
     /// # Panics
     /// If `to` is shorter than `counts`.
-    pub fn bins(&self, counts: &[u16], low: f32, gain: f32, classes: u16, to: &mut [u32]) {
+    pub fn bin_counts(&self, counts: &[u16], low: f32, gain: f32, classes: u16, to: &mut [u32]) {
         assert!(to.len() >= counts.len());
         let job = Counted { counts, low, gain, to: to.as_mut_ptr(), rest: Rest::Classes(classes.into()) };
         // SAFETY: as above.
-        unsafe { (self.bins)(&job) };
+        unsafe { (self.bin_counts)(&job) };
     }
 
     /// Each count's value on a curve that lies `share` of the way from the first of `curves` to the second, and
@@ -59,7 +59,7 @@ impl Kernels {
     ///
     /// # Panics
     /// If `to` is shorter than `counts`, or the curves have different lengths or fewer than two values.
-    pub fn tones(
+    pub fn tone_curve(
         &self,
         counts: &[u16],
         (low, gain): (f32, f32),
@@ -71,7 +71,7 @@ impl Kernels {
         let rest = Rest::Curves { curves, share, step };
         let job = Counted { counts, low, gain, to: to.as_mut_ptr(), rest };
         // SAFETY: as above; the curves hold all places up to the last.
-        unsafe { (self.tones)(&job) };
+        unsafe { (self.tone_curve)(&job) };
     }
 
     /// `a + (b - a) * share` of each pair.
@@ -81,17 +81,17 @@ impl Kernels {
     pub fn blend(&self, a: &[f32], b: &[f32], share: f32, to: &mut [f32]) {
         assert!(b.len() >= a.len() && to.len() >= a.len());
         // SAFETY: all rows are long enough.
-        unsafe { (self.blend)(&Mixing { a, b, share, to: to.as_mut_ptr() }) };
+        unsafe { (self.blend)(&Blending { a, b, share, to: to.as_mut_ptr() }) };
     }
 
-    /// The nearest whole number from 0 to 255 to `a + (b - a) * share` of each pair, halves to even; 0 of NaN.
+    /// The nearest integer from 0 to 255 to `a + (b - a) * share` of each pair, ties to even; 0 of NaN.
     ///
     /// # Panics
     /// If `b` or `to` is shorter than `a`.
-    pub fn levels(&self, a: &[f32], b: &[f32], share: f32, to: &mut [u8]) {
+    pub fn blend_u8(&self, a: &[f32], b: &[f32], share: f32, to: &mut [u8]) {
         assert!(b.len() >= a.len() && to.len() >= a.len());
         // SAFETY: all rows are long enough.
-        unsafe { (self.levels)(&Mixing { a, b, share, to: to.as_mut_ptr() }) };
+        unsafe { (self.blend_u8)(&Blending { a, b, share, to: to.as_mut_ptr() }) };
     }
 }
 
@@ -101,7 +101,7 @@ macro_rules! each {
         let (low, gain) = ($isa.splat($job.low), $isa.splat($job.gain));
         registers!($job.counts.len(), |$i, $left| {
             // SAFETY: no more counts are read than are left.
-            let counts = unsafe { counts_some($isa, $job.counts.as_ptr().add($i), $left) };
+            let counts = unsafe { load_u16_some($isa, $job.counts.as_ptr().add($i), $left) };
             let $v = $isa.mul($isa.sub(counts, low), gain);
             $body
         });
@@ -121,39 +121,39 @@ pub(crate) unsafe fn scale<I: Counts>(isa: I, job: &Counted<f32>) {
 /// # Safety
 /// `to` is writable for as many numbers as there are counts.
 #[inline(always)]
-pub(crate) unsafe fn bins<I: Counts>(isa: I, job: &Counted<u32>) {
+pub(crate) unsafe fn bin_counts<I: Counts>(isa: I, job: &Counted<u32>) {
     let Rest::Classes(classes) = job.rest else { return };
     let (one, last) = (isa.splat(1.0), isa.splat(classes + 1.0));
     each!(isa, job, |i, left, v| {
-        let class = isa.whole(isa.limit(isa.add(v, one), last));
+        let class = isa.floor(isa.limit(isa.add(v, one), last));
         // SAFETY: no more than is left is written.
-        unsafe { numbers_some(isa, job.to.add(i), class, left) };
+        unsafe { store_u32_some(isa, job.to.add(i), class, left) };
     });
 }
 
 /// # Safety
 /// `to` is writable for as many values as there are counts; the curves are equally long, two values at least.
 #[inline(always)]
-pub(crate) unsafe fn tones<I: Counts>(isa: I, job: &Counted<f32>) {
+pub(crate) unsafe fn tone_curve<I: Counts>(isa: I, job: &Counted<f32>) {
     let Rest::Curves { curves, share, step } = job.rest else { return };
     let end = curves[0].len() - 1;
     let (last, end) = (isa.splat(end as f32 - 1.0), isa.splat(end as f32));
     let alone = std::ptr::eq(curves[0], curves[1]);
     // SAFETY: there are at least as many numbers as lanes.
-    let lanes = unsafe { isa.load(NUMBERS.as_ptr()) };
+    let lanes = unsafe { isa.load(LANE_INDEX.as_ptr()) };
     each!(isa, job, |i, left, v| {
         let class = isa.limit(v, end);
-        let first = isa.min(last, isa.whole(class));
+        let first = isa.min(last, isa.floor(class));
         let part = isa.sub(class, first);
         let mut at = [0; MOST_LANES];
         // SAFETY: places are below the curves' last; no more than is left is written.
         unsafe {
-            isa.numbers(at.as_mut_ptr(), first);
-            let [a, b] = isa.ends(curves[0].as_ptr(), curves[0].len(), at.as_ptr());
+            isa.store_u32(at.as_mut_ptr(), first);
+            let [a, b] = isa.gather_pairs(curves[0].as_ptr(), curves[0].len(), at.as_ptr());
             let mut tone = isa.fma(isa.sub(b, a), part, a);
             if !alone {
                 let share = isa.fma(isa.add(lanes, isa.splat(i as f32)), isa.splat(step), isa.splat(share));
-                let [a, b] = isa.ends(curves[1].as_ptr(), curves[1].len(), at.as_ptr());
+                let [a, b] = isa.gather_pairs(curves[1].as_ptr(), curves[1].len(), at.as_ptr());
                 let other = isa.fma(isa.sub(b, a), part, a);
                 tone = isa.fma(isa.sub(other, tone), share, tone);
             }
@@ -165,7 +165,7 @@ pub(crate) unsafe fn tones<I: Counts>(isa: I, job: &Counted<f32>) {
 /// # Safety
 /// `b` is as long as `a`, and `to` writable for as many values.
 #[inline(always)]
-pub(crate) unsafe fn blend<I: Counts>(isa: I, job: &Mixing<f32>) {
+pub(crate) unsafe fn blend<I: Counts>(isa: I, job: &Blending<f32>) {
     let share = isa.splat(job.share);
     registers!(job.a.len(), |i, left| {
         // SAFETY: no more than is left is read or written.
@@ -179,9 +179,9 @@ pub(crate) unsafe fn blend<I: Counts>(isa: I, job: &Mixing<f32>) {
 /// # Safety
 /// `b` is as long as `a`, and `to` writable for as many bytes.
 #[inline(always)]
-pub(crate) unsafe fn levels<I: Counts>(isa: I, job: &Mixing<u8>) {
+pub(crate) unsafe fn blend_u8<I: Counts>(isa: I, job: &Blending<u8>) {
     let (share, most) = (isa.splat(job.share), isa.splat(255.0));
-    // Beyond 2^23 there are whole numbers only: adding it rounds.
+    // Beyond 2^23 there are integers only: adding it rounds.
     let whole = isa.splat(8_388_608.0);
     registers!(job.a.len(), |i, left| {
         // SAFETY: no more than is left is read or written.
@@ -189,7 +189,7 @@ pub(crate) unsafe fn levels<I: Counts>(isa: I, job: &Mixing<u8>) {
             let (a, b) = (load_some(isa, job.a.as_ptr().add(i), left), load_some(isa, job.b.as_ptr().add(i), left));
             let v = isa.limit(isa.fma(isa.sub(b, a), share, a), most);
             let v = isa.sub(isa.add(v, whole), whole);
-            bytes_some(isa, job.to.add(i), v, left);
+            store_u8_some(isa, job.to.add(i), v, left);
         }
     });
 }

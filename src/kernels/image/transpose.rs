@@ -1,6 +1,6 @@
 //! Pixels to planes: the values of a map as row-major channels, rows, columns, as the readers of most outputs want them.
 
-use crate::kernels::isa::{TOGETHER, Turn};
+use crate::kernels::isa::{FOUR, Transpose};
 use crate::kernels::{Kernels, Map};
 
 /// Pixels in a row, at least as many as a register has lanes, of four channels or more.
@@ -18,19 +18,19 @@ pub(crate) struct Job {
 /// # Safety
 /// The pixels are readable, and as many floats of each plane writable.
 #[inline(always)]
-pub(crate) unsafe fn planes<I: Turn>(isa: I, job: &Job) {
+pub(crate) unsafe fn nhwc_to_nchw<I: Transpose>(isa: I, job: &Job) {
     let Job { from, pitch, pixels, channels, to, plane } = *job;
     for x in (0..pixels).step_by(I::LANES) {
         // The last pixels and channels overlap those before.
         let x = x.min(pixels - I::LANES);
-        for c in (0..channels).step_by(TOGETHER) {
-            let c = c.min(channels - TOGETHER);
-            let mut rows = [isa.zero(); TOGETHER];
+        for c in (0..channels).step_by(FOUR) {
+            let c = c.min(channels - FOUR);
+            let mut rows = [isa.zero(); FOUR];
             for (i, row) in rows.iter_mut().enumerate() {
                 // SAFETY: pixels `x + i`, `x + i + 4` and so on, of which the last is the last but `3 - i` of the lanes'.
-                *row = unsafe { isa.fours(from.add((x + i) * pitch + c), TOGETHER * pitch) };
+                *row = unsafe { isa.load_fours(from.add((x + i) * pitch + c), FOUR * pitch) };
             }
-            for (i, row) in isa.turn(rows).into_iter().enumerate() {
+            for (i, row) in isa.transpose4(rows).into_iter().enumerate() {
                 // SAFETY: the lanes' pixels in plane `c + i`.
                 unsafe { isa.store(to.add((c + i) * plane + x), row) };
             }
@@ -43,11 +43,11 @@ impl Kernels {
     ///
     /// # Panics
     /// If a slice is too short.
-    pub fn write_planes(&self, map: &Map, data: &[f32], planes: &mut [f32]) {
+    pub fn nhwc_to_nchw(&self, map: &Map, data: &[f32], planes: &mut [f32]) {
         let plane = map.h * map.w;
         // Pixels of which all are next to each other are as one row.
         let (lines, pixels) = if map.row == map.w * map.pitch { (1, plane) } else { (map.h, map.w) };
-        if pixels < self.lanes || map.c < TOGETHER {
+        if pixels < self.lanes || map.c < FOUR {
             return map.write_planes(data, planes);
         }
         assert!(data.len() >= map.at(map.h - 1, map.w - 1) + map.c && planes.len() >= map.values());
@@ -55,7 +55,7 @@ impl Kernels {
             // SAFETY: the pixels of the line are in `data`, and in `planes`, at their place in each plane; a `Kernels` is
             // only handed out on a CPU that has its instructions.
             unsafe {
-                (self.planes)(&Job {
+                (self.nhwc_to_nchw)(&Job {
                     from: data.as_ptr().add(map.at(line, 0)),
                     pitch: map.pitch,
                     pixels,
@@ -85,7 +85,7 @@ mod tests {
                     map.write_planes(&data, &mut wanted);
                     for kernels in available() {
                         let mut planes = vec![-1.0; wanted.len()];
-                        kernels.write_planes(&map, &data, &mut planes);
+                        kernels.nhwc_to_nchw(&map, &data, &mut planes);
                         assert_eq!(planes, wanted, "{} {map:?}", kernels.name());
                     }
                 }

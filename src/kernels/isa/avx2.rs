@@ -4,8 +4,8 @@ pub(crate) mod int8;
 
 use std::arch::x86_64::*;
 
-use super::x86::{intrinsics, turn};
-use super::{Counts, Isa, Turn};
+use super::x86::{intrinsics, transpose};
+use super::{Counts, Isa, Transpose};
 
 /// Made only by functions that are compiled for AVX2 and FMA, and for AVX-VNNI where `DOT` is 1 (on bytes) or 2 (on pairs
 /// of 16-bit numbers), for AVX-512's VNNI where it is 3 (on bytes), so a value proves that the CPU has them.
@@ -33,7 +33,7 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     }
 
     #[inline(always)]
-    fn power(self, shifted: __m256) -> __m256 {
+    fn exp2_biased(self, shifted: __m256) -> __m256 {
         // SAFETY: a value of this type proves that the CPU has the instructions.
         unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(shifted))) }
     }
@@ -57,9 +57,9 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     }
 }
 
-impl<const DOT: u8> Turn for Avx2<DOT> {
+impl<const DOT: u8> Transpose for Avx2<DOT> {
     #[inline(always)]
-    unsafe fn fours(self, p: *const f32, stride: usize) -> __m256 {
+    unsafe fn load_fours(self, p: *const f32, stride: usize) -> __m256 {
         // SAFETY: all are readable by contract.
         unsafe {
             let low = _mm256_castps128_ps256(_mm_loadu_ps(p));
@@ -67,7 +67,7 @@ impl<const DOT: u8> Turn for Avx2<DOT> {
         }
     }
 
-    turn! {
+    transpose! {
         __m256: _mm256_unpacklo_ps _mm256_unpackhi_ps, _mm256_unpacklo_pd _mm256_unpackhi_pd,
         _mm256_castps_pd _mm256_castpd_ps
     }
@@ -100,13 +100,13 @@ impl Counts for Avx2<0> {
     }
 
     #[inline(always)]
-    fn whole(self, x: __m256) -> __m256 {
+    fn floor(self, x: __m256) -> __m256 {
         // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(x) }
     }
 
     #[inline(always)]
-    fn evens(self, a: __m256, b: __m256) -> __m256 {
+    fn even_lanes(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
         unsafe {
             let mixed = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
@@ -115,13 +115,13 @@ impl Counts for Avx2<0> {
     }
 
     #[inline(always)]
-    unsafe fn counts(self, p: *const u16) -> __m256 {
+    unsafe fn load_u16(self, p: *const u16) -> __m256 {
         // SAFETY: eight counts are readable by contract.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))) }
     }
 
     #[inline(always)]
-    unsafe fn means(self, upper: *const u16, lower: *const u16) -> __m256 {
+    unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m256 {
         // SAFETY: sixteen counts of either are readable by contract.
         unsafe {
             // Less 2^15, counts fit the instruction that adds neighbours.
@@ -134,13 +134,13 @@ impl Counts for Avx2<0> {
     }
 
     #[inline(always)]
-    unsafe fn numbers(self, p: *mut u32, v: __m256) {
+    unsafe fn store_u32(self, p: *mut u32, v: __m256) {
         // SAFETY: eight numbers are writable by contract.
         unsafe { _mm256_storeu_si256(p.cast(), _mm256_cvttps_epi32(v)) }
     }
 
     #[inline(always)]
-    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [__m256; 4] {
+    unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [__m256; 4] {
         // SAFETY: the counts are readable by contract.
         unsafe {
             let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
@@ -149,7 +149,7 @@ impl Counts for Avx2<0> {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [__m256; 2] {
+    unsafe fn gather_pairs(self, p: *const f32, _: usize, at: *const u32) -> [__m256; 2] {
         // SAFETY: the values are readable by contract.
         unsafe {
             let mut both = [0f64; 8];
@@ -164,7 +164,7 @@ impl Counts for Avx2<0> {
     }
 
     #[inline(always)]
-    unsafe fn bytes(self, p: *mut u8, v: __m256) {
+    unsafe fn store_u8(self, p: *mut u8, v: __m256) {
         // SAFETY: eight bytes are writable by contract.
         unsafe {
             let v = _mm256_cvttps_epi32(v);

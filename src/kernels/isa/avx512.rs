@@ -4,8 +4,8 @@ pub(crate) mod int8;
 
 use std::arch::x86_64::*;
 
-use super::x86::{intrinsics, turn};
-use super::{Counts, Isa, Turn};
+use super::x86::{intrinsics, transpose};
+use super::{Counts, Isa, Transpose};
 
 /// Made only by functions that are compiled for AVX-512, and for its VNNI where `DOT` is 1 (on bytes) or 2 (on pairs of
 /// 16-bit numbers), so a value proves that the CPU has them.
@@ -28,7 +28,7 @@ impl<const DOT: u8> Isa for Avx512<DOT> {
     }
 
     #[inline(always)]
-    fn power(self, shifted: __m512) -> __m512 {
+    fn exp2_biased(self, shifted: __m512) -> __m512 {
         // SAFETY: a value of this type proves that the CPU has the instructions.
         unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(shifted))) }
     }
@@ -52,9 +52,9 @@ impl<const DOT: u8> Isa for Avx512<DOT> {
     }
 }
 
-impl<const DOT: u8> Turn for Avx512<DOT> {
+impl<const DOT: u8> Transpose for Avx512<DOT> {
     #[inline(always)]
-    unsafe fn fours(self, p: *const f32, stride: usize) -> __m512 {
+    unsafe fn load_fours(self, p: *const f32, stride: usize) -> __m512 {
         // SAFETY: all are readable by contract.
         unsafe {
             let four = |i: usize| _mm_loadu_ps(p.add(i * stride));
@@ -63,7 +63,7 @@ impl<const DOT: u8> Turn for Avx512<DOT> {
         }
     }
 
-    turn! {
+    transpose! {
         __m512: _mm512_unpacklo_ps _mm512_unpackhi_ps, _mm512_unpacklo_pd _mm512_unpackhi_pd,
         _mm512_castps_pd _mm512_castpd_ps
     }
@@ -90,13 +90,13 @@ impl Counts for Avx512<0> {
     }
 
     #[inline(always)]
-    fn whole(self, x: __m512) -> __m512 {
+    fn floor(self, x: __m512) -> __m512 {
         // SAFETY: a value of `Avx512` proves that the CPU has the instruction.
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(x) }
     }
 
     #[inline(always)]
-    fn evens(self, a: __m512, b: __m512) -> __m512 {
+    fn even_lanes(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: a value of `Avx512` proves that the CPU has the instructions.
         unsafe {
             let places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -105,13 +105,13 @@ impl Counts for Avx512<0> {
     }
 
     #[inline(always)]
-    unsafe fn counts(self, p: *const u16) -> __m512 {
+    unsafe fn load_u16(self, p: *const u16) -> __m512 {
         // SAFETY: sixteen counts are readable by contract.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))) }
     }
 
     #[inline(always)]
-    unsafe fn means(self, upper: *const u16, lower: *const u16) -> __m512 {
+    unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m512 {
         // SAFETY: thirty-two counts of either are readable by contract.
         unsafe {
             // Less 2^15, counts fit the instruction that adds neighbours.
@@ -124,13 +124,13 @@ impl Counts for Avx512<0> {
     }
 
     #[inline(always)]
-    unsafe fn numbers(self, p: *mut u32, v: __m512) {
+    unsafe fn store_u32(self, p: *mut u32, v: __m512) {
         // SAFETY: sixteen numbers are writable by contract.
         unsafe { _mm512_storeu_si512(p.cast(), _mm512_cvttps_epi32(v)) }
     }
 
     #[inline(always)]
-    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [__m512; 4] {
+    unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [__m512; 4] {
         // SAFETY: the counts are readable by contract; two neighbours are gathered as one number.
         unsafe {
             let at = _mm512_loadu_si512(at.cast());
@@ -141,7 +141,7 @@ impl Counts for Avx512<0> {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, count: usize, at: *const u32) -> [__m512; 2] {
+    unsafe fn gather_pairs(self, p: *const f32, count: usize, at: *const u32) -> [__m512; 2] {
         // SAFETY: the values are readable by contract; two registers are read where the values have so many.
         unsafe {
             let first = at.read();
@@ -158,7 +158,7 @@ impl Counts for Avx512<0> {
     }
 
     #[inline(always)]
-    unsafe fn bytes(self, p: *mut u8, v: __m512) {
+    unsafe fn store_u8(self, p: *mut u8, v: __m512) {
         // SAFETY: sixteen bytes are writable by contract.
         unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v))) }
     }

@@ -4,7 +4,7 @@ pub(crate) mod int8;
 
 use std::arch::aarch64::*;
 
-use super::{Counts, Isa, Turn};
+use super::{Counts, Isa, Transpose};
 
 /// Every CPU of this architecture has the instructions.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn power(self, shifted: float32x4_t) -> float32x4_t {
+    fn exp2_biased(self, shifted: float32x4_t) -> float32x4_t {
         // SAFETY: every CPU of this architecture has the instructions.
         unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(shifted))) }
     }
@@ -92,37 +92,37 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    fn whole(self, x: float32x4_t) -> float32x4_t {
+    fn floor(self, x: float32x4_t) -> float32x4_t {
         // SAFETY: every CPU of this architecture has the instruction.
         unsafe { vrndq_f32(x) }
     }
 
     #[inline(always)]
-    fn evens(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    fn even_lanes(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         // SAFETY: every CPU of this architecture has the instruction.
         unsafe { vuzp1q_f32(a, b) }
     }
 
     #[inline(always)]
-    unsafe fn counts(self, p: *const u16) -> float32x4_t {
+    unsafe fn load_u16(self, p: *const u16) -> float32x4_t {
         // SAFETY: four counts are readable by contract.
         unsafe { vcvtq_f32_u32(vmovl_u16(vld1_u16(p))) }
     }
 
     #[inline(always)]
-    unsafe fn means(self, upper: *const u16, lower: *const u16) -> float32x4_t {
+    unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> float32x4_t {
         // SAFETY: eight counts of either are readable by contract.
         unsafe { vcvtq_n_f32_u32::<2>(vpadalq_u16(vpaddlq_u16(vld1q_u16(upper)), vld1q_u16(lower))) }
     }
 
     #[inline(always)]
-    unsafe fn numbers(self, p: *mut u32, v: float32x4_t) {
+    unsafe fn store_u32(self, p: *mut u32, v: float32x4_t) {
         // SAFETY: four numbers are writable by contract.
         unsafe { vst1q_u32(p, vcvtq_u32_f32(v)) }
     }
 
     #[inline(always)]
-    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [float32x4_t; 4] {
+    unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [float32x4_t; 4] {
         // SAFETY: the counts are readable by contract.
         unsafe {
             let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
@@ -131,7 +131,7 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [float32x4_t; 2] {
+    unsafe fn gather_pairs(self, p: *const f32, _: usize, at: *const u32) -> [float32x4_t; 2] {
         // SAFETY: the values are readable by contract.
         unsafe {
             let mut two = [vdup_n_f32(0.0); 4];
@@ -144,7 +144,7 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn bytes(self, p: *mut u8, v: float32x4_t) {
+    unsafe fn store_u8(self, p: *mut u8, v: float32x4_t) {
         // SAFETY: four bytes are writable by contract.
         unsafe {
             let halves = vmovn_u32(vcvtq_u32_f32(v));
@@ -154,15 +154,15 @@ impl Counts for Neon {
     }
 }
 
-impl Turn for Neon {
+impl Transpose for Neon {
     #[inline(always)]
-    unsafe fn fours(self, p: *const f32, _: usize) -> float32x4_t {
+    unsafe fn load_fours(self, p: *const f32, _: usize) -> float32x4_t {
         // SAFETY: by contract.
         unsafe { vld1q_f32(p) }
     }
 
     #[inline(always)]
-    fn turn(self, [a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    fn transpose4(self, [a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
         // SAFETY: every CPU of this architecture has the instructions.
         unsafe {
             let pair = |a, b| [vreinterpretq_f64_f32(vtrn1q_f32(a, b)), vreinterpretq_f64_f32(vtrn2q_f32(a, b))];

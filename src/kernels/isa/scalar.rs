@@ -3,7 +3,7 @@
 
 pub(crate) mod int8;
 
-use super::{Counts, Isa, TOGETHER, Turn};
+use super::{Counts, FOUR, Isa, Transpose};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
@@ -50,7 +50,7 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    fn power(self, shifted: V) -> V {
+    fn exp2_biased(self, shifted: V) -> V {
         shifted.map(|x| f32::from_bits(x.to_bits() << 23))
     }
 
@@ -77,18 +77,18 @@ impl Isa for Scalar {
     }
 }
 
-impl Turn for Scalar {
+impl Transpose for Scalar {
     #[inline(always)]
-    unsafe fn fours(self, p: *const f32, _: usize) -> V {
+    unsafe fn load_fours(self, p: *const f32, _: usize) -> V {
         // SAFETY: the caller says that the register's four floats are readable at `p`.
         unsafe { self.load(p) }
     }
 
     #[inline(always)]
-    fn turn(self, rows: [V; TOGETHER]) -> [V; TOGETHER] {
-        let mut columns = [[0.0; 4]; TOGETHER];
+    fn transpose4(self, rows: [V; FOUR]) -> [V; FOUR] {
+        let mut columns = [[0.0; 4]; FOUR];
         for i in 0..4 {
-            for j in 0..TOGETHER {
+            for j in 0..FOUR {
                 columns[i][j] = rows[j][i];
             }
         }
@@ -104,23 +104,23 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
-    fn whole(self, x: V) -> V {
+    fn floor(self, x: V) -> V {
         x.map(|x| x as u32 as f32)
     }
 
     #[inline(always)]
-    fn evens(self, a: V, b: V) -> V {
+    fn even_lanes(self, a: V, b: V) -> V {
         [a[0], a[2], b[0], b[2]]
     }
 
     #[inline(always)]
-    unsafe fn counts(self, p: *const u16) -> V {
+    unsafe fn load_u16(self, p: *const u16) -> V {
         // SAFETY: four counts are readable by contract.
         unsafe { p.cast::<[u16; 4]>().read() }.map(f32::from)
     }
 
     #[inline(always)]
-    unsafe fn means(self, upper: *const u16, lower: *const u16) -> V {
+    unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> V {
         // SAFETY: eight counts of either are readable by contract.
         let rows = unsafe { [upper, lower].map(|p| p.cast::<[[u16; 2]; 4]>().read()) };
         std::array::from_fn(|i| {
@@ -130,13 +130,13 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn numbers(self, p: *mut u32, v: V) {
+    unsafe fn store_u32(self, p: *mut u32, v: V) {
         // SAFETY: four numbers are writable by contract.
         unsafe { p.cast::<[u32; 4]>().write(v.map(|v| v as u32)) }
     }
 
     #[inline(always)]
-    unsafe fn square(self, p: *const u16, at: *const u32, below: usize) -> [V; 4] {
+    unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [V; 4] {
         // SAFETY: the numbers and these counts are readable by contract.
         unsafe {
             let at = at.cast::<[u32; 4]>().read();
@@ -146,7 +146,7 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn ends(self, p: *const f32, _: usize, at: *const u32) -> [V; 2] {
+    unsafe fn gather_pairs(self, p: *const f32, _: usize, at: *const u32) -> [V; 2] {
         // SAFETY: the numbers and these values are readable by contract.
         unsafe {
             let at = at.cast::<[u32; 4]>().read();
@@ -155,7 +155,7 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn bytes(self, p: *mut u8, v: V) {
+    unsafe fn store_u8(self, p: *mut u8, v: V) {
         // SAFETY: four bytes are writable by contract.
         unsafe { p.cast::<[u8; 4]>().write(v.map(|v| v as u8)) }
     }

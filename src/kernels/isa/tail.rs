@@ -6,7 +6,7 @@ use super::Counts;
 pub(crate) const MOST_LANES: usize = 16;
 
 /// 0, 1, 2, ...
-pub(crate) const NUMBERS: [f32; MOST_LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+pub(crate) const LANE_INDEX: [f32; MOST_LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
 
 /// Runs `$body` for every register of `$count` values with its place and how many there are: first for the whole ones, in
 /// a loop that keeps its constants, as none does that may have to read a part through a buffer.
@@ -70,7 +70,7 @@ macro_rules! write_some {
 }
 
 read_some!(load_some, f32, load);
-read_some!(counts_some, u16, counts);
+read_some!(load_u16_some, u16, load_u16);
 write_some!(store_some, f32, store);
-write_some!(bytes_some, u8, bytes);
-write_some!(numbers_some, u32, numbers);
+write_some!(store_u8_some, u8, store_u8);
+write_some!(store_u32_some, u32, store_u32);

@@ -13,10 +13,10 @@ macro_rules! intrinsics {
 pub(crate) use intrinsics;
 
 /// Transposes the 4 x 4 floats in each place of four lanes: by pairs of floats, then by pairs of these.
-macro_rules! turn {
+macro_rules! transpose {
     ($v:ty: $low:ident $high:ident, $low_pairs:ident $high_pairs:ident, $pairs:ident $floats:ident) => {
         #[inline(always)]
-        fn turn(self, [a, b, c, d]: [$v; 4]) -> [$v; 4] {
+        fn transpose4(self, [a, b, c, d]: [$v; 4]) -> [$v; 4] {
             // SAFETY: a value of this type proves that the CPU has the instructions.
             unsafe {
                 let (low, high) = ($pairs($low(a, b)), $pairs($high(a, b)));
@@ -31,10 +31,10 @@ macro_rules! turn {
         }
     };
 }
-pub(crate) use turn;
+pub(crate) use transpose;
 
-/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by [`Fours`](super::ints::Fours).
-macro_rules! by_fours {
+/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by [`Pack4`](super::ints::Fours).
+macro_rules! store_pack4 {
     ($v:ty) => {
         #[inline(always)]
         fn below(self, x: $v, hi: $v) -> $v {
@@ -42,10 +42,15 @@ macro_rules! by_fours {
         }
 
         #[inline(always)]
-        unsafe fn pixels<const P: usize, const N: usize>(self, limits: &Limits, v: &[[$v; N]; P], to: &[*mut u8; P]) {
+        unsafe fn store_pixels<const P: usize, const N: usize>(
+            self,
+            limits: &Limits,
+            v: &[[$v; N]; P],
+            to: &[*mut u8; P],
+        ) {
             // SAFETY: same contract.
-            unsafe { self.by_fours(limits, v, to) }
+            unsafe { self.store_pack4(limits, v, to) }
         }
     };
 }
-pub(crate) use by_fours;
+pub(crate) use store_pack4;

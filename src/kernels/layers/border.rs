@@ -27,7 +27,7 @@ impl Runs<'_> {
 
 /// Pixels whose windows have the same taps over the map.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct OutputRegion {
     /// Where the first pixel is.
     pub at: (usize, usize),
     /// Rows and columns of pixels.
@@ -42,7 +42,7 @@ pub(crate) struct Part {
     pub taps: [Range<usize>; 2],
 }
 
-impl Part {
+impl OutputRegion {
     /// All pixels, with the whole window; `items` is what a pixel of `from` holds for a tap.
     pub fn whole(window: &Window, from: &Map, to: &Map, items: usize) -> Self {
         Self::new(window, from, items, [0..to.h, 0..to.w], window.size.map(|n| 0..n))
@@ -57,7 +57,7 @@ impl Part {
     ) -> Self {
         let wide = window.size[1];
         // Taps of a row are one run where the channels leave no gap.
-        let together = if close(from) { taps[1].len() } else { 1 };
+        let together = if contiguous(from) { taps[1].len() } else { 1 };
         let start = |y: usize| taps[1].clone().step_by(together).map(move |x| y * from.row + x * from.pitch);
         let starts = taps[0].clone().flat_map(start).collect();
         let skips = [taps[0].start * wide + taps[1].start, wide - taps[1].len()].map(|taps| taps * items);
@@ -88,44 +88,50 @@ impl Part {
     pub fn walk(&self, grids: Grids) -> (Walk, usize) {
         let (rows, columns) = self.size;
         // A single column is walked as a row, which is quicker.
-        let turned = columns == 1;
+        let transposed = columns == 1;
         let at = |g: Grid| {
-            let first = Grid { at: g.spot(self.at.0, self.at.1), ..g };
-            if turned { Grid { row: g.pixel, pixel: g.row, ..first } } else { first }
+            let first = Grid { at: g.offset(self.at.0, self.at.1), ..g };
+            if transposed { Grid { row: g.pixel, pixel: g.row, ..first } } else { first }
         };
         let Grids { from, beside, to } = grids;
         let grids = Grids { from: at(from), beside: beside.map(at), to: at(to) };
-        (Walk::new(grids, if turned { rows } else { columns }), rows * columns)
+        (Walk::new(grids, if transposed { rows } else { columns }), rows * columns)
     }
 }
 
 /// The parts of the `whole` of a convolution `from` -> `to`, with the taps that each needs; one part where little would be left out, or
 /// where taps do not lie close together. What is over the border in rows is told apart first, what is in columns only
 /// between those.
-pub(crate) fn parts(whole: &Part, window: &Window, from: &Map, to: &Map, items: usize) -> Vec<Part> {
+pub(crate) fn regions(whole: &OutputRegion, window: &Window, from: &Map, to: &Map, items: usize) -> Vec<OutputRegion> {
     let undivided = || vec![whole.clone()];
-    if !close(from) {
+    if !contiguous(from) {
         return undivided();
     }
     let (Some(rows), Some(columns)) = (spans(window, 0, from.h, to.h), spans(window, 1, from.w, to.w)) else {
         return undivided();
     };
-    let mut parts = vec![];
+    let mut regions = vec![];
     for (y, down) in rows {
         if down.len() < window.size[0] {
-            parts.push(Part::new(window, from, items, [y, 0..to.w], [down, 0..window.size[1]]));
+            regions.push(OutputRegion::new(window, from, items, [y, 0..to.w], [down, 0..window.size[1]]));
             continue;
         }
         for (x, across) in &columns {
-            parts.push(Part::new(window, from, items, [y.clone(), x.clone()], [down.clone(), across.clone()]));
+            regions.push(OutputRegion::new(
+                window,
+                from,
+                items,
+                [y.clone(), x.clone()],
+                [down.clone(), across.clone()],
+            ));
         }
     }
-    let cost: usize = parts.iter().map(Part::cost).sum();
-    if cost * 10 <= whole.cost() * 9 { parts } else { undivided() }
+    let cost: usize = regions.iter().map(OutputRegion::cost).sum();
+    if cost * 10 <= whole.cost() * 9 { regions } else { undivided() }
 }
 
 /// Whether a map's pixels follow one another without a gap.
-fn close(map: &Map) -> bool {
+fn contiguous(map: &Map) -> bool {
     map.c == map.pitch
 }
 
@@ -157,38 +163,41 @@ mod tests {
             let window = Window::square(3, stride);
             let from = Map::bordered(16, h, w, 16);
             let to = Map::bordered(16, h.div_ceil(stride), w.div_ceil(stride), 16);
-            let parts = parts(&Part::whole(&window, &from, &to, 16), &window, &from, &to, 16);
+            let regions = regions(&OutputRegion::whole(&window, &from, &to, 16), &window, &from, &to, 16);
             let mut seen = vec![0; to.h * to.w];
-            for part in &parts {
-                for (y, x) in (0..part.size.0).flat_map(|y| (0..part.size.1).map(move |x| (y, x))) {
-                    let (y, x) = (part.at.0 + y, part.at.1 + x);
+            for region in &regions {
+                for (y, x) in (0..region.size.0).flat_map(|y| (0..region.size.1).map(move |x| (y, x))) {
+                    let (y, x) = (region.at.0 + y, region.at.1 + x);
                     seen[y * to.w + x] += 1;
                     for (v, u) in (0..3).flat_map(|v| (0..3).map(move |u| (v, u))) {
                         let over = |i: usize, n: usize| (1..=n).contains(&i);
                         if over(y * stride + v, h) && over(x * stride + u, w) {
-                            assert!(part.taps[0].contains(&v) && part.taps[1].contains(&u), "{h}x{w}: {part:?}");
+                            assert!(region.taps[0].contains(&v) && region.taps[1].contains(&u), "{h}x{w}: {region:?}");
                         }
                     }
                 }
-                assert_eq!(part.starts.len() * part.run, 16 * part.taps[0].len() * part.taps[1].len());
+                assert_eq!(region.starts.len() * region.run, 16 * region.taps[0].len() * region.taps[1].len());
             }
             assert!(seen.iter().all(|n| *n == 1), "{h}x{w}: {seen:?}");
-            assert_eq!(parts.len() > 1, divided, "{h}x{w}");
+            assert_eq!(regions.len() > 1, divided, "{h}x{w}");
         }
     }
 
     #[test]
     fn runs_tell_where_their_weights_are() {
         let (window, from) = (Window::square(3, 1), Map::bordered(16, 6, 6, 16));
-        let parts = parts(&Part::whole(&window, &from, &from, 16), &window, &from, &from, 16);
-        assert_eq!(parts.len(), 5);
-        assert_eq!(parts[0].taps, [1..3, 0..3]);
-        assert_eq!((parts[0].run, &parts[0].starts[..], parts[0].skips), (48, &[from.row, 2 * from.row][..], [48, 0]));
-        assert_eq!((parts[1].at, parts[1].size, &parts[1].taps), ((1, 0), (4, 1), &[0..3, 1..3]));
-        assert_eq!((parts[1].run, parts[1].starts[1], parts[1].skips), (32, from.row + 16, [16, 16]));
+        let regions = regions(&OutputRegion::whole(&window, &from, &from, 16), &window, &from, &from, 16);
+        assert_eq!(regions.len(), 5);
+        assert_eq!(regions[0].taps, [1..3, 0..3]);
+        assert_eq!(
+            (regions[0].run, &regions[0].starts[..], regions[0].skips),
+            (48, &[from.row, 2 * from.row][..], [48, 0])
+        );
+        assert_eq!((regions[1].at, regions[1].size, &regions[1].taps), ((1, 0), (4, 1), &[0..3, 1..3]));
+        assert_eq!((regions[1].run, regions[1].starts[1], regions[1].skips), (32, from.row + 16, [16, 16]));
         let gaps = Map { c: 12, ..from };
-        let whole = Part::whole(&window, &gaps, &gaps, 12);
+        let whole = OutputRegion::whole(&window, &gaps, &gaps, 12);
         assert_eq!(whole.starts.len(), 9);
-        assert_eq!(super::parts(&whole, &window, &gaps, &gaps, 12).len(), 1);
+        assert_eq!(super::regions(&whole, &window, &gaps, &gaps, 12).len(), 1);
     }
 }

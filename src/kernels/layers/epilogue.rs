@@ -1,12 +1,12 @@
 //! What happens to a value between its sum and its store.
 
-use super::quant::Steps;
+use super::quant::Requantise;
 use crate::kernels::Map;
 use crate::kernels::isa::Isa;
 
 /// An activation function.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub enum Act {
+pub enum Activation {
     /// The value itself.
     #[default]
     None,
@@ -25,90 +25,90 @@ pub enum Act {
     Sigmoid,
 }
 
-impl Act {
+impl Activation {
     /// `max(x, 0)`.
-    pub const RELU: Act = Act::Clamp { lo: 0.0, hi: f32::INFINITY };
+    pub const RELU: Activation = Activation::Clamp { lo: 0.0, hi: f32::INFINITY };
 
     /// Whether dense and depthwise kernels can apply it before they store.
     pub fn fuses(&self) -> bool {
-        !matches!(self, Act::Sigmoid)
+        !matches!(self, Activation::Sigmoid)
     }
 
     /// The definition, for channel `c`.
     pub fn apply(&self, x: f32, c: usize) -> f32 {
         match self {
-            Act::None => x,
+            Activation::None => x,
             // Written so that a NaN passes.
-            Act::Clamp { lo, hi } if x < *lo => lo.min(*hi),
-            Act::Clamp { hi, .. } if x > *hi => *hi,
-            Act::Clamp { .. } => x,
-            Act::Slope(s) if x < 0.0 => x * s.get(c).or(s.first()).copied().unwrap_or(1.0),
-            Act::Slope(_) => x,
-            Act::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-            Act::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Activation::Clamp { lo, hi } if x < *lo => lo.min(*hi),
+            Activation::Clamp { hi, .. } if x > *hi => *hi,
+            Activation::Clamp { .. } => x,
+            Activation::Slope(s) if x < 0.0 => x * s.get(c).or(s.first()).copied().unwrap_or(1.0),
+            Activation::Slope(_) => x,
+            Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         }
     }
 
     /// A short name for listings.
     pub fn name(&self) -> &'static str {
         match self {
-            Act::None => "",
-            Act::Clamp { lo: 0.0, hi: f32::INFINITY } => "relu",
-            Act::Clamp { .. } => "clip",
-            Act::Slope(s) if s.len() > 1 => "prelu",
-            Act::Slope(_) => "leaky",
-            Act::HardSwish => "hardswish",
-            Act::Sigmoid => "sigmoid",
+            Activation::None => "",
+            Activation::Clamp { lo: 0.0, hi: f32::INFINITY } => "relu",
+            Activation::Clamp { .. } => "clip",
+            Activation::Slope(s) if s.len() > 1 => "prelu",
+            Activation::Slope(_) => "leaky",
+            Activation::HardSwish => "hardswish",
+            Activation::Sigmoid => "sigmoid",
         }
     }
 }
 
 /// Where a second operand joins a fused sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Join {
+pub enum ResidualPosition {
     /// `act(sum + other)`.
     #[default]
-    BeforeAct,
+    BeforeActivation,
     /// `act(sum) + other`.
-    AfterAct,
+    AfterActivation,
 }
 
 /// What follows the sum of a dense or depthwise layer.
 #[derive(Clone, Debug, Default)]
-pub struct After {
+pub struct Epilogue {
     /// Per output channel; empty means zero.
     pub bias: Vec<f32>,
     /// Activation.
-    pub act: Act,
+    pub activation: Activation,
     /// A map of the output's size that is added, and when.
-    pub other: Option<(Map, Join)>,
+    pub residual: Option<(Map, ResidualPosition)>,
 }
 
 /// Bias, activation and place of the residual of a kernel, padded to whole registers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Finish {
+pub(crate) struct PackedEpilogue {
     pub bias: Vec<f32>,
     pub slope: Vec<f32>,
-    pub act: Act,
-    pub join: Join,
-    /// How the results become whole numbers, for tiles that store such.
-    pub steps: Option<Steps>,
+    pub activation: Activation,
+    pub position: ResidualPosition,
+    /// How the results become integers, for tiles that store such.
+    pub requantise: Option<Requantise>,
 }
 
-impl Finish {
+impl PackedEpilogue {
     /// `channels` is the padded count.
-    pub fn new(bias: &[f32], act: Act, join: Join, channels: usize) -> Self {
+    pub fn new(bias: &[f32], activation: Activation, position: ResidualPosition, channels: usize) -> Self {
         let pad = |v: &[f32]| {
             let mut v = v.to_vec();
             v.resize(channels, 0.0);
             v
         };
-        let slope = match &act {
-            Act::Slope(s) if s.len() == 1 => vec![s[0]; channels],
-            Act::Slope(s) => pad(s),
+        let slope = match &activation {
+            Activation::Slope(s) if s.len() == 1 => vec![s[0]; channels],
+            Activation::Slope(s) => pad(s),
             _ => vec![],
         };
-        Self { bias: pad(bias), slope, act, join, steps: None }
+        Self { bias: pad(bias), slope, activation, position, requantise: None }
     }
 
     /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels
@@ -129,11 +129,11 @@ impl Finish {
     ) {
         // SAFETY: the addresses are valid and the channels padded by this function's contract.
         unsafe {
-            if let (Join::BeforeAct, Some(other)) = (self.join, other) {
+            if let (ResidualPosition::BeforeActivation, Some(other)) = (self.position, other) {
                 join(isa, v, other);
             }
             self.act(isa, v, (c, step));
-            if let (Join::AfterAct, Some(other)) = (self.join, other) {
+            if let (ResidualPosition::AfterActivation, Some(other)) = (self.position, other) {
                 join(isa, v, other);
             }
         }
@@ -148,9 +148,9 @@ impl Finish {
         v: &mut [[I::V; N]; P],
         (c, step): (usize, usize),
     ) {
-        match &self.act {
-            Act::None | Act::Sigmoid => {}
-            Act::Clamp { lo, hi } => {
+        match &self.activation {
+            Activation::None | Activation::Sigmoid => {}
+            Activation::Clamp { lo, hi } => {
                 let (lo, hi) = (isa.splat(*lo), isa.splat(*hi));
                 for i in 0..P {
                     for j in 0..N {
@@ -158,7 +158,7 @@ impl Finish {
                     }
                 }
             }
-            Act::Slope(_) => {
+            Activation::Slope(_) => {
                 let zero = isa.zero();
                 for j in 0..N {
                     // SAFETY: `slope` has the padded channel count.
@@ -168,7 +168,7 @@ impl Finish {
                     }
                 }
             }
-            Act::HardSwish => {
+            Activation::HardSwish => {
                 let (sixth, half) = (isa.splat(1.0 / 6.0), isa.splat(0.5));
                 let (zero, one) = (isa.zero(), isa.splat(1.0));
                 for i in 0..P {

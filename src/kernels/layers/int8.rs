@@ -1,9 +1,9 @@
 //! Whole-number arithmetic: convolutions of 8-bit activations with 8-bit weights.
 //!
-//! **What is computed.** A real number `v` is stood for by a whole one `q` with `v = scale * (q - zero)` ([`Quant`]).
+//! **What is computed.** A real number `v` is represented by an integer `q` with `v = scale * (q - zero)` ([`Quant`]).
 //! A convolution sums `weight * (q - zero)` and its bias in 32 bits without rounding, turns the sum into a float,
-//! multiplies it by one float per channel, limits it (which is where ReLU is), rounds it to the nearest whole number,
-//! halves to even, and adds the output's zero. Every step is exact or rounded once as IEEE 754 says, so all tables of
+//! multiplies it by one float per channel, limits it (which is where ReLU is), rounds it to the nearest integer,
+//! ties to even, and adds the output's zero. Every step is exact or rounded once as IEEE 754 says, so all tables of
 //! kernels give the same bits; `scalar` is the definition in code, `suite` holds the others to it.
 //!
 //! **What is stored.** How a value lies in memory is a table's own choice ([`Item`]): `q - zero` in 16 bits where

@@ -38,7 +38,7 @@ pub(crate) struct Panels<W> {
 impl<W: Copy + Default> Panels<W> {
     /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
     /// are more, `None`, up to whole registers. `pixels` tells how many pixels share the weights: a single one
-    /// gets wider panels. The last panel of a `snug` map ends with the channels.
+    /// gets wider panels. The last panel of a `unpadded` map ends with the channels.
     pub fn lay(
         kernels: &Kernels,
         pixels: usize,
@@ -84,14 +84,14 @@ impl<W: Copy + Default> Panels<W> {
     fn by(
         width: impl Fn(usize) -> usize,
         depth: usize,
-        (channels, snug): (usize, bool),
+        (channels, unpadded): (usize, bool),
         mut push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let (mut panels, mut weights) = (vec![], vec![]);
         let mut first = 0;
         while first < channels {
             let width = width(channels - first);
-            let last = if snug { channels.saturating_sub(width) } else { usize::MAX };
+            let last = if unpadded { channels.saturating_sub(width) } else { usize::MAX };
             let begin = last.min(first);
             panels.push(Panel { width, c: begin, weights: weights.len() });
             for k in 0..depth {

@@ -18,7 +18,7 @@ impl Grid {
     }
 
     #[inline]
-    pub fn spot(&self, y: usize, x: usize) -> usize {
+    pub fn offset(&self, y: usize, x: usize) -> usize {
         self.at + y * self.row + x * self.pixel
     }
 }
@@ -76,17 +76,17 @@ impl PixelOffsets {
 
     /// Moves pixels in a row to pixel `(y, x)`.
     fn start(&mut self, Grids { from, beside, to }: Grids, (y, x): (usize, usize)) {
-        self.input.base = from.spot(y, x);
-        self.output.base = to.spot(y, x);
-        self.other.base = beside.map_or(0, |b| b.spot(y, x));
+        self.input.base = from.offset(y, x);
+        self.output.base = to.offset(y, x);
+        self.other.base = beside.map_or(0, |b| b.offset(y, x));
     }
 
     /// Sets `count` pixels from the `first` on to those in a row from pixel `(y, x)` on.
     fn set(&mut self, part: (usize, usize), Grids { from, beside, to }: Grids, (y, x): (usize, usize)) {
-        self.input.set(part, from.spot(y, x), from);
-        self.output.set(part, to.spot(y, x), to);
+        self.input.set(part, from.offset(y, x), from);
+        self.output.set(part, to.offset(y, x), to);
         if let Some(beside) = beside {
-            self.other.set(part, beside.spot(y, x), beside);
+            self.other.set(part, beside.offset(y, x), beside);
         }
     }
 

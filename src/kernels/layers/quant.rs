@@ -3,7 +3,7 @@
 use crate::kernels::Kernels;
 use crate::kernels::isa::int8::Limits;
 
-/// What the whole numbers of a map stand for.
+/// What the integers of a map stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quant {
     /// A step of one; above 0.
@@ -42,50 +42,50 @@ impl Quant {
     }
 }
 
-/// How a table stores whole numbers.
+/// How a table stores integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
+pub(crate) enum Storage {
     /// `q - zero` as i16.
-    Halves,
+    I16,
     /// `q`, less 128 if unsigned, as i8.
     #[cfg_attr(not(target_arch = "aarch64"), expect(dead_code))]
-    Signed,
+    I8,
     /// `q`, plus 128 if signed, as u8.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    Unsigned,
+    U8,
 }
 
-impl Item {
+impl Storage {
     pub(crate) fn bytes(self) -> usize {
         match self {
-            Item::Halves => 2,
-            Item::Signed | Item::Unsigned => 1,
+            Storage::I16 => 2,
+            Storage::I8 | Storage::U8 => 1,
         }
     }
 
     /// What is stored for zero.
     pub(crate) fn zero(self, quant: &Quant) -> i32 {
         match self {
-            Item::Halves => 0,
-            Item::Signed => quant.zero - if quant.signed { 0 } else { 128 },
-            Item::Unsigned => quant.zero + if quant.signed { 128 } else { 0 },
+            Storage::I16 => 0,
+            Storage::I8 => quant.zero - if quant.signed { 0 } else { 128 },
+            Storage::U8 => quant.zero + if quant.signed { 128 } else { 0 },
         }
     }
 }
 
-/// How floats become stored whole numbers.
+/// How floats become stored integers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Steps {
+pub(crate) struct Requantise {
     /// Steps per unit.
     pub factor: f32,
     pub limits: Limits,
 }
 
-impl Steps {
+impl Requantise {
     /// To numbers as these kernels store them.
     pub fn of(kernels: &Kernels, quant: &Quant) -> Self {
         let (lo, hi) = quant.limits(f32::NEG_INFINITY, f32::INFINITY);
-        Self { factor: quant.scale.recip(), limits: Limits { lo, hi, zero: kernels.int8.item.zero(quant) } }
+        Self { factor: quant.scale.recip(), limits: Limits { lo, hi, zero: kernels.int8.storage.zero(quant) } }
     }
 
     /// The same numbers as of floats that are limited to `lo..=hi` before: a factor above zero keeps the order.

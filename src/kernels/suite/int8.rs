@@ -8,9 +8,10 @@ use rand_pcg::Pcg64;
 
 use super::{cases, for_every_table, table};
 use crate::kernels::layers::int8::memory::numbers;
-use crate::kernels::layers::quant::Item;
+use crate::kernels::layers::quant::Storage;
 use crate::kernels::{
-    Act, After, Conv, Conv8, Into8, Kernels, Map, Mix, Quant, Round, Sums, Tile, Window, Winograd, Winograd8,
+    Activation, AddRequantise, Conv, Conv8, Epilogue, Into8, Kernels, Map, Quant, Quantise, Sums, Tile, Window,
+    Winograd, Winograd8,
 };
 
 /// Numbers by channel, row, column, and what they stand for.
@@ -68,14 +69,14 @@ impl Planes {
     fn load_in(&self, kernels: &Kernels, map: Map) -> (Map, Vec<f32>) {
         let mut memory = vec![f32::from_bits(0x7b7b_7b7b); kernels.int8_memory(map.len)];
         kernels.int8_clear(&map, &self.quant, &mut memory);
-        let stored = kernels.int8.item.zero(&self.quant);
+        let stored = kernels.int8.storage.zero(&self.quant);
         for i in 0..self.q.len() {
             let (c, y, x) = (i / (self.h * self.w), i / self.w % self.h, i % self.w);
             let (at, value) = (map.at(y, x) + c, self.q[i] - self.quant.zero + stored);
-            match kernels.int8.item {
-                Item::Halves => numbers::<i16>(&mut memory)[at] = value as i16,
-                Item::Signed => numbers::<i8>(&mut memory)[at] = value as i8,
-                Item::Unsigned => numbers::<u8>(&mut memory)[at] = value as u8,
+            match kernels.int8.storage {
+                Storage::I16 => numbers::<i16>(&mut memory)[at] = value as i16,
+                Storage::I8 => numbers::<i8>(&mut memory)[at] = value as i8,
+                Storage::U8 => numbers::<u8>(&mut memory)[at] = value as u8,
             }
         }
         (map, memory)
@@ -110,24 +111,24 @@ fn results(kernels: &Kernels, map: &Map, memory: &mut [f32], into: &Into8) -> Ve
     };
     kernels.int8_clear(map, quant, memory);
     assert!(before.iter().zip(&*memory).all(|(a, b)| a.to_bits() == b.to_bits()), "the border was written to");
-    let stored = kernels.int8.item.zero(quant);
+    let stored = kernels.int8.storage.zero(quant);
     let places = (0..map.values()).map(|i| map.at(i / map.w % map.h, i % map.w) + i / (map.h * map.w));
-    let read = places.map(|at| match kernels.int8.item {
-        Item::Halves => i32::from(numbers::<i16>(memory)[at]),
-        Item::Signed => i32::from(numbers::<i8>(memory)[at]),
-        Item::Unsigned => i32::from(numbers::<u8>(memory)[at]),
+    let read = places.map(|at| match kernels.int8.storage {
+        Storage::I16 => i32::from(numbers::<i16>(memory)[at]),
+        Storage::I8 => i32::from(numbers::<i8>(memory)[at]),
+        Storage::U8 => i32::from(numbers::<u8>(memory)[at]),
     });
     read.map(|v| v - stored + quant.zero).collect()
 }
 
 /// The definition of what becomes of a scaled sum.
-fn finish(v: f32, act: &Act, into: &Into8) -> i32 {
+fn finish(v: f32, act: &Activation, into: &Into8) -> i32 {
     match into {
         Into8::Floats => (act.apply(v, 0)).to_bits() as i32,
         Into8::Numbers(q) => {
             let (low, high) = q.range();
             let (lo, hi) = match act {
-                Act::Clamp { lo, hi } => (lo / q.scale, hi / q.scale),
+                Activation::Clamp { lo, hi } => (lo / q.scale, hi / q.scale),
                 _ => (f32::NEG_INFINITY, f32::INFINITY),
             };
             let v = v.clamp(lo, hi).clamp(-1e6, 1e6);
@@ -144,7 +145,7 @@ struct Case {
     h: usize,
     w: usize,
     window: Window,
-    act: Act,
+    act: Activation,
     into: Into8,
     seed: u64,
 }
@@ -155,7 +156,7 @@ fn case(size: impl Strategy<Value = usize>, stride: impl Strategy<Value = usize>
         |(ci, co, h, w, size, stride, pad, act, (floats, seed))| {
             let before = if size == 1 { [0; 2] } else { [pad.0, pad.1] };
             let window = Window { size: [size; 2], stride: [stride; 2], before };
-            let act = [Act::None, Act::RELU, Act::Clamp { lo: -1.5, hi: 6.0 }][act].clone();
+            let act = [Activation::None, Activation::RELU, Activation::Clamp { lo: -1.5, hi: 6.0 }][act].clone();
             let into = if floats { Into8::Floats } else { Into8::Numbers(quant(seed ^ 5)) };
             Case { ci, co, h, w, window, act, into, seed }
         },
@@ -279,21 +280,21 @@ fn rounding(kernels: &'static Kernels, case: &Case) {
     let quant = Quant { scale: if case.ci > 20 { 0.25 } else { quant.scale }, ..quant };
     let values: Vec<f32> = random(case.seed ^ 4, from.values(), -2400, 2400).iter().map(|v| *v as f32 / 8.0).collect();
     let want: Vec<i32> =
-        values.iter().map(|v| finish(v * quant.scale.recip(), &Act::None, &Into8::Numbers(quant))).collect();
+        values.iter().map(|v| finish(v * quant.scale.recip(), &Activation::None, &Into8::Numbers(quant))).collect();
     let (c, h, w) = size;
     let rows = kernels.int8_narrow(c, h, w).map(|to| (Map::plain(c, h, w, c), to));
     for (from, to) in [(from, kernels.int8_map(c, h, w))].into_iter().chain(rows) {
         let (mut data, mut output) = (vec![0.0; from.len], vec![0.0; kernels.int8_memory(to.len)]);
         from.read_planes(&values, &mut data);
         kernels.int8_clear(&to, &quant, &mut output);
-        Round::pack(kernels, from, to, &quant).unwrap().run(&data, &mut output);
+        Quantise::pack(kernels, from, to, &quant).unwrap().run(&data, &mut output);
         assert_eq!(results(kernels, &to, &mut output, &into), want);
     }
 }
 
 /// A convolution of floats that rounds gives what one that does not and rounding after it give.
 fn rounding_convolution(kernels: &'static Kernels, case: &Case) {
-    let Some(size) = case.output().filter(|_| kernels.rounds()) else { return };
+    let Some(size) = case.output().filter(|_| kernels.quantises_in_conv()) else { return };
     let quant = quant(case.seed);
     let into = Into8::Numbers(quant);
     let random = |salt: u64, count: usize| -> Vec<f32> {
@@ -306,15 +307,15 @@ fn rounding_convolution(kernels: &'static Kernels, case: &Case) {
     let mut data = vec![0.0; from.len];
     from.read_planes(&random(1, from.values()), &mut data);
     let weights = random(2, case.ci * case.co * case.window.size[0] * case.window.size[1]);
-    let after = |other| After { bias: random(3, case.co), act: case.act.clone(), other };
+    let after = |other| Epilogue { bias: random(3, case.co), activation: case.act.clone(), residual: other };
     // Sometimes with a residual.
     let added = (case.ci > 20).then(|| (middle, Default::default()));
     let beside = random(4, middle.len);
     let other = added.is_some().then_some(&beside[..]);
     Conv::pack(kernels, from, middle, case.window, &weights, after(added)).unwrap().run(&data, other, &mut floats);
     let (_, mut wanted) = empty(kernels, size, &into);
-    Round::pack(kernels, middle, to, &quant).unwrap().run(&floats, &mut wanted);
-    let conv = Conv::rounding(kernels, (from, to), case.window, &weights, after(added), &quant).unwrap();
+    Quantise::pack(kernels, middle, to, &quant).unwrap().run(&floats, &mut wanted);
+    let conv = Conv::quantising(kernels, (from, to), case.window, &weights, after(added), &quant).unwrap();
     conv.run(&data, other, &mut output);
     let wanted = results(kernels, &to, &mut wanted, &into);
     assert_eq!(results(kernels, &to, &mut output, &into), wanted);
@@ -329,7 +330,7 @@ fn mixing(kernels: &'static Kernels, case: &Case) {
     let beside = other.as_ref().map(|o| o.load(kernels));
     let (to, mut output) = empty(kernels, size, &case.into);
     let second = other.as_ref().zip(beside.as_ref()).map(|(o, b)| (b.0, o.quant));
-    let mix = Mix::pack(kernels, (from, input.quant), second, repeat, to, &case.act, &case.into).unwrap();
+    let mix = AddRequantise::pack(kernels, (from, input.quant), second, repeat, to, &case.act, &case.into).unwrap();
     mix.run(&data, beside.as_ref().map(|b| &b.1[..]), &mut output);
     let step = if let Into8::Numbers(q) = &case.into { q.scale } else { 1.0 };
     let want = (0..to.values()).map(|i| {

@@ -23,10 +23,10 @@ pub(crate) fn pointwise(kernels: &'static Kernels, case: &Case) {
     let (from, to) = (padded(kernels, case.co, case.h, case.w), padded(kernels, case.co, case.h, case.w));
     let (mut after, other, beside) = case.after(kernels, case.h, case.w);
     if case.tight && other.is_none() {
-        after.act = Act::Sigmoid;
+        after.activation = Activation::Sigmoid;
     }
     let scale = if case.tight { vec![] } else { values(case.seed ^ 4, case.co) };
-    let layer = Point::pack(kernels, from, to, &scale, after.clone()).unwrap();
+    let layer = Elementwise::pack(kernels, from, to, &scale, after.clone()).unwrap();
     let mut output = empty(&to);
     layer.run(&load(&from, &input), other.as_ref().map(|_| &beside[..]), &mut output);
     case.check(&to, &store(&to, &output), &after, &other, |c, y, x| {
@@ -43,7 +43,7 @@ pub(crate) fn replication(kernels: &'static Kernels, case: &Case) {
     let parts = [(0, case.ci, 5), (case.ci, case.co, 6)];
     for (first, count, salt) in parts.into_iter().rev() {
         let from = padded(kernels, count, case.h, case.w);
-        let layer = Replicate::pack(kernels, from, wide.slice(first, count), [2, 3], After::default()).unwrap();
+        let layer = Replicate::pack(kernels, from, wide.slice(first, count), [2, 3], Epilogue::default()).unwrap();
         layer.run(&load(&from, &planes(case.seed ^ salt, count, case.h, case.w)), None, &mut output);
     }
     let got = store(&wide, &output);

@@ -38,7 +38,7 @@ pub(crate) fn resampling(kernels: &'static Kernels, view: &View) {
     let pixels = counts(seed, w * h);
     let picture = Picture::new(&pixels, w, h).unwrap();
     let mut out = vec![f32::NAN; width * height];
-    let mut thin = vec![-1.0; thinned(width, height) + 3];
+    let mut thin = vec![-1.0; subsampled_len(width, height) + 3];
     let ends = kernels.resample(&picture, &lattice, width, &mut out, &mut thin);
     let kept = every_second(&out, width);
     assert_eq!((&thin[..kept.len()], &thin[kept.len()..]), (&kept[..], &[-1.0; 3][..]));
@@ -66,16 +66,16 @@ pub(crate) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), s
     let values: Vec<f32> = counts(seed, width * rows).into_iter().map(f32::from).collect();
     let kept = every_second(&values, width);
     let mut thin = vec![-1.0; kept.len() + 3];
-    assert_eq!(kernels.thin(&values, width, &mut thin), range(&kept));
+    assert_eq!(kernels.subsample(&values, width, &mut thin), range(&kept));
     assert_eq!(thin[..kept.len()], kept);
     assert_eq!(thin[kept.len()..], [-1.0; 3], "beyond the end");
 
     let [low, high] = range(&values);
-    assert_eq!(kernels.bounds(&values), [low, high]);
+    assert_eq!(kernels.min_max(&values), [low, high]);
 
     let scale = 255.0 / (high - low).max(1.0);
     let mut classes = vec![7; values.len() + 3];
-    kernels.classes(&values, low, scale, &mut classes);
+    kernels.bin(&values, low, scale, &mut classes);
     for (v, class) in values.iter().zip(&classes) {
         assert_eq!(*class, ((v - low) * scale) as u8);
     }
@@ -88,7 +88,7 @@ pub(crate) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), s
     }
 }
 
-/// Tones against their definitions; what chooses a whole number, exactly.
+/// Tones against their definitions; integer results exactly.
 pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
     let counts = counts(seed, count);
     let random = super::values(seed ^ 3, 64);
@@ -101,7 +101,7 @@ pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
     assert_eq!(scaled[count..], [7.0; 3], "beyond the end");
 
     let mut bins = vec![7; count + 3];
-    kernels.bins(&counts, low, gain, 256, &mut bins);
+    kernels.bin_counts(&counts, low, gain, 256, &mut bins);
     for (v, bin) in counts.iter().zip(&bins) {
         assert_eq!(*bin, (place(*v) + 1.0).clamp(0.0, 257.0) as u32);
     }
@@ -116,7 +116,7 @@ pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
     let step = 1.0 / (count + 1) as f32;
     for second in [0, 1] {
         let mut tones = vec![7.0; count + 3];
-        kernels.tones(&counts, (low, gain), [curves[0], curves[second]], (0.25, step), &mut tones);
+        kernels.tone_curve(&counts, (low, gain), [curves[0], curves[second]], (0.25, step), &mut tones);
         for (i, (v, got)) in counts.iter().zip(&tones).enumerate() {
             let [a, b] = [0, second].map(|c| read(curves[c], *v));
             let want = a + (b - a) * (0.25 + f64::from(step) * i as f64);
@@ -129,7 +129,7 @@ pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
         .map(|salt| -> Vec<f32> { super::values(seed ^ salt, count).iter().map(|v| v * 300.0 + 100.0).collect() });
     let (mut mixed, mut levels) = (vec![7.0; count + 3], vec![7; count + 3]);
     kernels.blend(&a, &b, 0.375, &mut mixed);
-    kernels.levels(&a, &b, 0.375, &mut levels);
+    kernels.blend_u8(&a, &b, 0.375, &mut levels);
     for i in 0..count {
         let want = f64::from(a[i]) + (f64::from(b[i]) - f64::from(a[i])) * 0.375;
         assert!((f64::from(mixed[i]) - want).abs() < 1e-4);
@@ -137,7 +137,7 @@ pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
     }
     assert_eq!((&mixed[count..], &levels[count..]), (&[7.0; 3][..], &[7; 3][..]), "beyond the end");
     let mut none = [7; 3];
-    kernels.levels(&[f32::NAN, f32::INFINITY, -1e30], &[f32::NAN, f32::INFINITY, 0.0], 0.0, &mut none);
+    kernels.blend_u8(&[f32::NAN, f32::INFINITY, -1e30], &[f32::NAN, f32::INFINITY, 0.0], 0.0, &mut none);
     assert_eq!((none[0], none[2]), (0, 0));
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn connected(kernels: &'static Kernels, case: &Case) {
     let from = Map::bordered(case.ci, case.h, case.w, pitch);
     let to = Map::vector(case.co, case.co.next_multiple_of(kernels.lanes));
     let weights = values(case.seed ^ 3, case.co * from.values());
-    let after = After { bias: values(case.seed ^ 2, case.co), act: act(case.act, case.co), other: None };
+    let after = Epilogue { bias: values(case.seed ^ 2, case.co), activation: act(case.act, case.co), residual: None };
     let layer = Conv::fully_connected(kernels, from, to, &weights, after.clone()).unwrap();
     let mut output = empty(&to);
     layer.run(&load(&from, &input), None, &mut output);
@@ -95,7 +95,7 @@ pub(crate) fn connected(kernels: &'static Kernels, case: &Case) {
 pub(crate) fn wide(kernels: &'static Kernels) {
     for stride in [1, 2] {
         let window = Window::square(3, stride);
-        let join = Some(Join::BeforeAct);
+        let join = Some(ResidualPosition::BeforeActivation);
         let (tight, bare) = (false, false);
         depthwise(kernels, &Case { ci: 1, co: 203, h: 5, w: 61, window, act: 1, join, tight, bare, seed: 3 });
     }

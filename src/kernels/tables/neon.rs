@@ -26,7 +26,7 @@ fn four_or_three(left: usize) -> usize {
 
 // Float networks are as fast: Winograd's method makes up for wider numbers.
 tables! {
-    int8 integer: Neon = Neon, [], Item::Signed,
+    int8 integer: Neon = Neon, [], Storage::I8,
     tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6 7 8; 3 => 1 2 3 4 5 6; 4 => 1 2 3 4 5 },
     rows: [],
     winograd: [],

@@ -13,7 +13,7 @@ tables! {
 }
 
 tables! {
-    int8 integer: Scalar = Scalar, [], Item::Halves,
+    int8 integer: Scalar = Scalar, [], Storage::I16,
     tiles: { 1 => 1 2 3 4; 2 => 1 2 3 4; 3 => 1 2 },
     rows: [],
     winograd: [Scalar = Scalar, [], costs: [(30, 40), (130, 190)]],

@@ -16,7 +16,7 @@ tables! {
 }
 
 tables! {
-    int8 avx2_int8: Avx2<0> = Avx2::<0>(()), ["avx2,fma"], Item::Halves,
+    int8 avx2_int8: Avx2<0> = Avx2::<0>(()), ["avx2,fma"], Storage::I16,
     tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
     rows: [6],
     winograd: [Avx2<0> = Avx2::<0>(()), ["avx2,fma"], costs: [(30, 40), (130, 190)]],
@@ -25,7 +25,7 @@ tables! {
 
 // VNNI on bytes, and on pairs of 16-bit integers for Winograd's products.
 tables! {
-    int8 avxvnni_int8: Avx2<1> = Avx2::<1>(()), ["avx2,fma,avxvnni"], Item::Unsigned,
+    int8 avxvnni_int8: Avx2<1> = Avx2::<1>(()), ["avx2,fma,avxvnni"], Storage::U8,
     tiles: { 1 => 1 2 3 4 5 6 7 8; 2 => 1 2 3 4 5 6; 3 => 1 2 3 },
     rows: [6],
     winograd: [Avx2<2> = Avx2::<2>(()), ["avx2,fma,avxvnni"], costs: [(25, 55), (100, 215)]],
@@ -35,7 +35,7 @@ tables! {
 // Half a register of channels takes half the time where an instruction on a whole one is two, as on Zen 4.
 function! {
     Avx2::<0>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"],
-    half_row(&f32::row::Strip) = f32::row::strip::<_, 8>
+    half_row(&f32::row::RowJob) = f32::row::row::<_, 8>
 }
 
 tables! {
@@ -44,7 +44,7 @@ tables! {
         1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6; 8 => 1
     },
     panel: three_or_two,
-    rows: [8, row::Kernel { lanes: 8, pixels: 8, run: half_row }]
+    rows: [8, row::RowKernel { lanes: 8, pixels: 8, run: half_row }]
 }
 
 /// Two threes rather than a four and a two.
@@ -56,7 +56,7 @@ fn three_or_two(left: usize) -> usize {
 }
 
 tables! {
-    int8 avx512_int8: Avx512<0> = Avx512::<0>(()), ["avx512f,avx512bw,avx512dq,avx512vl"], Item::Halves,
+    int8 avx512_int8: Avx512<0> = Avx512::<0>(()), ["avx512f,avx512bw,avx512dq,avx512vl"], Storage::I16,
     tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 },
     rows: [8],
     winograd: [
@@ -67,22 +67,22 @@ tables! {
 
 function! {
     Avx2::<3>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"],
-    rounding_half_row(&f32::row::Strip) = int8::tile::rounding_strip::<_, 8>
+    quantising_half_row(&f32::row::RowJob) = int8::tile::quantising_row::<_, 8>
 }
 function! {
     Avx2::<3>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"],
-    int8_half_row(&int8::row::Strip) = int8::row::strip::<_, 8>
+    int8_half_row(&int8::row::RowJob) = int8::row::row::<_, 8>
 }
 
 tables! {
-    int8 avx512vnni_int8: Avx512<1> = Avx512::<1>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], Item::Unsigned,
+    int8 avx512vnni_int8: Avx512<1> = Avx512::<1>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], Storage::U8,
     tiles: { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 2 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8; 4 => 1 2 3 4 5 6 }
         and Avx2<3> = Avx2::<3>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"] * 8:
         { 1 => 1 2 3 4 5 6 7 8 9 10 11 12; 3 => 1 2 3 4 5 6 7 8 },
     rows: [
         8,
-        float_row::Kernel { lanes: 8, pixels: 8, run: rounding_half_row },
-        row::Kernel { lanes: 8, pixels: 8, run: int8_half_row }
+        float_row::RowKernel { lanes: 8, pixels: 8, run: quantising_half_row },
+        row::RowKernel { lanes: 8, pixels: 8, run: int8_half_row }
     ],
     winograd: [
         Avx512<2> = Avx512::<2>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"], costs: [(25, 55), (100, 215)]

@@ -3,19 +3,19 @@
 
 use super::graph::{Graph, Layer};
 use super::unit::Unit;
-use crate::kernels::{Act, Join, Pooling};
+use crate::kernels::{Activation, Pooling, ResidualPosition};
 
 impl Unit {
     /// Whether an activation may still be applied before the store.
-    fn takes(&self, act: &Act) -> bool {
-        let after = self.other.is_some_and(|o| o.1 == Join::AfterAct);
+    fn takes(&self, act: &Activation) -> bool {
+        let after = self.other.is_some_and(|o| o.1 == ResidualPosition::AfterActivation);
         (self.sums() || matches!(self.layer, Layer::Add))
             && !after
             && act.fuses()
-            && (self.act == Act::None || clamps(&self.act, act).is_some())
+            && (self.act == Activation::None || clamps(&self.act, act).is_some())
     }
 
-    fn take(&mut self, act: &Act) {
+    fn take(&mut self, act: &Activation) {
         self.act = clamps(&self.act, act).unwrap_or_else(|| act.clone());
     }
 
@@ -32,11 +32,11 @@ impl Unit {
 }
 
 /// Two clamps, applied one after the other, as one.
-fn clamps(first: &Act, second: &Act) -> Option<Act> {
+fn clamps(first: &Activation, second: &Activation) -> Option<Activation> {
     match (first, second) {
-        (Act::Clamp { lo: a, hi: b }, Act::Clamp { lo: c, hi: d }) => {
+        (Activation::Clamp { lo: a, hi: b }, Activation::Clamp { lo: c, hi: d }) => {
             let (lo, hi) = (a.max(*c), b.min(*d));
-            (lo <= hi).then_some(Act::Clamp { lo, hi })
+            (lo <= hi).then_some(Activation::Clamp { lo, hi })
         }
         _ => None,
     }
@@ -62,16 +62,17 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
         };
         let unit = match &node.layer {
             Layer::Source | Layer::View => continue,
-            Layer::Act(act) => match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(act)))
-            {
-                Some(mut unit) => {
-                    unit.take(act);
-                    unit.nodes.push(i);
-                    unit
+            Layer::Activation(act) => {
+                match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(act))) {
+                    Some(mut unit) => {
+                        unit.take(act);
+                        unit.nodes.push(i);
+                        unit
+                    }
+                    // An activation alone is an affine layer of scale one.
+                    None => Unit { act: act.clone(), ..Unit::plain(i, unscaled(), inputs) },
                 }
-                // An activation alone is an affine layer of scale one.
-                None => Unit { act: act.clone(), ..Unit::plain(i, unscaled(), inputs) },
-            },
+            }
             Layer::Affine { scale, shift } => {
                 let at = producer(inputs[0], &units);
                 match at.and_then(|at| fused(&mut units[at], |u| scales(u, scale, shift))) {
@@ -89,7 +90,11 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
                 sides.sort_by_key(|s| std::cmp::Reverse(s.0));
                 let joined = sides.into_iter().find_map(|(at, other)| {
                     let mut unit = fused(&mut units[at?], Unit::joins)?;
-                    let join = if unit.act == Act::None { Join::BeforeAct } else { Join::AfterAct };
+                    let join = if unit.act == Activation::None {
+                        ResidualPosition::BeforeActivation
+                    } else {
+                        ResidualPosition::AfterActivation
+                    };
                     unit.other = Some((other, join));
                     unit.nodes.push(i);
                     Some(unit)
@@ -114,7 +119,7 @@ fn unscaled() -> Layer {
 
 /// Whether scale and shift can be folded into what a unit computes.
 fn scales(unit: &Unit, scale: &[f32], shift: &[f32]) -> bool {
-    let free = unit.act == Act::None && unit.other.is_none();
+    let free = unit.act == Activation::None && unit.other.is_none();
     free && match unit.layer {
         Layer::Conv { .. } | Layer::Connected { .. } => true,
         Layer::Pool { pooling: Pooling::Sum(_), .. } => scale.len() == 1 && shift.iter().all(|s| *s == 0.0),

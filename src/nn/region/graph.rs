@@ -1,6 +1,6 @@
 //! The graph of a region, free of tract: [`super::read`] makes it and [`super::fuse`] consumes it.
 
-use crate::kernels::{Act, Between, Into8, Pooling, Quant, Window};
+use crate::kernels::{Activation, Between, Into8, Pooling, Quant, Window};
 
 /// The order of a value's axes when it is written out row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(super) enum Layer {
         scale: Vec<f32>,
         shift: Vec<f32>,
     },
-    Act(Act),
+    Activation(Activation),
     Add,
     /// Of channels.
     Concat,
@@ -103,7 +103,7 @@ pub(super) enum Layer {
         into: Into8,
     },
     /// int8 or uint8 values, each pixel repeated, plus a second operand if there is one.
-    Mix {
+    AddRequantise {
         repeat: [usize; 2],
         from: Quant,
         other: Option<Quant>,

@@ -3,7 +3,7 @@
 
 use super::graph::{Graph, Layer};
 use super::unit::Unit;
-use crate::kernels::{Act, Into8};
+use crate::kernels::{Activation, Into8};
 
 /// Fuses units that read the same value, differ only in their weights and are read by no other unit, where that takes
 /// fewer registers of `lanes` channels. The fused unit stores its own value first, then those of [`Unit::also`].
@@ -29,7 +29,7 @@ pub(super) fn fuse_horizontally(graph: &Graph, units: Vec<Unit>, lanes: usize) -
 
 /// Whether two units differ only in their weights.
 fn alike(a: &Unit, b: &Unit) -> bool {
-    let limits = matches!(a.act, Act::None | Act::Clamp { .. });
+    let limits = matches!(a.act, Activation::None | Activation::Clamp { .. });
     let layers = match (&a.layer, &b.layer) {
         (Layer::Conv { window, depthwise: false, .. }, Layer::Conv { window: w, depthwise: false, .. }) => window == w,
         (Layer::Conv8 { window, from, into, .. }, Layer::Conv8 { window: w, from: f, into: i, .. }) => {

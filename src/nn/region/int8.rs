@@ -6,7 +6,7 @@
 
 use super::graph::{Graph, Int8Weights, Layer, Node};
 use super::unit::Unit;
-use crate::kernels::{Act, Into8, Join, Kernels, Quant, Winograd};
+use crate::kernels::{Activation, Into8, Kernels, Quant, ResidualPosition, Winograd};
 
 /// Most summands of an int8 sum; more could overflow 32 bits.
 const DEPTH: usize = 32_768;
@@ -49,7 +49,7 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
         Layer::Dequantise(quant) => Some((graph.root(graph.nodes[node].inputs[0]), *quant)),
         _ => None,
     };
-    let limits = matches!(unit.act, Act::None | Act::Clamp { .. });
+    let limits = matches!(unit.act, Activation::None | Activation::Clamp { .. });
     let (input, from) = int8_input(*unit.inputs.first()?).or_else(|| {
         let (first, Layer::Dequantise(q)) = (unit.inputs[0], &unit.layer) else { return None };
         Some((first, *q))
@@ -60,21 +60,23 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
             let weights = recover(weights, bias, &from)?;
             (Layer::Conv8 { window: *window, weights, from, into }, None)
         }
-        (Layer::Dequantise(_), _) => (Layer::Mix { repeat: [1, 1], from, other: None, into }, None),
-        (Layer::Upsample(repeat), None) if limits => (Layer::Mix { repeat: *repeat, from, other: None, into }, None),
+        (Layer::Dequantise(_), _) => (Layer::AddRequantise { repeat: [1, 1], from, other: None, into }, None),
+        (Layer::Upsample(repeat), None) if limits => {
+            (Layer::AddRequantise { repeat: *repeat, from, other: None, into }, None)
+        }
         (Layer::Upsample(repeat), Some((node, join)))
-            if limits && (join == Join::BeforeAct || unit.act == Act::None) =>
+            if limits && (join == ResidualPosition::BeforeActivation || unit.act == Activation::None) =>
         {
             let (node, quant) = int8_input(node)?;
-            (Layer::Mix { repeat: *repeat, from, other: Some(quant), into }, Some(node))
+            (Layer::AddRequantise { repeat: *repeat, from, other: Some(quant), into }, Some(node))
         }
         (Layer::Add, _) if limits => {
             let (node, quant) = int8_input(*unit.inputs.get(1)?)?;
-            (Layer::Mix { repeat: [1, 1], from, other: Some(quant), into }, Some(node))
+            (Layer::AddRequantise { repeat: [1, 1], from, other: Some(quant), into }, Some(node))
         }
         _ => return None,
     };
-    let other = other.map(|node| (node, Join::BeforeAct));
+    let other = other.map(|node| (node, ResidualPosition::BeforeActivation));
     Some(Unit { nodes: unit.nodes.clone(), layer, act: unit.act.clone(), inputs: vec![input], other, also: vec![] })
 }
 
@@ -89,7 +91,7 @@ fn fuse_quantise(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
             }
             fits
         }
-        Layer::Mix { from, other, into, .. } if *into == Into8::Floats => {
+        Layer::AddRequantise { from, other, into, .. } if *into == Into8::Floats => {
             let fits = finite(from.scale) && other.is_none_or(|o| finite(o.scale));
             if fits {
                 *into = Into8::Numbers(*quant);
@@ -98,7 +100,7 @@ fn fuse_quantise(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
         }
         // A float convolution, unless Winograd's method may be faster.
         Layer::Conv { window, depthwise: false, .. } => {
-            kernels.rounds() && quant.valid() && *window != Winograd::WINDOW
+            kernels.quantises_in_conv() && quant.valid() && *window != Winograd::WINDOW
         }
         _ => false,
     }
@@ -125,7 +127,7 @@ pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> V
     }
     // Drop dequantisations that no unit reads any more. Last first, as some read others.
     for i in (0..units.len()).rev() {
-        let alone = matches!(&units[i].layer, Layer::Mix { other: None, repeat: [1, 1], .. });
+        let alone = matches!(&units[i].layer, Layer::AddRequantise { other: None, repeat: [1, 1], .. });
         if alone && reads(graph, &units)[units[i].output()] == 0 {
             units.remove(i);
         }

@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use crate::kernels::{Conv, Conv8, Depthwise, Mix, Point, Pool, Replicate, Resize, Round, Winograd, Winograd8};
+use crate::kernels::{
+    AddRequantise, Conv, Conv8, Depthwise, Elementwise, Pool, Quantise, Replicate, Resize, Winograd, Winograd8,
+};
 
 /// The memory of one layer for one image, as slices of the arena or of the caller's input.
 pub(super) struct Operands<'m> {
@@ -72,7 +74,7 @@ impl LayerOp for Pool {
     }
 }
 
-impl LayerOp for Point {
+impl LayerOp for Elementwise {
     fn flops(&self) -> u64 {
         self.flops()
     }
@@ -126,7 +128,7 @@ impl LayerOp for Winograd8 {
     }
 }
 
-impl LayerOp for Mix {
+impl LayerOp for AddRequantise {
     fn flops(&self) -> u64 {
         self.flops()
     }
@@ -136,7 +138,7 @@ impl LayerOp for Mix {
     }
 }
 
-impl LayerOp for Round {
+impl LayerOp for Quantise {
     /// Rounding is not counted.
     fn flops(&self) -> u64 {
         0

@@ -4,8 +4,8 @@ use super::graph::Layer;
 use super::layer_op::LayerOp;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    After, Conv, Conv8, Depthwise, Into8, Kernels, Map, Mix, Point, Pool, Quant, Replicate, Resize, Round, Sums,
-    Window, Winograd, Winograd8,
+    AddRequantise, Conv, Conv8, Depthwise, Elementwise, Epilogue, Into8, Kernels, Map, Pool, Quant, Quantise,
+    Replicate, Resize, Sums, Window, Winograd, Winograd8,
 };
 
 /// A packed layer, and its name without channels and epilogue: `conv 3x3/2`.
@@ -31,14 +31,14 @@ pub(super) fn pack(
     kernels: &'static Kernels,
     layer: &Layer,
     (from, to): (Map, Map),
-    mut after: After,
+    mut after: Epilogue,
     quant: Option<&Quant>,
 ) -> Result<Packed> {
     Ok(match layer {
         Layer::Conv { window, depthwise, weights, bias } => {
             after.bias = bias.clone();
             if let Some(quant) = quant {
-                let conv = Conv::rounding(kernels, (from, to), *window, weights, after, quant)?;
+                let conv = Conv::quantising(kernels, (from, to), *window, weights, after, quant)?;
                 packed(conv, format!("rounding conv {}", size(window)))
             } else if *depthwise {
                 let conv = Depthwise::pack(kernels, from, to, *window, weights, after)?;
@@ -55,9 +55,9 @@ pub(super) fn pack(
         Layer::Affine { scale, shift } => {
             let each = |v: &[f32]| if v.len() == 1 { vec![v[0]; to.c] } else { v.to_vec() };
             after.bias = each(shift);
-            packed(Point::pack(kernels, from, to, &each(scale), after)?, "point")
+            packed(Elementwise::pack(kernels, from, to, &each(scale), after)?, "point")
         }
-        Layer::Add => packed(Point::pack(kernels, from, to, &[], after)?, "add"),
+        Layer::Add => packed(Elementwise::pack(kernels, from, to, &[], after)?, "add"),
         Layer::Upsample([rows, columns]) => {
             let replicate = Replicate::pack(kernels, from, to, [*rows, *columns], after)?;
             packed(replicate, format!("upsample {rows}x{columns}"))
@@ -69,14 +69,14 @@ pub(super) fn pack(
         Layer::Pool { window, pooling } => {
             packed(Pool::pack(kernels, from, to, *window, *pooling)?, format!("pool {}", size(window)))
         }
-        Layer::Quantise(quant) => packed(Round::pack(kernels, from, to, quant)?, "round"),
+        Layer::Quantise(quant) => packed(Quantise::pack(kernels, from, to, quant)?, "round"),
         Layer::Conv8 { .. } => conv8(kernels, layer, (from, to), &after)?,
-        Layer::Mix { repeat, from: quant, other, into } => {
-            let second = after.other.map(|o| o.0).zip(*other);
-            let mix = Mix::pack(kernels, (from, *quant), second, *repeat, to, &after.act, into)?;
+        Layer::AddRequantise { repeat, from: quant, other, into } => {
+            let second = after.residual.map(|o| o.0).zip(*other);
+            let mix = AddRequantise::pack(kernels, (from, *quant), second, *repeat, to, &after.activation, into)?;
             packed(mix, if into == &Into8::Floats { "dequantise" } else { "int8 mix" })
         }
-        Layer::Dequantise(_) | Layer::Source | Layer::View | Layer::Act(_) | Layer::Concat => {
+        Layer::Dequantise(_) | Layer::Source | Layer::View | Layer::Activation(_) | Layer::Concat => {
             return Err(Error::fatal("region", "a layer that is no unit"));
         }
     })
@@ -88,7 +88,7 @@ fn conv(
     window: &Window,
     weights: &[f32],
     (from, to): (Map, Map),
-    after: After,
+    after: Epilogue,
 ) -> Result<Packed> {
     let suits = *window == Winograd::WINDOW;
     Ok(match suits.then(|| Winograd::tile(kernels.lanes(), &from, &to)).flatten() {
@@ -102,7 +102,7 @@ fn conv(
 }
 
 /// As [`conv`], in int8.
-fn conv8(kernels: &'static Kernels, layer: &Layer, (from, to): (Map, Map), after: &After) -> Result<Packed> {
+fn conv8(kernels: &'static Kernels, layer: &Layer, (from, to): (Map, Map), after: &Epilogue) -> Result<Packed> {
     let Layer::Conv8 { window, weights, from: quant, into } = layer else {
         return Err(Error::fatal("region", "a layer that is not in int8"));
     };
@@ -111,11 +111,11 @@ fn conv8(kernels: &'static Kernels, layer: &Layer, (from, to): (Map, Map), after
     Ok(match Winograd8::tile(kernels, *window, (&from, &to), values) {
         Some(tile) => {
             let outputs = tile.outputs();
-            let conv = Winograd8::pack(kernels, tile, (from, to), &sums, &after.act, into)?;
+            let conv = Winograd8::pack(kernels, tile, (from, to), &sums, &after.activation, into)?;
             packed(conv, format!("int8 winograd {outputs}x{outputs} {}", size(window)))
         }
         None => {
-            let conv = Conv8::pack(kernels, (from, to), *window, &sums, &after.act, into)?;
+            let conv = Conv8::pack(kernels, (from, to), *window, &sums, &after.activation, into)?;
             packed(conv, format!("int8 conv {}", size(window)))
         }
     })

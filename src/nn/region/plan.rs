@@ -147,7 +147,7 @@ impl Plan {
             let data = data.get_mut(image * size..(image + 1) * size).ok_or_else(short)?;
             let memory = &arena[self.buffers[place.buffer].range.clone()];
             match order {
-                DimOrder::Nchw => self.kernels.write_planes(&place.map, memory, data),
+                DimOrder::Nchw => self.kernels.nhwc_to_nchw(&place.map, memory, data),
                 DimOrder::Nhwc => place.map.write_pixels(memory, data),
             }
         }

@@ -9,7 +9,7 @@ use super::pack::pack;
 use super::step::Step;
 use super::unit::Unit;
 use crate::error::{Error, Result};
-use crate::kernels::{After, Into8, Kernels, Map, Quant, Replicate};
+use crate::kernels::{Epilogue, Into8, Kernels, Map, Quant, Replicate};
 
 /// Where a node's value lies.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +155,7 @@ impl<'g> Planner<'g> {
         let to = if unit.also.is_empty() { self.place(output, at) } else { self.place_fused(unit, at) };
         self.buffers[to.buffer].last = self.buffers[to.buffer].last.max(at);
         let other = added.map(|(place, join)| (place.map, join));
-        let after = After { bias: vec![], act: unit.act.clone(), other };
+        let after = Epilogue { bias: vec![], activation: unit.act.clone(), residual: other };
         let quant = self.buffers[to.buffer].quant;
         let packed = pack(self.kernels, &unit.layer, (from.map, to.map), after, quant.as_ref())?;
         let scratch = match packed.op.scratch_floats() {
@@ -185,7 +185,7 @@ impl<'g> Planner<'g> {
             let channels = from.map.c;
             if self.in_concat.get(&input).is_none_or(|j| *j != (output, first)) {
                 let part = whole.map.slice(first, channels);
-                let copy = Replicate::pack(self.kernels, from.map, part, [1, 1], After::default())?;
+                let copy = Replicate::pack(self.kernels, from.map, part, [1, 1], Epilogue::default())?;
                 steps.push(Step {
                     nodes: unit.nodes.clone(),
                     name: format!("copy {channels}"),

@@ -1,7 +1,7 @@
 //! A layer with what was fused into it: the form between the graph and packed kernels.
 
 use super::graph::{Graph, Layer};
-use crate::kernels::{Act, Join};
+use crate::kernels::{Activation, ResidualPosition};
 
 /// One pass over memory: a layer, and the bias, scale, activation and addition that are applied before its result is
 /// stored.
@@ -11,11 +11,11 @@ pub(super) struct Unit {
     pub nodes: Vec<usize>,
     /// Never a source, a view or an activation.
     pub layer: Layer,
-    pub act: Act,
+    pub act: Activation,
     /// Nodes whose values it reads, views followed back.
     pub inputs: Vec<usize>,
     /// A node whose value is added, and whether before or after the activation.
-    pub other: Option<(usize, Join)>,
+    pub other: Option<(usize, ResidualPosition)>,
     /// Nodes whose values it stores in the channels after its own.
     pub also: Vec<usize>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Unit {
 impl Unit {
     /// A unit of one node, with nothing fused into it.
     pub fn plain(node: usize, layer: Layer, inputs: Vec<usize>) -> Self {
-        Self { nodes: vec![node], layer, act: Act::None, inputs, other: None, also: vec![] }
+        Self { nodes: vec![node], layer, act: Activation::None, inputs, other: None, also: vec![] }
     }
 
     /// The node whose value the unit stores.

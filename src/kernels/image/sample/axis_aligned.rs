@@ -3,7 +3,7 @@
 
 use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
-use crate::kernels::isa::tail::{MOST_LANES, counts_some, registers, store_some};
+use crate::kernels::isa::tail::{MOST_LANES, load_u16_some, registers, store_some};
 
 /// Output columns that are made together.
 const STRIP: usize = 64;
@@ -91,7 +91,7 @@ pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
                 registers!(count, |x, left| {
                     let mut sum = isa.zero();
                     for a in 0..lattice.fine {
-                        let [left, right] = isa.ends(mixed.as_ptr(), SPAN, columns.left[a].as_ptr().add(x));
+                        let [left, right] = isa.gather_pairs(mixed.as_ptr(), SPAN, columns.left[a].as_ptr().add(x));
                         let part = isa.load(columns.across[a].as_ptr().add(x));
                         sum = isa.add(sum, isa.fma(isa.sub(right, left), part, left));
                     }
@@ -134,7 +134,7 @@ unsafe fn mix<I: Counts>(isa: I, picture: &Picture, rows: &Rows, columns: &Colum
         unsafe {
             for (r, share) in rows.shares[..rows.count].iter().enumerate() {
                 let row = picture.pixels.as_ptr().add((rows.first + r) * picture.width + columns.first + x);
-                sum = isa.fma(counts_some(isa, row, left), isa.splat(*share), sum);
+                sum = isa.fma(load_u16_some(isa, row, left), isa.splat(*share), sum);
             }
             isa.store(mixed.as_mut_ptr().add(x), sum);
         }

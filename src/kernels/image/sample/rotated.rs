@@ -2,7 +2,7 @@
 
 use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
-use crate::kernels::isa::tail::{NUMBERS, registers, store_some};
+use crate::kernels::isa::tail::{LANE_INDEX, registers, store_some};
 
 /// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
 const STRIP: usize = 128;
@@ -110,21 +110,21 @@ fn place<I: Counts, const FREE: bool>(
     let inner = [isa.splat(w - 2.0), isa.splat(h - 2.0)];
     let width = isa.splat(w);
     // SAFETY: there are at least as many numbers as lanes.
-    let mut u = isa.add(isa.splat(u), unsafe { isa.load(NUMBERS.as_ptr()) });
+    let mut u = isa.add(isa.splat(u), unsafe { isa.load(LANE_INDEX.as_ptr()) });
     let lanes = isa.splat(I::LANES as i32 as f32);
     for i in (0..count.min(STRIP)).step_by(I::LANES) {
         let (mut x, mut y) = (isa.fma(ax, u, x), isa.fma(ay, u, y));
         let (mut left, mut top);
         if FREE {
-            (left, top) = (isa.whole(x), isa.whole(y));
+            (left, top) = (isa.floor(x), isa.floor(y));
         } else {
             (x, y) = (isa.limit(x, last[0]), isa.limit(y, last[1]));
-            (left, top) = (isa.whole(x), isa.whole(y));
+            (left, top) = (isa.floor(x), isa.floor(y));
             (left, top) = (isa.min(left, inner[0]), isa.min(top, inner[1]));
         }
-        // SAFETY: a strip is a whole number of registers long. Numbers below 2^24 are exact.
+        // SAFETY: a strip is a multiple of the register size long. Numbers below 2^24 are exact.
         unsafe {
-            isa.numbers(places.at.as_mut_ptr().add(i), isa.fma(top, width, left));
+            isa.store_u32(places.at.as_mut_ptr().add(i), isa.fma(top, width, left));
             isa.store(places.across.as_mut_ptr().add(i), isa.sub(x, left));
             isa.store(places.down.as_mut_ptr().add(i), isa.sub(y, top));
         }
@@ -140,7 +140,7 @@ fn place<I: Counts, const FREE: bool>(
 unsafe fn bilinear<I: Counts>(isa: I, picture: &Picture, places: &Places, i: usize) -> I::V {
     // SAFETY: the column of a place is at most the last but one, the row too.
     unsafe {
-        let [a, b, c, d] = isa.square(picture.pixels.as_ptr(), places.at.as_ptr().add(i), picture.width);
+        let [a, b, c, d] = isa.gather_squares(picture.pixels.as_ptr(), places.at.as_ptr().add(i), picture.width);
         let (fx, fy) = (isa.load(places.across.as_ptr().add(i)), isa.load(places.down.as_ptr().add(i)));
         let above = isa.fma(isa.sub(b, a), fx, a);
         let below = isa.fma(isa.sub(d, c), fx, c);

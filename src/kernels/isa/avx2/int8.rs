@@ -1,12 +1,12 @@
-//! Whole numbers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
+//! Integers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
 //! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpbusd` sums four products of bytes, its `vpdpwssd` two
 //! of 16-bit numbers.
 
 use std::arch::x86_64::*;
 
 use super::Avx2;
-use crate::kernels::isa::int8::{Fours, Halves, Ints, Limits};
-use crate::kernels::isa::x86::{by_fours, intrinsics};
+use crate::kernels::isa::int8::{Int16, Ints, Limits, Pack4};
+use crate::kernels::isa::x86::{intrinsics, store_pack4};
 
 /// What both kinds of numbers have in common; they differ in what is stored and how many of it a product sums.
 macro_rules! ints {
@@ -15,7 +15,7 @@ macro_rules! ints {
         |$sum:ident, $a:ident, $w:ident| $products:expr,
         |$from:ident| $widened:expr,
         |$to:ident, $v:ident| $narrowed:expr
-        $(, by_fours: $floats:ty)?
+        $(, store_pack4: $floats:ty)?
     ) => {
         impl Ints for Avx2<$dot> {
             type Item = $item;
@@ -24,33 +24,33 @@ macro_rules! ints {
             const GROUP: usize = $group;
 
             intrinsics! {
-                all(x: i32) -> __m256i = _mm256_set1_epi32;
-                plus(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32;
-                float(x: __m256i) -> __m256 = _mm256_cvtepi32_ps;
+                i32_splat(x: i32) -> __m256i = _mm256_set1_epi32;
+                i32_add(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32;
+                to_f32(x: __m256i) -> __m256 = _mm256_cvtepi32_ps;
                 // Rounds as the control register says, which is to even unless somebody changed it.
-                nearest(x: __m256) -> __m256i = _mm256_cvtps_epi32;
+                round_to_i32(x: __m256) -> __m256i = _mm256_cvtps_epi32;
             }
 
             #[inline(always)]
-            unsafe fn load_sums(self, p: *const i32) -> __m256i {
+            unsafe fn i32_load(self, p: *const i32) -> __m256i {
                 // SAFETY: eight sums are readable by contract.
                 unsafe { _mm256_loadu_si256(p.cast()) }
             }
 
             #[inline(always)]
-            unsafe fn store_sums(self, p: *mut i32, v: __m256i) {
+            unsafe fn i32_store(self, p: *mut i32, v: __m256i) {
                 // SAFETY: eight sums are writable by contract.
                 unsafe { _mm256_storeu_si256(p.cast(), v) }
             }
 
             #[inline(always)]
-            unsafe fn weights(self, p: *const $item) -> __m256i {
+            unsafe fn load_weights(self, p: *const $item) -> __m256i {
                 // SAFETY: a register of weights is readable by contract.
                 unsafe { _mm256_loadu_si256(p.cast()) }
             }
 
             #[inline(always)]
-            unsafe fn group(self, p: *const $item) -> __m256i {
+            unsafe fn load_group(self, p: *const $item) -> __m256i {
                 // SAFETY: two 16-bit or four 8-bit values are readable by contract.
                 unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
             }
@@ -62,18 +62,18 @@ macro_rules! ints {
             }
 
             #[inline(always)]
-            unsafe fn widen(self, $from: *const $item) -> __m256i {
+            unsafe fn load_items(self, $from: *const $item) -> __m256i {
                 // SAFETY: eight values are readable by contract.
                 unsafe { $widened }
             }
 
             #[inline(always)]
-            unsafe fn narrow(self, $to: *mut $item, $v: __m256i) {
+            unsafe fn store_item(self, $to: *mut $item, $v: __m256i) {
                 // SAFETY: eight values are writable by contract.
                 unsafe { $narrowed }
             }
 
-            $(by_fours! { $floats })?
+            $(store_pack4! { $floats })?
         }
     };
 }
@@ -97,13 +97,13 @@ macro_rules! fours {
         ints!($dot, u8, 4, |$sum, $a, $w| $products, |p| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())), |p, v| {
             let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
             _mm_storel_epi64(p.cast(), _mm_packus_epi16(v, v));
-        }, by_fours: __m256);
+        }, store_pack4: __m256);
 
-        impl Fours for Avx2<$dot> {
+        impl Pack4 for Avx2<$dot> {
             type B = __m256i;
 
             #[inline(always)]
-            fn bytes(self, v: &[__m256i; 4], zero: i32) -> __m256i {
+            fn pack_bytes(self, v: &[__m256i; 4], zero: i32) -> __m256i {
                 // SAFETY: a value of `Avx2` proves that the CPU has the instructions.
                 unsafe {
                     let zero = _mm256_set1_epi16(zero as i16);
@@ -116,13 +116,13 @@ macro_rules! fours {
             }
 
             #[inline(always)]
-            fn within(self, v: __m256i, least: __m256i, most: __m256i) -> __m256i {
+            fn clamp_bytes(self, v: __m256i, least: __m256i, most: __m256i) -> __m256i {
                 // SAFETY: as above.
                 unsafe { _mm256_min_epu8(_mm256_max_epu8(v, least), most) }
             }
 
             #[inline(always)]
-            unsafe fn write(self, to: &[*mut u8; 4], v: __m256i) {
+            unsafe fn store_bytes(self, to: &[*mut u8; 4], v: __m256i) {
                 // SAFETY: eight bytes each are writable by contract.
                 unsafe {
                     let (low, high) = (_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
@@ -139,41 +139,41 @@ macro_rules! fours {
 fours!(1, |sum, a, w| _mm256_dpbusd_avx_epi32(sum, a, w));
 fours!(3, |sum, a, w| _mm256_dpbusd_epi32(sum, a, w));
 
-impl<const DOT: u8> Halves for Avx2<DOT>
+impl<const DOT: u8> Int16 for Avx2<DOT>
 where
     Self: Ints<S = __m256i>,
 {
     type H = __m256i;
-    const HALVES: usize = 16;
+    const I16_LANES: usize = 16;
 
     intrinsics! {
-        all_halves(x: i16) -> __m256i = _mm256_set1_epi16;
-        add_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
-        sub_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
-        minus(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32;
-        times(a: __m256i, b: __m256i) -> __m256i = _mm256_mullo_epi32;
+        i16_splat(x: i16) -> __m256i = _mm256_set1_epi16;
+        i16_add(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
+        i16_sub(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
+        i32_sub(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32;
+        i32_mul(a: __m256i, b: __m256i) -> __m256i = _mm256_mullo_epi32;
     }
 
     #[inline(always)]
-    fn up_halves<const N: i32>(self, a: __m256i) -> __m256i {
+    fn i16_shl<const N: i32>(self, a: __m256i) -> __m256i {
         // SAFETY: a value of `Avx2` proves that the CPU has the instruction.
         unsafe { _mm256_slli_epi16::<N>(a) }
     }
 
     #[inline(always)]
-    fn up<const N: i32>(self, a: __m256i) -> __m256i {
+    fn i32_shl<const N: i32>(self, a: __m256i) -> __m256i {
         // SAFETY: as above.
         unsafe { _mm256_slli_epi32::<N>(a) }
     }
 
     #[inline(always)]
-    fn down<const N: i32>(self, a: __m256i) -> __m256i {
+    fn i32_shr<const N: i32>(self, a: __m256i) -> __m256i {
         // SAFETY: as above.
         unsafe { _mm256_srai_epi32::<N>(a) }
     }
 
     #[inline(always)]
-    unsafe fn halves(self, p: *const Self::Item, zero: __m256i) -> __m256i {
+    unsafe fn i16_load(self, p: *const Self::Item, zero: __m256i) -> __m256i {
         // SAFETY: sixteen items are readable by contract.
         unsafe {
             match size_of::<Self::Item>() {
@@ -184,7 +184,7 @@ where
     }
 
     #[inline(always)]
-    unsafe fn store_halves(self, p: *mut i16, v: __m256i) {
+    unsafe fn i16_store(self, p: *mut i16, v: __m256i) {
         // SAFETY: sixteen numbers are writable by contract.
         unsafe { _mm256_storeu_si256(p.cast(), v) }
     }

@@ -1,11 +1,11 @@
-//! Whole numbers with AVX-512: `vpmaddwd` on thirty-two 16-bit numbers, or VNNI's `vpdpbusd` on sixty-four bytes and
+//! Integers with AVX-512: `vpmaddwd` on thirty-two 16-bit numbers, or VNNI's `vpdpbusd` on sixty-four bytes and
 //! `vpdpwssd` on thirty-two 16-bit numbers.
 
 use std::arch::x86_64::*;
 
 use super::Avx512;
-use crate::kernels::isa::int8::{Fours, Halves, Ints, Limits};
-use crate::kernels::isa::x86::{by_fours, intrinsics};
+use crate::kernels::isa::int8::{Int16, Ints, Limits, Pack4};
+use crate::kernels::isa::x86::{intrinsics, store_pack4};
 
 /// What both kinds of numbers have in common; they differ in what is stored and how many of it a product sums.
 macro_rules! ints {
@@ -14,7 +14,7 @@ macro_rules! ints {
         |$sum:ident, $a:ident, $w:ident| $products:expr,
         |$from:ident| $widened:expr,
         |$to:ident, $v:ident| $narrowed:expr
-        $(, by_fours: $floats:ty)?
+        $(, store_pack4: $floats:ty)?
     ) => {
         impl Ints for Avx512<$dot> {
             type Item = $item;
@@ -23,33 +23,33 @@ macro_rules! ints {
             const GROUP: usize = $group;
 
             intrinsics! {
-                all(x: i32) -> __m512i = _mm512_set1_epi32;
-                plus(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32;
-                float(x: __m512i) -> __m512 = _mm512_cvtepi32_ps;
+                i32_splat(x: i32) -> __m512i = _mm512_set1_epi32;
+                i32_add(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32;
+                to_f32(x: __m512i) -> __m512 = _mm512_cvtepi32_ps;
                 // Rounds as the control register says, which is to even unless somebody changed it.
-                nearest(x: __m512) -> __m512i = _mm512_cvtps_epi32;
+                round_to_i32(x: __m512) -> __m512i = _mm512_cvtps_epi32;
             }
 
             #[inline(always)]
-            unsafe fn load_sums(self, p: *const i32) -> __m512i {
+            unsafe fn i32_load(self, p: *const i32) -> __m512i {
                 // SAFETY: sixteen sums are readable by contract.
                 unsafe { _mm512_loadu_si512(p.cast()) }
             }
 
             #[inline(always)]
-            unsafe fn store_sums(self, p: *mut i32, v: __m512i) {
+            unsafe fn i32_store(self, p: *mut i32, v: __m512i) {
                 // SAFETY: sixteen sums are writable by contract.
                 unsafe { _mm512_storeu_si512(p.cast(), v) }
             }
 
             #[inline(always)]
-            unsafe fn weights(self, p: *const $item) -> __m512i {
+            unsafe fn load_weights(self, p: *const $item) -> __m512i {
                 // SAFETY: a register of weights is readable by contract.
                 unsafe { _mm512_loadu_si512(p.cast()) }
             }
 
             #[inline(always)]
-            unsafe fn group(self, p: *const $item) -> __m512i {
+            unsafe fn load_group(self, p: *const $item) -> __m512i {
                 // SAFETY: two 16-bit or four 8-bit values are readable by contract.
                 unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
             }
@@ -61,18 +61,18 @@ macro_rules! ints {
             }
 
             #[inline(always)]
-            unsafe fn widen(self, $from: *const $item) -> __m512i {
+            unsafe fn load_items(self, $from: *const $item) -> __m512i {
                 // SAFETY: sixteen values are readable by contract.
                 unsafe { $widened }
             }
 
             #[inline(always)]
-            unsafe fn narrow(self, $to: *mut $item, $v: __m512i) {
+            unsafe fn store_item(self, $to: *mut $item, $v: __m512i) {
                 // SAFETY: sixteen values are writable by contract.
                 unsafe { $narrowed }
             }
 
-            $(by_fours! { $floats })?
+            $(store_pack4! { $floats })?
         }
     };
 }
@@ -101,14 +101,14 @@ ints!(
     |sum, a, w| _mm512_dpbusd_epi32(sum, a, w),
     |p| _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())),
     |p, v| _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(v)),
-    by_fours: __m512
+    store_pack4: __m512
 );
 
-impl Fours for Avx512<1> {
+impl Pack4 for Avx512<1> {
     type B = __m512i;
 
     #[inline(always)]
-    fn bytes(self, v: &[__m512i; 4], zero: i32) -> __m512i {
+    fn pack_bytes(self, v: &[__m512i; 4], zero: i32) -> __m512i {
         // SAFETY: a value of `Avx512` proves that the CPU has the instructions.
         unsafe {
             let zero = _mm512_set1_epi16(zero as i16);
@@ -121,13 +121,13 @@ impl Fours for Avx512<1> {
     }
 
     #[inline(always)]
-    fn within(self, v: __m512i, least: __m512i, most: __m512i) -> __m512i {
+    fn clamp_bytes(self, v: __m512i, least: __m512i, most: __m512i) -> __m512i {
         // SAFETY: as above.
         unsafe { _mm512_min_epu8(_mm512_max_epu8(v, least), most) }
     }
 
     #[inline(always)]
-    unsafe fn write(self, to: &[*mut u8; 4], v: __m512i) {
+    unsafe fn store_bytes(self, to: &[*mut u8; 4], v: __m512i) {
         // SAFETY: sixteen bytes each are writable by contract.
         unsafe {
             _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(v));
@@ -139,41 +139,41 @@ impl Fours for Avx512<1> {
 }
 
 /// Registers of 32 bytes for 16-bit numbers: pixels have multiples of sixteen channels, not of thirty-two.
-impl<const DOT: u8> Halves for Avx512<DOT>
+impl<const DOT: u8> Int16 for Avx512<DOT>
 where
     Self: Ints<S = __m512i>,
 {
     type H = __m256i;
-    const HALVES: usize = 16;
+    const I16_LANES: usize = 16;
 
     intrinsics! {
-        all_halves(x: i16) -> __m256i = _mm256_set1_epi16;
-        add_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
-        sub_halves(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
-        minus(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi32;
-        times(a: __m512i, b: __m512i) -> __m512i = _mm512_mullo_epi32;
+        i16_splat(x: i16) -> __m256i = _mm256_set1_epi16;
+        i16_add(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16;
+        i16_sub(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi16;
+        i32_sub(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi32;
+        i32_mul(a: __m512i, b: __m512i) -> __m512i = _mm512_mullo_epi32;
     }
 
     #[inline(always)]
-    fn up_halves<const N: i32>(self, a: __m256i) -> __m256i {
+    fn i16_shl<const N: i32>(self, a: __m256i) -> __m256i {
         // SAFETY: a value of `Avx512` proves that the CPU has the instruction.
         unsafe { _mm256_slli_epi16::<N>(a) }
     }
 
     #[inline(always)]
-    fn up<const N: i32>(self, a: __m512i) -> __m512i {
+    fn i32_shl<const N: i32>(self, a: __m512i) -> __m512i {
         // SAFETY: as above.
         unsafe { _mm512_sll_epi32(a, _mm_cvtsi32_si128(N)) }
     }
 
     #[inline(always)]
-    fn down<const N: i32>(self, a: __m512i) -> __m512i {
+    fn i32_shr<const N: i32>(self, a: __m512i) -> __m512i {
         // SAFETY: as above.
         unsafe { _mm512_sra_epi32(a, _mm_cvtsi32_si128(N)) }
     }
 
     #[inline(always)]
-    unsafe fn halves(self, p: *const Self::Item, zero: __m256i) -> __m256i {
+    unsafe fn i16_load(self, p: *const Self::Item, zero: __m256i) -> __m256i {
         // SAFETY: sixteen items are readable by contract.
         unsafe {
             match size_of::<Self::Item>() {
@@ -184,7 +184,7 @@ where
     }
 
     #[inline(always)]
-    unsafe fn store_halves(self, p: *mut i16, v: __m256i) {
+    unsafe fn i16_store(self, p: *mut i16, v: __m256i) {
         // SAFETY: sixteen numbers are writable by contract.
         unsafe { _mm256_storeu_si256(p.cast(), v) }
     }

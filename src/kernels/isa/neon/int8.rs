@@ -1,4 +1,4 @@
-//! Whole numbers with NEON: sums of four products of bytes at once, by one instruction on CPUs that have dot products
+//! Integers with NEON: sums of four products of bytes at once, by one instruction on CPUs that have dot products
 //! (Cortex-A55, A75 and later), by four on those that have not.
 
 use std::arch::aarch64::*;
@@ -32,7 +32,7 @@ impl Isa for Dot {
         sub(a, b);
         mul(a, b);
         div(a, b);
-        power(shifted);
+        exp2_biased(shifted);
         max(a, b);
         min(a, b);
     }
@@ -65,13 +65,13 @@ macro_rules! bytes {
             const GROUP: usize = 4;
 
             #[inline(always)]
-            fn all(self, x: i32) -> int32x4_t {
+            fn i32_splat(self, x: i32) -> int32x4_t {
                 // SAFETY: every CPU of this architecture has the instruction.
                 unsafe { vdupq_n_s32(x) }
             }
 
             #[inline(always)]
-            fn plus(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+            fn i32_add(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
                 // SAFETY: as above.
                 unsafe { vaddq_s32(a, b) }
             }
@@ -82,43 +82,43 @@ macro_rules! bytes {
             }
 
             #[inline(always)]
-            fn float(self, x: int32x4_t) -> float32x4_t {
+            fn to_f32(self, x: int32x4_t) -> float32x4_t {
                 // SAFETY: as above.
                 unsafe { vcvtq_f32_s32(x) }
             }
 
             #[inline(always)]
-            fn nearest(self, x: float32x4_t) -> int32x4_t {
+            fn round_to_i32(self, x: float32x4_t) -> int32x4_t {
                 // SAFETY: as above.
                 unsafe { vcvtnq_s32_f32(x) }
             }
 
             #[inline(always)]
-            unsafe fn load_sums(self, p: *const i32) -> int32x4_t {
+            unsafe fn i32_load(self, p: *const i32) -> int32x4_t {
                 // SAFETY: four sums are readable by contract.
                 unsafe { vld1q_s32(p) }
             }
 
             #[inline(always)]
-            unsafe fn store_sums(self, p: *mut i32, v: int32x4_t) {
+            unsafe fn i32_store(self, p: *mut i32, v: int32x4_t) {
                 // SAFETY: four sums are writable by contract.
                 unsafe { vst1q_s32(p, v) }
             }
 
             #[inline(always)]
-            unsafe fn weights(self, p: *const i8) -> int8x16_t {
+            unsafe fn load_weights(self, p: *const i8) -> int8x16_t {
                 // SAFETY: sixteen weights are readable by contract.
                 unsafe { vld1q_s8(p) }
             }
 
             #[inline(always)]
-            unsafe fn group(self, p: *const i8) -> int8x16_t {
+            unsafe fn load_group(self, p: *const i8) -> int8x16_t {
                 // SAFETY: four values are readable by contract.
                 unsafe { vreinterpretq_s8_s32(vdupq_n_s32(p.cast::<i32>().read_unaligned())) }
             }
 
             #[inline(always)]
-            unsafe fn widen(self, p: *const i8) -> int32x4_t {
+            unsafe fn load_items(self, p: *const i8) -> int32x4_t {
                 // SAFETY: four values are readable by contract.
                 unsafe {
                     let four = vdup_n_s32(p.cast::<i32>().read_unaligned());
@@ -127,7 +127,7 @@ macro_rules! bytes {
             }
 
             #[inline(always)]
-            unsafe fn narrow(self, p: *mut i8, v: int32x4_t) {
+            unsafe fn store_item(self, p: *mut i8, v: int32x4_t) {
                 // SAFETY: four values are writable by contract.
                 unsafe {
                     let halves = vmovn_s32(v);
@@ -137,9 +137,9 @@ macro_rules! bytes {
             }
 
             #[inline(always)]
-            unsafe fn items<const N: usize>(self, limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
+            unsafe fn store_items<const N: usize>(self, limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
                 // SAFETY: same contract.
-                unsafe { items(limits, v, p) }
+                unsafe { store_items(limits, v, p) }
             }
         }
     };
@@ -151,7 +151,7 @@ macro_rules! bytes {
 /// # Safety
 /// As [`Ints::items`].
 #[inline(always)]
-unsafe fn items<const N: usize>(limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
+unsafe fn store_items<const N: usize>(limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
     // SAFETY: by contract; every CPU of this architecture has the instructions.
     unsafe {
         let zero = vdupq_n_s16(limits.zero as i16);

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::isa::Isa;
-use crate::kernels::layers::epilogue::{After, Finish};
+use crate::kernels::layers::epilogue::{Epilogue, PackedEpilogue};
 use crate::kernels::layers::pixels::Grid;
 use crate::kernels::layers::window::{Window, mismatch};
 use crate::kernels::{Kernels, Lines, Map};
@@ -17,7 +17,7 @@ pub(crate) struct Job<'a> {
     pub beside: Grid,
     /// Nine registers per register of channels.
     pub weights: *const f32,
-    pub finish: &'a Finish,
+    pub epilogue: &'a PackedEpilogue,
     pub registers: usize,
     pub rows: usize,
     pub columns: usize,
@@ -37,7 +37,8 @@ unsafe fn strip<I: Isa, const S: usize, const R: usize>(
 ) {
     let (line, step) = (job.from.row / S, job.from.pixel / S);
     // SAFETY: the corner of the first window; the bias is padded to whole registers.
-    let (corner, bias) = unsafe { (job.input.add(job.from.spot(y, x) + c), isa.load(job.finish.bias.as_ptr().add(c))) };
+    let (corner, bias) =
+        unsafe { (job.input.add(job.from.offset(y, x) + c), isa.load(job.epilogue.bias.as_ptr().add(c))) };
     let mut sum = [[bias]; R];
     for ky in 0..3 {
         // One row of the filter at a time leaves registers for more sums.
@@ -59,15 +60,15 @@ unsafe fn strip<I: Isa, const S: usize, const R: usize>(
     // SAFETY: pixel `x + r` of row `y` exists in the output and in the residual.
     unsafe {
         if job.other.is_null() {
-            job.finish.apply(isa, &mut sum, (c, 0), None);
+            job.epilogue.apply(isa, &mut sum, (c, 0), None);
         } else {
             let mut other = [[job.other]; R];
             for r in 0..R {
-                other[r][0] = job.other.add(job.beside.spot(y, x + r) + c);
+                other[r][0] = job.other.add(job.beside.offset(y, x + r) + c);
             }
-            job.finish.apply(isa, &mut sum, (c, 0), Some(&other));
+            job.epilogue.apply(isa, &mut sum, (c, 0), Some(&other));
         }
-        let output = job.output.add(job.to.spot(y, x) + c);
+        let output = job.output.add(job.to.offset(y, x) + c);
         for r in 0..R {
             isa.store(output.add(r * job.to.pixel), sum[r][0]);
         }
@@ -120,7 +121,7 @@ pub struct Depthwise {
     kernels: &'static Kernels,
     stride: usize,
     weights: Lines<f32>,
-    finish: Finish,
+    epilogue: PackedEpilogue,
     from: Grid,
     to: Map,
     other: Option<Map>,
@@ -143,7 +144,7 @@ impl Depthwise {
         to: Map,
         window: Window,
         weights: &[f32],
-        after: After,
+        after: Epilogue,
     ) -> Result<Self> {
         let lanes = kernels.lanes;
         if !Self::covers(&window) || from.c != to.c || weights.len() != to.c * 9 || !window.fits(&from, &to) {
@@ -153,12 +154,12 @@ impl Depthwise {
         let at = from.origin - window.before[0] * from.row - window.before[1] * from.pitch;
         let grid = Grid { at, row: stride * from.row, pixel: stride * from.pitch };
         let registers = to.vectors(lanes);
-        let need = grid.spot(to.h - 1, to.w - 1) + 2 * from.row + 2 * from.pitch + registers * lanes;
-        let (other, join) = after.other.unzip();
+        let need = grid.offset(to.h - 1, to.w - 1) + 2 * from.row + 2 * from.pitch + registers * lanes;
+        let (other, join) = after.residual.unzip();
         let fits = need <= from.len
             && to.holds(lanes)
             && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
-        if !fits || to.values() == 0 || !after.act.fuses() {
+        if !fits || to.values() == 0 || !after.activation.fuses() {
             return Err(Error::fatal("kernels", "a depthwise layer's maps are not wide enough for its registers"));
         }
         let mut packed = Lines::new(registers * 9 * lanes);
@@ -166,8 +167,8 @@ impl Depthwise {
             let (c, tap) = (i / 9, i % 9);
             packed[(c / lanes * 9 + tap) * lanes + c % lanes] = *w;
         }
-        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), registers * lanes);
-        Ok(Self { kernels, stride, weights: packed, finish, from: grid, to, other, need })
+        let epilogue = PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), registers * lanes);
+        Ok(Self { kernels, stride, weights: packed, epilogue, from: grid, to, other, need })
     }
 
     /// Multiplications and additions of one run.
@@ -198,7 +199,7 @@ impl Depthwise {
             other,
             beside,
             weights: self.weights.as_ptr(),
-            finish: &self.finish,
+            epilogue: &self.epilogue,
             registers: self.to.vectors(lanes),
             rows: self.to.h,
             columns: self.to.w,
@@ -206,8 +207,8 @@ impl Depthwise {
         // SAFETY: `pack` checked the grids against the lengths asserted here, and the stride against the kernel.
         unsafe {
             match self.stride {
-                1 => (self.kernels.depthwise)(&job),
-                _ => (self.kernels.depthwise_half)(&job),
+                1 => (self.kernels.depthwise_stride1)(&job),
+                _ => (self.kernels.depthwise_stride2)(&job),
             }
         }
     }

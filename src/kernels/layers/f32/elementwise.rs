@@ -3,14 +3,14 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::isa::Isa;
-use crate::kernels::layers::epilogue::{Act, After, Finish};
+use crate::kernels::layers::epilogue::{Activation, Epilogue, PackedEpilogue};
 use crate::kernels::layers::pixels::Grid;
 use crate::kernels::layers::window::mismatch;
 use crate::kernels::{Kernels, Map};
 
 /// What a pointwise kernel needs.
 pub(crate) struct Job<'a> {
-    pub point: &'a Point,
+    pub layer: &'a Elementwise,
     pub input: *const f32,
     pub other: *const f32,
     pub output: *mut f32,
@@ -18,21 +18,21 @@ pub(crate) struct Job<'a> {
 
 /// `act(scale * x + shift + other)` per value.
 #[derive(Debug)]
-pub struct Point {
+pub struct Elementwise {
     kernels: &'static Kernels,
     /// Per padded channel; empty means one.
     scale: Vec<f32>,
-    finish: Finish,
+    epilogue: PackedEpilogue,
     from: Map,
     to: Map,
     other: Option<Map>,
 }
 
 /// # Safety
-/// The maps of `job.point` lie inside the memory behind the pointers, rounded up to whole registers.
+/// The maps of `job.layer` lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
-pub(crate) unsafe fn point<I: Isa>(isa: I, job: &Job) {
-    let p = job.point;
+pub(crate) unsafe fn elementwise<I: Isa>(isa: I, job: &Job) {
+    let p = job.layer;
     let (from, to) = (Grid::of(&p.from), Grid::of(&p.to));
     let beside = p.other.as_ref().map(Grid::of).unwrap_or_default();
     for y in 0..p.to.h {
@@ -40,33 +40,33 @@ pub(crate) unsafe fn point<I: Isa>(isa: I, job: &Job) {
             for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
                 // SAFETY: pixel `(y, x)` exists in all maps; scale and bias are padded to whole registers.
                 unsafe {
-                    let v = isa.load(job.input.add(from.spot(y, x) + c));
-                    let bias = isa.load(p.finish.bias.as_ptr().add(c));
+                    let v = isa.load(job.input.add(from.offset(y, x) + c));
+                    let bias = isa.load(p.epilogue.bias.as_ptr().add(c));
                     let mut v = [[match p.scale.is_empty() {
                         true => isa.add(v, bias),
                         false => isa.fma(v, isa.load(p.scale.as_ptr().add(c)), bias),
                     }]];
                     if job.other.is_null() {
-                        p.finish.apply(isa, &mut v, (c, 0), None);
+                        p.epilogue.apply(isa, &mut v, (c, 0), None);
                     } else {
-                        let other = [[job.other.add(beside.spot(y, x) + c)]];
-                        p.finish.apply(isa, &mut v, (c, 0), Some(&other));
+                        let other = [[job.other.add(beside.offset(y, x) + c)]];
+                        p.epilogue.apply(isa, &mut v, (c, 0), Some(&other));
                     }
-                    isa.store(job.output.add(to.spot(y, x) + c), v[0][0]);
+                    isa.store(job.output.add(to.offset(y, x) + c), v[0][0]);
                 }
             }
         }
     }
 }
 
-impl Point {
+impl Elementwise {
     /// A layer `from` -> `to` of one size. An empty `scale` means one; `after.bias` is the shift.
     ///
     /// # Errors
     /// If the sizes do not belong together.
-    pub fn pack(kernels: &'static Kernels, from: Map, to: Map, scale: &[f32], after: After) -> Result<Self> {
+    pub fn pack(kernels: &'static Kernels, from: Map, to: Map, scale: &[f32], after: Epilogue) -> Result<Self> {
         let same = |m: &Map| (m.c, m.h, m.w) == (to.c, to.h, to.w);
-        let (other, join) = after.other.unzip();
+        let (other, join) = after.residual.unzip();
         if !same(&from) || other.is_some_and(|o| !same(&o)) || to.values() == 0 {
             return Err(mismatch("pointwise layer", &from, &to));
         }
@@ -79,8 +79,8 @@ impl Point {
         if !scale.is_empty() {
             scale.resize(channels, 0.0);
         }
-        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), channels);
-        Ok(Self { kernels, scale, finish, from, to, other })
+        let epilogue = PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), channels);
+        Ok(Self { kernels, scale, epilogue, from, to, other })
     }
 
     /// Operations of one run, one per value.
@@ -103,13 +103,13 @@ impl Point {
             (None, None) => std::ptr::null(),
             _ => panic!("a second map is given exactly where the layer was packed with one"),
         };
-        let job = Job { point: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
+        let job = Job { layer: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
         // SAFETY: all lengths were just checked.
-        unsafe { (self.kernels.point)(&job) };
-        if self.finish.act == Act::Sigmoid {
+        unsafe { (self.kernels.elementwise)(&job) };
+        if self.epilogue.activation == Activation::Sigmoid {
             for i in 0..self.to.h * self.to.w {
                 for v in &mut output[self.to.at(i / self.to.w, i % self.to.w)..][..self.to.c] {
-                    *v = Act::Sigmoid.apply(*v, 0);
+                    *v = Activation::Sigmoid.apply(*v, 0);
                 }
             }
         }

@@ -56,7 +56,7 @@ pub(crate) unsafe fn dense<const P: usize, const N: usize>(job: &Job, offsets: &
     }
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        let bias = job.finish.bias.as_ptr().add(job.c);
+        let bias = job.epilogue.bias.as_ptr().add(job.c);
         let mut sum = [[Neon.zero(); N]; P];
         for j in 0..N {
             let b = Neon.load(bias.add(j * 4));
@@ -90,6 +90,6 @@ pub(crate) unsafe fn dense<const P: usize, const N: usize>(job: &Job, offsets: &
             }
             w = w.wrapping_add(job.skip);
         }
-        tile::finish(Neon, job, offsets, &mut sum);
+        tile::store_tile(Neon, job, offsets, &mut sum);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::isa::Isa;
-use crate::kernels::layers::epilogue::{Act, After, Finish};
+use crate::kernels::layers::epilogue::{Activation, Epilogue, PackedEpilogue};
 use crate::kernels::layers::pixels::Grid;
 use crate::kernels::layers::window::mismatch;
 use crate::kernels::{Kernels, Map};
@@ -15,11 +15,11 @@ pub struct Replicate {
     from: Map,
     to: Map,
     /// Bias, activation and second map, unless the values stay as they are.
-    after: Option<(Finish, Option<Map>)>,
+    after: Option<(PackedEpilogue, Option<Map>)>,
 }
 
 /// What a replicating kernel needs.
-pub(crate) struct ReplicateJob<'a> {
+pub(crate) struct Job<'a> {
     pub replicate: &'a Replicate,
     pub input: *const f32,
     pub other: *const f32,
@@ -31,31 +31,31 @@ pub(crate) struct ReplicateJob<'a> {
 /// # Safety
 /// The `F` pixels from `(y, x)` on exist in the output and, if there is one, the second map.
 #[inline(always)]
-unsafe fn strip<I: Isa, const F: usize>(isa: I, job: &ReplicateJob, v: I::V, c: usize, (y, x): (usize, usize)) {
+unsafe fn strip<I: Isa, const F: usize>(isa: I, job: &Job, v: I::V, c: usize, (y, x): (usize, usize)) {
     let r = job.replicate;
     let to = Grid::of(&r.to);
     let mut out = [[v]; F];
     // SAFETY: by contract; the bias is padded to whole registers.
     unsafe {
-        if let Some((finish, other)) = &r.after {
-            let bias = isa.load(finish.bias.as_ptr().add(c));
+        if let Some((epilogue, other)) = &r.after {
+            let bias = isa.load(epilogue.bias.as_ptr().add(c));
             for i in 0..F {
                 out[i][0] = isa.add(v, bias);
             }
             match other {
-                None => finish.apply(isa, &mut out, (c, 0), None),
+                None => epilogue.apply(isa, &mut out, (c, 0), None),
                 Some(map) => {
                     let beside = Grid::of(map);
                     let mut others = [[job.other]; F];
                     for i in 0..F {
-                        others[i][0] = job.other.add(beside.spot(y, x + i) + c);
+                        others[i][0] = job.other.add(beside.offset(y, x + i) + c);
                     }
-                    finish.apply(isa, &mut out, (c, 0), Some(&others));
+                    epilogue.apply(isa, &mut out, (c, 0), Some(&others));
                 }
             }
         }
         for i in 0..F {
-            isa.store(job.output.add(to.spot(y, x + i) + c), out[i][0]);
+            isa.store(job.output.add(to.offset(y, x + i) + c), out[i][0]);
         }
     }
 }
@@ -63,7 +63,7 @@ unsafe fn strip<I: Isa, const F: usize>(isa: I, job: &ReplicateJob, v: I::V, c: 
 /// # Safety
 /// The maps lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
-pub(crate) unsafe fn replicate<I: Isa>(isa: I, job: &ReplicateJob) {
+pub(crate) unsafe fn replicate<I: Isa>(isa: I, job: &Job) {
     let r = job.replicate;
     let from = Grid::of(&r.from);
     for yy in 0..r.to.h {
@@ -72,7 +72,7 @@ pub(crate) unsafe fn replicate<I: Isa>(isa: I, job: &ReplicateJob) {
             for c in (0..r.from.vectors(I::LANES)).map(|v| v * I::LANES) {
                 // SAFETY: pixel `(y, x)` and its copies exist.
                 unsafe {
-                    let v = isa.load(job.input.add(from.spot(y, x) + c));
+                    let v = isa.load(job.input.add(from.offset(y, x) + c));
                     if r.factor[1] == 2 {
                         strip::<I, 2>(isa, job, v, c, (yy, 2 * x));
                     } else {
@@ -92,23 +92,23 @@ impl Replicate {
     ///
     /// # Errors
     /// If the sizes do not belong together.
-    pub fn pack(kernels: &'static Kernels, from: Map, to: Map, factor: [usize; 2], after: After) -> Result<Self> {
+    pub fn pack(kernels: &'static Kernels, from: Map, to: Map, factor: [usize; 2], after: Epilogue) -> Result<Self> {
         if from.c != to.c || from.h * factor[0] != to.h || from.w * factor[1] != to.w || to.values() == 0 {
             return Err(mismatch("replication", &from, &to));
         }
         let lanes = kernels.lanes;
-        let same = after.bias.is_empty() && after.act == Act::None && after.other.is_none();
-        let (other, join) = after.other.unzip();
+        let same = after.bias.is_empty() && after.activation == Activation::None && after.residual.is_none();
+        let (other, join) = after.residual.unzip();
         if other.is_some_and(|o: Map| (o.c, o.h, o.w) != (to.c, to.h, to.w)) {
             return Err(mismatch("replication", &from, &to));
         }
         let wide = from.holds(lanes) && to.holds(lanes) && other.is_none_or(|o| o.holds(lanes));
-        if !same && !(wide && after.act.fuses()) {
+        if !same && !(wide && after.activation.fuses()) {
             return Err(Error::fatal("kernels", "a replication's maps are not wide enough for its registers"));
         }
         let channels = to.vectors(lanes) * lanes;
-        let finish = Finish::new(&after.bias, after.act, join.unwrap_or_default(), channels);
-        Ok(Self { kernels, factor, from, to, after: (!same).then_some((finish, other)) })
+        let epilogue = PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), channels);
+        Ok(Self { kernels, factor, from, to, after: (!same).then_some((epilogue, other)) })
     }
 
     /// Operations of one run: additions of a second map.
@@ -133,7 +133,7 @@ impl Replicate {
         let whole = self.to.c.is_multiple_of(lanes) && self.from.reach(lanes) <= input.len();
         if whole || self.after.is_some() {
             assert!(input.len() >= self.from.reach(lanes) && output.len() >= self.to.reach(lanes));
-            let job = ReplicateJob { replicate: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
+            let job = Job { replicate: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
             // SAFETY: all lengths were just checked; whole registers touch no channels that are another's.
             unsafe { (self.kernels.replicate)(&job) };
             return;

@@ -4,7 +4,7 @@
 use super::tile::Job;
 use crate::kernels::isa::Isa;
 use crate::kernels::layers::border::Runs;
-use crate::kernels::layers::epilogue::Finish;
+use crate::kernels::layers::epilogue::PackedEpilogue;
 use crate::kernels::layers::panels::Panels;
 use crate::kernels::layers::pixels::Grid;
 
@@ -15,7 +15,7 @@ pub(crate) const RUN: usize = 3;
 
 /// How an instruction set computes strips.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kernel<F = unsafe fn(&Strip)> {
+pub(crate) struct RowKernel<F = unsafe fn(&RowJob)> {
     /// Output channels.
     pub lanes: usize,
     /// Pixels at once; a strip has no fewer.
@@ -24,13 +24,13 @@ pub(crate) struct Kernel<F = unsafe fn(&Strip)> {
 }
 
 /// The kernel of the fewest channels that hold `channels`, or else of the most, for rows of so many `columns`.
-pub(crate) fn choose<F: Copy>(kernels: &[Kernel<F>], channels: usize, columns: usize) -> Option<Kernel<F>> {
+pub(crate) fn choose<F: Copy>(kernels: &[RowKernel<F>], channels: usize, columns: usize) -> Option<RowKernel<F>> {
     let rows = kernels.iter().filter(|k| columns >= k.pixels);
     rows.copied().min_by_key(|k| (channels > k.lanes, if channels > k.lanes { usize::MAX - k.lanes } else { k.lanes }))
 }
 
 /// Pixels that follow one another, for one register of output channels.
-pub(crate) struct Strip<'a> {
+pub(crate) struct RowJob<'a> {
     /// Of the channels; it has `RUNS` runs of `RUN` floats and no residual.
     pub job: Job<'a>,
     /// Offsets of the first pixel.
@@ -48,18 +48,18 @@ pub(crate) struct Strip<'a> {
 /// As [`super::tile::tile`] for every pixel; there are at least `P`.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
 #[inline(always)]
-pub(crate) unsafe fn strip<I: Isa, const P: usize>(isa: I, strip: &Strip) {
-    let job = &strip.job;
+pub(crate) unsafe fn row<I: Isa, const P: usize>(isa: I, row: &RowJob) {
+    let job = &row.job;
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         let weights = weights(isa, job);
-        for x in (0..strip.count).step_by(P) {
+        for x in (0..row.count).step_by(P) {
             // The last pixels overlap those before.
-            let x = x.min(strip.count - P);
-            let sum = sums::<I, P>(isa, strip, &weights, x);
-            let to = job.output.add(strip.output + x * strip.pitch + job.c);
+            let x = x.min(row.count - P);
+            let sum = sums::<I, P>(isa, row, &weights, x);
+            let to = job.output.add(row.output + x * row.pitch + job.c);
             for i in 0..P {
-                isa.store(to.add(i * strip.pitch), sum[i][0]);
+                isa.store(to.add(i * row.pitch), sum[i][0]);
             }
         }
     }
@@ -88,14 +88,14 @@ pub(crate) unsafe fn weights<I: Isa>(isa: I, job: &Job) -> [[I::V; RUN]; RUNS] {
 #[inline(always)]
 pub(crate) unsafe fn sums<I: Isa, const P: usize>(
     isa: I,
-    strip: &Strip,
+    row: &RowJob,
     weights: &[[I::V; RUN]; RUNS],
     x: usize,
 ) -> [[I::V; 1]; P] {
-    let Strip { job, input, step, .. } = strip;
+    let RowJob { job, input, step, .. } = row;
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        let mut sum = [[isa.load(job.finish.bias.as_ptr().add(job.c))]; P];
+        let mut sum = [[isa.load(job.epilogue.bias.as_ptr().add(job.c))]; P];
         for r in 0..RUNS {
             let from = job.input.add(input + x * step + *job.starts.get_unchecked(r));
             for k in 0..RUN {
@@ -104,7 +104,7 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize>(
                 }
             }
         }
-        job.finish.apply(isa, &mut sum, (job.c, I::LANES), None);
+        job.epilogue.apply(isa, &mut sum, (job.c, I::LANES), None);
         sum
     }
 }
@@ -116,10 +116,10 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize>(
 /// the kernel.
 pub(crate) unsafe fn sweep(
     panels: &Panels<f32>,
-    kernel: Kernel,
+    kernel: RowKernel,
     (rows, columns): (usize, usize),
     runs: &Runs,
-    finish: &Finish,
+    epilogue: &PackedEpilogue,
     (input, from): (*const f32, Grid),
     (output, to): (*mut f32, Grid),
 ) {
@@ -130,17 +130,17 @@ pub(crate) unsafe fn sweep(
                 starts: runs.starts,
                 run: RUN,
                 skip: 0,
-                finish,
+                epilogue,
                 c,
                 input,
                 weights,
                 other: std::ptr::null(),
                 output,
             };
-            let (input, output) = (from.spot(y, 0), to.spot(y, 0));
-            let strip = Strip { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
+            let (input, output) = (from.offset(y, 0), to.offset(y, 0));
+            let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
             // SAFETY: the pixels are those of the grid; the rest is this function's contract.
-            unsafe { (kernel.run)(&strip) };
+            unsafe { (kernel.run)(&row) };
         }
     }
 }

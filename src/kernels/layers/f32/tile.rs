@@ -5,7 +5,7 @@
 use crate::kernels::Kernels;
 use crate::kernels::isa::Isa;
 use crate::kernels::layers::border::Runs;
-use crate::kernels::layers::epilogue::Finish;
+use crate::kernels::layers::epilogue::PackedEpilogue;
 use crate::kernels::layers::panels::{Panel, Panels};
 use crate::kernels::layers::pixels::{PixelOffsets, Walk};
 
@@ -23,14 +23,14 @@ pub(crate) struct Job<'a> {
     pub run: usize,
     /// Weights between two runs.
     pub skip: usize,
-    pub finish: &'a Finish,
+    pub epilogue: &'a PackedEpilogue,
     /// First output channel of the panel.
     pub c: usize,
     pub input: *const f32,
     pub weights: *const f32,
     /// The residual, or null, of the panel's channels.
     pub other: *const f32,
-    /// Of all channels; floats, or whole numbers where `finish` says how to make them.
+    /// Of all channels; floats, or integers where `finish` says how to make them.
     pub output: *mut f32,
 }
 
@@ -40,15 +40,15 @@ pub(crate) type Tile = unsafe fn(&Job, &PixelOffsets);
 /// `P` pixels times `N` registers.
 ///
 /// # Safety
-/// For each of the first `P` offsets: `input + spot + a run's offset` is readable for `run` floats, `output + spot + c`
-/// writable and `other + spot` (unless null) readable for `N` registers. `weights` is readable for `N` registers for each
+/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` floats, `output + offset + c`
+/// writable and `other + offset` (unless null) readable for `N` registers. `weights` is readable for `N` registers for each
 /// summand of the runs and for what is between them, and `c` plus `N` registers is within `finish`'s channels.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, offsets: &PixelOffsets) {
     // SAFETY: same contract.
     unsafe {
         let mut sum = sums::<I, P, N>(isa, job, offsets);
-        finish(isa, job, offsets, &mut sum);
+        store_tile(isa, job, offsets, &mut sum);
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize, const N: usize>(
 ) -> [[I::V; N]; P] {
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        let bias = job.finish.bias.as_ptr().add(job.c);
+        let bias = job.epilogue.bias.as_ptr().add(job.c);
         let mut sum = [[isa.zero(); N]; P];
         for j in 0..N {
             let b = isa.load(bias.add(j * I::LANES));
@@ -111,7 +111,7 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize, const N: usize>(
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub(crate) unsafe fn finish<I: Isa, const P: usize, const N: usize>(
+pub(crate) unsafe fn store_tile<I: Isa, const P: usize, const N: usize>(
     isa: I,
     job: &Job,
     offsets: &PixelOffsets,
@@ -142,7 +142,7 @@ pub(crate) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         if job.other.is_null() {
-            job.finish.apply(isa, sum, (job.c, I::LANES), None);
+            job.epilogue.apply(isa, sum, (job.c, I::LANES), None);
         } else {
             let mut other = [[job.other; N]; P];
             for i in 0..P {
@@ -150,7 +150,7 @@ pub(crate) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
                     other[i][j] = job.other.add(offsets.other(i) + j * I::LANES);
                 }
             }
-            job.finish.apply(isa, sum, (job.c, I::LANES), Some(&other));
+            job.epilogue.apply(isa, sum, (job.c, I::LANES), Some(&other));
         }
     }
 }
@@ -192,7 +192,7 @@ impl Panels<f32> {
         tiles: Tiles,
         (walk, pixels): (&mut Walk, usize),
         runs: Runs,
-        finish: &Finish,
+        epilogue: &PackedEpilogue,
         (input, other, output): (*const f32, *const f32, *mut f32),
     ) {
         let prepare = |panel: &Panel| {
@@ -203,7 +203,7 @@ impl Panels<f32> {
                 let weights = self.weights.as_ptr().add(panel.weights + runs.skips[0] * panel.width);
                 let other = if other.is_null() { other } else { other.add(c) };
                 let Runs { starts, run, skips: [_, skip] } = runs;
-                Job { starts, run, skip: skip * panel.width, finish, c, input, weights, other, output }
+                Job { starts, run, skip: skip * panel.width, epilogue, c, input, weights, other, output }
             };
             Some((tiles.len(), (job, *tiles)))
         };

@@ -7,7 +7,7 @@ pub(crate) use self::filter::{Four, Two};
 use crate::error::{Error, Result};
 use crate::kernels::isa::Isa;
 use crate::kernels::layers::border::Runs;
-use crate::kernels::layers::epilogue::{After, Finish};
+use crate::kernels::layers::epilogue::{Epilogue, PackedEpilogue};
 use crate::kernels::layers::panels::Panels;
 use crate::kernels::layers::pixels::{Grid, Grids, Walk};
 use crate::kernels::layers::window::{Window, mismatch};
@@ -18,7 +18,7 @@ use crate::kernels::{Kernels, Map};
 const BLOCK: usize = 24 * 36;
 
 /// One tile of the input to its points.
-pub(crate) struct Spread {
+pub(crate) struct InputTransform {
     pub input: *const f32,
     pub row: usize,
     pub pixel: usize,
@@ -30,13 +30,13 @@ pub(crate) struct Spread {
 }
 
 /// The points to one tile of the output.
-pub(crate) struct Gather<'a> {
+pub(crate) struct OutputTransform<'a> {
     pub points: *const f32,
     /// Floats from one point to the next.
     pub stride: usize,
     /// Registers of channels.
     pub registers: usize,
-    pub finish: &'a Finish,
+    pub epilogue: &'a PackedEpilogue,
     pub output: *mut f32,
     pub to: Grid,
     /// The residual, or null.
@@ -49,7 +49,10 @@ pub(crate) struct Gather<'a> {
 /// # Safety
 /// The `SIDE` x `SIDE` pixels at `input` are readable and as many points writable, for `registers` registers each.
 #[inline(always)]
-pub(crate) unsafe fn spread<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Spread) {
+pub(crate) unsafe fn input_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
+    isa: I,
+    t: &InputTransform,
+) {
     for register in 0..t.registers {
         let c = register * I::LANES;
         let mut lines = [[isa.zero(); SIDE]; SIDE];
@@ -59,14 +62,14 @@ pub(crate) unsafe fn spread<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, con
                 // SAFETY: pixel `(y, x)` of the tile.
                 d[x] = unsafe { isa.load(t.input.add(y * t.row + x * t.pixel + c)) };
             }
-            lines[y] = F::spread(isa, d);
+            lines[y] = F::input(isa, d);
         }
         for x in 0..SIDE {
             let mut column = [isa.zero(); SIDE];
             for y in 0..SIDE {
                 column[y] = lines[y][x];
             }
-            let column = F::spread(isa, column);
+            let column = F::input(isa, column);
             for y in 0..SIDE {
                 // SAFETY: point `y * SIDE + x`.
                 unsafe { isa.store(t.points.add((y * SIDE + x) * t.stride + c), column[y]) };
@@ -79,7 +82,10 @@ pub(crate) unsafe fn spread<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, con
 /// `SIDE` x `SIDE` points are readable for `registers` registers each; the `size` pixels at `output` are writable, those at
 /// `other` (unless null) readable, and `finish` is padded to as many channels.
 #[inline(always)]
-pub(crate) unsafe fn gather<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Gather) {
+pub(crate) unsafe fn output_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
+    isa: I,
+    t: &OutputTransform,
+) {
     for register in 0..t.registers {
         let c = register * I::LANES;
         let mut lines = [[isa.zero(); SIDE]; OUT];
@@ -89,37 +95,37 @@ pub(crate) unsafe fn gather<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, con
                 // SAFETY: point `y * SIDE + x`.
                 d[y] = unsafe { isa.load(t.points.add((y * SIDE + x) * t.stride + c)) };
             }
-            let column = F::gather(isa, d);
+            let column = F::output(isa, d);
             for y in 0..OUT {
                 lines[y][x] = column[y];
             }
         }
         // SAFETY: `finish` has a bias for every padded channel; pixels beyond `size` are neither read nor written.
         unsafe {
-            let bias = isa.load(t.finish.bias.as_ptr().add(c));
+            let bias = isa.load(t.epilogue.bias.as_ptr().add(c));
             let mut tile = [[bias; OUT]; OUT];
             for y in 0..OUT {
-                let line = F::gather(isa, lines[y]);
+                let line = F::output(isa, lines[y]);
                 for x in 0..OUT {
                     tile[y][x] = isa.add(line[x], bias);
                 }
             }
             if t.other.is_null() {
-                t.finish.apply(isa, &mut tile, (c, 0), None);
+                t.epilogue.apply(isa, &mut tile, (c, 0), None);
             } else {
                 let mut other = [[t.other; OUT]; OUT];
                 for y in 0..OUT {
                     for x in 0..OUT {
                         let inside = (y.min(t.size.0 - 1), x.min(t.size.1 - 1));
-                        other[y][x] = t.other.add(t.beside.spot(inside.0, inside.1) + c);
+                        other[y][x] = t.other.add(t.beside.offset(inside.0, inside.1) + c);
                     }
                 }
-                t.finish.apply(isa, &mut tile, (c, 0), Some(&other));
+                t.epilogue.apply(isa, &mut tile, (c, 0), Some(&other));
             }
             for y in 0..OUT {
                 for x in 0..OUT {
                     if y < t.size.0 && x < t.size.1 {
-                        isa.store(t.output.add(t.to.spot(y, x) + c), tile[y][x]);
+                        isa.store(t.output.add(t.to.offset(y, x) + c), tile[y][x]);
                     }
                 }
             }
@@ -162,9 +168,9 @@ pub struct Winograd {
     kernels: &'static Kernels,
     tile: Tile,
     points: Vec<Panels<f32>>,
-    finish: Finish,
+    epilogue: PackedEpilogue,
     /// Adds nothing: the products are finished after the inverse transform.
-    plain: Finish,
+    plain: PackedEpilogue,
     from: Map,
     to: Map,
     other: Option<Map>,
@@ -214,14 +220,14 @@ impl Winograd {
         from: Map,
         to: Map,
         weights: &[f32],
-        after: After,
+        after: Epilogue,
     ) -> Result<Self> {
         let lanes = kernels.lanes;
         let same = (from.h, from.w) == (to.h, to.w) && from.border == 1 && from.values() * to.values() > 0;
         if !same || weights.len() != to.c * from.c * 9 {
             return Err(mismatch("Winograd convolution", &from, &to));
         }
-        let (other, join) = after.other.unzip();
+        let (other, join) = after.residual.unzip();
         let (tiles, side) = (tile.count(&from), tile.outputs());
         // The last tile's last pixel, counted from the corner of the border.
         let corner = from.origin - from.row - from.pitch;
@@ -229,7 +235,7 @@ impl Winograd {
         let fits = last + from.vectors(lanes) * lanes <= from.len
             && to.holds(lanes)
             && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
-        if !fits || !after.act.fuses() {
+        if !fits || !after.activation.fuses() {
             return Err(Error::fatal("kernels", "a Winograd layer's maps are not wide enough for its tiles"));
         }
         let count = tiles.0 * tiles.1;
@@ -249,8 +255,8 @@ impl Winograd {
             kernels,
             tile,
             points,
-            finish: Finish::new(&after.bias, after.act, join.unwrap_or_default(), channels),
-            plain: Finish::new(&[], Default::default(), Default::default(), channels),
+            epilogue: PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), channels),
+            plain: PackedEpilogue::new(&[], Default::default(), Default::default(), channels),
             from,
             to,
             other,
@@ -289,8 +295,8 @@ impl Winograd {
         let ((rows, columns), side) = (self.tile.count(&self.to), self.tile.outputs());
         let tiles = rows * columns;
         let (to_points, from_points) = match self.tile {
-            Tile::Two => (self.kernels.spread_two, self.kernels.gather_two),
-            Tile::Four => (self.kernels.spread_four, self.kernels.gather_four),
+            Tile::Two => (self.kernels.winograd_input_f2, self.kernels.winograd_output_f2),
+            Tile::Four => (self.kernels.winograd_input_f4, self.kernels.winograd_output_f4),
         };
         let (ci, co) = (self.from.vectors(lanes), self.to.vectors(lanes));
         let (spread, sums) = scratch.split_at_mut(self.points.len() * self.block * ci * lanes);
@@ -302,7 +308,7 @@ impl Winograd {
                 // SAFETY: `pack` checked that the last tile's pixels are inside the map; `spread` holds the points
                 // of `block` tiles; the CPU has the instructions of these `kernels`.
                 unsafe {
-                    to_points(&Spread {
+                    to_points(&InputTransform {
                         input: input.as_ptr().add(corner + y * self.from.row + x * self.from.pitch),
                         row: self.from.row,
                         pixel: self.from.pitch,
@@ -315,14 +321,14 @@ impl Winograd {
             self.multiply(count, spread, sums);
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
-                let shift = |g: Grid| Grid { at: g.spot(y, x), ..g };
+                let shift = |g: Grid| Grid { at: g.offset(y, x), ..g };
                 // SAFETY: as above; `size` keeps the pixels inside the output map.
                 unsafe {
-                    from_points(&Gather {
+                    from_points(&OutputTransform {
                         points: sums.as_ptr().add(t * co * lanes),
                         stride: count * co * lanes,
                         registers: co,
-                        finish: &self.finish,
+                        epilogue: &self.epilogue,
                         output: output.as_mut_ptr(),
                         to: shift(Grid::of(&self.to)),
                         other,

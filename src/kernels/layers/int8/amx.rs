@@ -1,4 +1,4 @@
-//! Whole numbers with AMX: `tdpbusd` multiplies up to sixteen pixels' 64 bytes each by sixteen outputs' weights, and adds
+//! Integers with AMX: `tdpbusd` multiplies up to sixteen pixels' 64 bytes each by sixteen outputs' weights, and adds
 //! the products to 256 sums.
 
 use std::arch::asm;
@@ -135,27 +135,27 @@ products!(two_by_two:
 /// # Safety
 /// The pixels are writable for the register of outputs from `c` on, which `finish` has.
 #[inline(always)]
-unsafe fn finish(job: &Sweep, c: usize, sums: &[i32], to: usize) {
+unsafe fn store_block(job: &Sweep, c: usize, sums: &[i32], to: usize) {
     let isa = Avx512::<1>(());
-    let limits = job.finish.limits;
+    let limits = job.epilogue.limits;
     // They are read before anything is written.
-    let [scale] = match job.finish.store {
+    let [scale] = match job.epilogue.store {
         Store::Sums => [isa.zero()],
         // SAFETY: the channels exist by contract.
-        _ => unsafe { scales::<_, 1>(isa, job.finish, c) },
+        _ => unsafe { scales::<_, 1>(isa, job.epilogue, c) },
     };
     for (i, sum) in sums.as_chunks::<OUTPUTS>().0.iter().take(job.packed.height).enumerate() {
         let at = to + i * job.grids.to.pixel + c;
         // SAFETY: by contract.
         unsafe {
-            let sum = isa.load_sums(sum.as_ptr());
-            match job.finish.store {
-                Store::Items => isa.items(&limits, &[isa.mul(isa.float(sum), scale)], job.output.add(at)),
+            let sum = isa.i32_load(sum.as_ptr());
+            match job.epilogue.store {
+                Store::Items => isa.store_items(&limits, &[isa.mul(isa.to_f32(sum), scale)], job.output.add(at)),
                 Store::Floats => {
-                    let v = limits.limit(isa, isa.mul(isa.float(sum), scale));
+                    let v = limits.limit(isa, isa.mul(isa.to_f32(sum), scale));
                     isa.store(job.output.cast::<f32>().add(at), v);
                 }
-                Store::Sums => isa.store_sums(job.output.cast::<i32>().add(at), sum),
+                Store::Sums => isa.i32_store(job.output.cast::<i32>().add(at), sum),
             }
         }
     }
@@ -189,7 +189,7 @@ pub(crate) unsafe fn sweep(job: &Sweep) {
                     stride: job.grids.from.pixel,
                     chunks,
                     weights: weights.as_ptr().add(2 * pair * chunks.len() * WEIGHTS),
-                    bias: job.finish.bias.as_ptr().add(c),
+                    bias: job.epilogue.bias.as_ptr().add(c),
                     sums: &mut sums,
                 };
                 match (beside.is_some(), wide) {
@@ -201,7 +201,7 @@ pub(crate) unsafe fn sweep(job: &Sweep) {
                 for (b, to) in [Some(to), beside.map(|b| b[1])].into_iter().flatten().enumerate() {
                     for r in 0..wide {
                         let tile = &sums.0[(2 * b + r) * 16 * OUTPUTS..][..16 * OUTPUTS];
-                        finish(job, c + r * OUTPUTS, tile, to);
+                        store_block(job, c + r * OUTPUTS, tile, to);
                     }
                 }
             }

@@ -1,16 +1,16 @@
-//! Dense convolution of whole numbers.
+//! Dense int8 convolution.
 
-use super::epilogue::{Finish, ITEMS, Into8};
+use super::epilogue::{ITEMS, Int8Epilogue, Into8};
 use super::matrix::{DEPTH, Packed, Sweep};
 use super::memory::narrow;
 use super::pack::{pack, pusher};
-use super::row as strip;
+use super::row;
 use super::tile::{sweep, sweep_together};
 use super::weights::Sums;
 use crate::error::{Error, Result};
 use crate::kernels::isa::int8::Limits;
-use crate::kernels::layers::border::{self as rim, Part};
-use crate::kernels::layers::epilogue::Act;
+use crate::kernels::layers::border::{self, OutputRegion};
+use crate::kernels::layers::epilogue::Activation;
 use crate::kernels::layers::panels::Panels;
 use crate::kernels::layers::pixels::{Grid, Grids};
 use crate::kernels::layers::window::{Window, mismatch};
@@ -20,9 +20,9 @@ use crate::kernels::{Kernels, Map};
 #[derive(Debug)]
 enum Weights {
     /// For each part of the map, what follows the sums: zeros of the border that are left out are missing in their bias.
-    Panels(Panels<u8>, Vec<(Part, Finish)>),
-    Strip(Panels<u8>, strip::Kernel, (Part, Finish)),
-    Matrix(Packed, Finish),
+    Panels(Panels<u8>, Vec<(OutputRegion, Int8Epilogue)>),
+    Rows(Panels<u8>, row::RowKernel, (OutputRegion, Int8Epilogue)),
+    Matrix(Packed, Int8Epilogue),
 }
 
 /// A dense convolution with packed weights.
@@ -51,7 +51,7 @@ impl Conv8 {
         (from, to): (Map, Map),
         window: Window,
         layer: &Sums,
-        act: &Act,
+        act: &Activation,
         into: &Into8,
     ) -> Result<Self> {
         let ([kh, kw], group, lanes) = (window.size, kernels.int8.group, kernels.lanes);
@@ -64,12 +64,12 @@ impl Conv8 {
         let together = if narrow(&from) { kw } else { 1 };
         let padded = (together * from.c).next_multiple_of(group);
         let whole = match narrow(&from) {
-            true => Part { run: padded, ..Part::whole(&window, &from, &to, from.c) },
-            false => Part::whole(&window, &from, &to, padded),
+            true => OutputRegion { run: padded, ..OutputRegion::whole(&window, &from, &to, from.c) },
+            false => OutputRegion::whole(&window, &from, &to, padded),
         };
         let matrix = kernels.int8.matrix.filter(|_| !narrow(&from));
         let read = if matrix.is_some() { whole.run.next_multiple_of(DEPTH) } else { whole.run };
-        let need_in = input.spot(to.h - 1, to.w - 1) + whole.starts.iter().max().map_or(0, |r| r + read);
+        let need_in = input.offset(to.h - 1, to.w - 1) + whole.starts.iter().max().map_or(0, |r| r + read);
         if need_in > from.len || narrow(&from) && from.pitch != from.c || !into.fits_dense(&to, lanes) {
             return Err(Error::fatal("kernels", "an int8 convolution's maps are not wide enough for its registers"));
         }
@@ -78,38 +78,38 @@ impl Conv8 {
             let within = k % padded < together * from.c;
             if within { i16::from(layer.weights[(o * from.c + c) * kh * kw + tap]) } else { 0 }
         };
-        let zero = kernels.int8.item.zero(&layer.from);
+        let zero = kernels.int8.storage.zero(&layer.from);
         let per_output = from.c * kh * kw;
-        let finish = |part: &Part| {
+        let epilogue_of = |part: &OutputRegion| {
             let over = |(tap, _): &(usize, _)| part.taps[0].contains(&(tap / kw)) && part.taps[1].contains(&(tap % kw));
             let zero_sums = |o: usize| {
                 let taps = layer.weights[o * per_output..][..per_output].iter().enumerate();
                 let taps = taps.map(|(i, w)| (i % (kh * kw), i32::from(*w) * zero));
                 taps.filter(over).map(|t| t.1).sum::<i32>()
             };
-            into.finish(kernels, layer, act, zero_sums, to.vectors(lanes) * lanes)
+            into.epilogue(kernels, layer, act, zero_sums, to.vectors(lanes) * lanes)
         };
         let reach = to.dense_reach(lanes);
         let need_out = if into == &Into8::Floats { reach } else { kernels.int8_memory(reach) };
         let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
         let weights = match matrix {
-            Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &whole), finish(&whole)?),
+            Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &whole), epilogue_of(&whole)?),
             None => {
-                let (outputs, groups) = ((to.c, to.snug(lanes)), padded * kh * kw / together / group);
-                let finished = |part: Part| finish(&part).map(|f| (part.grouped(group), f));
-                let items = (kernels.int8.item, group);
-                let few = window.size == [strip::RUNS, strip::RUN] && from.pitch == 1 && into != &Into8::Floats;
-                match if few { strip::choose(kernels.int8.narrow, to.c, to.w) } else { None } {
+                let (outputs, groups) = ((to.c, to.unpadded(lanes)), padded * kh * kw / together / group);
+                let finished = |part: OutputRegion| epilogue_of(&part).map(|f| (part.grouped(group), f));
+                let items = (kernels.int8.storage, group);
+                let few = window.size == [row::RUNS, row::RUN] && from.pitch == 1 && into != &Into8::Floats;
+                match if few { row::choose(kernels.int8.int8_rows, to.c, to.w) } else { None } {
                     Some(kernel) => {
                         let push = pusher(items, weight);
                         let panels = Panels::narrow(kernel.lanes, groups, outputs, push);
-                        Weights::Strip(panels, kernel, finished(whole)?)
+                        Weights::Rows(panels, kernel, finished(whole)?)
                     }
                     None => {
                         let panels = pack(kernels, kernels.int8.tiles[ITEMS], items, groups, outputs, weight);
                         let parts = match narrow(&from) {
                             true => vec![whole],
-                            false => rim::parts(&whole, &window, &from, &to, padded),
+                            false => border::regions(&whole, &window, &from, &to, padded),
                         };
                         Weights::Panels(panels, parts.into_iter().map(finished).collect::<Result<_>>()?)
                     }
@@ -117,8 +117,8 @@ impl Conv8 {
             }
         };
         let limits = match &weights {
-            Weights::Panels(_, parts) => parts.first().map(|(_, finish)| finish.limits),
-            Weights::Matrix(..) | Weights::Strip(..) => None,
+            Weights::Panels(_, parts) => parts.first().map(|(_, epilogue)| epilogue.limits),
+            Weights::Matrix(..) | Weights::Rows(..) => None,
         };
         let limits = limits.filter(|l| into == &Into8::Floats && (l.lo.is_finite() || l.hi.is_finite()));
         Ok(Self {
@@ -137,7 +137,7 @@ impl Conv8 {
         self.flops
     }
 
-    /// Computes the layer. Memory of whole numbers is given as floats.
+    /// Computes the layer. int8 memory is given as a slice of floats.
     ///
     /// # Panics
     /// If a slice is shorter than the map it was packed for.
@@ -149,18 +149,18 @@ impl Conv8 {
         // `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             match (&self.weights, self.kernels.int8.matrix) {
-                (Weights::Strip(panels, kernel, (part, finish)), _) => {
-                    strip::sweep(panels, *kernel, (*grids, *size), part.runs(), finish, (input, to));
+                (Weights::Rows(panels, kernel, (part, epilogue)), _) => {
+                    row::sweep(panels, *kernel, (*grids, *size), part.runs(), epilogue, (input, to));
                 }
-                (Weights::Matrix(packed, finish), Some(multiply)) => {
-                    multiply(&Sweep { packed, finish, input, output: to, grids: *grids, size: *size });
+                (Weights::Matrix(packed, epilogue), Some(multiply)) => {
+                    multiply(&Sweep { packed, epilogue, input, output: to, grids: *grids, size: *size });
                 }
                 (Weights::Panels(panels, parts), _) => {
-                    for (part, finish) in parts {
+                    for (part, epilogue) in parts {
                         let ((mut walk, pixels), tiles) =
-                            (part.walk(*grids), self.kernels.int8.tiles[finish.store as usize]);
+                            (part.walk(*grids), self.kernels.int8.tiles[epilogue.store as usize]);
                         let sweep = if panels.near() { sweep_together } else { sweep };
-                        sweep(panels, tiles, (&mut walk, pixels), part.runs(), finish, (input, to));
+                        sweep(panels, tiles, (&mut walk, pixels), part.runs(), epilogue, (input, to));
                     }
                 }
                 (Weights::Matrix(..), None) => {}

@@ -1,53 +1,53 @@
-//! Value-by-value passes: floats to whole numbers, and whole numbers to others, enlarged, added, or to floats.
+//! Elementwise int8 layers: quantisation, and dequantise-add-requantise with enlargement.
 
 use super::epilogue::Into8;
 use super::memory::narrow;
 use crate::error::{Error, Result};
 use crate::kernels::isa::int8::Ints;
-use crate::kernels::layers::epilogue::Act;
+use crate::kernels::layers::epilogue::Activation;
 use crate::kernels::layers::pixels::Grid;
-use crate::kernels::layers::quant::{Item, Quant, Steps};
+use crate::kernels::layers::quant::{Quant, Requantise, Storage};
 use crate::kernels::layers::window::mismatch;
 use crate::kernels::{Kernels, Map};
 
 /// What rounding needs.
-pub(crate) struct Rounding<'a> {
-    layer: &'a Round,
+pub(crate) struct Quantising<'a> {
+    layer: &'a Quantise,
     input: *const f32,
     output: *mut u8,
 }
 
-/// Floats to whole numbers: `x / scale`, limited, rounded to the nearest, halves to even. A NaN becomes some number
+/// Quantises floats: `x / scale`, limited, rounded to the nearest, ties to even. A NaN becomes some number
 /// within the limits.
 #[derive(Debug)]
-pub struct Round {
+pub struct Quantise {
     kernels: &'static Kernels,
     from: Map,
     to: Map,
-    steps: Steps,
+    requantise: Requantise,
 }
 
 /// # Safety
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
-pub(crate) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
-    let Round { from, to, steps, .. } = *job.layer;
+pub(crate) unsafe fn quantise<I: Ints>(isa: I, job: &Quantising) {
+    let Quantise { from, to, requantise, .. } = *job.layer;
     let (grid, out, registers) = (Grid::of(&from), Grid::of(&to), to.vectors(I::LANES));
     if narrow(&to) {
         let count = to.c * to.w;
         for y in 0..to.h {
             // SAFETY: the rows exist in both maps, without gaps, and have a register's values or more.
             unsafe {
-                let (from, to) = (job.input.add(grid.spot(y, 0)), job.output.cast::<I::Item>().add(out.spot(y, 0)));
+                let (from, to) = (job.input.add(grid.offset(y, 0)), job.output.cast::<I::Item>().add(out.offset(y, 0)));
                 let mut at = 0;
                 while at + 4 * I::LANES <= count {
-                    rounded::<I, 4>(isa, &steps, from.add(at), to.add(at));
+                    quantise_registers::<I, 4>(isa, &requantise, from.add(at), to.add(at));
                     at += 4 * I::LANES;
                 }
                 while at < count {
                     // The last ones overlap those before.
                     at = at.min(count - I::LANES);
-                    rounded::<I, 1>(isa, &steps, from.add(at), to.add(at));
+                    quantise_registers::<I, 1>(isa, &requantise, from.add(at), to.add(at));
                     at += I::LANES;
                 }
             }
@@ -58,14 +58,14 @@ pub(crate) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
         for x in 0..to.w {
             // SAFETY: pixel `(y, x)` exists in both maps.
             unsafe {
-                let from = job.input.add(grid.spot(y, x));
-                let to = job.output.cast::<I::Item>().add(out.spot(y, x));
+                let from = job.input.add(grid.offset(y, x));
+                let to = job.output.cast::<I::Item>().add(out.offset(y, x));
                 let (fours, ones) = (registers / 4, registers % 4);
                 for r in (0..fours).map(|r| 4 * r) {
-                    rounded::<I, 4>(isa, &steps, from.add(r * I::LANES), to.add(r * I::LANES));
+                    quantise_registers::<I, 4>(isa, &requantise, from.add(r * I::LANES), to.add(r * I::LANES));
                 }
                 for r in (0..ones).map(|r| 4 * fours + r) {
-                    rounded::<I, 1>(isa, &steps, from.add(r * I::LANES), to.add(r * I::LANES));
+                    quantise_registers::<I, 1>(isa, &requantise, from.add(r * I::LANES), to.add(r * I::LANES));
                 }
             }
         }
@@ -77,14 +77,19 @@ pub(crate) unsafe fn round<I: Ints>(isa: I, job: &Rounding) {
 /// # Safety
 /// They are readable at `from`, and writable at `to`.
 #[inline(always)]
-unsafe fn rounded<I: Ints, const N: usize>(isa: I, steps: &Steps, from: *const f32, to: *mut I::Item) {
+unsafe fn quantise_registers<I: Ints, const N: usize>(
+    isa: I,
+    requantise: &Requantise,
+    from: *const f32,
+    to: *mut I::Item,
+) {
     let mut v = [isa.zero(); N];
     // SAFETY: by contract.
     unsafe {
         for j in 0..N {
-            v[j] = isa.mul(isa.load(from.add(j * I::LANES)), isa.splat(steps.factor));
+            v[j] = isa.mul(isa.load(from.add(j * I::LANES)), isa.splat(requantise.factor));
         }
-        isa.items(&steps.limits, &v, to);
+        isa.store_items(&requantise.limits, &v, to);
     }
 }
 
@@ -92,8 +97,8 @@ fn wide(map: &Map, lanes: usize) -> bool {
     map.holds(lanes) && map.pitch >= map.vectors(lanes) * lanes
 }
 
-impl Round {
-    /// A pass `from` a map of floats `to` one of whole numbers; if that is a [narrow](Kernels::int8_narrow) one, the
+impl Quantise {
+    /// A pass `from` a map of floats `to` one of integers; if that is a [narrow](Kernels::int8_narrow) one, the
     /// floats leave no gap either.
     ///
     /// # Errors
@@ -106,10 +111,10 @@ impl Round {
         if !rows && (!wide(&from, kernels.lanes) || !wide(&to, kernels.lanes)) {
             return Err(narrow_maps());
         }
-        Ok(Self { kernels, from, to, steps: Steps::of(kernels, quant) })
+        Ok(Self { kernels, from, to, requantise: Requantise::of(kernels, quant) })
     }
 
-    /// Computes the layer. Memory of whole numbers is given as floats.
+    /// Computes the layer. int8 memory is given as a slice of floats.
     ///
     /// # Panics
     /// If a slice is shorter than the map it was packed for.
@@ -118,17 +123,17 @@ impl Round {
         let lanes = if narrow(&self.to) { 1 } else { self.kernels.lanes };
         assert!(input.len() >= self.from.reach(lanes));
         assert!(output.len() >= self.kernels.int8_memory(self.to.reach(lanes)));
-        let job = Rounding { layer: self, input: input.as_ptr(), output: output.as_mut_ptr().cast() };
+        let job = Quantising { layer: self, input: input.as_ptr(), output: output.as_mut_ptr().cast() };
         // SAFETY: all lengths were just checked.
-        unsafe { (self.kernels.int8.round)(&job) }
+        unsafe { (self.kernels.int8.quantise)(&job) }
     }
 }
 
 fn narrow_maps() -> Error {
-    Error::fatal("kernels", "the maps of a pass over whole numbers are not wide enough for its registers")
+    Error::fatal("kernels", "the maps of an elementwise int8 layer are not wide enough for its registers")
 }
 
-/// One input of a [`Mix`].
+/// One input of a [`AddRequantise`].
 #[derive(Clone, Copy, Debug)]
 struct Side {
     map: Map,
@@ -139,18 +144,18 @@ struct Side {
 }
 
 /// What mixing needs.
-pub(crate) struct Mixing<'a> {
-    layer: &'a Mix,
+pub(crate) struct AddRequantising<'a> {
+    layer: &'a AddRequantise,
     input: *const u8,
     other: *const u8,
     output: *mut u8,
 }
 
-/// Whole numbers, each pixel repeated, plus others, to whole numbers or to floats:
+/// Dequantises one map, adds another and requantises the sum, or keeps it as floats; each pixel of the first is repeated:
 /// `input * (scale / into) + other * (scale / into)`, each product and the sum rounded as floats, limited, and
-/// rounded to the nearest whole number, halves to even, if such it is to be.
+/// rounded to the nearest integer, ties to even, if such it is to be.
 #[derive(Clone, Copy, Debug)]
-pub struct Mix {
+pub struct AddRequantise {
     kernels: &'static Kernels,
     input: Side,
     other: Option<Side>,
@@ -165,16 +170,16 @@ pub struct Mix {
 /// # Safety
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
-pub(crate) unsafe fn mix<I: Ints>(isa: I, job: &Mixing) {
+pub(crate) unsafe fn add_requantise<I: Ints>(isa: I, job: &AddRequantising) {
     // Copies, which no store can change: what is made of them stays in registers.
-    let Mix { input, other, repeat, to, limits, zero, .. } = *job.layer;
+    let AddRequantise { input, other, repeat, to, limits, zero, .. } = *job.layer;
     let (lo, hi) = (isa.splat(limits.0), isa.splat(limits.1));
-    let steps = |s: &Side| (isa.all(s.shift), isa.splat(s.factor));
-    let (first, second) = (steps(&input), other.as_ref().map(steps));
-    let side = |(shift, factor): (I::S, I::V), p: *const u8, spot: usize| {
+    let requantise = |s: &Side| (isa.i32_splat(s.shift), isa.splat(s.factor));
+    let (first, second) = (requantise(&input), other.as_ref().map(requantise));
+    let side = |(shift, factor): (I::S, I::V), p: *const u8, offset: usize| {
         // SAFETY: the spot is of a pixel of the map at `p`.
-        let v = unsafe { isa.widen(p.cast::<I::Item>().add(spot)) };
-        isa.mul(isa.float(isa.plus(v, shift)), factor)
+        let v = unsafe { isa.load_items(p.cast::<I::Item>().add(offset)) };
+        isa.mul(isa.to_f32(isa.i32_add(v, shift)), factor)
     };
     let beside = other.map_or(Grid::default(), |o| Grid::of(&o.map));
     for y in 0..to.h {
@@ -185,15 +190,15 @@ pub(crate) unsafe fn mix<I: Ints>(isa: I, job: &Mixing) {
                 for x in x..x + repeat[1] {
                     let mut v = a;
                     if let Some(second) = second {
-                        v = isa.add(v, side(second, job.other, beside.spot(y, x) + c));
+                        v = isa.add(v, side(second, job.other, beside.offset(y, x) + c));
                     }
                     let (v, at) = (isa.min(hi, isa.max(lo, v)), to.at(y, x) + c);
                     // SAFETY: pixel `(y, x)` exists in the output.
                     unsafe {
                         match zero {
                             Some(zero) => {
-                                let v = isa.plus(isa.nearest(v), isa.all(zero));
-                                isa.narrow(job.output.cast::<I::Item>().add(at), v);
+                                let v = isa.i32_add(isa.round_to_i32(v), isa.i32_splat(zero));
+                                isa.store_item(job.output.cast::<I::Item>().add(at), v);
                             }
                             None => isa.store(job.output.cast::<f32>().add(at), v),
                         }
@@ -204,7 +209,7 @@ pub(crate) unsafe fn mix<I: Ints>(isa: I, job: &Mixing) {
     }
 }
 
-impl Mix {
+impl AddRequantise {
     /// A pass over `input`, each pixel repeated `repeat` times down and across, and `other`, if any, of the size of
     /// `to`. The activation must be a limit.
     ///
@@ -216,24 +221,24 @@ impl Mix {
         other: Option<(Map, Quant)>,
         repeat: [usize; 2],
         to: Map,
-        act: &Act,
+        act: &Activation,
         into: &Into8,
     ) -> Result<Self> {
         let (from, lanes) = (input.0, kernels.lanes);
         let enlarged = (from.c, from.h * repeat[0], from.w * repeat[1]) == (to.c, to.h, to.w) && !repeat.contains(&0);
         let same = other.is_none_or(|o| (o.0.c, o.0.h, o.0.w) == (to.c, to.h, to.w));
         if !enlarged || !same || to.values() == 0 {
-            return Err(mismatch("pass over whole numbers", &from, &to));
+            return Err(mismatch("elementwise int8 layer", &from, &to));
         }
         if ![Some(from), other.map(|o| o.0), Some(to)].iter().flatten().all(|m| wide(m, lanes)) {
             return Err(narrow_maps());
         }
         let (lo, hi) = match act {
-            Act::None => (f32::NEG_INFINITY, f32::INFINITY),
-            Act::Clamp { lo, hi } => (*lo, hi.max(*lo)),
-            _ => return Err(Error::fatal("kernels", "a pass over whole numbers only limits them")),
+            Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Activation::Clamp { lo, hi } => (*lo, hi.max(*lo)),
+            _ => return Err(Error::fatal("kernels", "an elementwise int8 layer takes no activation but a clamp")),
         };
-        let item: Item = kernels.int8.item;
+        let item: Storage = kernels.int8.storage;
         let (step, limits, zero) = match into {
             Into8::Numbers(q) => (q.scale, q.limits(lo, hi), Some(item.zero(q))),
             Into8::Floats => (1.0, (lo, hi), None),
@@ -247,7 +252,7 @@ impl Mix {
         self.to.values() as u64
     }
 
-    /// Computes the layer. Memory of whole numbers is given as floats.
+    /// Computes the layer. int8 memory is given as a slice of floats.
     ///
     /// # Panics
     /// If a slice is shorter than the map it was packed for, or `other` is missing.
@@ -263,8 +268,9 @@ impl Mix {
             (None, None) => std::ptr::null(),
             _ => panic!("a second map is given exactly where the layer was packed with one"),
         };
-        let job = Mixing { layer: self, input: input.as_ptr().cast(), other, output: output.as_mut_ptr().cast() };
+        let job =
+            AddRequantising { layer: self, input: input.as_ptr().cast(), other, output: output.as_mut_ptr().cast() };
         // SAFETY: all lengths were just checked.
-        unsafe { (kernels.int8.mix)(&job) }
+        unsafe { (kernels.int8.add_requantise)(&job) }
     }
 }

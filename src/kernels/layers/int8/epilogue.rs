@@ -3,7 +3,7 @@
 use super::weights::Sums;
 use crate::error::{Error, Result};
 use crate::kernels::isa::int8::{Ints, Limits};
-use crate::kernels::layers::epilogue::Act;
+use crate::kernels::layers::epilogue::Activation;
 use crate::kernels::layers::quant::Quant;
 use crate::kernels::{Kernels, Map};
 
@@ -26,7 +26,7 @@ pub(crate) const SUMS: usize = Store::Sums as usize;
 
 /// What happens to a sum before it is stored.
 #[derive(Clone, Debug)]
-pub(crate) struct Finish {
+pub(crate) struct Int8Epilogue {
     /// Per padded channel.
     pub bias: Vec<i32>,
     /// Per padded channel; steps of the output, or its value, per step of the sum.
@@ -41,11 +41,11 @@ pub(crate) struct Finish {
 /// # Safety
 /// `finish` has the channels of the registers from `c` on.
 #[inline(always)]
-pub(crate) unsafe fn scales<I: Ints, const N: usize>(isa: I, finish: &Finish, c: usize) -> [I::V; N] {
+pub(crate) unsafe fn scales<I: Ints, const N: usize>(isa: I, epilogue: &Int8Epilogue, c: usize) -> [I::V; N] {
     let mut scale = [isa.zero(); N];
     for j in 0..N {
         // SAFETY: by contract.
-        scale[j] = unsafe { isa.load(finish.scale.as_ptr().add(c + j * I::LANES)) };
+        scale[j] = unsafe { isa.load(epilogue.scale.as_ptr().add(c + j * I::LANES)) };
     }
     scale
 }
@@ -53,7 +53,7 @@ pub(crate) unsafe fn scales<I: Ints, const N: usize>(isa: I, finish: &Finish, c:
 /// What an int8 convolution's sums become.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Into8 {
-    /// Whole numbers again.
+    /// Integers again.
     Numbers(Quant),
     /// Floats, in a map as float layers have it.
     Floats,
@@ -61,22 +61,24 @@ pub enum Into8 {
 
 impl Into8 {
     /// What is stored, where from `scale` (the worth of a sum's step) and the limits of the activation.
-    pub(crate) fn finish(
+    pub(crate) fn epilogue(
         &self,
         kernels: &Kernels,
         layer: &Sums,
-        act: &Act,
+        act: &Activation,
         zero_sums: impl Fn(usize) -> i32,
         channels: usize,
-    ) -> Result<Finish> {
+    ) -> Result<Int8Epilogue> {
         let (lo, hi) = match act {
-            Act::None => (f32::NEG_INFINITY, f32::INFINITY),
-            Act::Clamp { lo, hi } => (*lo, *hi),
+            Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Activation::Clamp { lo, hi } => (*lo, *hi),
             _ => return Err(Error::fatal("kernels", "an int8 convolution only limits its results")),
         };
         let (step, (lo, hi), zero, store) = match self {
-            Into8::Numbers(q) if q.valid() => (q.scale, q.limits(lo, hi), kernels.int8.item.zero(q), Store::Items),
-            Into8::Numbers(_) => return Err(Error::fatal("kernels", "whole numbers without a scale or zero")),
+            Into8::Numbers(q) if q.valid() => (q.scale, q.limits(lo, hi), kernels.int8.storage.zero(q), Store::Items),
+            Into8::Numbers(_) => {
+                return Err(Error::fatal("kernels", "a quantisation without a valid scale or zero point"));
+            }
             Into8::Floats => (1.0, (lo, hi.max(lo)), 0, Store::Floats),
         };
         let scale = |c: usize| layer.scale.get(c).map_or(0.0, |s| layer.from.scale * s / step);
@@ -88,7 +90,7 @@ impl Into8 {
         if matches!(self, Into8::Numbers(q) if !q.coarser(&layer.from, layer.scale)) {
             return Err(Error::fatal("kernels", "a step of the sum is one of the output or more"));
         }
-        Ok(Finish { bias: (0..channels).map(bias).collect(), scale, limits: Limits { lo, hi, zero }, store })
+        Ok(Int8Epilogue { bias: (0..channels).map(bias).collect(), scale, limits: Limits { lo, hi, zero }, store })
     }
 
     /// Whether `map` can take the results in registers of `lanes` channels.
@@ -98,7 +100,8 @@ impl Into8 {
 
     /// As [`Into8::fits`], in whole panels of which the last may end with the channels.
     pub(crate) fn fits_dense(&self, map: &Map, lanes: usize) -> bool {
-        let snug = self == &Self::Floats && map.snug(lanes) && map.c >= 8 * lanes && map.dense_reach(lanes) <= map.len;
-        snug || self.fits(map, lanes)
+        let unpadded =
+            self == &Self::Floats && map.unpadded(lanes) && map.c >= 8 * lanes && map.dense_reach(lanes) <= map.len;
+        unpadded || self.fits(map, lanes)
     }
 }

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::epilogue::Finish;
+use super::epilogue::Int8Epilogue;
 use super::weights::Sums;
-use crate::kernels::layers::border::Part;
+use crate::kernels::layers::border::OutputRegion;
 use crate::kernels::layers::pixels::{Grid, Grids};
 use crate::kernels::{Lines, Map};
 
@@ -21,7 +21,7 @@ pub(crate) const WEIGHTS: usize = DEPTH * OUTPUTS;
 /// What a kernel for a whole layer needs.
 pub(crate) struct Sweep<'a> {
     pub packed: &'a Packed,
-    pub finish: &'a Finish,
+    pub epilogue: &'a Int8Epilogue,
     pub input: *const u8,
     /// Items or floats, as `finish` says.
     pub output: *mut u8,
@@ -49,12 +49,12 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// For the runs of bytes of all pixels: one, or one for each row or tap of the window.
-    pub fn new(layer: &Sums, (from, to): (&Map, &Map), taps: usize, whole: &Part) -> Self {
+    pub fn new(layer: &Sums, (from, to): (&Map, &Map), taps: usize, whole: &OutputRegion) -> Self {
         let (runs, items) = (&whole.starts, whole.run);
         let offsets = || (0..items).step_by(DEPTH);
         let chunks: Vec<usize> = runs.iter().flat_map(|r| offsets().map(move |o| r + o)).collect();
         let registers = to.c.div_ceil(OUTPUTS);
-        let last = |outputs: usize| if to.snug(OUTPUTS) { to.c.saturating_sub(outputs) } else { usize::MAX };
+        let last = |outputs: usize| if to.unpadded(OUTPUTS) { to.c.saturating_sub(outputs) } else { usize::MAX };
         let last = [last(OUTPUTS), last(2 * OUTPUTS)];
         let mut weights = Lines::new(registers * chunks.len() * WEIGHTS);
         let (per_run, per_tap) = (taps / runs.len(), items * runs.len() / taps);
@@ -102,7 +102,7 @@ impl Sweep<'_> {
 
     /// Where a block's first pixel is read and written.
     pub fn offsets(&self, (y, x): (usize, usize)) -> [usize; 2] {
-        let spot = |g: &Grid| g.spot(y, x);
-        [spot(&self.grids.from), spot(&self.grids.to)]
+        let offset = |g: &Grid| g.offset(y, x);
+        [offset(&self.grids.from), offset(&self.grids.to)]
     }
 }

@@ -2,7 +2,7 @@
 
 use super::matrix;
 use crate::kernels::isa::int8::Number;
-use crate::kernels::layers::quant::{Item, Quant};
+use crate::kernels::layers::quant::{Quant, Storage};
 use crate::kernels::{Kernels, Map};
 
 /// Channels of a pixel are stored up to a multiple of this, but for narrow maps.
@@ -23,11 +23,11 @@ impl Kernels {
     }
 
     /// Whether float convolutions can round their results on the way.
-    pub fn rounds(&self) -> bool {
-        self.int8.rounding.is_some()
+    pub fn quantises_in_conv(&self) -> bool {
+        self.int8.quantising_tiles.is_some()
     }
 
-    /// A map of whole numbers. Its lengths count numbers, not floats.
+    /// An int8 map. Its lengths count numbers, not floats.
     pub fn int8_map(&self, c: usize, h: usize, w: usize) -> Map {
         let map = Map::bordered(c, h, w, c.next_multiple_of(PITCH));
         // The last pixel's products may read on.
@@ -35,37 +35,37 @@ impl Kernels {
     }
 
     /// As [`Kernels::int8_map`], of fewer than four channels that leave no gap, for what only [`Conv8`] reads; if
-    /// there are rows enough for [`Round`] to make it.
+    /// there are rows enough for [`Quantise`] to make it.
     pub fn int8_narrow(&self, c: usize, h: usize, w: usize) -> Option<Map> {
         let map = Map::bordered(c, h, w, c);
         // The last group of a run may read on.
         (c < NARROW && c * w >= self.lanes).then_some(Map { len: map.len + NARROW, ..map })
     }
 
-    /// Floats of memory that hold as many whole numbers.
+    /// Floats of memory that hold as many int8 values.
     pub fn int8_memory(&self, numbers: usize) -> usize {
-        (numbers * self.int8.item.bytes()).div_ceil(size_of::<f32>())
+        (numbers * self.int8.storage.bytes()).div_ceil(size_of::<f32>())
     }
 
-    /// Whether memory of zeros holds whole numbers that stand for zero.
+    /// Whether memory of zeros holds integers that stand for zero.
     pub fn int8_zeroed(&self, quant: &Quant) -> bool {
-        self.int8.item.zero(quant) == 0
+        self.int8.storage.zero(quant) == 0
     }
 
-    /// Fills the border of a map of whole numbers with what stands for zero.
+    /// Fills the border of an int8 map with what stands for zero.
     pub fn int8_clear(&self, map: &Map, quant: &Quant, memory: &mut [f32]) {
-        let zero = self.int8.item.zero(quant);
-        match self.int8.item {
-            Item::Halves => map.fill_border(numbers::<i16>(memory), zero as i16),
-            Item::Signed => map.fill_border(numbers::<i8>(memory), zero as i8),
-            Item::Unsigned => map.fill_border(numbers::<u8>(memory), zero as u8),
+        let zero = self.int8.storage.zero(quant);
+        match self.int8.storage {
+            Storage::I16 => map.fill_border(numbers::<i16>(memory), zero as i16),
+            Storage::I8 => map.fill_border(numbers::<i8>(memory), zero as i8),
+            Storage::U8 => map.fill_border(numbers::<u8>(memory), zero as u8),
         }
     }
 }
 
-/// Memory of floats as memory of whole numbers.
+/// Memory of floats as memory of integers.
 pub(crate) fn numbers<T: Number>(memory: &mut [f32]) -> &mut [T] {
     let count = size_of_val(memory) / size_of::<T>();
-    // SAFETY: whole numbers of up to four bytes need no more alignment than floats; all bits are valid for either.
+    // SAFETY: integers of up to four bytes need no more alignment than floats; all bits are valid for either.
     unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), count) }
 }

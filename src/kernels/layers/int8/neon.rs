@@ -67,6 +67,6 @@ pub(crate) unsafe fn dot<const STORE: usize, const P: usize, const N: usize>(job
             }
             w = groups(isa, &mut sum, &pixel, w, 0..job.run % 4).wrapping_byte_add(job.skip);
         }
-        tile::finish::<_, STORE, P, N>(isa, job, offsets, &sum);
+        tile::store_tile::<_, STORE, P, N>(isa, job, offsets, &sum);
     }
 }

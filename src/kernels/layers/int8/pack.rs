@@ -3,13 +3,13 @@
 use super::tile::Tiles;
 use crate::kernels::Kernels;
 use crate::kernels::layers::panels::Panels;
-use crate::kernels::layers::quant::Item;
+use crate::kernels::layers::quant::Storage;
 
 /// Appends an item.
-pub(crate) fn push(item: Item, to: &mut Vec<u8>, value: i16) {
+pub(crate) fn push(item: Storage, to: &mut Vec<u8>, value: i16) {
     match item {
-        Item::Halves => to.extend(value.to_ne_bytes()),
-        Item::Signed | Item::Unsigned => to.push(value as u8),
+        Storage::I16 => to.extend(value.to_ne_bytes()),
+        Storage::I8 | Storage::U8 => to.push(value as u8),
     }
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn push(item: Item, to: &mut Vec<u8>, value: i16) {
 pub(crate) fn pack(
     kernels: &Kernels,
     tiles: Tiles,
-    (item, group): (Item, usize),
+    (item, group): (Storage, usize),
     depth: usize,
     outputs: (usize, bool),
     weight: impl Fn(usize, usize) -> i16,
@@ -28,7 +28,7 @@ pub(crate) fn pack(
 
 /// Appends a group of `weight(k, output)`.
 pub(crate) fn pusher(
-    (item, group): (Item, usize),
+    (item, group): (Storage, usize),
     weight: impl Fn(usize, usize) -> i16,
 ) -> impl FnMut(&mut Vec<u8>, usize, Option<usize>) {
     move |to, k, c| {

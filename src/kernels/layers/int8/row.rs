@@ -1,7 +1,7 @@
 //! Convolutions 3x3 over one channel: as for floats ([`strip`](crate::kernels::strip)), the weights stay in registers
 //! while a row of pixels passes. A row of the window is one group of summands, or two.
 
-use super::epilogue::{Finish, scales};
+use super::epilogue::{Int8Epilogue, scales};
 use super::tile::Job;
 use crate::kernels::isa::int8::Ints;
 use crate::kernels::layers::border::Runs;
@@ -11,10 +11,10 @@ use crate::kernels::layers::panels::Panels;
 use crate::kernels::layers::pixels::Grids;
 
 /// How an instruction set computes them.
-pub(crate) type Kernel = float::Kernel<unsafe fn(&Strip)>;
+pub(crate) type RowKernel = float::RowKernel<unsafe fn(&RowJob)>;
 
 /// Pixels that follow one another, for one register of output channels. Offsets and steps count items.
-pub(crate) struct Strip<'a> {
+pub(crate) struct RowJob<'a> {
     /// Of the channels; it has [`RUNS`] runs of [`RUN`] items, filled up to whole groups.
     job: Job<'a>,
     /// Offsets of the first pixel.
@@ -26,25 +26,26 @@ pub(crate) struct Strip<'a> {
     count: usize,
 }
 
-/// A strip, `P` pixels at a time, stored as whole numbers.
+/// A strip, `P` pixels at a time, stored as integers.
 ///
 /// # Safety
 /// As [`super::tile::tile`] for every pixel; there are at least `P`.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "not yet compiled for others"))]
 #[inline(always)]
-pub(crate) unsafe fn strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
+pub(crate) unsafe fn row<I: Ints, const P: usize>(isa: I, row: &RowJob) {
     /// The most groups of a run.
     const MOST: usize = RUN.div_ceil(2);
-    let Strip { job, input, output, step, pitch, count } = strip;
-    let (limits, each) = (job.finish.limits, RUN.div_ceil(I::GROUP));
+    let RowJob { job, input, output, step, pitch, count } = row;
+    let (limits, each) = (job.epilogue.limits, RUN.div_ceil(I::GROUP));
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        let scale = scales::<I, 1>(isa, job.finish, job.c)[0];
-        let bias = isa.load_sums(job.finish.bias.as_ptr().add(job.c));
-        let mut weights = [[isa.weights(job.weights.cast()); MOST]; RUNS];
+        let scale = scales::<I, 1>(isa, job.epilogue, job.c)[0];
+        let bias = isa.i32_load(job.epilogue.bias.as_ptr().add(job.c));
+        let mut weights = [[isa.load_weights(job.weights.cast()); MOST]; RUNS];
         for r in 0..RUNS {
             for g in 0..each {
-                weights[r][g] = isa.weights(job.weights.cast::<I::Item>().add((r * each + g) * I::LANES * I::GROUP));
+                weights[r][g] =
+                    isa.load_weights(job.weights.cast::<I::Item>().add((r * each + g) * I::LANES * I::GROUP));
             }
         }
         for x in (0..*count).step_by(P) {
@@ -55,17 +56,17 @@ pub(crate) unsafe fn strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
                 let from = job.input.cast::<I::Item>().add(input + x * step + *job.starts.get_unchecked(r));
                 for g in 0..each {
                     for i in 0..P {
-                        sum[i] = isa.dot(sum[i], isa.group(from.add(i * step + g * I::GROUP)), weights[r][g]);
+                        sum[i] = isa.dot(sum[i], isa.load_group(from.add(i * step + g * I::GROUP)), weights[r][g]);
                     }
                 }
             }
             let mut v = [[scale]; P];
             let mut to = [job.output.cast::<I::Item>().add(output + x * pitch + job.c); P];
             for i in 0..P {
-                v[i][0] = isa.mul(isa.float(sum[i]), scale);
+                v[i][0] = isa.mul(isa.to_f32(sum[i]), scale);
                 to[i] = to[i].add(i * pitch);
             }
-            isa.pixels(&limits, &v, &to);
+            isa.store_pixels(&limits, &v, &to);
         }
     }
 }
@@ -73,24 +74,24 @@ pub(crate) unsafe fn strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
 /// All rows of pixels times all panels, each of one register.
 ///
 /// # Safety
-/// As [`super::tile::sweep`]; the runs are what a [`Strip`] has, and rows have the `pixels` of the kernel.
+/// As [`super::tile::sweep`]; the runs are what a [`RowJob`] has, and rows have the `pixels` of the kernel.
 pub(crate) unsafe fn sweep(
     panels: &Panels<u8>,
-    kernel: Kernel,
+    kernel: RowKernel,
     (grids, (rows, columns)): (Grids, (usize, usize)),
     runs: Runs,
-    finish: &Finish,
+    epilogue: &Int8Epilogue,
     (input, output): (*const u8, *mut u8),
 ) {
     for (c, weights) in panels.parts() {
         for y in 0..rows {
             let Runs { starts, run, .. } = runs;
-            let job = Job { starts, run, skip: 0, finish, c, input, weights: weights.as_ptr(), output };
+            let job = Job { starts, run, skip: 0, epilogue, c, input, weights: weights.as_ptr(), output };
             let (from, to) = (grids.from, grids.to);
-            let (input, output) = (from.spot(y, 0), to.spot(y, 0));
-            let strip = Strip { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
+            let (input, output) = (from.offset(y, 0), to.offset(y, 0));
+            let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
             // SAFETY: the pixels are those of the grid; the rest is this function's contract.
-            unsafe { (kernel.run)(&strip) };
+            unsafe { (kernel.run)(&row) };
         }
     }
 }

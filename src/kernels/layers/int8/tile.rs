@@ -1,16 +1,16 @@
-//! The dense micro-kernel for whole numbers: as the one for floats, a few pixels times a few registers of sums, over
+//! The dense micro-kernel for integers: as the one for floats, a few pixels times a few registers of sums, over
 //! groups of summands that one product adds up.
 
 use std::ops::Range;
 
-use super::epilogue::{FLOATS, Finish, ITEMS, scales};
+use super::epilogue::{FLOATS, ITEMS, Int8Epilogue, scales};
 use crate::kernels::isa::int8::Ints;
 use crate::kernels::layers::border::Runs;
-use crate::kernels::layers::f32::row::{self as strip, Strip};
+use crate::kernels::layers::f32::row::{self, RowJob};
 use crate::kernels::layers::f32::tile as float;
 use crate::kernels::layers::panels::{Panel, Panels};
 use crate::kernels::layers::pixels::{PixelOffsets, Walk};
-use crate::kernels::layers::quant::Steps;
+use crate::kernels::layers::quant::Requantise;
 
 /// What all tiles of a panel have in common. Offsets count items; weights and outputs are those of the panel.
 pub(crate) struct Job<'a> {
@@ -20,12 +20,12 @@ pub(crate) struct Job<'a> {
     pub run: usize,
     /// Bytes of weights between two runs.
     pub skip: usize,
-    pub finish: &'a Finish,
+    pub epilogue: &'a Int8Epilogue,
     /// First output channel of the panel.
     pub c: usize,
     pub input: *const u8,
     pub weights: *const u8,
-    /// Items, floats or sums, as `finish.store` and the parameter of the tile say.
+    /// Items, floats or sums, as `epilogue.store` and the parameter of the tile say.
     pub output: *mut u8,
 }
 
@@ -41,7 +41,7 @@ pub(crate) type Tiles = &'static [(usize, &'static [Tile])];
 /// `P` pixels times `N` registers, stored as `STORE` says.
 ///
 /// # Safety
-/// For each of the first `P` offsets: `input + spot + a run's offset` is readable for `run` groups and `output + spot +
+/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` groups and `output + spot +
 /// c` writable for `N` registers of what is stored. `weights` is readable for `N` registers for each group of the
 /// runs and for what is between them, and
 /// `c` plus `N` registers is within `finish`'s channels.
@@ -59,22 +59,22 @@ pub(crate) unsafe fn tile<I: Ints, const STORE: usize, const P: usize, const N: 
             let pixel = pixels::<I, P>(job, offsets, start);
             w = groups(isa, &mut sum, &pixel, w, 0..job.run).wrapping_byte_add(job.skip);
         }
-        finish::<I, STORE, P, N>(isa, job, offsets, &sum);
+        store_tile::<I, STORE, P, N>(isa, job, offsets, &sum);
     }
 }
 
-/// A tile of floats, whose results are stored as whole numbers.
+/// A tile of floats, whose results are stored as integers.
 ///
 /// # Safety
-/// As [`float::tile`], but that `output` is writable for whole numbers, which `finish` says how to make.
+/// As [`float::tile`], but that `output` is writable for integers, which `finish` says how to make.
 #[inline(always)]
-pub(crate) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(
+pub(crate) unsafe fn quantising_tile<I: Ints, const P: usize, const N: usize>(
     isa: I,
     job: &float::Job,
     offsets: &PixelOffsets,
 ) {
     // Read before anything is written.
-    let Some(Steps { factor, limits }) = job.finish.steps else { return };
+    let Some(Requantise { factor, limits }) = job.epilogue.requantise else { return };
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         let mut sum = float::sums::<I, P, N>(isa, job, offsets);
@@ -86,33 +86,33 @@ pub(crate) unsafe fn rounding<I: Ints, const P: usize, const N: usize>(
                 sum[i][j] = isa.below(isa.mul(sum[i][j], isa.splat(factor)), isa.splat(limits.hi));
             }
         }
-        isa.pixels(&limits, &sum, &to);
+        isa.store_pixels(&limits, &sum, &to);
     }
 }
 
-/// A strip of floats, whose results are stored as whole numbers, `P` pixels at a time.
+/// A strip of floats, whose results are stored as integers, `P` pixels at a time.
 ///
 /// # Safety
-/// As [`strip::strip`], but that `output` is writable for whole numbers, which `finish` says how to make.
+/// As [`row::strip`], but that `output` is writable for integers, which `finish` says how to make.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
 #[inline(always)]
-pub(crate) unsafe fn rounding_strip<I: Ints, const P: usize>(isa: I, strip: &Strip) {
-    let job = &strip.job;
+pub(crate) unsafe fn quantising_row<I: Ints, const P: usize>(isa: I, row: &RowJob) {
+    let job = &row.job;
     // Read before anything is written.
-    let Some(Steps { factor, limits }) = job.finish.steps else { return };
+    let Some(Requantise { factor, limits }) = job.epilogue.requantise else { return };
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
-        let weights = strip::weights(isa, job);
-        for x in (0..strip.count).step_by(P) {
+        let weights = row::weights(isa, job);
+        for x in (0..row.count).step_by(P) {
             // The last pixels overlap those before.
-            let x = x.min(strip.count - P);
-            let mut sum = strip::sums::<I, P>(isa, strip, &weights, x);
-            let mut to = [job.output.cast::<I::Item>().add(strip.output + x * strip.pitch + job.c); P];
+            let x = x.min(row.count - P);
+            let mut sum = row::sums::<I, P>(isa, row, &weights, x);
+            let mut to = [job.output.cast::<I::Item>().add(row.output + x * row.pitch + job.c); P];
             for i in 0..P {
-                to[i] = to[i].add(i * strip.pitch);
+                to[i] = to[i].add(i * row.pitch);
                 sum[i][0] = isa.below(isa.mul(sum[i][0], isa.splat(factor)), isa.splat(limits.hi));
             }
-            isa.pixels(&limits, &sum, &to);
+            isa.store_pixels(&limits, &sum, &to);
         }
     }
 }
@@ -123,10 +123,10 @@ pub(crate) unsafe fn rounding_strip<I: Ints, const P: usize>(isa: I, strip: &Str
 /// As [`tile`].
 #[inline(always)]
 pub(crate) unsafe fn biases<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job) -> [[I::S; N]; P] {
-    let mut sum = [[isa.all(0); N]; P];
+    let mut sum = [[isa.i32_splat(0); N]; P];
     for j in 0..N {
         // SAFETY: the channels of all registers are within `finish`'s.
-        let b = unsafe { isa.load_sums(job.finish.bias.as_ptr().add(job.c + j * I::LANES)) };
+        let b = unsafe { isa.i32_load(job.epilogue.bias.as_ptr().add(job.c + j * I::LANES)) };
         for i in 0..P {
             sum[i][j] = b;
         }
@@ -168,14 +168,14 @@ pub(crate) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
     // SAFETY: by contract.
     unsafe {
         for k in range {
-            let mut b = [isa.weights(w); N];
+            let mut b = [isa.load_weights(w); N];
             for j in 1..N {
-                b[j] = isa.weights(w.add(j * I::LANES * I::GROUP));
+                b[j] = isa.load_weights(w.add(j * I::LANES * I::GROUP));
             }
             // A register of weights is as large as one of floats.
             float::ahead::<I, N>(isa, w.cast());
             for i in 0..P {
-                let a = isa.group(pixel[i].add(k * I::GROUP));
+                let a = isa.load_group(pixel[i].add(k * I::GROUP));
                 for j in 0..N {
                     sum[i][j] = isa.dot(sum[i][j], a, b[j]);
                 }
@@ -186,19 +186,19 @@ pub(crate) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
     w
 }
 
-/// Scales the sums of a tile, limits and rounds what becomes whole numbers, and stores them.
+/// Scales the sums of a tile, limits and rounds what becomes integers, and stores them.
 ///
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
-pub(crate) unsafe fn finish<I: Ints, const STORE: usize, const P: usize, const N: usize>(
+pub(crate) unsafe fn store_tile<I: Ints, const STORE: usize, const P: usize, const N: usize>(
     isa: I,
     job: &Job,
     offsets: &PixelOffsets,
     sum: &[[I::S; N]; P],
 ) {
     // A copy, whose loops may stay loops: then the sums themselves never leave their registers.
-    let mut done = [[isa.all(0); N]; P];
+    let mut done = [[isa.i32_splat(0); N]; P];
     for i in 0..P {
         for j in 0..N {
             done[i][j] = sum[i][j];
@@ -219,7 +219,7 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
     offsets: &PixelOffsets,
     sum: &[[I::S; N]; P],
 ) {
-    let f = job.finish;
+    let f = job.epilogue;
     // SAFETY: all offsets are within what the caller promises.
     unsafe {
         match STORE {
@@ -230,17 +230,17 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
                 for i in 0..P {
                     to[i] = to[i].add(offsets.output(i));
                     for j in 0..N {
-                        v[i][j] = isa.mul(isa.float(sum[i][j]), scale[j]);
+                        v[i][j] = isa.mul(isa.to_f32(sum[i][j]), scale[j]);
                     }
                 }
-                isa.pixels(&limits, &v, &to);
+                isa.store_pixels(&limits, &v, &to);
             }
             FLOATS => {
                 let scale = scales::<I, N>(isa, f, job.c);
                 let to = job.output.cast::<f32>().add(job.c);
                 for i in 0..P {
                     for j in 0..N {
-                        let v = isa.mul(isa.float(sum[i][j]), scale[j]);
+                        let v = isa.mul(isa.to_f32(sum[i][j]), scale[j]);
                         isa.store(to.add(offsets.output(i) + j * I::LANES), v);
                     }
                 }
@@ -249,7 +249,7 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
                 let to = job.output.cast::<i32>().add(job.c);
                 for i in 0..P {
                     for j in 0..N {
-                        isa.store_sums(to.add(offsets.output(i) + j * I::LANES), sum[i][j]);
+                        isa.i32_store(to.add(offsets.output(i) + j * I::LANES), sum[i][j]);
                     }
                 }
             }
@@ -267,10 +267,10 @@ pub(crate) unsafe fn sweep(
     tiles: Tiles,
     (walk, pixels): (&mut Walk, usize),
     runs: Runs,
-    finish: &Finish,
+    epilogue: &Int8Epilogue,
     (input, output): (*const u8, *mut u8),
 ) {
-    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, finish, (input, output));
+    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, epilogue, (input, output));
     // SAFETY: the offsets are those of `count` pixels of the grid; the rest is this function's contract.
     let tile =
         |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
@@ -286,10 +286,10 @@ pub(crate) unsafe fn sweep_together(
     tiles: Tiles,
     (walk, pixels): (&mut Walk, usize),
     runs: Runs,
-    finish: &Finish,
+    epilogue: &Int8Epilogue,
     (input, output): (*const u8, *mut u8),
 ) {
-    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, finish, (input, output));
+    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, epilogue, (input, output));
     // SAFETY: as in `sweep`.
     let tile =
         |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
@@ -303,12 +303,12 @@ fn job<'a>(
     panel: &Panel,
     tiles: Tiles,
     &Runs { starts, run, skips }: &Runs<'a>,
-    finish: &'a Finish,
+    epilogue: &'a Int8Epilogue,
     (input, output): (*const u8, *mut u8),
 ) -> Option<(usize, (Job<'a>, &'static [Tile]))> {
     let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
     let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
     // The panel starts inside the packed weights, and has those before the first run.
     let weights = panels.weights[panel.weights + first..].as_ptr();
-    Some((tiles.len(), (Job { starts, run, skip, finish, c: panel.c, input, weights, output }, *tiles)))
+    Some((tiles.len(), (Job { starts, run, skip, epilogue, c: panel.c, input, weights, output }, *tiles)))
 }

@@ -1,4 +1,4 @@
-//! Winograd's minimal filtering of whole numbers, without rounding: the same bits as the direct convolution.
+//! Winograd's minimal filtering of integers, without rounding: the same bits as the direct convolution.
 //!
 //! The transforms' matrices hold fractions. Those of the weights are multiplied by whatever makes each of their rows
 //! whole, and the results of the inverse transform are, all in all, 4 (F(2x2)) or 576 (F(4x4)) times the sums. Numbers
@@ -10,19 +10,19 @@ mod filter;
 
 use self::filter::Filter;
 pub(crate) use self::filter::{Four, Two};
-use super::epilogue::{Finish, Into8, Store, scales};
+use super::epilogue::{Int8Epilogue, Into8, Store, scales};
 use super::memory::narrow;
 use super::pack::pack;
 use super::tile::{Tiles, sweep};
 use super::weights::Sums;
 use crate::error::{Error, Result};
-use crate::kernels::isa::int8::{Halves, Limits};
+use crate::kernels::isa::int8::{Int16, Limits};
 use crate::kernels::layers::border::Runs;
-use crate::kernels::layers::epilogue::Act;
+use crate::kernels::layers::epilogue::Activation;
 use crate::kernels::layers::f32::winograd::{Tile, Winograd};
 use crate::kernels::layers::panels::Panels;
 use crate::kernels::layers::pixels::{Grid, Grids, Walk};
-use crate::kernels::layers::quant::Item;
+use crate::kernels::layers::quant::Storage;
 use crate::kernels::layers::window::{Window, mismatch};
 use crate::kernels::{Kernels, Map};
 
@@ -32,12 +32,12 @@ const BLOCK: usize = 36 * 36;
 /// The transforms of an instruction set, for [`Tile::Two`] and [`Tile::Four`].
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
-    pub spread: [unsafe fn(&Spread); 2],
-    pub gather: [unsafe fn(&Gather); 2],
+    pub input_transforms: [unsafe fn(&InputTransform); 2],
+    pub output_transforms: [unsafe fn(&OutputTransform); 2],
     /// Products of pairs of 16-bit numbers.
     pub tiles: Tiles,
     /// Numbers in a register of 16-bit ones.
-    pub halves: usize,
+    pub i16_lanes: usize,
     /// What a tile's transforms cost, of the input and of the output, in units of one register's product and sum.
     pub costs: [(usize, usize); 2],
 }
@@ -46,7 +46,7 @@ pub(crate) struct Table {
 const PAIR: usize = 2;
 
 /// One tile of the input to its points. Offsets count items.
-pub(crate) struct Spread {
+pub(crate) struct InputTransform {
     /// Items.
     pub input: *const u8,
     /// What is stored for zero.
@@ -61,13 +61,13 @@ pub(crate) struct Spread {
 }
 
 /// The points to one tile of the output.
-pub(crate) struct Gather<'a> {
+pub(crate) struct OutputTransform<'a> {
     pub points: *const i32,
     /// Sums from one point to the next.
     pub stride: usize,
     /// Registers of channels.
     pub registers: usize,
-    pub finish: &'a Finish,
+    pub epilogue: &'a Int8Epilogue,
     /// Items or floats, as `finish` says.
     pub output: *mut u8,
     pub to: Grid,
@@ -78,28 +78,31 @@ pub(crate) struct Gather<'a> {
 /// # Safety
 /// The `SIDE` x `SIDE` pixels at `input` are readable and as many points writable, for `registers` registers each.
 #[inline(always)]
-pub(crate) unsafe fn spread<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Spread) {
+pub(crate) unsafe fn input_transform<I: Int16, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
+    isa: I,
+    t: &InputTransform,
+) {
     // Before the loop: cleared once.
-    let (mut lines, zero) = ([[isa.all_halves(0); SIDE]; SIDE], isa.all_halves(t.zero));
+    let (mut lines, zero) = ([[isa.i16_splat(0); SIDE]; SIDE], isa.i16_splat(t.zero));
     let input = t.input.cast::<I::Item>();
-    for c in (0..t.registers).map(|r| r * I::HALVES) {
+    for c in (0..t.registers).map(|r| r * I::I16_LANES) {
         for y in 0..SIDE {
-            let mut d = [isa.all_halves(0); SIDE];
+            let mut d = [isa.i16_splat(0); SIDE];
             for x in 0..SIDE {
                 // SAFETY: pixel `(y, x)` of the tile.
-                d[x] = unsafe { isa.halves(input.add(y * t.row + x * t.pixel + c), zero) };
+                d[x] = unsafe { isa.i16_load(input.add(y * t.row + x * t.pixel + c), zero) };
             }
-            lines[y] = F::spread(isa, d);
+            lines[y] = F::input(isa, d);
         }
         for x in 0..SIDE {
-            let mut column = [isa.all_halves(0); SIDE];
+            let mut column = [isa.i16_splat(0); SIDE];
             for y in 0..SIDE {
                 column[y] = lines[y][x];
             }
-            let column = F::spread(isa, column);
+            let column = F::input(isa, column);
             for y in 0..SIDE {
                 // SAFETY: point `y * SIDE + x`.
-                unsafe { isa.store_halves(t.points.add((y * SIDE + x) * t.stride + c), column[y]) };
+                unsafe { isa.i16_store(t.points.add((y * SIDE + x) * t.stride + c), column[y]) };
             }
         }
     }
@@ -109,43 +112,46 @@ pub(crate) unsafe fn spread<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, 
 /// `SIDE` x `SIDE` points are readable for `registers` registers each; the `size` pixels at `output` are writable, and
 /// `finish` is padded to as many channels.
 #[inline(always)]
-pub(crate) unsafe fn gather<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(isa: I, t: &Gather) {
+pub(crate) unsafe fn output_transform<I: Int16, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
+    isa: I,
+    t: &OutputTransform,
+) {
     // Before the loop: cleared once.
-    let mut lines = [[isa.all(0); SIDE]; OUT];
+    let mut lines = [[isa.i32_splat(0); SIDE]; OUT];
     for c in (0..t.registers).map(|r| r * I::LANES) {
         for x in 0..SIDE {
-            let mut d = [isa.all(0); SIDE];
+            let mut d = [isa.i32_splat(0); SIDE];
             for y in 0..SIDE {
                 // SAFETY: point `y * SIDE + x`.
-                d[y] = unsafe { isa.load_sums(t.points.add((y * SIDE + x) * t.stride + c)) };
+                d[y] = unsafe { isa.i32_load(t.points.add((y * SIDE + x) * t.stride + c)) };
             }
-            let column = F::gather(isa, d);
+            let column = F::output(isa, d);
             for y in 0..OUT {
                 lines[y][x] = column[y];
             }
         }
         // SAFETY: `finish` has a bias and a scale for every padded channel.
-        let (bias, [scale]) = unsafe { (isa.load_sums(t.finish.bias.as_ptr().add(c)), scales(isa, t.finish, c)) };
-        let (limits, (rows, columns)) = (t.finish.limits, t.size);
+        let (bias, [scale]) = unsafe { (isa.i32_load(t.epilogue.bias.as_ptr().add(c)), scales(isa, t.epilogue, c)) };
+        let (limits, (rows, columns)) = (t.epilogue.limits, t.size);
         // What is asked of all pixels of a tile is asked once.
         let whole = (rows, columns) == (OUT, OUT);
-        let value = |v: I::S| isa.mul(isa.float(isa.plus(F::divide(isa, v), bias)), scale);
+        let value = |v: I::S| isa.mul(isa.to_f32(isa.i32_add(F::divide(isa, v), bias)), scale);
         for y in 0..OUT {
-            let line = F::gather(isa, lines[y]);
-            let at = t.to.spot(y, 0) + c;
+            let line = F::output(isa, lines[y]);
+            let at = t.to.offset(y, 0) + c;
             // SAFETY: the pixels exist that are written.
             unsafe {
-                if t.finish.store != Store::Floats && whole {
+                if t.epilogue.store != Store::Floats && whole {
                     let to = t.output.cast::<I::Item>().add(at);
                     for x in 0..OUT {
-                        isa.items(&limits, &[value(line[x])], to.add(x * t.to.pixel));
+                        isa.store_items(&limits, &[value(line[x])], to.add(x * t.to.pixel));
                     }
                 } else {
                     for x in 0..if y < rows { columns.min(OUT) } else { 0 } {
                         let (at, v) = (at + x * t.to.pixel, value(line[x]));
-                        match t.finish.store {
+                        match t.epilogue.store {
                             Store::Floats => isa.store(t.output.cast::<f32>().add(at), limits.limit(isa, v)),
-                            _ => isa.items(&limits, &[v], t.output.cast::<I::Item>().add(at)),
+                            _ => isa.store_items(&limits, &[v], t.output.cast::<I::Item>().add(at)),
                         }
                     }
                 }
@@ -154,15 +160,15 @@ pub(crate) unsafe fn gather<I: Halves, F: Filter<SIDE, OUT>, const SIDE: usize, 
     }
 }
 
-/// A stride-1 3x3 convolution of whole numbers with weights in the transformed domain.
+/// A stride-1 3x3 int8 convolution with weights in the transformed domain.
 #[derive(Debug)]
 pub struct Winograd8 {
     kernels: &'static Kernels,
     tile: Tile,
     points: Vec<Panels<u8>>,
-    finish: Finish,
+    epilogue: Int8Epilogue,
     /// Keeps the products as they are until they are transformed back.
-    plain: Finish,
+    plain: Int8Epilogue,
     from: Map,
     to: Map,
     /// What is stored for zero of the input.
@@ -209,7 +215,7 @@ impl Winograd8 {
             let tiles = to.h.div_ceil(tile.outputs()) * to.w.div_ceil(tile.outputs());
             let (spread, gather) = table.costs[tile as usize];
             let sums = sums(tiles, from.c.div_ceil(PAIR), weight(points(tile)));
-            points(tile) * sums + tiles * (spread * from.c.div_ceil(table.halves) + gather * co)
+            points(tile) * sums + tiles * (spread * from.c.div_ceil(table.i16_lanes) + gather * co)
         };
         let fits = [Tile::Two, Tile::Four].into_iter().filter(|t| holds(weights, from.c, headroom(*t)));
         let best = fits.min_by_key(|t| cost(*t))?;
@@ -226,11 +232,11 @@ impl Winograd8 {
         tile: Tile,
         (from, to): (Map, Map),
         layer: &Sums,
-        act: &Act,
+        act: &Activation,
         into: &Into8,
     ) -> Result<Self> {
         let Some(table) = &kernels.int8.winograd else {
-            return Err(Error::fatal("kernels", "no Winograd for whole numbers on this CPU"));
+            return Err(Error::fatal("kernels", "no int8 Winograd on this CPU"));
         };
         let same = (from.h, from.w) == (to.h, to.w) && from.border == 1 && from.values() * to.values() > 0;
         if !same {
@@ -238,7 +244,7 @@ impl Winograd8 {
         }
         layer.check(from.c, to.c, 9)?;
         let (rows, columns) = (to.h.div_ceil(tile.outputs()), to.w.div_ceil(tile.outputs()));
-        let wide = from.c.next_multiple_of(table.halves);
+        let wide = from.c.next_multiple_of(table.i16_lanes);
         let corner = from.origin - from.row - from.pitch;
         let last = corner + (rows * tile.outputs() + 1) * from.row + (columns * tile.outputs() + 1) * from.pitch;
         if last + wide > from.len || wide > from.pitch || !into.fits(&to, kernels.lanes) {
@@ -259,20 +265,20 @@ impl Winograd8 {
                 true => transformed[(o * from.c + k) * points(tile) + p],
                 false => 0,
             };
-            pack(kernels, table.tiles, (Item::Halves, PAIR), run, (to.c, false), weight)
+            pack(kernels, table.tiles, (Storage::I16, PAIR), run, (to.c, false), weight)
         });
         let channels = to.vectors(kernels.lanes) * kernels.lanes;
         let limits = Limits { lo: 0.0, hi: 0.0, zero: 0 };
-        let plain = Finish { bias: vec![0; channels], scale: vec![], limits, store: Store::Sums };
+        let plain = Int8Epilogue { bias: vec![0; channels], scale: vec![], limits, store: Store::Sums };
         Ok(Self {
             kernels,
             tile,
             points: panels.collect(),
-            finish: into.finish(kernels, layer, act, |_| 0, channels)?,
+            epilogue: into.epilogue(kernels, layer, act, |_| 0, channels)?,
             plain,
             from,
             to,
-            zero: kernels.int8.item.zero(&layer.from) as i16,
+            zero: kernels.int8.storage.zero(&layer.from) as i16,
             wide,
             run,
             block,
@@ -286,18 +292,18 @@ impl Winograd8 {
     }
 
     /// Floats of scratch memory for the points' inputs, and for their sums.
-    fn halves(&self) -> (usize, usize) {
+    fn scratch_parts(&self) -> (usize, usize) {
         let points = self.points.len() * self.block;
         ((points * self.wide * size_of::<i16>()).div_ceil(size_of::<f32>()), points * self.plain.bias.len())
     }
 
     /// Floats of scratch memory that [`Winograd8::run`] needs.
     pub fn scratch(&self) -> usize {
-        let (inputs, sums) = self.halves();
+        let (inputs, sums) = self.scratch_parts();
         inputs + sums
     }
 
-    /// Computes the layer; the contents of `scratch` do not matter. Memory of whole numbers is given as floats.
+    /// Computes the layer; the contents of `scratch` do not matter. int8 memory is given as a slice of floats.
     ///
     /// # Panics
     /// If a slice is shorter than the map it was packed for.
@@ -305,28 +311,29 @@ impl Winograd8 {
         let Some(table) = &self.kernels.int8.winograd else { return };
         let (kernels, side) = (self.kernels, self.tile.outputs());
         let reach = self.to.reach(kernels.lanes);
-        let need = if self.finish.store == Store::Items { kernels.int8_memory(reach) } else { reach };
+        let need = if self.epilogue.store == Store::Items { kernels.int8_memory(reach) } else { reach };
         assert!(input.len() >= kernels.int8_memory(self.from.len) && output.len() >= need);
         assert!(scratch.len() >= self.scratch());
-        let (inputs, sums) = scratch.split_at_mut(self.halves().0);
+        let (inputs, sums) = scratch.split_at_mut(self.scratch_parts().0);
         let (rows, columns) = (self.to.h.div_ceil(side), self.to.w.div_ceil(side));
-        let (to_points, from_points) = (table.spread[self.tile as usize], table.gather[self.tile as usize]);
+        let (to_points, from_points) =
+            (table.input_transforms[self.tile as usize], table.output_transforms[self.tile as usize]);
         let corner = self.from.origin - self.from.row - self.from.pitch;
         let co = self.plain.bias.len();
         for first in (0..rows * columns).step_by(self.block) {
             let count = self.block.min(rows * columns - first);
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
-                let spot = corner + y * self.from.row + x * self.from.pitch;
+                let offset = corner + y * self.from.row + x * self.from.pitch;
                 // SAFETY: `pack` checked that the last tile's pixels are inside the map; `inputs` holds the points of
                 // `block` tiles; the CPU has the instructions of these `kernels`.
                 unsafe {
-                    to_points(&Spread {
-                        input: input.as_ptr().cast::<u8>().add(spot * kernels.int8.item.bytes()),
+                    to_points(&InputTransform {
+                        input: input.as_ptr().cast::<u8>().add(offset * kernels.int8.storage.bytes()),
                         zero: self.zero,
                         row: self.from.row,
                         pixel: self.from.pitch,
-                        registers: self.wide / table.halves,
+                        registers: self.wide / table.i16_lanes,
                         points: inputs.as_mut_ptr().cast::<i16>().add(t * self.wide),
                         stride: count * self.wide,
                     });
@@ -338,13 +345,13 @@ impl Winograd8 {
                 let grid = Grid::of(&self.to);
                 // SAFETY: as above; `size` keeps the pixels inside the output map.
                 unsafe {
-                    from_points(&Gather {
+                    from_points(&OutputTransform {
                         points: sums.as_ptr().cast::<i32>().add(t * co),
                         stride: count * co,
                         registers: co / kernels.lanes,
-                        finish: &self.finish,
+                        epilogue: &self.epilogue,
                         output: output.as_mut_ptr().cast(),
-                        to: Grid { at: grid.spot(y, x), ..grid },
+                        to: Grid { at: grid.offset(y, x), ..grid },
                         size: (side.min(self.to.h - y), side.min(self.to.w - x)),
                     });
                 }

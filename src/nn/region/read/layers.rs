@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::nn::{DataFormat, HardSwish, LeakyRelu, Reduce, 
 use super::super::graph::{DimOrder, Layer, ValueInfo};
 use super::quant::quantisation;
 use super::{Reader, Reason, floats};
-use crate::kernels::{Act, Between, Pooling, Window};
+use crate::kernels::{Activation, Between, Pooling, Window};
 
 /// `[rows, columns]` of a two-element list.
 fn pair(values: &[usize]) -> Result<[usize; 2], Reason> {
@@ -200,16 +200,16 @@ impl Reader<'_> {
             return self.quantise(node, quant);
         }
         let act = if let Some(leaky) = mini.downcast_ref::<LeakyRelu>() {
-            Act::Slope(vec![leaky.alpha])
+            Activation::Slope(vec![leaky.alpha])
         } else if mini.is::<HardSwish>() {
-            Act::HardSwish
+            Activation::HardSwish
         } else if mini.is::<Sigmoid>() {
-            Act::Sigmoid
+            Activation::Sigmoid
         } else {
             return Err(format!("no kernel for {}", op.name()));
         };
         let at = self.input(node, 0)?;
-        Ok(self.push(node, Layer::Act(act), vec![at], self.graph.nodes[at].info.clone()))
+        Ok(self.push(node, Layer::Activation(act), vec![at], self.graph.nodes[at].info.clone()))
     }
 
     pub(super) fn binary(&mut self, node: &TypedNode, op: &TypedBinOp) -> Result<usize, Reason> {
@@ -238,8 +238,8 @@ impl Reader<'_> {
         let each = |f: fn(&f32) -> f32| values.iter().map(f).collect::<Vec<_>>();
         let (ones, zeros) = (vec![1.0; values.len()], vec![0.0; values.len()]);
         let layer = match (name, single, slot) {
-            ("Max", Some(lo), _) => Layer::Act(Act::Clamp { lo, hi: f32::INFINITY }),
-            ("Min", Some(hi), _) => Layer::Act(Act::Clamp { lo: f32::NEG_INFINITY, hi }),
+            ("Max", Some(lo), _) => Layer::Activation(Activation::Clamp { lo, hi: f32::INFINITY }),
+            ("Min", Some(hi), _) => Layer::Activation(Activation::Clamp { lo: f32::NEG_INFINITY, hi }),
             ("Add", ..) => Layer::Affine { scale: ones, shift: values },
             ("Sub", _, 1) => Layer::Affine { scale: ones, shift: each(|v| -v) },
             ("Mul", ..) => Layer::Affine { scale: values, shift: zeros },
@@ -263,8 +263,8 @@ impl Reader<'_> {
         let product = self.values.get(&node.inputs[1]).map(|i| &self.graph.nodes[*i]).ok_or_else(other)?;
         match &product.layer {
             Layer::Affine { scale, shift } if product.inputs == [at] && shift.iter().all(|s| *s == 0.0) => {
-                let act = Act::Slope(scale.clone());
-                Ok(self.push(node, Layer::Act(act), vec![at], self.graph.nodes[at].info.clone()))
+                let act = Activation::Slope(scale.clone());
+                Ok(self.push(node, Layer::Activation(act), vec![at], self.graph.nodes[at].info.clone()))
             }
             _ => Err(other()),
         }

@@ -2,7 +2,7 @@
 //! Networks", 2015): 36 multiplications for 16 outputs in place of 144, or 16 for 4 in place of 36.
 //!
 //! The polynomials of the larger are interpolated at 0, +-sqrt(1/2), +-sqrt(2) and infinity rather than at the
-//! usual whole numbers: the matrices hold no number above 2 sqrt(2), which keeps the rounding error several
+//! usual integers: the matrices hold no number above 2 sqrt(2), which keeps the rounding error several
 //! times smaller (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020).
 //! Those of the smaller at 0, +-1 and infinity.
 
@@ -14,10 +14,10 @@ pub trait Filter<const SIDE: usize, const OUT: usize> {
     const G: [[f64; 3]; SIDE];
 
     /// The input's side: the products of a polynomial without one of its roots.
-    fn spread<I: Isa>(isa: I, d: [I::V; SIDE]) -> [I::V; SIDE];
+    fn input<I: Isa>(isa: I, d: [I::V; SIDE]) -> [I::V; SIDE];
 
     /// The output's side: the powers of the points.
-    fn gather<I: Isa>(isa: I, d: [I::V; SIDE]) -> [I::V; OUT];
+    fn output<I: Isa>(isa: I, d: [I::V; SIDE]) -> [I::V; OUT];
 }
 
 /// F(4x4, 3x3).
@@ -41,7 +41,7 @@ impl Filter<6, 4> for Four {
     ];
 
     #[inline(always)]
-    fn spread<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 6] {
+    fn input<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 6] {
         let (near, far) = (isa.splat(NEAR as f32), isa.splat(FAR as f32));
         let squares = isa.splat(-2.5);
         let even_near = isa.fma(isa.splat(-2.0), d[2], d[4]);
@@ -59,7 +59,7 @@ impl Filter<6, 4> for Four {
     }
 
     #[inline(always)]
-    fn gather<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 4] {
+    fn output<I: Isa>(isa: I, d: [I::V; 6]) -> [I::V; 4] {
         let (near, far) = (isa.splat(NEAR as f32), isa.splat(FAR as f32));
         let (sum_near, diff_near) = (isa.add(d[1], d[2]), isa.sub(d[1], d[2]));
         let (sum_far, diff_far) = (isa.add(d[3], d[4]), isa.sub(d[3], d[4]));
@@ -77,12 +77,12 @@ impl Filter<4, 2> for Two {
     const G: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
 
     #[inline(always)]
-    fn spread<I: Isa>(isa: I, d: [I::V; 4]) -> [I::V; 4] {
+    fn input<I: Isa>(isa: I, d: [I::V; 4]) -> [I::V; 4] {
         [isa.sub(d[0], d[2]), isa.add(d[1], d[2]), isa.sub(d[2], d[1]), isa.sub(d[3], d[1])]
     }
 
     #[inline(always)]
-    fn gather<I: Isa>(isa: I, d: [I::V; 4]) -> [I::V; 2] {
+    fn output<I: Isa>(isa: I, d: [I::V; 4]) -> [I::V; 2] {
         [isa.add(isa.add(d[0], d[1]), d[2]), isa.add(isa.sub(d[1], d[2]), d[3])]
     }
 }
