@@ -8,14 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use self::parts::Overlay;
-use crate::clock::RealClock;
 use crate::config::Config;
 use crate::error::Result;
 use crate::face::Engine;
-use crate::pipeline::{self, Feed, Input, Parts, Pipeline, Policy, Stamps};
+use crate::pipeline::{self, Feed, Input, Parts, Pipeline};
 use crate::result::FrameResult;
 use crate::sink::{self, Hooks, Report, Sink};
-use crate::source;
 
 /// A pipeline that is ready to run.
 pub struct Assembly {
@@ -29,29 +27,6 @@ impl Assembly {
     /// Where the page is served, where it is.
     pub fn address(&self) -> Option<SocketAddr> {
         self.reports.iter().find_map(|report| report.address())
-    }
-}
-
-/// The input that plays a recording, a picture, a folder of them, or `demo`, opened now.
-///
-/// # Errors
-/// Those of [`source::open`].
-pub fn recording(spec: &str, settings: &source::Settings, policy: Policy) -> Result<Input> {
-    let clock = RealClock::shared();
-    let source = source::open(spec, settings, &clock)?;
-    Ok(Input::new(Feed::Once(Some(source)), Stamps::Recorded, policy, clock))
-}
-
-/// The input from whatever `spec` names: a live source is opened by the pipeline, and again whenever it
-/// fails; a recording is opened now.
-///
-/// # Errors
-/// Those of [`source::live`] and [`source::open`].
-pub fn input(spec: &str, settings: &source::Settings) -> Result<Input> {
-    let clock = RealClock::shared();
-    match source::live(spec, settings, &clock)? {
-        Some(open) => Ok(Input::new(Feed::Opener(open), Stamps::Live, Policy::Live, clock)),
-        None => recording(spec, settings, Policy::Live),
     }
 }
 

@@ -150,7 +150,7 @@ impl Tally {
         let asked = above(SMALL);
         self.detections.add(&asked, &seen, threshold);
         self.large.add(&above(LARGE), &seen, threshold);
-        engine.infer_still(&sample.frame, result)?;
+        engine.process_still_frame(&sample.frame, result)?;
         let faces: Vec<_> = result.faces.iter().map(|f| (f.bbox, f.score)).collect();
         self.together.add(&asked, &faces, 0.0);
         if sample.faces.is_empty() {

@@ -4,6 +4,7 @@
 //! [`tracker`] keeps them apart over time, [`pose`] and [`temperature`] read what the points tell.
 
 mod box_fusion;
+mod builder;
 pub mod decode;
 pub mod detector;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub mod temperature;
 pub mod track;
 pub mod tracker;
 
+pub use builder::EngineBuilder;
 pub use settings::Settings;
 
 use self::detector::Detector;
@@ -25,7 +27,7 @@ use self::pose::Fit;
 use self::temperature::{Reader, Surface};
 use self::tracker::Tracker;
 use crate::error::Result;
-use crate::frame::{Frame, Signal};
+use crate::frame::{Frame, FrameFormat, Signal};
 use crate::geometry::Rect;
 use crate::landmarks::COUNT;
 use crate::nn::{Build, Card, Model, Stopwatch};
@@ -50,6 +52,20 @@ pub struct Engine {
     landmarker: Landmarker,
     tracker: Tracker,
     stills: Vec<(Shape, f32)>,
+    own: Option<Box<Own>>,
+}
+
+/// The frame and the result of callers that bring pixels only.
+struct Own {
+    frame: Frame,
+    result: FrameResult,
+}
+
+impl Own {
+    fn new(signal: Signal, faces: usize) -> Box<Self> {
+        let format = FrameFormat { width: 1, height: 1, signal, rate_hz: 0.0 };
+        Box::new(Self { frame: Frame::new(format), result: FrameResult::new("pixels".into(), faces) })
+    }
 }
 
 impl Engine {
@@ -104,6 +120,7 @@ impl Engine {
             landmarker: Landmarker::new(landmarks.0, &landmarks.1)?,
             tracker: Tracker::new(settings.clone(), presence),
             stills: Vec::new(),
+            own: None,
         })
     }
 
@@ -117,12 +134,12 @@ impl Engine {
     ///
     /// Frames with a closed shutter are not looked at: faces coast. A stream that jumps in time or
     /// changes its size starts anew; track numbers go on.
-    pub fn process(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
+    pub fn process_frame(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         result.describe(frame);
         self.find(frame, result)
     }
 
-    /// As [`Engine::process`], but only adds faces to a result that describes `frame` already.
+    /// As [`Engine::process_frame`], but only adds faces to a result that describes `frame` already.
     ///
     /// # Errors
     /// Those of the networks.
@@ -145,7 +162,7 @@ impl Engine {
 
     /// Faces of a single picture, however many: several scales, refined, unsmoothed; numbered from 1,
     /// strongest first.
-    pub fn infer_still(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
+    pub fn process_still_frame(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         result.describe(frame);
         self.stills.clear();
         for i in 0..self.detector.detect_still(frame)?.len() {

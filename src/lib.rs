@@ -36,8 +36,13 @@ pub mod sink;
 pub mod source;
 pub mod status;
 pub mod stop;
+pub mod stream;
 #[cfg(feature = "synth")]
 pub mod synth;
 pub mod units;
 
-pub use error::{Error, Remedy};
+pub use error::{Error, Remedy, Result};
+pub use face::{Engine, EngineBuilder};
+pub use frame::{FfcState, Frame, FrameFormat, FrameMeta, Signal};
+pub use result::Face;
+pub use stream::Stream;

@@ -39,13 +39,14 @@ use self::infer::Inference;
 use self::output::Out;
 pub use self::settings::Settings;
 pub use self::status::{SharedStatus, Summary};
-use crate::clock::SharedClock;
+use crate::clock::{RealClock, SharedClock};
 use crate::error::{Error, Result};
+use crate::face::Engine;
 use crate::frame::Frame;
 use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
-use crate::source::{Open, Source};
+use crate::source::{self, Open, Source};
 pub use crate::status::Policy;
 use crate::status::Status;
 use crate::stop::Stop;
@@ -114,6 +115,29 @@ impl Input {
     pub fn new(feed: Feed, stamps: Stamps, policy: Policy, clock: SharedClock) -> Self {
         Self { feed, stamps, status: SharedStatus::new(clock, policy) }
     }
+
+    /// Whatever `spec` names: the pipeline opens a live source itself, and again whenever it fails; a
+    /// recording is opened now.
+    ///
+    /// # Errors
+    /// Those of [`source::live`] and [`source::open`].
+    pub fn open(spec: &str, settings: &source::Settings) -> Result<Self> {
+        let clock = RealClock::shared();
+        match source::live(spec, settings, &clock)? {
+            Some(open) => Ok(Self::new(Feed::Opener(open), Stamps::Live, Policy::Live, clock)),
+            None => Self::recording(spec, settings, Policy::Live),
+        }
+    }
+
+    /// A recording, a picture, a folder of pictures, or `demo`, opened now.
+    ///
+    /// # Errors
+    /// Those of [`source::open`].
+    pub fn recording(spec: &str, settings: &source::Settings, policy: Policy) -> Result<Self> {
+        let clock = RealClock::shared();
+        let source = source::open(spec, settings, &clock)?;
+        Ok(Self::new(Feed::Once(Some(source)), Stamps::Recorded, policy, clock))
+    }
 }
 
 /// Finds what there is to find in a frame.
@@ -124,6 +148,12 @@ pub trait Infer: Send {
     /// Never allocates after warm-up. A `Retry` error is counted and the frame goes on without
     /// faces; any other ends the pipeline.
     fn infer(&mut self, frame: &Frame, out: &mut FrameResult) -> Result<()>;
+}
+
+impl Infer for Engine {
+    fn infer(&mut self, frame: &Frame, out: &mut FrameResult) -> Result<()> {
+        self.find(frame, out)
+    }
 }
 
 /// Draws the overlay.

@@ -59,7 +59,7 @@ fn followed(lying: Lying) -> (usize, usize, f32) {
     for line in truth.lines() {
         assert!(pages.read(&mut upright), "the clip is shorter than its truth");
         let mut result = FrameResult::new("demo".into(), 8);
-        engine.process(&lying.frame(&upright), &mut result).unwrap();
+        engine.process_frame(&lying.frame(&upright), &mut result).unwrap();
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         for face in line["faces"].as_array().unwrap() {
             let numbers = |key: &str| serde_json::from_value::<Vec<f32>>(face[key].clone()).unwrap();

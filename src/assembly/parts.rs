@@ -1,20 +1,13 @@
-//! The engine and the renderer as parts of a pipeline.
+//! The renderer as a part of a pipeline.
 
 use crate::error::Result;
-use crate::face::Engine;
 use crate::frame::Frame;
 use crate::picture::Canvas;
-use crate::pipeline::{Draw, Infer};
+use crate::pipeline::Draw;
 use crate::radiometry;
 use crate::render::{Renderer, Settings, SharedControls};
 use crate::result::FrameResult;
 use crate::units::Nanos;
-
-impl Infer for Engine {
-    fn infer(&mut self, frame: &Frame, out: &mut FrameResult) -> Result<()> {
-        self.find(frame, out)
-    }
-}
 
 /// Draws the overlay as the controls are at that moment.
 pub struct Overlay {

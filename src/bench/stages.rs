@@ -114,7 +114,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
     let mut clip = Clip::of(source.as_mut(), |source, frame| {
         let said = read.time(true, || source.read(frame, Duration::from_secs(1)))?;
         if first_result.is_none() && said == Read::Frame {
-            engine.process(frame, &mut result)?;
+            engine.process_frame(frame, &mut result)?;
             first_result = Some(plan.started.elapsed());
         }
         Ok(said)
@@ -130,7 +130,7 @@ pub(super) fn measure(config: &Config, plan: &Plan) -> Result<Measured> {
         let on = i >= warm_up;
         capture.time(on, || clip.read(&mut frame, Duration::ZERO))?;
         watch.lap();
-        infer.time(on, || engine.process(&frame, &mut result))?;
+        infer.time(on, || engine.process_frame(&frame, &mut result))?;
         networks += if on { watch.lap() } else { Duration::ZERO };
         draw.time(on, || overlay.draw(Some(&frame), &result, clock.now(), &mut canvas));
         serialise.time(on, || {

@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly;
-use crate::pipeline::Policy;
+use crate::pipeline::{Input, Policy};
 
 /// Arguments of `heatmark demo`.
 #[derive(Debug, Args)]
@@ -18,6 +17,6 @@ pub struct Demo {
 pub(super) fn run(base: &Base, demo: &Demo) -> Done {
     let settled = demo.options.settle(base, vec![("demo", "source.repeat", true.into())])?;
     let config = &settled.values;
-    let input = assembly::recording("demo", &config.source, Policy::Live)?;
+    let input = Input::recording("demo", &config.source, Policy::Live)?;
     play::run(base, config, input, demo.options.seconds, Vec::new())
 }

@@ -71,7 +71,7 @@ impl Stills {
     fn one(&mut self, config: &Config, path: &Path) -> Result<&str> {
         let frame = still::still(path, &config.source)?;
         let began = Instant::now();
-        self.engine.infer_still(&frame, &mut self.result)?;
+        self.engine.process_still_frame(&frame, &mut self.result)?;
         let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         (self.result.latency.infer_us, self.result.latency.total_us) = (took, took);
         if let Some(album) = &mut self.album {

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly;
 use crate::error::Error;
+use crate::pipeline::Input;
 
 /// Arguments of `heatmark record`.
 #[derive(Debug, Args)]
@@ -36,6 +36,6 @@ pub(super) fn run(base: &Base, record: &Record) -> Done {
     }
     let settled = record.options.settle(base, flags)?;
     let config = &settled.values;
-    let input = assembly::input(&record.source, &config.source)?;
+    let input = Input::open(&record.source, &config.source)?;
     play::run(base, config, input, record.options.seconds, Vec::new())
 }

@@ -6,8 +6,7 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly;
-use crate::pipeline::Policy;
+use crate::pipeline::{Input, Policy};
 
 /// Arguments of `heatmark replay`.
 #[derive(Debug, Args)]
@@ -51,7 +50,7 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     }
     let settled = replay.options.settle(base, flags)?;
     let config = &settled.values;
-    let input = assembly::recording(&spec(&replay.file), &config.source, policy)?;
+    let input = Input::recording(&spec(&replay.file), &config.source, policy)?;
     play::run(base, config, input, replay.options.seconds, Vec::new())
 }
 

@@ -11,9 +11,10 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
-use crate::assembly::{self, assemble};
+use crate::assembly::assemble;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::pipeline::Input;
 use crate::stop;
 
 /// How often a further camera looks whether it should stop.
@@ -42,7 +43,7 @@ pub(super) fn run(base: &Base, run: &Run) -> Done {
     // Under a service manager a line each second is noise; results and the page say as much.
     let quiet = base.quiet || !(std::io::stdout().is_terminal() || std::io::stderr().is_terminal());
     let base = Base { quiet, ..base.clone() };
-    let input = assembly::input(first, &config.source);
+    let input = Input::open(first, &config.source);
     let done = match input {
         Ok(input) => play::run(&base, &config, input, run.options.seconds, Vec::new()),
         Err(e) => Err(e.into()),
@@ -59,7 +60,7 @@ pub(super) fn run(base: &Base, run: &Run) -> Done {
 fn start(config: &Config, n: usize, spec: &str, over: &Arc<AtomicBool>) -> Result<JoinHandle<Result<()>>> {
     let (config, spec, over) = (numbered(config, n), spec.to_string(), Arc::clone(over));
     let work = move || {
-        let input = assembly::input(&spec, &config.source)?;
+        let input = Input::open(&spec, &config.source)?;
         let assembly = assemble(&config, input, Vec::new())?;
         if let Some(page) = assembly.address() {
             log::info!("{spec}: live page: http://{page}/");

@@ -38,7 +38,7 @@ impl Stage {
         paint(&mut self.frame, faces);
         self.frame.meta.captured.0 += ms * 1_000_000;
         self.frame.meta.seq += 1;
-        self.engine.process(&self.frame, &mut self.result).unwrap();
+        self.engine.process_frame(&self.frame, &mut self.result).unwrap();
         self.result.faces.iter().map(|f| (f.track, f.track_state)).collect()
     }
 
@@ -248,7 +248,7 @@ fn stills_are_neither_smoothed_nor_followed() {
     let mut s = Stage::new(Settings::default());
     for shift in [0.0, 50.0] {
         paint(&mut s.frame, &[([40.0 + shift, 60.0], 36.0), ([60.0 + shift, 20.0], 20.0)]);
-        s.engine.infer_still(&s.frame, &mut s.result).unwrap();
+        s.engine.process_still_frame(&s.frame, &mut s.result).unwrap();
         let tracks: Vec<_> = s.result.faces.iter().map(|f| f.track).collect();
         assert_eq!(tracks, [1, 2]);
         assert!(s.result.faces.iter().any(|f| (f.bbox.center()[0] - 40.0 - shift).abs() < 1.0));
@@ -262,7 +262,7 @@ fn a_failing_network_is_an_error_that_says_so() {
     let mut s = Stage::new(Settings::default());
     s.world.break_down(true);
     paint(&mut s.frame, &[HERE]);
-    let e = s.engine.process(&s.frame, &mut s.result).unwrap_err();
+    let e = s.engine.process_frame(&s.frame, &mut s.result).unwrap_err();
     assert_eq!((e.remedy(), e.message()), (Remedy::Fatal, "broken as told"));
 }
 

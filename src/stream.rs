@@ -1,0 +1,111 @@
+//! A camera or a file, its faces, and a callback: the whole path in three lines.
+
+use std::ops::ControlFlow;
+
+use crate::error::Result;
+use crate::face::Engine;
+use crate::frame::Frame;
+use crate::pipeline::{self, Input, Parts, Policy, Settings, Summary};
+use crate::result::FrameResult;
+use crate::sink::{Output, Sink, Wants};
+use crate::source;
+use crate::stop::{self, Stopper};
+
+/// A source of frames that is processed on three threads: capture, inference, output.
+///
+/// A camera that fails is opened again, with growing pauses, until [`Stream::run`] is told to end. Of a camera the
+/// newest frame wins: what comes while the callback runs is dropped and counted. Of a file every frame is seen.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use heatmark::{Engine, Stream};
+///
+/// let mut seen = 0;
+/// let (engine, demo) = (Engine::builder().build()?, Stream::open("demo")?);
+/// let summary = demo.run(engine, move |_frame, result| {
+///     for face in &result.faces {
+///         println!("{}: {:?}", face.track, face.region_c.at(0));
+///     }
+///     seen += 1;
+///     if seen < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+/// })?;
+/// assert!(summary.snapshot.counts.presented >= 3);
+/// # Ok::<(), heatmark::Error>(())
+/// ```
+pub struct Stream {
+    input: Input,
+    sinks: Vec<Box<dyn Sink>>,
+}
+
+impl Stream {
+    /// `auto` (the first thermal camera), `/dev/videoN`, `v4l2:serial=SERIAL`, `v4l2:usb=PORT`, `demo`, or the path
+    /// of a recording, a picture or a folder of pictures. A camera is opened when the stream runs, a file now.
+    ///
+    /// # Errors
+    /// [`crate::Remedy::Fix`] where nothing has this name or the file cannot be read.
+    pub fn open(spec: &str) -> Result<Self> {
+        let settings = source::Settings::default();
+        let clock = crate::clock::RealClock::shared();
+        let input = match source::live(spec, &settings, &clock)? {
+            Some(_) => Input::open(spec, &settings)?,
+            None => Input::recording(spec, &settings, Policy::Every)?,
+        };
+        Ok(Self { input, sinks: Vec::new() })
+    }
+
+    /// Adds an output, which is served before the callback.
+    #[must_use]
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Runs until the source ends or `each` breaks. `each` is called on the output thread with every frame that
+    /// is presented.
+    ///
+    /// # Errors
+    /// What cannot be mended: a source that cannot be opened again, a network, a thread.
+    pub fn run(
+        self,
+        engine: Engine,
+        each: impl FnMut(&Frame, &FrameResult) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<Summary> {
+        let (stopper, stop) = stop::pair();
+        let mut sinks = self.sinks;
+        sinks.push(Box::new(Callback { each, stopper: Some(stopper) }));
+        let parts = Parts {
+            input: self.input,
+            engine: Box::new(engine),
+            draw: None,
+            serialise: Some(FrameResult::write_json),
+            sinks,
+            settings: Settings::default(),
+        };
+        pipeline::build(parts)?.run(&stop)
+    }
+}
+
+struct Callback<F> {
+    each: F,
+    stopper: Option<Stopper>,
+}
+
+impl<F: FnMut(&Frame, &FrameResult) -> ControlFlow<()> + Send> Sink for Callback<F> {
+    fn name(&self) -> &str {
+        "callback"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::default()
+    }
+
+    fn put(&mut self, out: &Output<'_>) -> Result<()> {
+        if self.stopper.is_some()
+            && let Some(frame) = out.frame
+            && (self.each)(frame, out.result).is_break()
+        {
+            self.stopper = None;
+        }
+        Ok(())
+    }
+}
