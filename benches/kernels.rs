@@ -92,7 +92,7 @@ fn display(c: &mut Criterion<ProcessorTime>) {
                 let (mut row, mut levels) = (vec![], vec![0; frame.width()]);
                 group.bench_function(format!("{}/{name} {width}x{height}", kernels.name()), |b| {
                     b.iter(|| {
-                        gain.follow(mode, black_box(&frame), span);
+                        gain.update(mode, black_box(&frame), span);
                         for (y, counts) in frame.pixels.chunks_exact(frame.width()).enumerate() {
                             gain.row(y, counts, frame.height(), span, &mut row);
                             for _ in 0..4 {

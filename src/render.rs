@@ -12,7 +12,7 @@ mod legend;
 mod marks;
 mod paint;
 pub mod palette;
-mod place;
+mod placement;
 pub mod range;
 mod scene;
 mod shape;
@@ -38,14 +38,14 @@ use crate::units::Nanos;
 use agc::Gain;
 use extremes::Extremes;
 use legend::{Banner, Ends};
-use marks::{Look, Outline};
+use marks::{Outline, Style};
 use paint::Painter;
 use palette::{Lut, PALETTES};
-use range::{Follower, Mode, Span};
+use range::{AutoRange, Mode, Span};
 use scene::Scene;
 use text::Pen;
 
-/// How pictures look at the start; a viewer may change [`Controls`] later.
+/// How pictures style at the start; a viewer may change [`Controls`] later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -123,13 +123,13 @@ fn unknown<'a>(what: &str, found: &str, names: impl Iterator<Item = &'a str> + C
     Error::fix(format!("render.{what}"), format!("\"{found}\" is no {what}{hint} (there are: {all})"))
 }
 
-/// The 256 colours in use.
-struct Colours {
+/// The palette in use as 256 colours.
+struct LutCache {
     made_for: Option<(u8, bool)>,
     lut: Box<Lut>,
 }
 
-impl Colours {
+impl LutCache {
     /// Of a palette; half as bright where the picture is not live.
     fn of(&mut self, palette: u8, dim: bool) -> &Lut {
         if self.made_for != Some((palette, dim)) {
@@ -149,11 +149,11 @@ pub struct Renderer {
     age_limit: Duration,
     low_confidence: f32,
     surface: radiometry::Settings,
-    follower: Follower,
+    auto_range: AutoRange,
     gain: Gain,
     extremes: Extremes,
     painter: Painter,
-    colours: Colours,
+    lut: LutCache,
     pen: Pen,
     /// Size of the last frame, for the picture that says there is none.
     last_size: (u32, u32),
@@ -175,11 +175,11 @@ impl Renderer {
             age_limit: Duration::from_millis(settings.landmark_age_limit_ms.into()),
             low_confidence: settings.low_confidence,
             surface: radiometry::Settings::default(),
-            follower: Follower::new(settings.range.clone()),
+            auto_range: AutoRange::new(settings.range.clone()),
             gain: Gain::new(settings.agc.clone(), settings.range.time_constant_ms),
             extremes: Extremes::default(),
             painter: Painter::default(),
-            colours: Colours { made_for: None, lut: Box::new([[0; 3]; 256]) },
+            lut: LutCache { made_for: None, lut: Box::new([[0; 3]; 256]) },
             pen: Pen::default(),
             last_size: FIRST_SIZE,
         })
@@ -214,12 +214,12 @@ impl Renderer {
         let meter = Thermometer::new(frame.format.signal, self.surface);
         let span = match (&meter, controls.mode) {
             (Some(meter), Mode::Fixed) => Span::fixed(meter, controls.min_c, controls.max_c),
-            _ => self.follower.follow(frame),
+            _ => self.auto_range.update(frame),
         };
         let lit = !matches!(result.state, StreamState::Stale | StreamState::NoSignal);
-        let lut = self.colours.of(controls.palette, !lit);
+        let lut = self.lut.of(controls.palette, !lit);
         let scale = scale_for(frame.format.width, frame.format.height, controls.scale.into());
-        self.gain.follow(controls.agc, frame, span);
+        self.gain.update(controls.agc, frame, span);
         self.painter.paint(frame, (&mut self.gain, span), lut, scale, controls.filter, canvas);
 
         let spots = if lit && controls.layers.has(Layers::SPOTS) { self.extremes.find(frame, span) } else { None };
@@ -229,10 +229,10 @@ impl Renderer {
         let fade = fade(age, self.age_limit, result.state);
         let same_size = (result.width, result.height) == (frame.format.width, frame.format.height);
         let faces = if same_size && fade > 0.0 { result.faces.as_slice() } else { &[] };
-        let look = Look { fade, low_confidence: self.low_confidence, layers: controls.layers };
+        let style = Style { fade, low_confidence: self.low_confidence, layers: controls.layers };
         for face in faces {
             if let Some(outline) = Outline::of(&scene, face) {
-                marks::draw(&mut scene, face, &outline, &look);
+                marks::draw(&mut scene, face, &outline, &style);
             }
         }
         if let Some(banner) = banner(frame, result, now).filter(|_| controls.layers.has(Layers::BANNERS)) {
@@ -247,7 +247,7 @@ impl Renderer {
                 controls.agc == agc::Mode::Clahe,
             );
         }
-        write_faces(&mut scene, faces, &look, age);
+        write_faces(&mut scene, faces, &style, age);
         if let Some(spots) = spots {
             let meter = meter.filter(|_| !frame.meta.ffc.spoils_temperature());
             let read = |count: u16| meter.map(|m| m.surface(count.into()).0).filter(|c| c.is_finite());
@@ -286,15 +286,15 @@ fn fade(age: Duration, limit: Duration, state: StreamState) -> f32 {
 }
 
 /// The words of all faces: every track's label comes before any temperature.
-fn write_faces(scene: &mut Scene<'_>, faces: &[crate::result::Face], look: &Look, age: Duration) {
+fn write_faces(scene: &mut Scene<'_>, faces: &[crate::result::Face], style: &Style, age: Duration) {
     let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     for layer in [Layers::BOX, Layers::TEMPERATURES] {
-        for face in faces.iter().filter(|_| look.layers.has(layer)) {
+        for face in faces.iter().filter(|_| style.layers.has(layer)) {
             let Some(outline) = Outline::of(scene, face) else { continue };
             if layer == Layers::BOX {
-                labels::track(scene, face, &outline, age_ms, look.fade);
+                labels::track(scene, face, &outline, age_ms, style.fade);
             } else {
-                labels::temperatures(scene, face, &outline, look.fade);
+                labels::temperatures(scene, face, &outline, style.fade);
             }
         }
     }

@@ -128,7 +128,7 @@ impl Gain {
     }
 
     /// Brings the curves up to a frame. Shutter calibration leaves them as they were.
-    pub fn follow(&mut self, mode: Mode, frame: &Frame, span: Span) {
+    pub fn update(&mut self, mode: Mode, frame: &Frame, span: Span) {
         let made = (frame.format, mode);
         let then = self.held.filter(|h| h.0 == made).map(|h| h.1);
         self.grid = grid(mode, frame.format, self.settings.tiles.into());

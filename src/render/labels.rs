@@ -8,8 +8,8 @@ use embedded_graphics::primitives::Rectangle;
 use super::extremes::Extreme;
 use super::marks::Outline;
 use super::scene::{HOT, SHADE, SKY, Scene, WHITE, pixel};
-use super::shape::Spot;
-use super::text::Short;
+use super::shape::CanvasPoint;
+use super::text::InlineString;
 use crate::geometry::Rect;
 use crate::landmarks::{FacialRegion, REGION_COUNT};
 use crate::picture::Rgba;
@@ -21,27 +21,27 @@ const PRIORITY: [usize; REGION_COUNT] = [1, 2, 0, 3, 5, 4, 6, 7];
 /// Track number with presence, or `lost`; with the age of the landmarks where they are not of this frame.
 pub fn track(scene: &mut Scene<'_>, face: &Face, outline: &Outline, age_ms: u64, fade: f32) {
     let mut text = match face.track_state {
-        TrackState::Lost => Short::of(format_args!("#{} lost", face.track)),
-        _ => Short::of(format_args!("#{} {:.0}%", face.track, face.presence.clamp(0.0, 1.0) * 100.0)),
+        TrackState::Lost => InlineString::format(format_args!("#{} lost", face.track)),
+        _ => InlineString::format(format_args!("#{} {:.0}%", face.track, face.presence.clamp(0.0, 1.0) * 100.0)),
     };
     if age_ms > 0 {
-        text = Short::of(format_args!("{} {age_ms} ms old", text.as_str()));
+        text = InlineString::format(format_args!("{} {age_ms} ms old", text.as_str()));
     }
-    let size = scene.face.size(text.as_str());
+    let size = scene.font.size(text.as_str());
     let Rect { x0, y0, x1, y1 } = outline.area;
     let (above, below) = (y0 - size.height as f32 - 2.0 * scene.line, y1 + 3.0 * scene.line);
     let right = x1 - size.width as f32;
     let corners = [[x0, above], [x0, below], [right, above], [right, below]];
-    let corners = corners.map(|c| scene.board.clamp(pixel(c), size));
-    if let Some(place) = scene.board.settle(size, corners) {
-        scene.write(scene.face, text.as_str(), place.top_left, WHITE.fade(fade));
+    let corners = corners.map(|c| scene.labels.clamp(pixel(c), size));
+    if let Some(place) = scene.labels.place(size, corners) {
+        scene.write(scene.font, text.as_str(), place.top_left, WHITE.fade(fade));
     }
 }
 
 /// Temperatures of the regions, in two columns beside the face with a thin line to each disc, or
 /// next to the disc where the picture has no room for a column.
 pub fn temperatures(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
-    let lines = scene.size().height / scene.face.height().max(1);
+    let lines = scene.size().height / scene.font.height().max(1);
     let room = (lines.saturating_sub(4) / 3) as usize;
     let mut shown = [(0, [0.0f32; 2], 0.0f32); REGION_COUNT];
     let mut count = 0;
@@ -62,9 +62,17 @@ pub fn temperatures(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade:
     }
 }
 
-fn region(scene: &mut Scene<'_>, outline: &Outline, i: usize, centre: Spot, radius: f32, celsius: f32, fade: f32) {
-    let text = Short::of(format_args!("{}°", tenths(celsius)));
-    let size = scene.face.size(text.as_str());
+fn region(
+    scene: &mut Scene<'_>,
+    outline: &Outline,
+    i: usize,
+    centre: CanvasPoint,
+    radius: f32,
+    celsius: f32,
+    fade: f32,
+) {
+    let text = InlineString::format(format_args!("{}°", tenths(celsius)));
+    let size = scene.font.size(text.as_str());
     let left = prefers_left(i);
     let gap = (5.0 * scene.line).ceil() as i32;
     let (w, h) = (size.width as i32, size.height as i32);
@@ -81,11 +89,11 @@ fn region(scene: &mut Scene<'_>, outline: &Outline, i: usize, centre: Spot, radi
     ];
     // Beside a disc a label covers the face: only where the face is large against the type.
     let beside = beside.into_iter().take(if outline.size > 12.0 * h as f32 { 4 } else { 0 });
-    let Some(place) = scene.board.settle(size, column.chain(beside)) else { return };
+    let Some(place) = scene.labels.place(size, column.chain(beside)) else { return };
     if place.top_left.x == x {
         leader(scene, &place, left, centre, radius, fade);
     }
-    scene.write(scene.face, text.as_str(), place.top_left, WHITE.fade(fade));
+    scene.write(scene.font, text.as_str(), place.top_left, WHITE.fade(fade));
 }
 
 /// Labels of the subject's right go to the left of the picture; those of the middle share the columns.
@@ -95,7 +103,7 @@ fn prefers_left(region: usize) -> bool {
     matches!(region, Some(InnerCanthusRight | CheekRight | NoseTip | Mouth))
 }
 
-fn leader(scene: &mut Scene<'_>, place: &Rectangle, left: bool, centre: Spot, radius: f32, fade: f32) {
+fn leader(scene: &mut Scene<'_>, place: &Rectangle, left: bool, centre: CanvasPoint, radius: f32, fade: f32) {
     let y = place.top_left.y as f32 + place.size.height as f32 / 2.0;
     let gap = 2.0 * scene.line;
     let x = place.top_left.x as f32;
@@ -118,11 +126,11 @@ pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], cel
     let oblique = [[0.7, 0.7], [-0.7, 0.7], [-0.7, -0.7], [0.7, -0.7]];
     let unit = scene.line.min(scene.size().height as f32 / 200.0).max(0.6);
     for (spot, celsius, arms, color) in [(spots[0], celsius[0], straight, HOT), (spots[1], celsius[1], oblique, SKY)] {
-        let Some(centre) = scene.spot(spot.x, spot.y) else { continue };
+        let Some(centre) = scene.to_canvas(spot.x, spot.y) else { continue };
         cross(scene, centre, &arms, [2.5 * unit, 7.0 * unit], color);
         let Some(celsius) = celsius else { continue };
-        let text = Short::of(format_args!("{}°C", tenths(celsius)));
-        let size = scene.face.size(text.as_str());
+        let text = InlineString::format(format_args!("{}°C", tenths(celsius)));
+        let size = scene.font.size(text.as_str());
         let (w, h) = (size.width as i32, size.height as i32);
         let (r, at) = ((8.0 * unit) as i32 + 2, pixel(centre));
         let near = [(r, -h / 2), (-r - w, -h / 2), (-w / 2, -r - h), (-w / 2, r), (r, -r - h), (-r - w, -r - h)];
@@ -132,31 +140,31 @@ pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], cel
             faces.iter().filter_map(|face| Outline::of(scene, face)).all(clear)
         });
         // Kept apart from the scene, whose board is about to change.
-        let near: [Option<Point>; 6] = keep(near);
-        if let Some(place) = scene.board.settle(size, near.into_iter().flatten()) {
-            scene.write(scene.face, text.as_str(), place.top_left, color);
+        let near: [Option<Point>; 6] = first(near);
+        if let Some(place) = scene.labels.place(size, near.into_iter().flatten()) {
+            scene.write(scene.font, text.as_str(), place.top_left, color);
             continue;
         }
         // The corner repeats the cross, half a line high, so that the number keeps its meaning.
         let row = size + Size::new(size.height, 0);
         let lowest = scene.size().height as i32 - h - h / 2;
         let corner = [0, 1].map(|n| Point::new(h / 2, lowest - n * (h + 3)));
-        if let Some(place) = scene.board.settle(row, corner) {
+        if let Some(place) = scene.labels.place(row, corner) {
             let half = h as f32 / 2.0;
             let mark = [place.top_left.x as f32 + half * 0.8, place.top_left.y as f32 + half];
             cross(scene, mark, &arms, [half * 0.2, half * 0.75], color);
-            scene.write(scene.face, text.as_str(), place.top_left + Point::new(h, 0), color);
+            scene.write(scene.font, text.as_str(), place.top_left + Point::new(h, 0), color);
         }
     }
 }
 
 /// The first `N` of them.
-fn keep<const N: usize>(mut points: impl Iterator<Item = Point>) -> [Option<Point>; N] {
+fn first<const N: usize>(mut points: impl Iterator<Item = Point>) -> [Option<Point>; N] {
     std::array::from_fn(|_| points.next())
 }
 
 /// Four arms from `reach[0]` to `reach[1]` pixels around a place.
-fn cross(scene: &mut Scene<'_>, [x, y]: Spot, arms: &[[f32; 2]; 4], reach: [f32; 2], color: Rgba) {
+fn cross(scene: &mut Scene<'_>, [x, y]: CanvasPoint, arms: &[[f32; 2]; 4], reach: [f32; 2], color: Rgba) {
     let line = scene.line;
     for (width, color) in [(3.6 * line, SHADE), (1.5 * line, color)] {
         for arm in arms {

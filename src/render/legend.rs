@@ -8,7 +8,7 @@ use embedded_graphics::primitives::Rectangle;
 use super::labels::tenths;
 use super::palette::Lut;
 use super::scene::{AMBER, CORAL, PLATE, Scene, WHITE};
-use super::text::{Short, Type};
+use super::text::{Font, InlineString};
 use crate::picture::Rgba;
 
 /// Numbers at the ends of the scale bar.
@@ -23,7 +23,7 @@ pub enum Ends {
 /// The scale bar at the right edge, half as high as the picture; left out where three lines of text
 /// do not fit beside it. `lut`: colours at even steps of the range; `local`: only on average.
 pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends, local: bool) {
-    let (text, picture) = (scene.face.height(), scene.size());
+    let (text, picture) = (scene.font.height(), scene.size());
     let (bar, margin) = ((text * 2 / 3).max(4), text / 2 + 1);
     let length = picture.height * 45 / 100;
     let gap = text / 4 + 1;
@@ -32,11 +32,11 @@ pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends, local: bool) {
     }
     let (low, high, unit) = match ends {
         Ends::Celsius(low, high) => {
-            let label = |c| Short::of(format_args!("{}°C", tenths(c)));
+            let label = |c| InlineString::format(format_args!("{}°C", tenths(c)));
             (label(low), label(high), local.then_some("local"))
         }
         Ends::Plain(unit, low, high) => {
-            let label = |v: f32| Short::of(format_args!("{}", v.round() as i64));
+            let label = |v: f32| InlineString::format(format_args!("{}", v.round() as i64));
             (label(low), label(high), Some(if local { "local" } else { unit }))
         }
     };
@@ -50,10 +50,10 @@ pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends, local: bool) {
     outline(scene, &Rectangle::new(Point::new(left, top), Size::new(bar, length)));
     let end = (picture.width - margin) as i32;
     let mut line = |label: &str, y: i32, ink: Rgba| {
-        let size = scene.face.size(label);
+        let size = scene.font.size(label);
         let at = Point::new(end - size.width as i32, y);
-        scene.board.take(Rectangle::new(at, size));
-        scene.write(scene.face, label, at, ink);
+        scene.labels.reserve(Rectangle::new(at, size));
+        scene.write(scene.font, label, at, ink);
     };
     let above = top - (gap + text) as i32;
     line(high.as_str(), above, WHITE);
@@ -61,7 +61,7 @@ pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends, local: bool) {
     if let Some(unit) = unit {
         line(unit, above - text as i32 - 1, WHITE.fade(0.8));
     }
-    scene.board.take(Rectangle::new(Point::new(left - 1, top - 1), Size::new(bar + 2, length + 2)));
+    scene.labels.reserve(Rectangle::new(Point::new(left - 1, top - 1), Size::new(bar + 2, length + 2)));
 }
 
 /// A thin light frame in a dark one.
@@ -94,18 +94,18 @@ pub enum Banner {
 }
 
 impl Banner {
-    fn text(self) -> Short {
+    fn text(self) -> InlineString {
         match self {
-            Banner::Ffc => Short::of(format_args!("FFC")),
-            Banner::FfcSettling => Short::of(format_args!("FFC settling")),
-            Banner::Stale(age) => Short::of(format_args!("STALE {}", Age(age))),
-            Banner::NoSignal(Some(age)) => Short::of(format_args!("NO SIGNAL {}", Age(age))),
-            Banner::NoSignal(None) => Short::of(format_args!("NO SIGNAL")),
+            Banner::Ffc => InlineString::format(format_args!("FFC")),
+            Banner::FfcSettling => InlineString::format(format_args!("FFC settling")),
+            Banner::Stale(age) => InlineString::format(format_args!("STALE {}", Age(age))),
+            Banner::NoSignal(Some(age)) => InlineString::format(format_args!("NO SIGNAL {}", Age(age))),
+            Banner::NoSignal(None) => InlineString::format(format_args!("NO SIGNAL")),
         }
     }
 
     /// Without the part that may be left out where room is short.
-    fn brief(self) -> Short {
+    fn brief(self) -> InlineString {
         match self {
             Banner::FfcSettling => Banner::Ffc.text(),
             Banner::NoSignal(_) => Banner::NoSignal(None).text(),
@@ -136,32 +136,32 @@ impl std::fmt::Display for Age {
 /// A plate at the top of the picture, or in its middle where there is no picture behind it.
 pub fn banner(scene: &mut Scene<'_>, banner: Banner, middle: bool) {
     let picture = scene.size();
-    let face = Type::suiting(if middle { picture * 2 } else { picture + picture / 3 });
-    let pad = (face.height() / 3).max(2);
-    let fits = |text: &Short| face.size(text.as_str()).width + 4 * pad <= picture.width;
+    let font = Font::for_canvas(if middle { picture * 2 } else { picture + picture / 3 });
+    let pad = (font.height() / 3).max(2);
+    let fits = |text: &InlineString| font.size(text.as_str()).width + 4 * pad <= picture.width;
     let text = Some(banner.text()).filter(fits).unwrap_or_else(|| banner.brief());
-    let face = if fits(&text) { face } else { scene.face };
-    let size = face.size(text.as_str());
+    let font = if fits(&text) { font } else { scene.font };
+    let size = font.size(text.as_str());
     let plate = size + Size::new(4 * pad, 2 * pad);
     let x = (picture.width as i32 - plate.width as i32) / 2;
     let y = if middle { (picture.height as i32 - plate.height as i32) / 2 } else { pad as i32 };
     let place = Rectangle::new(Point::new(x, y), plate);
-    scene.board.take(place);
+    scene.labels.reserve(place);
     scene.fill(&place, PLATE);
     let stripe = Size::new((pad / 2).max(1), plate.height);
     scene.fill(&Rectangle::new(place.top_left, stripe), banner.color());
-    scene.write(face, text.as_str(), place.top_left + Point::new(2 * pad as i32, pad as i32), banner.color());
+    scene.write(font, text.as_str(), place.top_left + Point::new(2 * pad as i32, pad as i32), banner.color());
 }
 
 /// A quiet line below the middle: which source is missing.
 pub fn caption(scene: &mut Scene<'_>, text: &str) {
-    let text = Short::of(format_args!("{text}"));
-    let size = scene.face.size(text.as_str());
+    let text = InlineString::format(format_args!("{text}"));
+    let size = scene.font.size(text.as_str());
     let picture = scene.size();
     let x = (picture.width as i32 - size.width as i32) / 2;
-    let y = picture.height as i32 / 2 + 2 * scene.face.height() as i32;
-    if let Some(place) = scene.board.settle(size, [Point::new(x, y)]) {
-        scene.write(scene.face, text.as_str(), place.top_left, WHITE.fade(0.6));
+    let y = picture.height as i32 / 2 + 2 * scene.font.height() as i32;
+    if let Some(place) = scene.labels.place(size, [Point::new(x, y)]) {
+        scene.write(scene.font, text.as_str(), place.top_left, WHITE.fade(0.6));
     }
 }
 

@@ -4,7 +4,7 @@ use embedded_graphics::primitives::Rectangle;
 
 use super::controls::Layers;
 use super::scene::{AMBER, CORAL, MINT, SHADE, SKY, Scene, WHITE, pixel};
-use super::shape::Spot;
+use super::shape::CanvasPoint;
 use crate::geometry::Rect;
 use crate::landmarks::{CONTOURS, COUNT, REGION_COUNT, REGIONS};
 use crate::picture::Rgba;
@@ -12,7 +12,7 @@ use crate::result::{Face, TrackState};
 
 /// How faces are shown.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
+pub struct Style {
     /// Opacity of everything, 0 to 1.
     pub fade: f32,
     /// Points less sure than this are hollow.
@@ -29,9 +29,9 @@ const SMALL: f32 = 40.0;
 /// A face in canvas pixels.
 pub struct Outline {
     /// The landmarks that have a place.
-    pub points: [Option<Spot>; COUNT],
+    pub points: [Option<CanvasPoint>; COUNT],
     /// The measured discs: centre and radius.
-    pub regions: [Option<(Spot, f32)>; REGION_COUNT],
+    pub regions: [Option<(CanvasPoint, f32)>; REGION_COUNT],
     /// A little wider than the landmarks.
     pub area: Rect,
     /// Square root of the area of the landmarks' box.
@@ -41,10 +41,10 @@ pub struct Outline {
 impl Outline {
     /// `None` where the box has no place on a picture.
     pub fn of(scene: &Scene<'_>, face: &Face) -> Option<Self> {
-        let (a, b) = (scene.spot(face.bbox.x0, face.bbox.y0)?, scene.spot(face.bbox.x1, face.bbox.y1)?);
+        let (a, b) = (scene.to_canvas(face.bbox.x0, face.bbox.y0)?, scene.to_canvas(face.bbox.x1, face.bbox.y1)?);
         let area = Rect::new(a[0], a[1], b[0], b[1]);
         let size = area.size();
-        let points = face.landmarks.map(|p| scene.spot(p.x, p.y));
+        let points = face.landmarks.map(|p| scene.to_canvas(p.x, p.y));
         let regions = std::array::from_fn(|i| {
             let disc = REGIONS.get(i)?;
             let placed = disc.centre.iter().all(|c| points[usize::from(c.0)].is_some());
@@ -64,11 +64,11 @@ impl Outline {
 }
 
 /// Draws everything of a face that is not text.
-pub fn draw(scene: &mut Scene<'_>, face: &Face, outline: &Outline, look: &Look) {
+pub fn draw(scene: &mut Scene<'_>, face: &Face, outline: &Outline, style: &Style) {
     let lost = face.track_state == TrackState::Lost;
-    let fade = if lost { look.fade * COASTING } else { look.fade };
+    let fade = if lost { style.fade * COASTING } else { style.fade };
     let roomy = outline.size >= SMALL * scene.line;
-    let on = |layer| look.layers.has(layer);
+    let on = |layer| style.layers.has(layer);
     if on(Layers::BOX) {
         if lost {
             dashes(scene, outline.area, WHITE.fade(fade))
@@ -83,7 +83,7 @@ pub fn draw(scene: &mut Scene<'_>, face: &Face, outline: &Outline, look: &Look) 
         regions(scene, face, outline, fade);
     }
     if on(Layers::POINTS) {
-        points(scene, face, outline, fade, if lost { f32::INFINITY } else { look.low_confidence });
+        points(scene, face, outline, fade, if lost { f32::INFINITY } else { style.low_confidence });
     }
     if on(Layers::POSE) && roomy {
         gaze(scene, face, outline, fade);

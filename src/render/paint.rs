@@ -211,7 +211,7 @@ mod tests {
         let mut c = Canvas::default();
         let span = Span { low: 1000.0, high: 1255.0 };
         let mut gain = Gain::new(Default::default(), 0).on(kernels);
-        gain.follow(Mode::Linear, f, span);
+        gain.update(Mode::Linear, f, span);
         Painter::on(kernels).paint(f, (&mut gain, span), &PALETTES[0].lut(), scale, filter, &mut c);
         c
     }

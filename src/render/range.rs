@@ -1,5 +1,4 @@
-//! Which counts the ends of the palette stand for: fixed temperatures, or percentiles that follow
-//! the scene without flicker.
+//! Which counts the ends of the palette stand for: fixed temperatures, or smoothed percentiles of the scene.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +18,7 @@ pub enum Mode {
     Fixed,
 }
 
-/// Range policy.
+/// Settings of the range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -117,7 +116,7 @@ impl Span {
     }
 }
 
-/// What the automatic range has come to.
+/// State of the automatic range.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     format: FrameFormat,
@@ -128,11 +127,10 @@ struct Held {
     span: Span,
 }
 
-/// Follows the scene. Two measures keep the picture calm: the goal of an end moves only when the
-/// percentile leaves it by more than the hysteresis, and the end approaches its goal exponentially
-/// in capture time.
+/// The automatic range: percentiles of the scene, smoothed. The goal of an end moves only when the percentile leaves
+/// it by more than the hysteresis, and the end approaches its goal exponentially in capture time.
 #[derive(Debug)]
-pub struct Follower {
+pub struct AutoRange {
     settings: Settings,
     held: Option<Held>,
     coarse: Box<[u32; 256]>,
@@ -142,15 +140,15 @@ pub struct Follower {
 /// Samples that settle a percentile; larger pictures are thinned out to about this many.
 const SAMPLES: usize = 1 << 16;
 
-impl Follower {
-    /// Follows nothing yet.
+impl AutoRange {
+    /// A range that has seen no frame.
     pub fn new(settings: Settings) -> Self {
         Self { settings, held: None, coarse: Box::new([0; 256]), fine: Box::new([0; 256]) }
     }
 
     /// The range for this frame. Shutter calibration leaves the range where it was; a change of
     /// format starts afresh.
-    pub fn follow(&mut self, frame: &Frame) -> Span {
+    pub fn update(&mut self, frame: &Frame) -> Span {
         let held = self.held.filter(|h| h.format == frame.format);
         let calibrating = frame.meta.ffc.spoils_temperature();
         if let (true, Some(h)) = (calibrating, held) {
@@ -244,7 +242,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_those_of_a_sort() {
-        let mut f = Follower::new(exact());
+        let mut f = AutoRange::new(exact());
         let mut state = 1u32;
         for n in [1usize, 2, 11, 101, 1001] {
             let pixels: Vec<u16> = (0..n)
@@ -262,55 +260,55 @@ mod tests {
 
     #[test]
     fn noise_below_the_hysteresis_moves_nothing_at_all() {
-        let mut f = Follower::new(exact());
-        let first = f.follow(&frame(Signal::Counts, 0, 0..1000));
+        let mut f = AutoRange::new(exact());
+        let first = f.update(&frame(Signal::Counts, 0, 0..1000));
         for i in 1..50 {
             let shift = if i % 2 == 0 { 20 } else { 0 };
-            assert_eq!(f.follow(&frame(Signal::Counts, i * 111, shift..1000 + shift)), first);
+            assert_eq!(f.update(&frame(Signal::Counts, i * 111, shift..1000 + shift)), first);
         }
     }
 
     #[test]
     fn a_change_is_followed_in_capture_time() {
-        let mut f = Follower::new(Settings { time_constant_ms: 1000, ..exact() });
-        let a = f.follow(&frame(Signal::Counts, 0, 1000..2000));
-        let b = f.follow(&frame(Signal::Counts, 1000, 2000..3000));
+        let mut f = AutoRange::new(Settings { time_constant_ms: 1000, ..exact() });
+        let a = f.update(&frame(Signal::Counts, 0, 1000..2000));
+        let b = f.update(&frame(Signal::Counts, 1000, 2000..3000));
         assert!((b.low - a.low - 632.1).abs() < 1.0, "{a:?} {b:?}");
         // The same second in ten steps arrives at the same range.
-        let mut g = Follower::new(Settings { time_constant_ms: 1000, ..exact() });
-        g.follow(&frame(Signal::Counts, 0, 1000..2000));
+        let mut g = AutoRange::new(Settings { time_constant_ms: 1000, ..exact() });
+        g.update(&frame(Signal::Counts, 0, 1000..2000));
         let mut last = a;
         for i in 1..=10 {
-            last = g.follow(&frame(Signal::Counts, i * 100, 2000..3000));
+            last = g.update(&frame(Signal::Counts, i * 100, 2000..3000));
         }
         assert!((last.low - b.low).abs() < 0.5 && (last.high - b.high).abs() < 0.5, "{last:?} {b:?}");
         // Time that runs backwards (a clip that starts over) moves nothing.
-        assert_eq!(g.follow(&frame(Signal::Counts, 0, 5000..6000)), last);
+        assert_eq!(g.update(&frame(Signal::Counts, 0, 5000..6000)), last);
     }
 
     #[test]
     fn the_shutter_never_moves_the_range() {
-        let mut f = Follower::new(exact());
+        let mut f = AutoRange::new(exact());
         let shutter = |ffc, at| {
             let mut s = frame(Signal::Counts, at, 40000..41000);
             s.meta.ffc = ffc;
             s
         };
         // Shown before there is anything else, but not kept.
-        assert!(f.follow(&shutter(FfcState::Running, 0)).low > 39000.0);
-        let scene = f.follow(&frame(Signal::Counts, 100, 1000..2000));
+        assert!(f.update(&shutter(FfcState::Running, 0)).low > 39000.0);
+        let scene = f.update(&frame(Signal::Counts, 100, 1000..2000));
         assert!(scene.low < 1200.0);
-        assert_eq!(f.follow(&shutter(FfcState::Running, 5000)), scene);
-        assert_eq!(f.follow(&shutter(FfcState::Settling, 6000)), scene);
-        assert_eq!(f.follow(&frame(Signal::Counts, 6100, 1000..2000)), scene);
+        assert_eq!(f.update(&shutter(FfcState::Running, 5000)), scene);
+        assert_eq!(f.update(&shutter(FfcState::Settling, 6000)), scene);
+        assert_eq!(f.update(&frame(Signal::Counts, 6100, 1000..2000)), scene);
     }
 
     #[test]
     fn a_flat_scene_is_not_stretched_into_noise() {
-        let mut f = Follower::new(Settings::default());
-        let span = f.follow(&frame(Signal::CENTIKELVIN, 0, [29_000; 50]));
+        let mut f = AutoRange::new(Settings::default());
+        let span = f.update(&frame(Signal::CENTIKELVIN, 0, [29_000; 50]));
         assert_eq!(span, Span { low: 28_800.0, high: 29_200.0 });
-        let span = f.follow(&frame(Signal::Grey8, 0, [128; 50]));
+        let span = f.update(&frame(Signal::Grey8, 0, [128; 50]));
         assert_eq!(span.width(), 24.0);
     }
 

@@ -7,15 +7,15 @@ use crate::geometry::Rect;
 use crate::picture::Rgba;
 
 /// A place on the canvas, pixels; the centre of the first pixel is 0.5, 0.5.
-pub type Spot = [f32; 2];
+pub type CanvasPoint = [f32; 2];
 
 /// A straight line with round ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Stroke {
     /// One end.
-    pub from: Spot,
+    pub from: CanvasPoint,
     /// The other.
-    pub to: Spot,
+    pub to: CanvasPoint,
     /// Thickness, pixels.
     pub width: f32,
     /// Colour.
@@ -26,7 +26,7 @@ pub struct Stroke {
 #[derive(Debug, Clone, Copy)]
 pub struct Ring {
     /// Centre.
-    pub centre: Spot,
+    pub centre: CanvasPoint,
     /// Outer radius, pixels.
     pub radius: f32,
     /// Thickness of the line, inwards from `radius`.
@@ -37,7 +37,7 @@ pub struct Ring {
 
 impl Ring {
     /// A filled disc.
-    pub fn disc(centre: Spot, radius: f32, color: Rgba) -> Self {
+    pub fn disc(centre: CanvasPoint, radius: f32, color: Rgba) -> Self {
         Self { centre, radius, width: radius + 1.0, color }
     }
 }
@@ -57,7 +57,7 @@ impl Drawable for Stroke {
             let middle = a[0] + (y - a[1]) * slope;
             if middle.is_finite() && half.is_finite() { [middle - half, middle + half] } else { [area.x0, area.x1] }
         };
-        cover(target, area, self.color, interval, |x, y| {
+        rasterize(target, area, self.color, interval, |x, y| {
             let (dx, dy) = (x - a[0], y - a[1]);
             let t = ((dx * along + dy * down) / square).clamp(0.0, 1.0);
             let (ex, ey) = (dx - t * along, dy - t * down);
@@ -73,7 +73,7 @@ impl Drawable for Ring {
     fn draw<D: DrawTarget<Color = Rgba>>(&self, target: &mut D) -> Result<(), D::Error> {
         let ([cx, cy], r) = (self.centre, self.radius + 0.5);
         let inner = self.radius - self.width - 0.5;
-        cover(
+        rasterize(
             target,
             Rect::new(cx, cy, cx, cy).grown(r),
             self.color,
@@ -89,7 +89,7 @@ impl Drawable for Ring {
 /// Draws the pixels of `area` that lie on the target with the opacity that `share`
 /// gives for their centres, 0 to 1; in each row only those in the interval that `row` gives.
 /// Places that are not finite draw nothing.
-fn cover<D: DrawTarget<Color = Rgba>>(
+fn rasterize<D: DrawTarget<Color = Rgba>>(
     target: &mut D,
     area: Rect,
     color: Rgba,

@@ -14,16 +14,16 @@ use embedded_graphics::text::{Baseline, Text};
 
 use crate::picture::{Layer, Rgba};
 
-/// Text of at most 64 bytes that needs no allocation; what does not fit is cut off.
+/// A string of at most 64 bytes without allocation; the rest is cut off at a character.
 #[derive(Clone, Copy)]
-pub struct Short {
+pub struct InlineString {
     bytes: [u8; 64],
     len: usize,
 }
 
-impl Short {
-    /// Formats into a short text.
-    pub fn of(args: fmt::Arguments<'_>) -> Self {
+impl InlineString {
+    /// Formats into a string.
+    pub fn format(args: fmt::Arguments<'_>) -> Self {
         let mut text = Self { bytes: [0; 64], len: 0 };
         // Writing never fails: the rest is cut off.
         let _ = fmt::Write::write_fmt(&mut text, args);
@@ -36,7 +36,7 @@ impl Short {
     }
 }
 
-impl fmt::Write for Short {
+impl fmt::Write for InlineString {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         for c in s.chars() {
             let Some(room) = self.bytes.get_mut(self.len..self.len + c.len_utf8()) else { break };
@@ -47,14 +47,14 @@ impl fmt::Write for Short {
     }
 }
 
-/// A font and the whole factor it is magnified by.
+/// A font and the integer factor it is magnified by.
 #[derive(Clone, Copy)]
-pub struct Type {
+pub struct Font {
     font: &'static MonoFont<'static>,
     zoom: u32,
 }
 
-/// Fonts by the smallest picture (its height, or 3/4 of its width where that is less) they suit.
+/// Fonts by the smallest canvas they suit: its height, or 3/4 of its width where that is less, pixels.
 const FONTS: [(u32, &MonoFont<'static>); 9] = [
     (0, &FONT_4X6),
     (90, &FONT_5X7),
@@ -70,9 +70,9 @@ const FONTS: [(u32, &MonoFont<'static>); 9] = [
 /// The largest font is magnified in steps of this many rows.
 const ROWS_PER_ZOOM: u32 = 1000;
 
-impl Type {
-    /// The type that stays legible on a picture of this size without covering it.
-    pub fn suiting(size: Size) -> Self {
+impl Font {
+    /// The font that is legible on a canvas of this size without covering it.
+    pub fn for_canvas(size: Size) -> Self {
         let rows = size.height.min(size.width / 4 * 3);
         let font = FONTS.iter().rev().find(|f| rows >= f.0).map_or(&FONT_4X6, |f| f.1);
         Self { font, zoom: (rows.saturating_add(ROWS_PER_ZOOM / 2) / ROWS_PER_ZOOM).max(1) }
@@ -83,7 +83,7 @@ impl Type {
         self.font.character_size.height * self.zoom
     }
 
-    /// Room that `text` takes, canvas pixels, without its halo.
+    /// Size of `text`, canvas pixels, without its halo.
     pub fn size(&self, text: &str) -> Size {
         let advance = self.font.character_size.width + self.font.character_spacing;
         Size::new(text.chars().count() as u32 * advance * self.zoom, self.height())
@@ -106,14 +106,14 @@ pub struct Pen {
 
 impl Pen {
     /// Writes one line with its top left corner at `at`.
-    pub fn write(&mut self, layer: &mut Layer<'_>, face: Type, text: &str, at: Point, ink: Rgba) {
-        let plain = Type { zoom: 1, ..face };
+    pub fn write(&mut self, layer: &mut Layer<'_>, font: Font, text: &str, at: Point, ink: Rgba) {
+        let plain = Font { zoom: 1, ..font };
         self.size = plain.size(text) + Size::new_equal(2);
         self.mask.clear();
         self.mask.resize((self.size.width * self.size.height) as usize, NOTHING);
-        let style = MonoTextStyle::new(face.font, BinaryColor::On);
+        let style = MonoTextStyle::new(font.font, BinaryColor::On);
         let Ok(_) = Text::with_baseline(text, Point::new(1, 1), style, Baseline::Top).draw(self);
-        let zoom = face.zoom;
+        let zoom = font.zoom;
         let halo = Rgba { rgb: [0; 3], ..ink }.fade(HALO);
         let (wide, high) = (self.size.width * zoom, self.size.height * zoom);
         let at = at - Point::new_equal(zoom as i32);
@@ -169,7 +169,7 @@ mod tests {
     fn text_reads_and_carries_its_own_dark_edge() {
         let mut c = Canvas::new(18, 9);
         c.clear(Rgb888::new(200, 200, 200)).unwrap();
-        let ty = Type::suiting(Size::new(80, 60));
+        let ty = Font::for_canvas(Size::new(80, 60));
         Pen::default().write(&mut Layer(&mut c), ty, "36°", Point::new(2, 1), Rgba::new(255, 255, 255));
         #[rustfmt::skip]
         let expected = [
@@ -188,14 +188,14 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_at_a_character() {
-        let s = Short::of(format_args!("{}°{}", "x".repeat(63), "y"));
+        let s = InlineString::format(format_args!("{}°{}", "x".repeat(63), "y"));
         assert_eq!(s.as_str(), "x".repeat(63));
     }
 
     #[test]
     fn type_grows_with_the_picture() {
         let rows: Vec<u32> = [(80, 60), (160, 120), (320, 240), (640, 480), (1280, 1024), (5120, 4096)]
-            .map(|(w, h)| Type::suiting(Size::new(w, h)).height())
+            .map(|(w, h)| Font::for_canvas(Size::new(w, h)).height())
             .to_vec();
         assert_eq!(rows, [6, 7, 10, 13, 20, 80]);
     }

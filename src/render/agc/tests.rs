@@ -19,7 +19,7 @@ fn gain(max_gain: f32, linear_percent: f32) -> Gain {
 
 /// Positions of the whole frame, without the repeated ends.
 fn positions(g: &mut Gain, mode: Mode, f: &Frame) -> Vec<f32> {
-    g.follow(mode, f, SPAN);
+    g.update(mode, f, SPAN);
     let mut all = Vec::new();
     let mut row = Vec::new();
     for (y, line) in f.pixels.chunks_exact(f.width()).enumerate() {
@@ -53,7 +53,7 @@ fn many_pixels_get_much_of_the_palette_but_no_more_than_the_plateau_allows() {
     pixels.extend(even());
     let f = frame(64, 0, pixels);
     let spread = |g: &mut Gain| {
-        g.follow(Mode::Plateau, &f, SPAN);
+        g.update(Mode::Plateau, &f, SPAN);
         let mut at = |count: u16| {
             let mut row = Vec::new();
             (g.row(0, &[count], f.height(), SPAN, &mut row), row[1]).1
@@ -138,15 +138,15 @@ fn curves_change_slowly_and_rest_while_the_shutter_is_closed() {
         let mut row = Vec::new();
         (g.row(0, &[1500], 16, SPAN, &mut row), row[1]).1
     };
-    g.follow(Mode::Plateau, &frame(64, 0, a), SPAN);
+    g.update(Mode::Plateau, &frame(64, 0, a), SPAN);
     let first = probe(&mut g);
     let mut closed = frame(64, 100, b.clone());
     closed.meta.ffc = FfcState::Running;
-    g.follow(Mode::Plateau, &closed, SPAN);
+    g.update(Mode::Plateau, &closed, SPAN);
     assert_eq!(probe(&mut g), first);
-    g.follow(Mode::Plateau, &frame(64, 500, b.clone()), SPAN);
+    g.update(Mode::Plateau, &frame(64, 500, b.clone()), SPAN);
     let after = probe(&mut g);
-    g.follow(Mode::Plateau, &frame(64, 60_000, b), SPAN);
+    g.update(Mode::Plateau, &frame(64, 60_000, b), SPAN);
     let last = probe(&mut g);
     let share = (first - after) / (first - last);
     assert!((share - 0.632).abs() < 0.01, "{share}");
