@@ -5,6 +5,7 @@
 //! ([`region`]); tract parses the file and runs the operators that we have no kernel for.
 
 pub mod card;
+mod embedded;
 pub mod load;
 mod network;
 pub mod region;

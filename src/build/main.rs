@@ -3,6 +3,8 @@
 //! file there is enough.
 
 mod docs;
+#[path = "../../build/pack.rs"]
+mod pack;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,12 @@ fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=src");
-    write(&out, "models.rs", &embed(&root.join("models"), &["toml", "onnx", "npy"], "include_bytes"));
-    write(&out, "boards.rs", &embed(&root.join("boards"), &["toml"], "include_str"));
+    println!("cargo:rerun-if-changed=build");
+    // Unoptimised, the build script would take a minute to pack.
+    let packed = std::env::var("PROFILE").is_ok_and(|p| p == "release");
+    let without: &[&str] = if cfg!(feature = "base-model") { &[] } else { &["face-landmarks-base."] };
+    write(&out, "models.rs", &pack::table(&root.join("models"), &out, packed, without));
+    write(&out, "boards.rs", &boards(&root.join("boards")));
     write(&out, "docs.rs", &docs::table(&root.join("src")));
 }
 
@@ -20,17 +26,17 @@ fn write(out: &Path, name: &str, text: &str) {
     std::fs::write(out.join(name), text).expect("OUT_DIR is writable");
 }
 
-/// `&[(file name, contents)]` of the files in `folder` with one of these endings, by name.
-fn embed(folder: &Path, endings: &[&str], with: &str) -> String {
+/// `&[(file name, contents)]` of the boards in `folder`, by name.
+fn boards(folder: &Path) -> String {
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut files: Vec<_> =
         std::fs::read_dir(folder).map(|dir| dir.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
-    files.retain(|p| p.is_file() && p.extension().is_some_and(|e| endings.iter().any(|wanted| e == *wanted)));
+    files.retain(|p| p.is_file() && p.extension().is_some_and(|e| e == "toml"));
     files.sort();
     let mut table = String::from("&[\n");
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        writeln!(table, "    ({name:?}, {with}!({:?})),", file.display().to_string()).expect("to a String");
+        writeln!(table, "    ({name:?}, include_str!({:?})),", file.display().to_string()).expect("to a String");
     }
     table.push(']');
     table

@@ -1,0 +1,78 @@
+//! Models as they lie in the program: compressed plane by plane.
+//!
+//! In files of floats, mantissa bytes hardly compress and exponent bytes compress well. So a file is cut into chunks of
+//! [`CHUNK`] bytes, and each chunk into four planes: its bytes 0, 4, 8, ..., its bytes 1, 5, 9, ..., and so on. A plane
+//! that deflate shortens by at least a sixteenth is stored deflated, any other as it is, so that a model loads about
+//! as fast as if it were not compressed.
+//!
+//! The format: the length of the file in bytes (u64), then for each plane its stored length in bytes (u32, the top bit
+//! set if deflated) and its bytes. Numbers are little-endian.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Bytes of a chunk.
+pub const CHUNK: usize = 1 << 16;
+/// Planes of a chunk.
+pub const PLANES: usize = 4;
+/// Marks a deflated plane in its length.
+pub const DEFLATED: u32 = 1 << 31;
+
+/// Packs the contents of a file.
+///
+/// # Errors
+/// None in practice: a `Vec` takes all that is written.
+pub fn pack(file: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packed = (file.len() as u64).to_le_bytes().to_vec();
+    for chunk in file.chunks(CHUNK) {
+        for first in 0..PLANES {
+            let plane: Vec<u8> = chunk.iter().skip(first).step_by(PLANES).copied().collect();
+            let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+            encoder.write_all(&plane)?;
+            let deflated = encoder.finish()?;
+            let shorter = deflated.len() < plane.len() - plane.len() / 16;
+            let (stored, flag) = if shorter { (&deflated, DEFLATED) } else { (&plane, 0) };
+            packed.extend((stored.len() as u32 | flag).to_le_bytes());
+            packed.extend(stored);
+        }
+    }
+    Ok(packed)
+}
+
+/// The table of `models` for the program: `&[(file name, File)]` by name. If `packed`, everything but cards is packed,
+/// into files in `out`.
+/// Files whose name starts with one of `without` are left out.
+///
+/// # Panics
+/// If a file cannot be read or written: the build cannot go on.
+#[allow(dead_code, reason = "tests need only `pack`")]
+pub fn table(models: &Path, out: &Path, packed: bool, without: &[&str]) -> String {
+    println!("cargo:rerun-if-changed={}", models.display());
+    let mut files: Vec<_> =
+        std::fs::read_dir(models).map(|dir| dir.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
+    files.retain(|p| p.is_file());
+    files.sort();
+    let mut table = String::from("&[\n");
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if without.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        let (kind, path) = match file.extension().and_then(|e| e.to_str()) {
+            Some("toml") => ("Plain", file),
+            Some("onnx" | "npy") if !packed => ("Plain", file),
+            Some("onnx" | "npy") => {
+                let contents = std::fs::read(&file).expect("models can be read");
+                let packed = out.join(format!("{name}.packed"));
+                std::fs::write(&packed, pack(&contents).expect("to a Vec")).expect("OUT_DIR is writable");
+                ("Packed", packed)
+            }
+            _ => continue,
+        };
+        let path = path.display().to_string();
+        writeln!(table, "    ({name:?}, File::{kind}(include_bytes!({path:?}))),").expect("to a String");
+    }
+    table.push(']');
+    table
+}
