@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-import figures
-from points import COUNT
+from heatmark_training import figures
+from heatmark_training.landmark_set import COUNT
 
 
 def faces(n=24):
@@ -18,7 +18,7 @@ def test_errors_are_percent_of_the_face_size():
     truth = faces()
     off = truth + np.array([0.06, 0.0], np.float32)
     assert np.allclose(figures.errors(off, truth), 5.0, atol=1e-3)
-    assert np.allclose(figures.share(figures.errors(off, truth), [4.9, 5.1]), [0, 100])
+    assert np.allclose(figures.share_within(figures.errors(off, truth), [4.9, 5.1]), [0, 100])
 
 
 def test_pictures_show_what_was_wrong(tmp_path):

@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 
-import losses
-import student
+from heatmark_training import losses
+from heatmark_training.landmark_samples import empty_batch
+from heatmark_training.landmark_task import error_spread
+from heatmark_training.networks import Landmarker
+from heatmark_training.stages import distillation
 
 
 def test_gradients_of_the_landmark_loss():
@@ -24,7 +27,7 @@ def test_the_likelihood_is_best_when_exp_s_is_the_mean_error():
 
     def closure():
         optimiser.zero_grad()
-        loss = losses.laplace(error, s).mean()
+        loss = losses.laplace_nll(error, s).mean()
         loss.backward()
         return loss
 
@@ -51,7 +54,7 @@ def test_a_small_face_counts_like_a_large_one():
     assert abs(float(small / large) - 1) < 0.02
 
 
-def test_unsure_crops_do_not_count_for_presence():
+def test_crops_without_presence_weight_do_not_count():
     logit = torch.tensor([[5.0], [-5.0]])
     loss = losses.presence(logit, torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0]))
     assert float(loss) < 0.01
@@ -74,32 +77,26 @@ def test_distillation_losses_vanish_at_the_teacher_and_leave_it_alone():
     maps = torch.randn(3, 4, 6, 6, requires_grad=True)
     points = torch.randn(3, 70, 3, requires_grad=True)
     present = torch.tensor([1.0, 0.0, 1.0])
-    assert float(losses.features(maps, maps, present).detach()) == 0
-    assert float(losses.outputs(points, points, present).detach()) < 0.02
+    assert float(losses.feature_distillation(maps, maps, present).detach()) == 0
+    assert float(losses.output_distillation(points, points, present).detach()) < 0.02
     other = torch.zeros(3, 4, 6, 6, requires_grad=True)
-    losses.features(other, maps, present).backward()
+    losses.feature_distillation(other, maps, present).backward()
     assert maps.grad is None and other.grad[1].abs().max() == 0 and other.grad[0].abs().max() > 0
 
 
 def test_each_part_of_the_transfer_reaches_what_it_should():
-    import numpy as np
-
-    import distil
-    import sample
-    from nets import Landmarker
-
     torch.manual_seed(3)
     teacher = Landmarker("nano", 3).eval().requires_grad_(False)
     rng = np.random.default_rng(0)
-    batch = sample.empty(4, colour=True)
+    batch = empty_batch(4, rgb=True)
     batch.image[:] = rng.normal(size=batch.image.shape)
-    batch.colour[:] = rng.normal(size=batch.colour.shape)
+    batch.rgb[:] = rng.normal(size=batch.rgb.shape)
     batch.points[:] = rng.normal(size=batch.points.shape) * 0.4
 
     def gradients(*parts):
         torch.manual_seed(4)
         net = Landmarker("nano")
-        loss, _ = distil.transfer_step(teacher, parts)(net, batch, 0.0)
+        loss, _ = distillation.transfer_step(teacher, parts)(net, batch, 0.0)
         loss.backward()
         return net.backbone.shallow[0].conv.weight.grad, net.head.votes.weight.grad
 
@@ -110,12 +107,12 @@ def test_each_part_of_the_transfer_reaches_what_it_should():
     assert not torch.allclose(backbone, reverse_backbone) and torch.allclose(head, reverse_head, atol=1e-6)
     assert not torch.allclose(backbone, gradients("feature")[0])
     assert all(p.grad is None for p in teacher.parameters())
-    assert distil.fade(0) == 1 and abs(distil.fade(1)) < 1e-9
+    assert distillation.fade(0) == 1 and abs(distillation.fade(1)) < 1e-9
 
 
 def test_the_spread_puts_nine_of_ten_errors_within_their_radius():
     rng = np.random.default_rng(4)
     b = np.exp(rng.normal(-3, 0.5, 50_000))
     error = b * rng.gamma(2, 1, 50_000)  # the radial Laplace density
-    assert abs(student.spread(error, np.log(2 * b)) - 1) < 0.02
-    assert abs(student.spread(1.5 * error, np.log(2 * b)) - 1.5) < 0.03
+    assert abs(error_spread(error, np.log(2 * b)) - 1) < 0.02
+    assert abs(error_spread(1.5 * error, np.log(2 * b)) - 1.5) < 0.03

@@ -1,17 +1,17 @@
-"""The stage that teaches the presence head what the detector takes for faces."""
+"""The stage that trains the presence head on the detector's false positives."""
 
 import numpy as np
 import torch
 
-import presence
-from crop import DETECTOR_HEIGHT, DETECTOR_WIDTH, PLANES
-from nets import Landmarker
+from heatmark_training.networks import Landmarker
+from heatmark_training.preprocess import DETECTOR_HEIGHT, DETECTOR_WIDTH, INPUT_CHANNELS
+from heatmark_training.stages import presence
 
 
-class Sees(torch.nn.Module):
+class FixedDetector(torch.nn.Module):
     """A detector that sees 32 px faces at two cells of its map."""
 
-    channels = PLANES
+    channels = INPUT_CHANNELS
 
     def forward(self, x):
         n = len(x)
@@ -30,28 +30,28 @@ def scene_with_a_face_at(x, y):
     return np.full((1, 120, 160), 29500, np.uint16), points, np.zeros((1, 1, 70), np.uint8)
 
 
-def test_a_mistake_is_what_lies_on_no_face_seen_or_hidden():
+def test_a_false_positive_lies_on_no_face_visible_or_hidden():
     # The cells' centres are (42, 42) and (122, 66) of the input, (42, 38) and (122, 62) of the scene.
     thermal, points, visibility = scene_with_a_face_at(42, 38)
     for hidden in (0, 2):
-        found = presence.mistakes(Sees(), thermal, points, np.full_like(visibility, hidden))
+        found = presence.false_positives(FixedDetector(), thermal, points, np.full_like(visibility, hidden))
         assert len(found) == 1 and found[0][0] == 0
         assert np.allclose(found[0][1], [106, 46, 138, 78], atol=0.01)
     points[:] = np.nan
-    assert len(presence.mistakes(Sees(), thermal, points, visibility)) == 2
+    assert len(presence.false_positives(FixedDetector(), thermal, points, visibility)) == 2
 
 
 def test_only_the_presence_head_is_trained():
     torch.manual_seed(1)
     net = Landmarker("nano")
-    veto = presence.Veto(net)
+    head = presence.PresenceHead(net)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    x = torch.randn(8, PLANES, 96, 96)
-    veto.train()
-    optimiser = torch.optim.SGD(veto.parameters(), 0.1)
-    veto(x).sum().backward()
+    x = torch.randn(8, INPUT_CHANNELS, 96, 96)
+    head.train()
+    optimiser = torch.optim.SGD(head.parameters(), 0.1)
+    head(x).sum().backward()
     optimiser.step()
     changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
     assert changed and all(k.startswith(("head.look", "head.presence")) for k in changed)
     net.eval()
-    assert torch.allclose(veto.eval()(x), net(x)[1], atol=1e-5)
+    assert torch.allclose(head.eval()(x), net(x)[1], atol=1e-5)

@@ -1,4 +1,4 @@
-"""Samples, cameras, detector maps, data folders and the loop, on small made-up data."""
+"""Samples, the sensor model, detector maps, data folders and the training loop, on small made-up data."""
 
 import json
 import math
@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-import camera
-import crop
-import detect
-import loop
-import sample
-import scene
-from data import Shards
-from points import MIRROR, box, five, roll
+from heatmark_training import detector_samples, landmark_samples, landmark_task, preprocess, sensor_model, train_loop
+from heatmark_training.datasets import Shards
+from heatmark_training.detection import DetectionMetrics, decode
+from heatmark_training.landmark_samples import LandmarkSource
+from heatmark_training.landmark_set import MIRROR, bounding_box, five_points, roll_angle
+from heatmark_training.networks import Landmarker
 
 
 def face_points(centre, size, rng):
@@ -27,25 +25,25 @@ def face_points(centre, size, rng):
     return (p * size + centre).astype(np.float32)
 
 
-def test_faces_of_a_turned_view_lie_under_its_points(monkeypatch):
-    """In a scene whose values tell their places each point must find its own again."""
+def test_faces_of_a_rotated_view_lie_under_its_points(monkeypatch):
+    """In a scene whose values encode positions, each point must find its own value."""
     rng = np.random.default_rng(4)
-    rolls = np.array([scene.roll(rng) for _ in range(400)])
-    assert 0.5 < (rolls == 0).mean() < 0.7 and 1.5 < np.abs(rolls).max() <= scene.LYING
+    rolls = np.array([detector_samples.random_roll(rng) for _ in range(400)])
+    assert 0.5 < (rolls == 0).mean() < 0.7 and 1.5 < np.abs(rolls).max() <= detector_samples.MAX_ROLL
     rows, columns = np.mgrid[:240, :320]
     places = (columns + 400 * rows).astype(np.float32)  # linear, so that sampling keeps it
     points = np.stack([face_points((130.0, 100.0), 40, rng), face_points((200.0, 150.0), 30, rng)])
     values = [f[:, 0] - 0.5 + 400 * (f[:, 1] - 0.5) for f in points]
-    for turn in (0.0, 0.4, -1.0, scene.LYING, -scene.LYING):
-        monkeypatch.setattr(scene, "roll", lambda _, turn=turn: turn)
+    for angle in (0.0, 0.4, -1.0, detector_samples.MAX_ROLL, -detector_samples.MAX_ROLL):
+        monkeypatch.setattr(detector_samples, "random_roll", lambda _, angle=angle: angle)
         checked = 0
         for _ in range(30):
-            image, faces = scene.compose(lambda _: (places, points, np.zeros((2, 70), np.uint8)), rng)
+            image, faces = detector_samples.compose_mosaic(lambda _: (places, points, np.zeros((2, 70), np.uint8)), rng)
             for p, _ in faces:
-                inside = ((p > 1) & (p < (scene.W - 1, scene.H - 1))).all()
+                inside = ((p > 1) & (p < (detector_samples.W - 1, detector_samples.H - 1))).all()
                 if not inside or len(faces) > 2:  # other views of a mosaic may cover some
                     continue
-                seen = crop.bilinear(image, p[:, 0], p[:, 1])
+                seen = preprocess.bilinear(image, p[:, 0], p[:, 1])
                 assert min(np.abs(seen - v).mean() for v in values) < 0.5 * 400
                 checked += 1
         assert checked > 5
@@ -78,11 +76,11 @@ def dots(image, points):
 
 
 def test_truth_follows_the_picture(folder, monkeypatch):
-    monkeypatch.setattr(camera, "observe", lambda image, face, rng: (image, 20.0))
-    source = sample.Source(Shards(str(folder)), negatives=0.0, colour=True)
+    monkeypatch.setattr(sensor_model, "simulate", lambda image, face, rng: (image, 20.0))
+    source = LandmarkSource(Shards(str(folder)), negatives=0.0, rgb=True)
     batch = source.batch(24, np.random.default_rng(3))
-    for image, colour, points in zip(batch.image[:, 0], batch.colour, batch.points):
-        for view in (image, colour.mean(0)):
+    for image, rgb, points in zip(batch.image[:, 0], batch.rgb, batch.points):
+        for view in (image, rgb.mean(0)):
             heat, at = dots(view, points)
             on = heat[at[:, 1], at[:, 0]].mean()
             assert on > heat.mean() + 0.5 * heat.std(), "points lie on the bright dots"
@@ -94,32 +92,32 @@ def test_most_crops_are_near_the_face_and_along_it():
     upright[36:42], upright[42:48] = (-5, -4), (5, -4)
     t = math.radians(25)
     face = upright @ np.array([[math.cos(t), math.sin(t)], [-math.sin(t), math.cos(t)]])
-    assert roll(upright) == 0 and roll(face) == pytest.approx(t, abs=1e-6)
-    assert roll(upright * [0.05, 1.0]) is None, "eyes in one place"
-    b = box(face)
-    placed = [sample.place(b, roll(face), rng) for _ in range(2000)]
+    assert roll_angle(upright) == 0 and roll_angle(face) == pytest.approx(t, abs=1e-6)
+    assert roll_angle(upright * [0.05, 1.0]) is None, "eyes in one place"
+    b = bounding_box(face)
+    placed = [landmark_samples.place_crop(b, roll_angle(face), rng) for _ in range(2000)]
     size = max(b[2:] - b[:2])
     middle = (b[:2] + b[2:]) / 2
     near = [np.hypot(*(c - middle)) < 0.1 * size and abs(h / (0.7 * size) - 1) < 0.2 for c, h, _, _ in placed]
-    along = [abs(turn - t) < 0.2 for _, _, turn, _ in placed]
+    along = [abs(angle - t) < 0.2 for _, _, angle, _ in placed]
     assert 0.7 < np.mean(near) < 0.97 and 0.4 < np.mean(along) < 0.7
 
 
 def test_a_batch_depends_on_its_seed_alone(folder):
-    source = sample.Source(Shards(str(folder)))
+    source = LandmarkSource(Shards(str(folder)))
     a, b = (source.batch(16, np.random.default_rng([1, 5])) for _ in range(2))
     assert np.array_equal(a.image, b.image) and np.array_equal(a.points, b.points)
     assert np.isfinite(a.image).all() and abs(a.image).max() <= 1.5 and 0 < a.present.sum() <= 16
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_every_camera_gives_finite_pictures(seed):
+def test_the_sensor_model_gives_finite_pictures(seed):
     rng = np.random.default_rng(seed)
     side = int(rng.integers(12, 128))
     image = 29500 + 300 * rng.normal(size=(side, side)).astype(np.float32)
-    out, floor = camera.observe(image, (side * 0.2, side * 0.2, side * 0.8, side * 0.8), rng)
-    assert out.shape == image.shape and np.isfinite(out).all() and floor in crop.FLOOR.values()
-    flat, _ = camera.observe(np.full((side, side), 29500, np.float32), (0, 0, side, side), rng)
+    out, floor = sensor_model.simulate(image, (side * 0.2, side * 0.2, side * 0.8, side * 0.8), rng)
+    assert out.shape == image.shape and np.isfinite(out).all() and floor in preprocess.FLOOR.values()
+    flat, _ = sensor_model.simulate(np.full((side, side), 29500, np.float32), (0, 0, side, side), rng)
     assert np.isfinite(flat).all()
 
 
@@ -127,14 +125,14 @@ def test_crops_away_from_faces_hold_none():
     rng = np.random.default_rng(1)
     boxes = np.array([[60, 30, 100, 80], [np.nan] * 4])
     for _ in range(200):
-        centre, half = sample.away(np.zeros((120, 160)), boxes, rng) or (np.array([-999, 0.0]), 1.0)
+        centre, half = landmark_samples.place_away_from(np.zeros((120, 160)), boxes, rng) or (np.array([-999, 0.0]), 1.0)
         near = np.hypot(*(centre - (80, 55))) < 0.6 * 50
         assert not (near and 1 / 2.2 < half / (0.7 * 50) < 2.2)
 
 
-def test_new_folders_are_taken_up_once_complete(folder):
+def test_new_folders_count_once_complete(folder):
     shards = Shards(str(folder.parent / "faces-*"))
-    assert len(shards.train) == 59 and len(shards.held) == 1
+    assert len(shards.train) == 59 and len(shards.held_out) == 1
     other = folder.parent / "faces-2"
     other.mkdir()
     for name in ("thermal", "points", "visibility", "pose"):
@@ -160,30 +158,30 @@ def test_rare_poses_are_drawn_more_often(tmp_path):
     assert drawn[2] == pytest.approx(usual, rel=0.15) and (drawn[98:] == 0).all()  # the last are held out
 
 
-def test_no_data_is_said_plainly(tmp_path):
+def test_missing_data_is_a_plain_error(tmp_path):
     with pytest.raises(SystemExit, match="no complete data folder"):
         Shards(str(tmp_path / "x-*"))
 
 
-def test_maps_decode_to_the_faces_they_were_painted_from():
+def test_target_maps_decode_to_their_faces():
     rng = np.random.default_rng(2)
     faces = [face_points((40.3, 50.8), 30, rng), face_points((110.0, 70.2), 9, rng),
              face_points((100.0, 20.0), 4, rng)]
-    maps = scene.empty(1)
+    maps = detector_samples.empty_batch(1)
     for face in faces:
-        scene.paint(maps, 0, face, 1.0)
+        detector_samples.draw_targets(maps, 0, face, 1.0)
     heat = np.where(maps.heat[0, 0] > 0.999, 6.0, -6.0)
-    boxes, points, scores = detect.decode(heat, maps.geom[0])
+    boxes, points, scores = decode(heat, maps.geom[0])
     assert len(boxes) == 2 and (scores > 0.99).all() and maps.ignore.sum() > 0
     for face in faces[:2]:
-        n = np.argmin(np.abs(boxes - box(face)).sum(1))
-        assert np.abs(boxes[n] - box(face)).max() < 1e-3 and np.abs(points[n] - five(face)).max() < 1e-3
+        n = np.argmin(np.abs(boxes - bounding_box(face)).sum(1))
+        assert np.abs(boxes[n] - bounding_box(face)).max() < 1e-3 and np.abs(points[n] - five_points(face)).max() < 1e-3
     # Every weighted cell of the larger face gives the same box.
     i, j = np.nonzero(maps.weight[0, 0])
     assert len(i) > 4 and maps.weight.sum() == pytest.approx(2, abs=1e-5)
     g = maps.geom[0][:, i, j]
     right = (4 * (j + 0.5 + g[0]) + 4 * np.exp(g[2]))[j < 18]
-    assert np.abs(right - box(faces[0])[2]).max() < 1e-3
+    assert np.abs(right - bounding_box(faces[0])[2]).max() < 1e-3
 
 
 @pytest.fixture
@@ -216,57 +214,54 @@ def on_the_dots(image, points):
     return (around[at[:, 1], at[:, 0]] > np.median(heat) + 0.02).mean()
 
 
-def test_faces_of_scenes_are_those_that_show_and_their_truth_follows_the_picture(folder, scenes, monkeypatch):
-    monkeypatch.setattr(camera, "observe", lambda image, face, rng: (image, 20.0))
-    seen = sample.seen_in(scenes.folders, scenes.train)
+def test_faces_of_scenes_are_the_visible_ones_and_their_truth_follows_the_picture(folder, scenes, monkeypatch):
+    monkeypatch.setattr(sensor_model, "simulate", lambda image, face, rng: (image, 20.0))
+    seen = landmark_samples.visible_scene_faces(scenes.folders, scenes.train)
     assert len(seen) == len(scenes.train) and {f for _, _, f in seen} == {0}
-    source = sample.Source(Shards(str(folder)), scenes, negatives=0.0, among=1.0)
+    source = LandmarkSource(Shards(str(folder)), scenes, negatives=0.0, scene_share=1.0)
     batch = source.batch(24, np.random.default_rng(3))
-    held = sample.held_among(scenes, 10)
-    assert len(held.image) == len(scenes.held)
+    held = landmark_samples.held_out_scene_faces(scenes, 10)
+    assert len(held.image) == len(scenes.held_out)
     for b in (batch, held):
         assert all(on_the_dots(image, points) > 0.9 for image, points in zip(b.image[:, 0], b.points))
         assert (b.present == 1).all() and (b.visibility == 0).all()
-    half = sample.Source(Shards(str(folder)), scenes, negatives=0.0, among=0.5)
+    half = LandmarkSource(Shards(str(folder)), scenes, negatives=0.0, scene_share=0.5)
     assert not np.array_equal(half.batch(8, np.random.default_rng(3)).points, batch.points[:8])
 
 
-def test_faces_of_scenes_without_scenes_or_with_colour_are_refused(folder, scenes):
+def test_faces_of_scenes_without_scenes_or_with_rgb_are_refused(folder, scenes):
     with pytest.raises(SystemExit, match="scenes"):
-        sample.Source(Shards(str(folder)), None, among=0.5)
-    with pytest.raises(SystemExit, match="colours"):
-        sample.Source(Shards(str(folder)), scenes, colour=True, among=0.5)
+        LandmarkSource(Shards(str(folder)), None, scene_share=0.5)
+    with pytest.raises(SystemExit, match="RGB"):
+        LandmarkSource(Shards(str(folder)), scenes, rgb=True, scene_share=0.5)
 
 
 def test_average_precision_of_known_cases():
     truth = np.array([[0, 0, 20, 20], [50, 50, 80, 80.0]])
-    perfect, wrong = detect.Score(), detect.Score()
+    perfect, wrong = DetectionMetrics(), DetectionMetrics()
     perfect.add(truth, [0.9, 0.8], truth, [True, True])
     assert perfect.result()["ap50"] == 100 and perfect.result()["box_error"] == 0
     wrong.add(np.array([[100, 100, 120, 120], truth[0]]), [0.9, 0.8], truth, [True, True])
     assert wrong.result()["ap50"] == pytest.approx(25)  # half the faces, at half precision
-    shielded = detect.Score()
+    shielded = DetectionMetrics()
     shielded.add(truth, [0.9, 0.8], truth, [True, False])
     assert shielded.result()["ap50"] == 100
 
 
 def test_training_falls_and_resumes(folder, tmp_path):
-    import student
-    from nets import Landmarker
-
     # The same crops in every step: the dots of these faces follow no rule.
-    eight = sample.Source(Shards(str(folder)), negatives=0.0).batch(8, np.random.default_rng(0))
+    eight = LandmarkSource(Shards(str(folder)), negatives=0.0).batch(8, np.random.default_rng(0))
 
     def go(steps, resume):
         torch.manual_seed(0)
-        run = loop.Run(tmp_path / "run", resume)
+        run = train_loop.Run(tmp_path / "run", resume)
 
         def step(net, batch, progress):
-            batch = student.tensors(batch)
-            return student.task(net(batch[0]), batch, progress)
+            batch = landmark_task.batch_tensors(batch)
+            return landmark_task.task_loss(net(batch[0]), batch, progress)
 
-        return loop.train(Landmarker("nano"), run, loop.Budget(steps), lambda _: eight, step,
-                          lambda net: {"checked": 1.0}, 1, 2e-3, {"task": "face-landmarks", "size": "nano"}, turn=0.02)
+        return train_loop.train(Landmarker("nano"), run, train_loop.Budget(steps), lambda _: eight, step,
+                          lambda net: {"checked": 1.0}, 1, 2e-3, {"task": "face-landmarks", "size": "nano"}, muon_lr=0.02)
 
     go(12, False)
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=False)
@@ -285,7 +280,7 @@ def test_a_failure_while_making_batches_reaches_the_loop():
     def broken(_):
         raise OSError("disk gone")
 
-    source = loop.Prefetch(broken, 0)
+    source = train_loop.Prefetch(broken, 0)
     with pytest.raises(OSError, match="disk gone"):
         source.next()
     source.close()
