@@ -1,6 +1,6 @@
 //! What the networks see: a crop of the frame, resampled and stretched to [-1, 1].
 //!
-//! Training does exactly the same (`models/training/crop.py`); change both or neither.
+//! Training does exactly the same (`models/training/heatmark_training/preprocess.py`); change both or neither.
 //!
 //! - Sampling: bilinear between pixel centres (the first is at 0.5, 0.5), coordinates clamped to the
 //!   frame. An output pixel is the mean of `k x k` samples on a regular grid inside it,

@@ -108,13 +108,15 @@ def detector_tables(shape: Sequence[int], threshold: float | None) -> Tables:
 
 
 def card(name: str, state: dict[str, Any], shape: Sequence[int], digest: str, cost: float, recipe: str,
-         spread: float | None = None, threshold: float | None = None) -> Tables:
-    """The card's tables. `digest`: SHA-256 of the ONNX file; `cost`: MFLOP."""
+         spread: float | None = None, threshold: float | None = None, default_for: Sequence[str] = ()) -> Tables:
+    """The card's tables. `digest`: SHA-256 of the ONNX file; `cost`: MFLOP; `default_for`: some of stream, still."""
     about, metrics = state["describe"], state["metrics"]
     own: Any = (landmark_tables(shape, metrics, spread, threshold) if about["task"] == "face-landmarks"
                 else detector_tables(shape, threshold))
     top = {"name": name, "task": own[""]["task"], "description": own[""]["description"], "file": f"{name}.onnx",
            "sha256": digest, "licence": LICENCE, "decode": own[""]["decode"]}
+    if default_for:
+        top["default_for"] = list(default_for)
     picture = {"name": "image", "channels": shape[0], "height": shape[1], "width": shape[2],
                "percentiles": own["input"]["percentiles"]}
     if shape[0] == 2:
@@ -134,8 +136,8 @@ def write_golden(path: Path, picture: np.ndarray, outputs: Iterable[np.ndarray])
 
 
 def export(checkpoint: str | Path, name: str, folder: str | Path, recipe: str = "", spread: float | None = None,
-           threshold: float | None = None) -> float:
-    """Writes the three files; returns the parity error."""
+           threshold: float | None = None, default_for: Sequence[str] = ()) -> float:
+    """Writes the three files; returns the parity error. The last arguments are those of `card`."""
     net, state = load(checkpoint)
     model, shape = build(net, state["describe"])
     error = parity(net, model, shape)
@@ -147,7 +149,8 @@ def export(checkpoint: str | Path, name: str, folder: str | Path, recipe: str = 
     image = golden_input(shape)
     write_golden(folder / f"{name}.golden.npy", image, run(model, image.astype(np.float32) / 127.5 - 1))
     digest = hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest()
-    text = toml(card(name, state, shape, digest, mflop(net, shape), recipe, spread, threshold))
+    text = toml(card(name, state, shape, digest, mflop(net, shape), recipe, spread, threshold,
+                     default_for))
     (folder / f"{name}.toml").write_text(text)
     return error
 
@@ -162,13 +165,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--spread", type=float, help="factor on predicted errors, where `heatmark eval` of whole "
                    "scenes asks for another than held-out crops do")
     p.add_argument("--threshold", type=float, help="least score (detector) or presence (landmarks) of a face")
+    p.add_argument("--default-for", nargs="*", choices=("stream", "still"), default=(),
+                   help="what the runtime uses this model for by default, with the setting `auto`")
     return p
 
 
 def main() -> None:
     """Runs the command."""
     args = parser().parse_args()
-    error = export(args.checkpoint, args.name, args.out, args.recipe, args.spread, args.threshold)
+    error = export(args.checkpoint, args.name, args.out, args.recipe, args.spread, args.threshold,
+                   args.default_for)
     print(f"{args.name}: parity {error:.1e}")
 
 

@@ -152,8 +152,9 @@ def write(model: onnx.ModelProto, source: str | Path, out: str | Path, metrics: 
     image = picture.astype(np.float32) / 127.5 - 1
     outputs = exact_session(model).run([o["name"] for o in card["outputs"]], {"image": image})
     export.write_golden(out.with_suffix(".golden.npy"), picture, outputs)
-    top: dict[str, Any] = {k: v for k, v in card.items() if not isinstance(v, (dict, list))}
-    top |= {"name": out.stem, "file": out.name, "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
+    tables = ("input", "outputs", "decoding", "golden", "training", "metrics")
+    top: dict[str, Any] = {k: v for k, v in card.items() if k not in tables}
+    top |= {"precision": "int8", "name": out.stem, "file": out.name, "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
             "description": card["description"].rstrip(".") + "; int8."}
     golden = {"file": f"{out.stem}.golden.npy", "tolerance": golden_tolerance(model, outputs, image)}
     training = card["training"] | {"quantised_from": card["sha256"], "quantised": about}
