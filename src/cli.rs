@@ -79,8 +79,7 @@ impl Base {
         let settled = config::load(&self.given(flags))?;
         exit::start_log(&settled.values.log);
         for entry in settled.entries.iter().filter(|e| e.origin != config::layers::Origin::Default) {
-            let value = entry.value.as_ref().map(|v| config::layers::shown(&entry.path, v));
-            log::debug!("{} = {} ({})", entry.path, value.unwrap_or_default(), entry.origin);
+            log::debug!("{} = {} ({})", entry.path, entry.shown, entry.origin);
         }
         Ok(settled)
     }

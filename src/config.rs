@@ -5,13 +5,13 @@
 //! about each key is the doc comment of the field ([`docs`]).
 
 pub mod boards;
-pub mod docs;
 pub mod keys;
 pub mod layers;
 pub mod reference;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::layers::{Layers, Origin, Settled};
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::{face, pipeline, radiometry, render, sink, source};
 
 /// Everything that can be set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Board whose file in `boards/` is the layer under this file: its name, or `auto` to go by the
@@ -76,7 +76,7 @@ impl Config {
 }
 
 /// Messages of the program, on standard error.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// The least important message that is still written.
@@ -87,7 +87,7 @@ pub struct Log {
 }
 
 /// Importance of a message.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Nothing is written.

@@ -29,6 +29,7 @@ pub mod picture;
 pub mod pipeline;
 pub mod preprocess;
 pub mod radiometry;
+pub mod ranges;
 pub mod recording;
 pub mod render;
 pub mod result;

@@ -1,18 +1,22 @@
 //! Counts to temperature, with emissivity and reflected temperature; refusal when not radiometric.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, within};
+use crate::error::Result;
 use crate::frame::Signal;
+use crate::ranges;
 use crate::units::{Celsius, Kelvin};
 
 /// What the surface under a pixel is like.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Emissivity of what is measured, 0.1 to 1. Human skin: 0.98 (Steketee 1973, Phys. Med. Biol. 18:686).
+    /// Emissivity of what is measured. Human skin: 0.98 (Steketee 1973, Phys. Med. Biol. 18:686).
+    #[schemars(range(min = 0.1, max = 1))]
     pub emissivity: f32,
-    /// Apparent temperature of the surroundings mirrored by the surface, degC, -100 to 500.
+    /// Apparent temperature of the surroundings mirrored by the surface, degC.
+    #[schemars(range(min = -100, max = 500))]
     pub reflected_c: f32,
 }
 
@@ -28,8 +32,7 @@ impl Settings {
     /// # Errors
     /// `Fix` for the first value out of its range.
     pub fn validate(&self) -> Result<()> {
-        within("surface.emissivity", self.emissivity, 0.1..=1.0)?;
-        within("surface.reflected_c", self.reflected_c, -100.0..=500.0)
+        ranges::check("surface", self)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod y16;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -72,7 +73,7 @@ pub struct CameraInfo {
 }
 
 /// The unit of 16-bit counts in a file that does not tell it, as stated by the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Hundredths of a kelvin (Lepton TLinear at 0.01 K).

@@ -24,15 +24,17 @@ use std::time::Duration;
 
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use controls::{Controls, Layers, SharedControls};
 pub use paint::{Filter, MAX_SCALE, scale_for};
 
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, Signal};
 use crate::picture::Canvas;
 use crate::radiometry::{self, Thermometer};
+use crate::ranges;
 use crate::result::{FrameResult, StreamState};
 use crate::units::Nanos;
 use agc::Gain;
@@ -45,25 +47,30 @@ use range::{AutoRange, Mode, Span};
 use scene::Scene;
 use text::Pen;
 
-/// How pictures style at the start; a viewer may change [`Controls`] later.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How pictures look at the start; a viewer may change [`Controls`] later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Name of a palette ([`palette::PALETTES`]).
+    /// Name of a palette.
+    #[schemars(extend("enum" = PALETTES.iter().map(|p| p.name).collect::<Vec<_>>()))]
     pub palette: String,
     /// Which counts the ends of the palette stand for.
     pub range: range::Settings,
     /// How the counts between them are spread over it.
     pub agc: agc::Settings,
-    /// Magnification, 1 to 8; less where the picture would exceed 33 megapixels.
+    /// Magnification; less where the picture would exceed 33 megapixels.
+    #[schemars(range(min = 1, max = MAX_SCALE))]
     pub scale: u8,
-    /// `bilinear` or `nearest`.
+    /// What lies between the centres of two pixels of the frame.
     pub filter: Filter,
-    /// What is drawn over the picture ([`Layers::NAMES`]).
+    /// What is drawn over the picture.
+    #[schemars(extend("items" = serde_json::json!({ "enum": Layers::NAMES.map(|row| row.0) })))]
     pub layers: Vec<String>,
-    /// Landmarks of an earlier frame are shown, fading, up to this age, milliseconds, 0 to 10000.
+    /// Landmarks of an earlier frame are shown, fading, up to this age, milliseconds.
+    #[schemars(range(max = 10_000))]
     pub landmark_age_limit_ms: u32,
-    /// Points less sure than this are drawn hollow, 0 to 1.
+    /// Points less sure than this are drawn hollow.
+    #[schemars(range(min = 0, max = 1))]
     pub low_confidence: f32,
 }
 
@@ -86,10 +93,8 @@ impl Settings {
     /// # Errors
     /// [`Error::fix`] names the key, what it holds and what was wanted.
     pub fn validate(&self) -> Result<()> {
-        self.range.validate()?;
-        self.agc.validate()?;
-        within("render.low_confidence", self.low_confidence, 0.0..=1.0)?;
-        within("render.landmark_age_limit_ms", self.landmark_age_limit_ms, 0..=10_000)?;
+        ranges::check("render", self)?;
+        range::check_ends(self.range.min_c, self.range.max_c)?;
         self.controls().map(drop)
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod ring;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -161,7 +162,7 @@ macro_rules! sinks {
 
 sinks! {
     /// Every output; each kind has a section of its own.
-    #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields, default)]
     pub struct Settings {
         /// The live page, its streams and metrics.

@@ -14,11 +14,13 @@ pub mod webcam;
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::SharedClock;
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
+use crate::ranges;
 pub use crate::recording::Unit;
 
 /// What one call of [`Source::read`] brought.
@@ -74,7 +76,7 @@ impl<F: FnMut() -> Result<Box<dyn Source>> + Send> Open for F {
 }
 
 /// Where frames come from, and how cameras and files are read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What `heatmark run` opens: `auto` for the first thermal camera, `/dev/videoN`,
@@ -85,7 +87,8 @@ pub struct Settings {
     /// What 16-bit counts mean of a file or a camera that does not say it: `centikelvin`, `decikelvin`
     /// or `counts`. Without it they are counts, and no temperature is given.
     pub signal: Option<Unit>,
-    /// Frames per second of folders and TIFFs that hold no times, 0.1 to 1000.
+    /// Frames per second of folders and TIFFs that hold no times.
+    #[schemars(range(min = 0.1, max = 1000))]
     pub rate_hz: f32,
     /// Cameras.
     pub camera: v4l::Settings,
@@ -100,7 +103,7 @@ impl Default for Settings {
 impl Settings {
     /// Refuses what lies outside the documented ranges.
     pub fn validate(&self) -> Result<()> {
-        within("source.rate_hz", self.rate_hz, 0.1..=1000.0)?;
+        ranges::check("source", self)?;
         self.camera.validate()
     }
 }

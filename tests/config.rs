@@ -5,7 +5,7 @@ use std::path::Path;
 
 use heatmark::config::keys::Keys;
 use heatmark::config::layers::{Origin, defaults};
-use heatmark::config::{Config, Given, boards, docs, load, reference};
+use heatmark::config::{Config, Given, boards, load, reference};
 use heatmark::nn::Model;
 
 fn given(file: &Path) -> Given {
@@ -13,16 +13,19 @@ fn given(file: &Path) -> Given {
 }
 
 fn keys() -> Keys {
-    Keys::of::<Config>(&defaults::<Config>().unwrap()).unwrap()
+    Keys::of::<Config>(&defaults::<Config>().unwrap())
 }
 
 #[test]
 fn every_key_and_section_is_documented() {
     let keys = keys();
     assert!(keys.keys.len() > 5);
-    let paths = keys.keys.iter().map(|k| k.path.as_str()).chain(keys.sections.iter().map(String::as_str));
-    let bare: Vec<_> = paths.filter(|path| docs::of(path).is_empty()).collect();
+    let texts = keys.keys.iter().map(|k| (&k.path, &k.about));
+    let texts: Vec<_> = texts.chain(keys.sections.iter().map(|s| (&s.path, &s.about))).collect();
+    let bare: Vec<_> = texts.iter().filter(|(_, about)| about.is_empty()).collect();
     assert!(bare.is_empty(), "without a doc comment: {bare:?}");
+    let rust: Vec<_> = texts.iter().filter(|(_, about)| about.contains("::") || about.contains("[`")).collect();
+    assert!(rust.is_empty(), "with a name that only the code has: {rust:?}");
 }
 
 #[test]

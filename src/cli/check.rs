@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{Base, Done, print};
-use crate::config::layers::shown;
 use crate::config::{self, boards, reference};
 
 /// What can be asked about the configuration.
@@ -50,12 +49,7 @@ fn check(base: &Base, file: Option<&PathBuf>) -> Done {
 fn show(base: &Base, changed: bool) -> Done {
     let settled = config::load(&base.given(Vec::new()))?;
     let entries = settled.entries.iter().filter(|e| !changed || e.origin != config::layers::Origin::Default);
-    let rows: Vec<_> = entries
-        .map(|e| {
-            let value = e.value.as_ref().map_or("(not set)".to_string(), |v| shown(&e.path, v));
-            [e.path.clone(), format!("= {value}"), format!("# {}", e.origin)]
-        })
-        .collect();
+    let rows: Vec<_> = entries.map(|e| [e.path.clone(), format!("= {}", e.shown), format!("# {}", e.origin)]).collect();
     print::out(&print::columns(&rows))
 }
 

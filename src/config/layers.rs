@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
-use super::keys::{Keys, Kind, join, split};
+use super::keys::{Key, Keys, Kind, join, split};
 use crate::error::{Error, Result};
+use crate::ranges;
 
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Entry {
     pub path: String,
     /// The value in force; `None` where it is not set and has no default.
     pub value: Option<Value>,
+    /// The value as printed, see [`shown`].
+    pub shown: String,
     /// Where it was set.
     pub origin: Origin,
 }
@@ -70,20 +74,17 @@ pub struct Layers<C> {
 /// # Errors
 /// Fatal where the defaults have no form in TOML.
 pub fn defaults<C: Serialize + Default>() -> Result<Table> {
-    // Through text: a direct conversion would turn 0.98f32 into 0.9800000190734863.
-    let text = toml::to_string(&C::default()).map_err(|e| Error::fatal("settings", "have no TOML form").because(e))?;
-    text.parse().map_err(|e: toml::de::Error| Error::fatal("settings", "are not read back").because(e))
+    ranges::table(&C::default()).map_err(|e| Error::fatal("settings", "have no form in TOML").because(e))
 }
 
-impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
+impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
     /// Only the defaults.
     ///
     /// # Errors
-    /// Fatal where the type does not read its own defaults.
+    /// As [`defaults`].
     pub fn new() -> Result<Self> {
         let defaults = defaults::<C>()?;
-        let keys = Keys::of::<C>(&defaults)
-            .map_err(|e| Error::fatal("settings", "do not read their own defaults").because(e))?;
+        let keys = Keys::of::<C>(&defaults);
         Ok(Self { keys, defaults, set: BTreeMap::new(), problems: Vec::new(), kind: PhantomData })
     }
 
@@ -217,9 +218,8 @@ impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
 
     /// Tries the value alone over the defaults.
     fn judge(&self, path: &str, value: &Value) -> Result<(), String> {
-        let found = || format!("found {}", shown(path, value));
         if self.keys.is_section(path) {
-            return Err(format!("{}, wanted a table [{path}]", found()));
+            return Err(format!("found {value}, wanted a table [{path}]"));
         }
         let Some(key) = self.keys.get(path) else {
             return Err(match self.keys.nearest(path) {
@@ -231,8 +231,8 @@ impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
         insert(&mut table, path, value.clone());
         match C::deserialize(Value::Table(table)) {
             Ok(_) => Ok(()),
-            Err(_) if !fits(&key.kind, value) => Err(format!("{}, wanted {}", found(), key.kind)),
-            Err(e) => Err(format!("{}: {}", found(), e.message())),
+            Err(_) if !key.kind.fits(value) => Err(format!("found {}, wanted {}", shown(key, value), key.kind)),
+            Err(e) => Err(format!("found {}: {}", shown(key, value), e.message())),
         }
     }
 
@@ -245,26 +245,15 @@ impl<C: Serialize + DeserializeOwned + Default> Layers<C> {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let entry = |key: &super::keys::Key| match self.set.get(&key.path) {
-            Some((value, origin)) => {
-                Entry { path: key.path.clone(), value: Some(value.clone()), origin: origin.clone() }
-            }
-            None => Entry { path: key.path.clone(), value: key.default.clone(), origin: Origin::Default },
+        let entry = |key: &Key| {
+            let (value, origin) = match self.set.get(&key.path) {
+                Some((value, origin)) => (Some(value.clone()), origin.clone()),
+                None => (key.default.clone(), Origin::Default),
+            };
+            let shown = value.as_ref().map_or("(not set)".into(), |value| shown(key, value));
+            Entry { path: key.path.clone(), value, shown, origin }
         };
         self.keys.keys.iter().map(entry).collect()
-    }
-}
-
-/// True where a value of this form can be what `kind` wants, so that only its content is wrong.
-fn fits(kind: &Kind, value: &Value) -> bool {
-    match kind {
-        Kind::Flag => value.is_bool(),
-        Kind::Whole => value.is_integer(),
-        Kind::Number => value.is_integer() || value.is_float(),
-        Kind::Text => value.is_str(),
-        Kind::Choice(_) => false,
-        Kind::List => value.is_array(),
-        Kind::Any => true,
     }
 }
 
@@ -284,11 +273,15 @@ fn insert(table: &mut Table, path: &str, value: Value) {
 /// Last words of keys whose values are never printed.
 const SECRETS: [&str; 3] = ["token", "password", "secret"];
 
-/// A value as printed: TOML, or `***` for a secret that is set.
-pub fn shown(path: &str, value: &Value) -> String {
-    let (_, leaf) = split(path);
+/// The value of `key` as printed: TOML, or `"***"` for a secret that is set.
+pub fn shown(key: &Key, value: &Value) -> String {
+    let (_, leaf) = split(&key.path);
     let secret = SECRETS.iter().any(|s| leaf == *s || leaf.ends_with(&format!("_{s}")));
-    if secret && value.as_str() != Some("") { "\"***\"".into() } else { value.to_string() }
+    match (&key.kind, value) {
+        _ if secret && value.as_str() != Some("") => "\"***\"".into(),
+        (Kind::Octal, Value::Integer(mode)) => format!("{mode:#o}"),
+        _ => value.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! What can be configured about faces.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::landmarker::VIEWS;
 use super::smooth;
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::kernels;
 use crate::nn::{Model, Precision, Task, Use};
+use crate::ranges;
 
 /// Settings of detection, following and temperatures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`: `face-detector-int8` on
@@ -18,26 +20,32 @@ pub struct Settings {
     /// Landmark network: as above, `auto` choosing between `face-landmarks-small-int8` and `face-landmarks-small` for
     /// streams, between base's for stills, which are as accurate as can be and may take their time.
     pub landmarks: String,
-    /// Most faces followed at once, 1 to 16; bounds the time per frame.
+    /// Most faces followed at once; bounds the time per frame.
+    #[schemars(range(min = 1, max = 16))]
     pub max_faces: usize,
-    /// Views of each face in a frame, 1 to 6, whose landmarks are averaged: as it is, mirrored, closer, and so on. Each
+    /// Views of each face in a frame, whose landmarks are averaged: as it is, mirrored, closer, and so on. Each
     /// costs a run of the landmark network.
+    #[schemars(range(min = 1, max = VIEWS))]
     pub views: usize,
     /// How often new faces are looked for while some are followed, ms; 0 looks in every frame.
     pub detect_every_ms: u32,
     /// How often faces are looked for while none is followed or one is lost, ms; 0 looks in every frame.
     pub search_every_ms: u32,
-    /// Lowest detector score, 0 to 1; absent takes the model card's.
+    /// Lowest detector score; absent takes the model card's.
+    #[schemars(range(min = 0, max = 1))]
     pub score: Option<f32>,
-    /// Presence below which a followed face counts as lost, 0 to 1; absent takes the model card's. A new
+    /// Presence below which a followed face counts as lost; absent takes the model card's. A new
     /// face needs 0.2 more, so that a doubtful one does not come and go; its odds count times those of the
     /// detector's score, so that a detector that is sure asks for less and one that doubts for more.
+    #[schemars(range(min = 0, max = 1))]
     pub presence: Option<f32>,
-    /// How long a lost face keeps its identity, ms, 0 to 10000. Shutter calibration does not count.
+    /// How long a lost face keeps its identity, ms. Shutter calibration does not count.
+    #[schemars(range(max = 10_000))]
     pub lost_ms: u32,
     /// Smoothing of the landmarks.
     pub smooth: smooth::Settings,
-    /// Confidence below which a point counts as hidden and has no temperature, 0 to 1.
+    /// Confidence below which a point counts as hidden and has no temperature.
+    #[schemars(range(min = 0, max = 1))]
     pub visible: f32,
     /// Temperatures the sensor can measure, degC: lowest, highest. Readings outside are reported as saturated.
     pub range_c: [f32; 2],
@@ -103,18 +111,13 @@ impl Settings {
 
     /// Fix: a value out of its range, named.
     pub fn validate(&self) -> Result<()> {
-        within("face.max_faces", self.max_faces, 1..=16)?;
-        within("face.views", self.views, 1..=VIEWS)?;
-        within("face.lost_ms", self.lost_ms, 0..=10_000)?;
-        within("face.score", self.score.unwrap_or(0.0), 0.0..=1.0)?;
-        within("face.presence", self.presence.unwrap_or(0.0), 0.0..=1.0)?;
-        within("face.visible", self.visible, 0.0..=1.0)?;
+        ranges::check("face", self)?;
         let [low, high] = self.range_c;
         if !(-273.15 <= low && low < high && high <= 3000.0) {
             let message = format!("is [{low}, {high}], wanted -273.15 <= low < high <= 3000");
             return Err(Error::fix("face.range_c", message));
         }
-        self.smooth.validate()
+        Ok(())
     }
 }
 

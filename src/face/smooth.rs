@@ -10,37 +10,31 @@
 
 use std::f32::consts::TAU;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, within};
 use crate::landmarks::COUNT;
 
 /// Settings of the filter.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// False publishes the network's points as they are.
     pub enabled: bool,
-    /// Cutoff for a point at rest, Hz, 0.05 to 100: lower is calmer.
+    /// Cutoff for a point at rest, Hz: lower is calmer.
+    #[schemars(range(min = 0.05, max = 100))]
     pub min_cutoff_hz: f32,
-    /// Hz of cutoff per face size per second, 0 to 1000: higher trails less.
+    /// Hz of cutoff per face size per second: higher trails less.
+    #[schemars(range(min = 0, max = 1000))]
     pub beta: f32,
-    /// Cutoff of the speed estimate, Hz, 0.05 to 100.
+    /// Cutoff of the speed estimate, Hz.
+    #[schemars(range(min = 0.05, max = 100))]
     pub speed_cutoff_hz: f32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self { enabled: true, min_cutoff_hz: 1.5, beta: 8.0, speed_cutoff_hz: 2.0 }
-    }
-}
-
-impl Settings {
-    /// Fix: a value out of its range, named.
-    pub fn validate(&self) -> Result<()> {
-        within("face.smooth.min_cutoff_hz", self.min_cutoff_hz, 0.05..=100.0)?;
-        within("face.smooth.beta", self.beta, 0.0..=1000.0)?;
-        within("face.smooth.speed_cutoff_hz", self.speed_cutoff_hz, 0.05..=100.0)
     }
 }
 

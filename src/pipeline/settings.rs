@@ -2,36 +2,47 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, within};
+use crate::ranges;
 
 /// Limits, buffers and pauses of a pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Without a frame for this long the output says `stale`, milliseconds, 50 to 600000.
+    /// Without a frame for this long the output says `stale`, milliseconds.
+    #[schemars(range(min = 50, max = 600_000))]
     pub stale_ms: u64,
-    /// Without a frame for this long the output says `no_signal`, milliseconds, from `stale_ms` to 600000.
+    /// Without a frame for this long the output says `no_signal`, milliseconds; at least `stale_ms`.
+    #[schemars(range(min = 50, max = 600_000))]
     pub no_signal_ms: u64,
-    /// While there is no frame the output is repeated this often, milliseconds, 50 to 60000.
+    /// While there is no frame the output is repeated this often, milliseconds.
+    #[schemars(range(min = 50, max = 60_000))]
     pub tick_ms: u64,
-    /// Pause before a source is opened again, milliseconds, 1 to 60000; doubles with each failure.
+    /// Pause before a source is opened again, milliseconds; doubles with each failure.
+    #[schemars(range(min = 1, max = 60_000))]
     pub backoff_min_ms: u64,
-    /// Longest such pause, milliseconds, from `backoff_min_ms` to 3600000.
+    /// Longest such pause, milliseconds; at least `backoff_min_ms`.
+    #[schemars(range(min = 1, max = 3_600_000))]
     pub backoff_max_ms: u64,
-    /// One read of a source blocks for at most this long, milliseconds, 1 to 1000. A stop is seen
-    /// within it.
+    /// One read of a source blocks for at most this long, milliseconds. A stop is seen within it.
+    #[schemars(range(min = 1, max = 1_000))]
     pub read_wait_ms: u64,
-    /// Frame buffers, 6 to 256. The path itself holds six; sinks that keep frames need more.
+    /// Frame buffers. The path itself holds six; sinks that keep frames need more.
+    #[schemars(range(min = 6, max = 256))]
     pub frames: usize,
-    /// Faces that a result has room for without allocating, 1 to 64.
+    /// Faces that a result has room for without allocating.
+    #[schemars(range(min = 1, max = 64))]
     pub faces: usize,
     /// Leaves out frames that show the closed shutter instead of passing them on with state `ffc`.
     pub drop_ffc: bool,
-    /// A sink that takes longer than this for one frame is logged, milliseconds, 1 to 10000.
+    /// A sink that takes longer than this for one frame is logged, milliseconds.
+    #[schemars(range(min = 1, max = 10_000))]
     pub slow_sink_ms: u64,
-    /// Threads that have not ended this long after a stop are given up, milliseconds, 100 to 60000.
+    /// Threads that have not ended this long after a stop are given up, milliseconds.
+    #[schemars(range(min = 100, max = 60_000))]
     pub stop_ms: u64,
 }
 
@@ -59,16 +70,9 @@ impl Settings {
     /// # Errors
     /// [`Remedy::Fix`](crate::error::Remedy::Fix) about the first key out of its range.
     pub fn validate(&self) -> Result<()> {
-        within("pipeline.stale_ms", self.stale_ms, 50..=600_000)?;
+        ranges::check("pipeline", self)?;
         within("pipeline.no_signal_ms", self.no_signal_ms, self.stale_ms..=600_000)?;
-        within("pipeline.tick_ms", self.tick_ms, 50..=60_000)?;
-        within("pipeline.backoff_min_ms", self.backoff_min_ms, 1..=60_000)?;
-        within("pipeline.backoff_max_ms", self.backoff_max_ms, self.backoff_min_ms..=3_600_000)?;
-        within("pipeline.read_wait_ms", self.read_wait_ms, 1..=1_000)?;
-        within("pipeline.frames", self.frames, 6..=256)?;
-        within("pipeline.faces", self.faces, 1..=64)?;
-        within("pipeline.slow_sink_ms", self.slow_sink_ms, 1..=10_000)?;
-        within("pipeline.stop_ms", self.stop_ms, 100..=60_000)
+        within("pipeline.backoff_max_ms", self.backoff_max_ms, self.backoff_min_ms..=3_600_000)
     }
 
     /// The pause before attempt `failures + 1` to open a source.

@@ -6,21 +6,23 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::CameraInfo;
 use super::write::{MAX_BYTES, Writer};
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::ranges;
 use crate::units::Nanos;
 
 /// What [`Settings::name`] must hold; becomes the UTC time of the first frame's writing.
 const STAMP: &str = "{utc}";
 
 /// How a recording is kept on disk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Record what runs.
@@ -31,17 +33,21 @@ pub struct Settings {
     pub name: String,
     /// True writes each frame's result into its page.
     pub results: bool,
-    /// A new file is begun before one grows beyond this, MB (10^6 bytes), 1 to 4000.
+    /// A new file is begun before one grows beyond this, MB (10^6 bytes).
+    #[schemars(range(min = 1, max = 4000))]
     pub max_file_mb: u32,
     /// A new file is begun after this much captured time, s; 0 for never.
     pub max_file_s: u32,
     /// The recording stops before less than this is free on the disk, MB; 0 for no limit.
     pub min_free_mb: u32,
-    /// Written frames are forced to the disk this often, ms, 100 to 600000: what a power cut can cost.
+    /// Written frames are forced to the disk this often, ms: what a power cut can cost.
+    #[schemars(range(min = 100, max = 600_000))]
     pub sync_ms: u32,
-    /// Frames kept in memory while the disk is busy, 1 to 256; beyond that new ones are lost and counted.
+    /// Frames kept in memory while the disk is busy; beyond that new ones are lost and counted.
+    #[schemars(range(min = 1, max = 256))]
     pub queue: usize,
     /// Deflate effort: 0 stores, 1 is fast, 9 is small.
+    #[schemars(range(max = 9))]
     pub level: u8,
 }
 
@@ -73,10 +79,7 @@ impl Settings {
         if self.name.len() > 200 {
             return wrong(format!("has {} characters, wanted at most 200", self.name.len()));
         }
-        within("sink.record.max_file_mb", self.max_file_mb, 1..=4000)?;
-        within("sink.record.sync_ms", self.sync_ms, 100..=600_000)?;
-        within("sink.record.queue", self.queue, 1..=256)?;
-        within("sink.record.level", self.level, 0..=9)
+        ranges::check("sink.record", self)
     }
 
     fn max_bytes(&self) -> u64 {

@@ -5,16 +5,18 @@
 //! imagery", 1996); or so for each part of the picture (contrast-limited adaptive histogram equalisation:
 //! Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", 1994).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::Span;
-use crate::error::{Result, within};
+use crate::error::Result;
 use crate::frame::{Frame, FrameFormat};
 use crate::kernels::{self, Kernels};
+use crate::ranges;
 use crate::units::Nanos;
 
 /// How contrast is given out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Equal steps of the count are equal steps on the palette.
@@ -38,17 +40,20 @@ impl Mode {
 }
 
 /// Gain control.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `linear`, `plateau` or `clahe`.
+    /// How contrast is given out.
     pub mode: Mode,
-    /// Greatest contrast of `plateau` and `clahe`, as a multiple of the linear one, 1 to 20: the plateau of the
+    /// Greatest contrast of `plateau` and `clahe`, as a multiple of the linear one: the plateau of the
     /// histogram over its mean.
+    #[schemars(range(min = 1, max = 20))]
     pub max_gain: f32,
-    /// Share of the linear map in the mixture with the equalised one, percent, 0 to 100.
+    /// Share of the linear map in the mixture with the equalised one, percent.
+    #[schemars(range(min = 0, max = 100))]
     pub linear_percent: f32,
-    /// Parts of the picture's height that `clahe` treats apart, 1 to 8; as large ones across.
+    /// Parts of the picture's height that `clahe` treats apart; as large ones across.
+    #[schemars(range(min = 1, max = 8))]
     pub tiles: u8,
 }
 
@@ -62,9 +67,7 @@ impl Settings {
     /// # Errors
     /// `Fix`, naming the key that is out of its range.
     pub fn validate(&self) -> Result<()> {
-        within("render.agc.max_gain", self.max_gain, 1.0..=20.0)?;
-        within("render.agc.linear_percent", self.linear_percent, 0.0..=100.0)?;
-        within("render.agc.tiles", self.tiles, 1..=8)
+        ranges::check("render.agc", self)
     }
 }
 

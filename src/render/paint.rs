@@ -1,6 +1,7 @@
 //! Counts to coloured pixels, 1 to 8 times as large: interpolated as counts, then coloured, so that
 //! no colour appears that the palette does not hold.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::agc::Gain;
@@ -17,7 +18,7 @@ pub const MAX_SCALE: u32 = 8;
 const MAX_PIXELS: u64 = 1 << 25;
 
 /// What lies between the centres of two pixels of the frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// Each pixel a square.

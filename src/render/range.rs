@@ -1,14 +1,16 @@
 //! Which counts the ends of the palette stand for: fixed temperatures, or smoothed percentiles of the scene.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
 use crate::radiometry::Thermometer;
+use crate::ranges;
 use crate::units::Nanos;
 
 /// How the range is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Percentiles of the picture, smoothed in time.
@@ -19,27 +21,35 @@ pub enum Mode {
 }
 
 /// Settings of the range.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `auto` or `fixed`.
+    /// How the range is chosen.
     pub mode: Mode,
-    /// Cold end of a fixed range, degC, -273 to 3000.
+    /// Cold end of a fixed range, degC.
+    #[schemars(range(min = -273, max = 3000))]
     pub min_c: f32,
-    /// Hot end of a fixed range, degC, above `min_c`.
+    /// Hot end of a fixed range, degC; above `min_c`.
+    #[schemars(range(min = -273, max = 3000))]
     pub max_c: f32,
-    /// Share of pixels below the automatic range, percent, 0 to 49.
+    /// Share of pixels below the automatic range, percent.
+    #[schemars(range(min = 0, max = 49))]
     pub low_percent: f32,
-    /// Share of pixels at or below its hot end, percent, 51 to 100.
+    /// Share of pixels at or below its hot end, percent.
+    #[schemars(range(min = 51, max = 100))]
     pub high_percent: f32,
-    /// Time in which the automatic range covers 63 % of a change, milliseconds, 0 to 60000.
+    /// Time in which the automatic range covers 63 % of a change, milliseconds.
     /// Counted in capture time, so a replay looks the same at any speed.
+    #[schemars(range(max = 60_000))]
     pub time_constant_ms: u32,
-    /// Changes of an end by less than this share of the range are ignored, 0 to 0.5.
+    /// Changes of an end by less than this share of the range are ignored.
+    #[schemars(range(min = 0, max = 0.5))]
     pub hysteresis: f32,
-    /// Narrowest automatic range of a radiometric source, K, 0.1 to 1000; keeps noise from being spread out.
+    /// Narrowest automatic range of a radiometric source, K; keeps noise from being spread out.
+    #[schemars(range(min = 0.1, max = 1000))]
     pub min_span_c: f32,
-    /// Narrowest automatic range of other 16-bit sources, counts, 1 to 65535; 8-bit ones use at most 24.
+    /// Narrowest automatic range of other 16-bit sources, counts; 8-bit ones use at most 24.
+    #[schemars(range(min = 1, max = 65535))]
     pub min_span_counts: f32,
 }
 
@@ -64,12 +74,7 @@ impl Settings {
     /// [`Error::fix`] names the key that is out of its range.
     pub fn validate(&self) -> Result<()> {
         check_ends(self.min_c, self.max_c)?;
-        within("render.range.low_percent", self.low_percent, 0.0..=49.0)?;
-        within("render.range.high_percent", self.high_percent, 51.0..=100.0)?;
-        within("render.range.time_constant_ms", self.time_constant_ms, 0..=60_000)?;
-        within("render.range.hysteresis", self.hysteresis, 0.0..=0.5)?;
-        within("render.range.min_span_c", self.min_span_c, 0.1..=1000.0)?;
-        within("render.range.min_span_counts", self.min_span_counts, 1.0..=65535.0)
+        ranges::check("render.range", self)
     }
 }
 

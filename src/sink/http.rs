@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
@@ -36,8 +37,9 @@ pub use self::guard::Secret;
 use self::pictures::Pictures;
 use super::ring::Ring;
 use super::{Hooks, Output, Report, Sink, SinkKind, Wants};
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
 use crate::landmarks::REGION_COUNT;
+use crate::ranges;
 use crate::result::{FrameResult, StreamState};
 use crate::units::Nanos;
 
@@ -47,7 +49,7 @@ const EVENTS: usize = 16;
 const GAUGED_FACES: usize = 4;
 
 /// The page and who may see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Serve the page.
@@ -60,14 +62,18 @@ pub struct Settings {
     pub token: Option<Secret>,
     /// Further host names under which the page is reached, for example behind a proxy.
     pub hosts: Vec<String>,
-    /// Clients of the live picture, and as many of the events, 1 to 1024.
+    /// Clients of the live picture, and as many of the events.
+    #[schemars(range(min = 1, max = 1024))]
     pub max_clients: usize,
-    /// Quality of the live picture, 1 to 100.
+    /// JPEG quality of the live picture, percent.
+    #[schemars(range(min = 1, max = 100))]
     pub jpeg_quality: u8,
-    /// `/healthz` fails once the last frame is older than this, 100 to 600000 ms.
+    /// `/healthz` fails once the last frame is older than this, ms.
+    #[schemars(range(min = 100, max = 600_000))]
     pub stale_ms: u64,
-    /// A client that takes nothing for this long is dropped, 100 to 60000 ms. As long may a client
+    /// A client that takes nothing for this long is dropped, ms. As long may a client
     /// take to send its request.
+    #[schemars(range(min = 100, max = 60_000))]
     pub patience_ms: u64,
 }
 
@@ -98,10 +104,7 @@ impl Settings {
                 format!("is missing, wanted one because sink.http.listen = \"{address}\" can be reached by others"),
             ));
         }
-        within("sink.http.max_clients", self.max_clients, 1..=1024)?;
-        within("sink.http.jpeg_quality", self.jpeg_quality, 1..=100)?;
-        within("sink.http.stale_ms", self.stale_ms, 100..=600_000)?;
-        within("sink.http.patience_ms", self.patience_ms, 100..=60_000)
+        ranges::check("sink.http", self)
     }
 
     fn address(&self) -> Result<SocketAddr> {

@@ -7,12 +7,14 @@ use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::outlet::Outlet;
 pub use self::unix::UnixSink;
 use super::{Hooks, Output, Sink, SinkKind, Wants};
-use crate::error::{Error, Result, within};
+use crate::error::{Error, Result};
+use crate::ranges;
 
 /// Lines kept for a reader that is behind.
 const LINES: usize = 64;
@@ -22,7 +24,7 @@ const ROOM: Duration = Duration::from_secs(30);
 const UDP_MAX: usize = 65_507;
 
 /// Where lines of JSON go; each output is off until it is named.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Write to standard output.
@@ -31,13 +33,16 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     /// Serve any number of readers on this Unix stream socket.
     pub unix: Option<PathBuf>,
-    /// Readers of the Unix socket at once, 1 to 1024; more are turned away.
+    /// Readers of the Unix socket at once; more are turned away.
+    #[schemars(range(min = 1, max = 1024))]
     pub unix_readers: usize,
-    /// Permission bits of the Unix socket, for example 0o660.
+    /// Permission bits of the Unix socket.
+    #[schemars(range(max = 0o777), extend("format" = "octal"))]
     pub unix_mode: u32,
     /// Send each line as a datagram to this `HOST:PORT`.
     pub udp: Option<String>,
-    /// Largest datagram, 128 to 65507 bytes. A longer line is left out and counted.
+    /// Largest datagram, bytes. A longer line is left out and counted.
+    #[schemars(range(min = 128, max = UDP_MAX))]
     pub udp_max_bytes: usize,
     /// Lose no line: the pipeline waits for stdout and the file instead. For recordings, not for
     /// cameras.
@@ -62,15 +67,7 @@ impl Default for Settings {
 impl Settings {
     /// Checks every range.
     pub fn validate(&self) -> Result<()> {
-        within("sink.ndjson.udp_max_bytes", self.udp_max_bytes, 128..=UDP_MAX)?;
-        within("sink.ndjson.unix_readers", self.unix_readers, 1..=1024)?;
-        if self.unix_mode > 0o777 {
-            let found = self.unix_mode;
-            return Err(Error::fix(
-                "sink.ndjson.unix_mode",
-                format!("is 0o{found:o}, wanted permission bits up to 0o777"),
-            ));
-        }
+        ranges::check("sink.ndjson", self)?;
         if let Some(to) = &self.udp
             && to.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
         {

@@ -22,6 +22,7 @@ pub mod watchdog;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::escalation::Step;
@@ -30,10 +31,11 @@ use self::supervisor::Supervisor;
 use self::watchdog::Limits;
 use crate::clock::SharedClock;
 use crate::error::{Error, Result, within};
+use crate::ranges;
 use crate::source::{self, Open};
 
 /// Cameras.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Name in results and logs; empty for kind and serial number, or port.
@@ -43,10 +45,12 @@ pub struct Settings {
     /// The camera is in low gain. Its frames do not say so and no formula for it is public, so no
     /// temperature is given (InfiRay P2 Pro, Topdon and twins).
     pub low_gain: bool,
-    /// Buffers of the driver, 2 to 32.
+    /// Buffers of the driver.
+    #[schemars(range(min = 2, max = 32))]
     pub buffers: u32,
-    /// A camera that sends no whole frame for this long is opened again, ms, 500 to 600000. A Lepton's
+    /// A camera that sends no whole frame for this long is opened again, ms. A Lepton's
     /// shutter takes up to 3000.
+    #[schemars(range(min = 500, max = 600_000))]
     pub stall_ms: u32,
     /// A camera that sends the same content or frame counter for this long is frozen and opened again, ms,
     /// 1000 to 600000; 0 never, for scenes without noise. Corrections do not count.
@@ -71,7 +75,7 @@ impl Default for Settings {
 }
 
 /// The strongest step for a camera that sends nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recover {
     /// Opens it again.
@@ -99,8 +103,7 @@ impl Settings {
     /// # Errors
     /// `Fix` for the first value out of its range.
     pub fn validate(&self) -> Result<()> {
-        within("source.camera.buffers", self.buffers, 2..=32)?;
-        within("source.camera.stall_ms", self.stall_ms, 500..=600_000)?;
+        ranges::check("source.camera", self)?;
         if self.frozen_ms != 0 {
             within("source.camera.frozen_ms", self.frozen_ms, 1_000..=600_000)?;
         }

@@ -1,8 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::config::keys::Choice;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Sample {
     board: String,
@@ -10,24 +12,32 @@ struct Sample {
     http: Http,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Render {
     palette: Palette,
     upscale: u8,
     min_c: Option<f32>,
     span_c: Option<[f32; 2]>,
-    tagged: Option<crate::frame::Signal>,
+    tagged: Option<Tagged>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Palette {
+    /// Hot is yellow.
     Iron,
     WhiteHot,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Tagged {
+    Counts,
+    Scaled { by: f32 },
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Http {
     listen: Option<std::net::SocketAddr>,
@@ -71,21 +81,23 @@ fn problems(text: &str) -> Vec<String> {
 fn every_key_is_found_set_or_not() {
     let layers = Layers::<Sample>::new().unwrap();
     let found: Vec<_> = layers.keys().keys.iter().map(|k| (k.path.as_str(), k.kind.clone())).collect();
+    let words = [("white_hot", ""), ("iron", "Hot is yellow.")];
+    let words = words.map(|(word, about)| Choice { word: word.into(), about: about.into() }).to_vec();
     assert_eq!(
         found,
         [
             ("board", Kind::Text),
-            ("render.palette", Kind::Choice(&["iron", "white_hot"])),
-            ("render.upscale", Kind::Whole),
+            ("render.palette", Kind::Choice(words)),
+            ("render.upscale", Kind::Integer),
             ("render.min_c", Kind::Number),
-            ("render.span_c", Kind::List),
+            ("render.span_c", Kind::List(Vec::new())),
             ("render.tagged", Kind::Any),
-            ("http.listen", Kind::Any),
+            ("http.listen", Kind::Text),
             ("http.token", Kind::Text),
             ("http.rate_hz", Kind::Number),
         ]
     );
-    assert_eq!(layers.keys().sections, ["render", "http"]);
+    assert_eq!(layers.keys().sections.iter().map(|s| s.path.as_str()).collect::<Vec<_>>(), ["render", "http"]);
 }
 
 #[test]
@@ -100,7 +112,7 @@ fn later_layers_win_and_origins_are_kept() {
     let settled = layers.settle(&range).unwrap();
     assert_eq!((settled.values.render.upscale, settled.values.render.min_c), (3, Some(20.0)));
     assert_eq!(settled.values.render.palette, Palette::WhiteHot);
-    assert_eq!(settled.values.render.tagged, Some(crate::frame::Signal::Counts));
+    assert_eq!(settled.values.render.tagged, Some(Tagged::Counts));
     let origin = |path: &str| settled.entries.iter().find(|e| e.path == path).unwrap().origin.to_string();
     assert_eq!(origin("render.upscale"), "h.toml:4");
     assert_eq!(origin("render.min_c"), "h.toml:2");
@@ -145,10 +157,7 @@ fn values_out_of_range_are_told_one_after_the_other() {
 #[test]
 fn a_table_and_a_value_are_not_confused() {
     assert_eq!(problems("render = 3"), ["h.toml:1: render: found 3, wanted a table [render]"]);
-    assert_eq!(
-        problems("[render.upscale]\nx = 1"),
-        ["h.toml:1: render.upscale: found { x = 1 }, wanted a whole number"]
-    );
+    assert_eq!(problems("[render.upscale]\nx = 1"), ["h.toml:1: render.upscale: found { x = 1 }, wanted an integer"]);
 }
 
 #[test]
@@ -159,8 +168,10 @@ fn what_is_not_toml_names_its_line() {
 
 #[test]
 fn secrets_are_never_shown() {
-    assert_eq!(shown("http.token", &Value::String("abc".into())), "\"***\"");
-    assert_eq!(shown("http.token", &Value::String(String::new())), "\"\"");
-    assert_eq!(shown("http.rate_hz", &Value::Float(1.5)), "1.5");
+    let layers = Layers::<Sample>::new().unwrap();
+    let shown = |path: &str, value: Value| shown(layers.keys().get(path).unwrap(), &value);
+    assert_eq!(shown("http.token", Value::String("abc".into())), "\"***\"");
+    assert_eq!(shown("http.token", Value::String(String::new())), "\"\"");
+    assert_eq!(shown("http.rate_hz", Value::Float(1.5)), "1.5");
     assert_eq!(problems("http.token = [\"abc\"]"), ["h.toml:1: http.token: found \"***\", wanted a string"]);
 }

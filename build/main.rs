@@ -1,9 +1,5 @@
-//! What the program carries with it, found by looking: every model in `models/`, every board in
-//! `boards/`, and what the doc comments say about every field that can be configured. Dropping a
-//! file there is enough.
+//! Embeds every model in `models/` and every board in `boards/` in the program: a file there is enough.
 
-mod docs;
-#[path = "../../build/pack.rs"]
 mod pack;
 
 use std::fmt::Write as _;
@@ -12,14 +8,12 @@ use std::path::{Path, PathBuf};
 fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    println!("cargo:rerun-if-changed=src");
     println!("cargo:rerun-if-changed=build");
     // Unoptimised, the build script would take a minute to pack.
     let packed = std::env::var("PROFILE").is_ok_and(|p| p == "release");
     let without: &[&str] = if cfg!(feature = "base-model") { &[] } else { &["face-landmarks-base."] };
     write(&out, "models.rs", &pack::table(&root.join("models"), &out, packed, without));
     write(&out, "boards.rs", &boards(&root.join("boards")));
-    write(&out, "docs.rs", &docs::table(&root.join("src")));
 }
 
 fn write(out: &Path, name: &str, text: &str) {
