@@ -9,6 +9,7 @@ pub mod mean;
 pub mod metrics;
 pub mod read;
 mod report;
+pub mod sample;
 mod synthetic;
 pub mod temperatures;
 
@@ -19,9 +20,10 @@ use serde::Serialize;
 
 use self::detections::{DetectionScores, Detections, Target};
 use self::metrics::{Calibration, CalibrationScores, LandmarkScores, Landmarks};
-use self::read::{Sample, Truth};
+use self::read::Flow;
+use self::sample::{Sample, Truth};
 use self::temperatures::{TemperatureReport, Temperatures};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::face::Engine;
 use crate::frame::{Frame, Signal};
 use crate::geometry::iou;
@@ -95,24 +97,24 @@ pub struct Empty {
     pub faces: usize,
 }
 
-/// Runs `engine` over every annotated picture under `paths` ([`read`] says what may be given).
+/// Runs `engine` over every annotated picture under `paths` ([`read`] lists the formats).
+///
+/// # Errors
+/// Fix errors name a file that cannot be read; errors of `engine` are passed on.
 pub fn run(paths: &[PathBuf], engine: &mut Engine, options: &Options) -> Result<Report> {
     let mut tally = Tally::default();
     let mut result = FrameResult::new(Arc::from("eval"), 16);
+    let full = |pictures: usize| options.limit.is_some_and(|limit| pictures >= limit);
     for path in paths {
-        let synthetic = path.join("thermal.npy").is_file();
-        let step = |sample: Sample| {
-            if options.limit.is_some_and(|n| tally.pictures >= n) {
-                // Leaves the reader; told apart from failures below.
-                return Err(Error::retry("eval", "enough"));
-            }
-            tally.synthetic += usize::from(synthetic);
-            tally.add(&sample, engine, &mut result)
-        };
-        match read::each(path, options.signal, step) {
-            Err(_) if options.limit.is_some_and(|n| tally.pictures >= n) => break,
-            other => other?,
+        if full(tally.pictures) {
+            break;
         }
+        let synthetic = path.join("thermal.npy").is_file();
+        let _ = read::each(path, options.signal, |sample| {
+            tally.synthetic += usize::from(synthetic);
+            tally.add(&sample, engine, &mut result)?;
+            Ok(if full(tally.pictures) { Flow::Break(()) } else { Flow::Continue(()) })
+        })?;
         log::info!("{}: {} pictures so far", path.display(), tally.pictures);
     }
     Ok(tally.report(paths))
@@ -348,5 +350,21 @@ mod tests {
         std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
         let e = run(&paths, &mut engine(&world), &Options::default()).unwrap_err().to_string();
         assert!(e.contains("thermal.npy") && e.contains("picture 2"), "{e}");
+        assert_eq!(run(&paths, &mut engine(&world), &limited).unwrap().pictures, 2, "the third is not read");
+    }
+
+    #[test]
+    fn an_error_in_the_last_picture_of_a_limit_is_reported() {
+        let one: &[([f32; 2], f32)] = &[([60.0, 60.0], 36.0)];
+        // The networks run on the second picture only.
+        let dir = folder(&[&[], one]);
+        let paths = [dir.path().to_path_buf()];
+        let world = fake::World::default();
+        let mut engine = engine(&world);
+        world.break_down(true);
+        let limit = |n| Options { limit: Some(n), ..Options::default() };
+        assert_eq!(run(&paths, &mut engine, &limit(1)).unwrap().pictures, 1);
+        let e = run(&paths, &mut engine, &limit(2)).unwrap_err().to_string();
+        assert!(e.contains("broken"), "{e}");
     }
 }

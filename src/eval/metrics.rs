@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::mean::{Bins, Mean, SHARES, SIZES, Table};
-use super::read::Truth;
+use super::sample::Truth;
 use crate::geometry::Rect;
 use crate::landmarks::{COUNT, GROUPS, five};
 

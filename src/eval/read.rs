@@ -8,47 +8,28 @@
 //! | `.csv` | a line per face: picture, then x, y of 68 or 70 points in pixels (the first pixel's centre at 0.5, 0.5) |
 //! | picture | the same as in a folder |
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::sample::{Sample, Truth};
 use super::synthetic;
-use super::temperatures::Heat;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Signal};
 use crate::geometry::Rect;
-use crate::landmarks::{COUNT, FIVE, five};
+use crate::landmarks::{COUNT, FIVE};
 use crate::source::still;
-
-/// What is known of one face.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Truth {
-    /// Around the face, pixels.
-    pub bbox: Rect,
-    /// Pixels; NaN where not annotated; `None` where they are not known.
-    pub points: Option<[[f32; 2]; COUNT]>,
-    /// Those of [`five`], alike; also of sets that have no others.
-    pub five: Option<[[f32; 2]; FIVE]>,
-    /// 0 visible, 1 self-occluded, 2 occluded by an object.
-    pub visibility: [u8; COUNT],
-    /// Temperatures; `None` where none is known.
-    pub heat: Option<Heat>,
-}
-
-/// One picture with its faces.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    /// For messages.
-    pub name: String,
-    /// The picture.
-    pub frame: Frame,
-    /// Its faces; empty is a picture in which nothing must be found.
-    pub faces: Vec<Truth>,
-}
 
 /// Extensions of pictures.
 const PICTURES: [&str; 5] = ["png", "tif", "tiff", "jpg", "jpeg"];
 
-/// Calls `each` for every sample under `path`. `signal`: what 16-bit pictures hold.
-pub fn each(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
+/// Whether to go on to the next sample.
+pub type Flow = ControlFlow<()>;
+
+/// Calls `each` for every sample under `path` until it breaks. `signal`: what 16-bit pictures hold.
+///
+/// # Errors
+/// Fix errors name the file that cannot be read or holds something unexpected. An error of `each` ends the reading.
+pub fn each(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<Flow>) -> Result<Flow> {
     if path.join("thermal.npy").is_file() {
         return synthetic::each(path, each);
     }
@@ -69,7 +50,12 @@ pub fn each(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<
     if pictures.is_empty() {
         return Err(Error::fix(path.display(), "holds no thermal.npy and no pictures"));
     }
-    pictures.iter().try_for_each(|p| each(annotated(p, labels.as_deref(), signal)?))
+    for picture in &pictures {
+        if each(annotated(picture, labels.as_deref(), signal)?)?.is_break() {
+            return Ok(Flow::Break(()));
+        }
+    }
+    Ok(Flow::Continue(()))
 }
 
 fn extension(path: &Path) -> String {
@@ -77,6 +63,9 @@ fn extension(path: &Path) -> String {
 }
 
 /// A picture as a frame: 16-bit grey as `signal`, anything else as 8-bit grey.
+///
+/// # Errors
+/// Fix: the file cannot be read as a picture.
 pub fn picture(path: &Path, signal: Signal) -> Result<Frame> {
     let mut frame = still::read(path, &Default::default())?.frame;
     if frame.format.signal == Signal::Counts {
@@ -109,23 +98,6 @@ fn annotated(path: &Path, labels: Option<&Path>, signal: Signal) -> Result<Sampl
 
 /// Numbers of points of a whole face.
 const WHOLE: [usize; 2] = [68, COUNT];
-
-impl Truth {
-    /// A face of which only the box is known.
-    pub(super) fn boxed(bbox: Rect) -> Self {
-        Self { bbox, points: None, five: None, visibility: [0; COUNT], heat: None }
-    }
-
-    /// With these points: five, or as many as make a whole face.
-    pub(super) fn with(self, points: &[[f32; 2]]) -> Self {
-        if let Ok(points) = points.try_into() {
-            return Self { five: Some(points), ..self };
-        }
-        let mut all = [[f32::NAN; 2]; COUNT];
-        all[..points.len()].copy_from_slice(points);
-        Self { points: Some(all), five: Some(five(&all)), ..self }
-    }
-}
 
 /// A face from 68 or 70 points.
 fn face(points: &[[f32; 2]]) -> Result<Truth, String> {
@@ -197,7 +169,7 @@ fn keypoints(numbers: &[f32]) -> Option<Vec<[f32; 2]>> {
 }
 
 /// Pictures and points of a CSV file; consecutive lines of one picture are its faces.
-fn table(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
+fn table(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<Flow>) -> Result<Flow> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut sample: Option<(String, Sample)> = None;
@@ -220,8 +192,10 @@ fn table(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>
         match &mut sample {
             Some((current, s)) if current == name => s.faces.push(face),
             _ => {
-                if let Some((_, done)) = sample.take() {
-                    each(done)?;
+                if let Some((_, done)) = sample.take()
+                    && each(done)?.is_break()
+                {
+                    return Ok(Flow::Break(()));
                 }
                 let file = folder.join(name);
                 let frame = picture(&file, signal)?;
@@ -230,7 +204,7 @@ fn table(path: &Path, signal: Signal, mut each: impl FnMut(Sample) -> Result<()>
             }
         }
     }
-    sample.map_or(Ok(()), |(_, last)| each(last))
+    sample.map_or(Ok(Flow::Continue(())), |(_, last)| each(last))
 }
 
 #[cfg(test)]
@@ -305,12 +279,19 @@ mod tests {
         let mut got = Vec::new();
         each(&csv, Signal::CENTIKELVIN, |s| {
             got.push((s.faces.len(), s.frame.format.signal, s.frame.pixels[3]));
-            Ok(())
+            Ok(Flow::Continue(()))
         })
         .unwrap();
         assert_eq!(got, [(2, Signal::Grey8, 3), (1, Signal::CENTIKELVIN, 30003)]);
+        let mut first = 0;
+        let flow = each(&csv, Signal::Counts, |_| {
+            first += 1;
+            Ok(Flow::Break(()))
+        });
+        assert_eq!((flow.unwrap(), first), (Flow::Break(()), 1));
         std::fs::write(&csv, row("a.png", 69)).unwrap();
-        let e = each(&csv, Signal::Counts, |_| Ok(())).unwrap_err().to_string();
+        let go_on = |_| Ok(Flow::Continue(()));
+        let e = each(&csv, Signal::Counts, go_on).unwrap_err().to_string();
         assert!(e.contains("points.csv:1") && e.contains("69"), "{e}");
     }
 
@@ -319,13 +300,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let png = dir.path().join("a.png");
         ramp(&png, png::BitDepth::Eight);
-        assert!(each(dir.path(), Signal::Counts, |_| Ok(())).unwrap_err().to_string().contains("annotation"));
+        let e = each(dir.path(), Signal::Counts, |_| Ok(Flow::Continue(()))).unwrap_err().to_string();
+        assert!(e.contains("annotation"), "{e}");
         std::fs::write(dir.path().join("a.txt"), "").unwrap();
         let mut seen = 0;
         each(dir.path(), Signal::Counts, |s| {
             seen += 1;
             assert!(s.faces.is_empty());
-            Ok(())
+            Ok(Flow::Continue(()))
         })
         .unwrap();
         assert_eq!(seen, 1);

@@ -1,8 +1,9 @@
 //! Truth as the renderer writes it.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::read::{Sample, Truth};
+use super::sample::{Sample, Truth};
 use super::temperatures::Heat;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
@@ -10,8 +11,11 @@ use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::npy::{Array, Pictures, Values};
 
-/// Calls `each` for every picture of the set in `folder`.
-pub(super) fn each(folder: &Path, mut each: impl FnMut(Sample) -> Result<()>) -> Result<()> {
+/// Calls `each` for every picture of the data set in `folder` until it breaks.
+pub(super) fn each(
+    folder: &Path,
+    mut each: impl FnMut(Sample) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
     let mut pictures = Pictures::open(&folder.join("thermal.npy"))?;
     let [n, height, width] = pictures.shape;
     let optional = |file: &str| {
@@ -69,9 +73,11 @@ pub(super) fn each(folder: &Path, mut each: impl FnMut(Sample) -> Result<()>) ->
                 ..Truth::boxed(bbox).with(&here)
             });
         }
-        each(Sample { name: format!("{}#{i}", folder.display()), frame, faces: truths })?;
+        if each(Sample { name: format!("{}#{i}", folder.display()), frame, faces: truths })?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Row `f` of `[n, N]` values; NaN where there are none.
