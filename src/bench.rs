@@ -94,8 +94,9 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
 impl Report {
     /// What allocated after warm-up although it must not.
     pub fn broken_promises(&self) -> Vec<&'static str> {
-        let broken = self.stages.iter().filter(|s| s.must_not_allocate && s.allocations > 0);
-        broken.map(|s| s.name).chain((self.pipeline.allocations > 0).then_some("pipeline")).collect()
+        let allocates = |count: Option<u64>| count.is_some_and(|count| count > 0);
+        let broken = self.stages.iter().filter(|s| s.must_not_allocate && allocates(s.allocations));
+        broken.map(|s| s.name).chain(allocates(self.pipeline.allocations).then_some("pipeline")).collect()
     }
 }
 
@@ -114,13 +115,22 @@ impl fmt::Display for Report {
         writeln!(f, "\ninfer     {infer:.3} ms on average, {times:.2} times as long as the networks in it")?;
         let Full { fps, allocations } = self.pipeline;
         writeln!(f, "pipeline  {fps:.1} frames per second at full speed, with picture and JSON")?;
-        writeln!(f, "          {} allocations per frame, all threads", per_frame(allocations, (*frames).into(), true))?;
+        writeln!(
+            f,
+            "          allocations per frame, all threads: {}",
+            per_frame(allocations, (*frames).into(), true)
+        )?;
         writeln!(f, "memory    {}", self.memory)?;
-        write!(f, "start-up  {:.0} ms to the first result", self.start_up_ms)
+        write!(f, "start-up  {:.0} ms to the first result", self.start_up_ms)?;
+        match allocations {
+            Some(_) => Ok(()),
+            None => write!(f, "\n\nTo count allocations build with `--features count-allocations`."),
+        }
     }
 }
 
-fn per_frame(allocations: u64, frames: u64, must_not: bool) -> String {
+fn per_frame(allocations: Option<u64>, frames: u64, must_not: bool) -> String {
+    let Some(allocations) = allocations else { return "not counted".into() };
     let promise = match (must_not, allocations) {
         (true, 0) => " (must be 0)",
         (true, _) => " (must be 0: BROKEN)",

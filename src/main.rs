@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// `heatmark bench` tells how much each stage allocates.
+/// Lets `heatmark bench` report how much each stage allocates.
+#[cfg(feature = "count-allocations")]
 #[global_allocator]
 static ALLOCATOR: heatmark::bench::alloc::Counting = heatmark::bench::alloc::Counting;
 

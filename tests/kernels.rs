@@ -2,9 +2,7 @@
 
 mod nets;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use heatmark::bench::alloc;
 use heatmark::kernels::{self, Kernels};
 use heatmark::nn::region::{self, Executor, Installed};
 use heatmark::nn::{Model, Network};
@@ -12,29 +10,8 @@ use nets::Net;
 use proptest::prelude::*;
 use tract_onnx::prelude::*;
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|a| a.set(a.get() + 1));
-        // SAFETY: same contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: same contract.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 /// Numbers in -1..1 for an input of `model`.
 fn input(model: &TypedModel, seed: u64) -> (Vec<usize>, Vec<f32>) {
@@ -393,15 +370,15 @@ fn running_allocates_nothing() {
         let (_, data) = input(&net.typed().unwrap(), 7);
         for kernels in kernels::available() {
             let mut executor = executor(&net, kernels);
-            let before = ALLOCATIONS.with(Cell::get);
+            let before = alloc::on_this_thread().count;
             executor.run(&data).unwrap();
             executor.run(&data).unwrap();
-            assert_eq!(ALLOCATIONS.with(Cell::get), before, "on {}", kernels.name());
+            assert_eq!(alloc::on_this_thread().count, before, "on {}", kernels.name());
         }
     }
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = alloc::on_this_thread().count;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(3)));
-    assert_eq!(ALLOCATIONS.with(Cell::get), before + 1, "allocations are not counted");
+    assert_eq!(alloc::on_this_thread().count, before + 1, "allocations are not counted");
 }
 
 #[test]

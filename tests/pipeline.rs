@@ -1,7 +1,5 @@
 //! The assembled pipeline with scripted sources, engines and sinks on real threads.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -9,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use heatmark::bench::alloc;
 use heatmark::clock::{RealClock, SharedClock, SimulatedClock};
 use heatmark::error::{Error, Remedy, Result};
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
@@ -27,34 +26,8 @@ use heatmark::stop::{self, Stop, Stopper};
 use heatmark::units::Nanos;
 use proptest::test_runner::{Config, TestRunner};
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-// SAFETY: every call is passed on to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that is going away has no counter any more.
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-        // SAFETY: as the caller promised.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 const FORMAT: FrameFormat = FrameFormat { width: 16, height: 12, signal: Signal::CENTIKELVIN, rate_hz: 9.0 };
 const FOREVER: u64 = u64::MAX;
@@ -142,7 +115,7 @@ impl Source for Scripted {
         (self.seq, self.sent) = (self.seq + 1, self.sent + 1);
         self.produced.fetch_add(1, SeqCst);
         if let Some(log) = &self.allocations {
-            log.lock().unwrap().push(ALLOCATIONS.get());
+            log.lock().unwrap().push(alloc::on_this_thread().count);
         }
         Ok(Read::Frame)
     }
@@ -179,7 +152,7 @@ impl Infer for Engine {
             });
         }
         if let Some(log) = &self.allocations {
-            log.lock().unwrap().push(ALLOCATIONS.get());
+            log.lock().unwrap().push(alloc::on_this_thread().count);
         }
         match self.fails_at {
             Some((seq, act)) if seq == out.seq => Err(Error::new(act, "engine", "failed as scripted")),
@@ -272,7 +245,7 @@ impl Sink for Collect {
             total_us: r.latency.total_us,
         });
         if let Some(log) = &self.allocations {
-            log.lock().unwrap().push(ALLOCATIONS.get());
+            log.lock().unwrap().push(alloc::on_this_thread().count);
         }
         Ok(())
     }

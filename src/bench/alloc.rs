@@ -1,6 +1,7 @@
 //! An allocator that counts, so that "allocates nothing" is measured and not promised.
 //!
-//! The counting costs three additions per allocation; the work is the system allocator's.
+//! Tests install it; the program does with the feature `count-allocations`. Each allocation costs three additions
+//! more, one of them to a counter that all threads share. The memory itself comes from the system allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -14,7 +15,7 @@ thread_local! {
 
 static ALL: AtomicU64 = AtomicU64::new(0);
 
-/// The system allocator, counted. The program installs it; see [`on_this_thread`].
+/// The system allocator with counters; see [`on_this_thread`] and [`in_all`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counting;
 
@@ -35,17 +36,17 @@ impl Allocations {
     }
 }
 
-/// What the calling thread has allocated so far; always 0 where [`Counting`] is not installed.
+/// What the calling thread has allocated so far; always 0 unless [`Counting`] is the global allocator.
 pub fn on_this_thread() -> Allocations {
     Allocations { count: COUNT.get(), bytes: BYTES.get() }
 }
 
-/// Calls that allocated or grew memory, of every thread so far; always 0 where [`Counting`] is not installed.
+/// Calls of all threads so far that allocated or grew memory; always 0 unless [`Counting`] is the global allocator.
 pub fn in_all() -> u64 {
     ALL.load(Relaxed)
 }
 
-/// True where [`Counting`] is installed, so that a count of 0 means something.
+/// True if [`Counting`] is the global allocator, so that a count of 0 means something.
 pub fn is_counting() -> bool {
     let before = on_this_thread();
     drop(std::hint::black_box(Box::new(1u8)));

@@ -23,8 +23,9 @@ use crate::stop;
 pub struct Full {
     /// Frames per second.
     pub fps: f64,
-    /// Allocations of all threads together after warm-up, over all measured frames.
-    pub allocations: u64,
+    /// Allocations of all threads together after warm-up, over all measured frames; `None` if this program does not
+    /// count them.
+    pub allocations: Option<u64>,
 }
 
 /// Runs the frames of `clip` through the pipeline.
@@ -49,7 +50,8 @@ pub(super) fn measure(config: &Config, plan: &Plan, clip: &Clip) -> Result<Full>
     let seconds = (read(&marks.last_ns).saturating_sub(read(&marks.warm_ns))) as f64 / 1e9;
     let frames = read(&marks.frames).saturating_sub(warm_up) as f64;
     let fps = if seconds > 0.0 { frames / seconds } else { 0.0 };
-    Ok(Full { fps, allocations: read(&marks.last_count).saturating_sub(read(&marks.warm_count)) })
+    let allocations = read(&marks.last_count).saturating_sub(read(&marks.warm_count));
+    Ok(Full { fps, allocations: alloc::is_counting().then_some(allocations) })
 }
 
 /// Time and allocations of the process when warm-up ended and when the last frame came.

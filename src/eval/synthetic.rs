@@ -12,10 +12,7 @@ use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::npy::{Array, Pictures, Values};
 
 /// Calls `each` for every picture of the data set in `folder` until it breaks.
-pub(super) fn each(
-    folder: &Path,
-    mut each: impl FnMut(Sample) -> Result<ControlFlow<()>>,
-) -> Result<ControlFlow<()>> {
+pub(super) fn each(folder: &Path, mut each: impl FnMut(Sample) -> Result<ControlFlow<()>>) -> Result<ControlFlow<()>> {
     let mut pictures = Pictures::open(&folder.join("thermal.npy"))?;
     let [n, height, width] = pictures.shape;
     let optional = |file: &str| {
