@@ -277,11 +277,11 @@ mod tests {
         std::fs::write(&csv, format!("image,x0,y0\n{}{}{}", row("a.png", 68), row("a.png", 70), row("b.png", 70)))
             .unwrap();
         let mut got = Vec::new();
-        each(&csv, Signal::CENTIKELVIN, |s| {
+        let flow = each(&csv, Signal::CENTIKELVIN, |s| {
             got.push((s.faces.len(), s.frame.format.signal, s.frame.pixels[3]));
             Ok(Flow::Continue(()))
-        })
-        .unwrap();
+        });
+        assert_eq!(flow.unwrap(), Flow::Continue(()));
         assert_eq!(got, [(2, Signal::Grey8, 3), (1, Signal::CENTIKELVIN, 30003)]);
         let mut first = 0;
         let flow = each(&csv, Signal::Counts, |_| {
@@ -304,12 +304,11 @@ mod tests {
         assert!(e.contains("annotation"), "{e}");
         std::fs::write(dir.path().join("a.txt"), "").unwrap();
         let mut seen = 0;
-        each(dir.path(), Signal::Counts, |s| {
+        let flow = each(dir.path(), Signal::Counts, |s| {
             seen += 1;
             assert!(s.faces.is_empty());
             Ok(Flow::Continue(()))
-        })
-        .unwrap();
-        assert_eq!(seen, 1);
+        });
+        assert_eq!((flow.unwrap(), seen), (Flow::Continue(()), 1));
     }
 }
