@@ -86,3 +86,18 @@ impl Doctor<'_> {
 pub fn worst(findings: &[Finding]) -> Verdict {
     findings.iter().map(|f| f.verdict).max().unwrap_or(Verdict::Ok)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_verdict_counts() {
+        let of = |verdicts: &[Verdict]| {
+            worst(&verdicts.iter().map(|v| Finding::new("topic", *v, "found")).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[]), Verdict::Ok);
+        assert_eq!(of(&[Verdict::Ok, Verdict::Fail, Verdict::Unknown]), Verdict::Fail);
+        assert_eq!(of(&[Verdict::Unknown, Verdict::Warn, Verdict::Ok]), Verdict::Warn);
+    }
+}

@@ -3,14 +3,13 @@
 //! Layout after <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>: magic, version,
 //! header length, a Python dict literal with `descr`, `fortran_order` and `shape`, then the values.
 //! Several arrays may follow one another in one file (`numpy.save` called repeatedly on one handle).
+//!
+//! Sizes are claims of the file: no memory is allocated for more values than it holds.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-
-/// Most values one array may claim: 2^31, more than any set that fits in memory here.
-const MAX_VALUES: usize = 1 << 31;
 
 /// The values of an array, in the types this program reads and writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +24,19 @@ pub enum Values {
     F32(Vec<f32>),
 }
 
+impl Values {
+    /// The values in `data`; `None` for a type that is not among these.
+    fn read(descr: &str, data: &[u8]) -> Option<Self> {
+        Some(match descr {
+            "|u1" | "|b1" => Values::U8(data.to_vec()),
+            "<u2" => Values::U16(data.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
+            "<i4" => Values::I32(data.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
+            "<f4" => Values::F32(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+            _ => return None,
+        })
+    }
+}
+
 /// An array in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
@@ -35,22 +47,28 @@ pub struct Array {
 }
 
 impl Array {
-    /// Reads the one array of a file. Fix errors name the file and what is wrong with it.
+    /// Reads the one array of a file.
+    ///
+    /// # Errors
+    /// Fix, naming the file and what is wrong with it.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
         Ok(Self::parse(&bytes, &path.display().to_string())?.0)
     }
 
     /// Reads the array at the start of `bytes`; returns what follows it. `name` is the subject of errors.
+    ///
+    /// # Errors
+    /// Fix: not an array, cut short, or of a type that is not in [`Values`].
     pub fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<(Self, &'a [u8])> {
-        let header = Header::parse(bytes, name)?;
-        let count = header.count(&header.shape, name)?;
-        let data = bytes.get(header.start..).unwrap_or_default();
-        let size = count.saturating_mul(header.kind.width());
-        let (data, rest) = data.split_at_checked(size).ok_or_else(|| {
-            Error::fix(name, format!("not a readable .npy array: {} bytes of values, wanted {size}", data.len()))
-        })?;
-        Ok((Self { shape: header.shape, values: header.kind.values(data) }, rest))
+        let read = || -> Result<(Self, &'a [u8]), String> {
+            let header = Header::parse(bytes)?;
+            let (data, rest) = header.split(bytes)?;
+            let values = Values::read(header.descr, data);
+            let values = values.ok_or_else(|| format!("type {}, wanted u1, u2, i4 or f4", header.descr))?;
+            Ok((Self { shape: header.shape, values }, rest))
+        };
+        read().map_err(|what| Error::fix(name, format!("is not a readable .npy array: {what}")))
     }
 
     /// The array as a version 1 file.
@@ -72,72 +90,6 @@ impl Array {
     }
 }
 
-/// Type of the values of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `|u1` and `|b1`.
-    U8,
-    /// `<u2`.
-    U16,
-    /// `<i4`.
-    I32,
-    /// `<f4`.
-    F32,
-}
-
-impl Kind {
-    /// Bytes a value.
-    pub fn width(self) -> usize {
-        match self {
-            Kind::U8 => 1,
-            Kind::U16 => 2,
-            Kind::I32 | Kind::F32 => 4,
-        }
-    }
-
-    fn values(self, data: &[u8]) -> Values {
-        match self {
-            Kind::U8 => Values::U8(data.to_vec()),
-            Kind::U16 => Values::U16(data.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
-            Kind::I32 => Values::I32(data.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
-            Kind::F32 => Values::F32(data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-        }
-    }
-}
-
-/// What stands before the values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Header {
-    /// Extent of each axis.
-    pub shape: Vec<usize>,
-    /// Type of the values.
-    pub kind: Kind,
-    /// Where the values start, bytes.
-    pub start: usize,
-}
-
-impl Header {
-    /// Reads the header at the start of `bytes`. `name` is the subject of errors.
-    pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let bad = |what: String| Error::fix(name, format!("not a readable .npy array: {what}"));
-        let Preamble { descr, shape, start } = Preamble::parse(bytes).map_err(bad)?;
-        let kind = match descr {
-            "|u1" | "|b1" => Kind::U8,
-            "<u2" => Kind::U16,
-            "<i4" => Kind::I32,
-            "<f4" => Kind::F32,
-            other => return Err(bad(format!("type {other:?}, wanted u1, u2, i4 or f4, little-endian"))),
-        };
-        Ok(Self { shape, kind, start })
-    }
-
-    /// Number of values of an array, or part of one, of extents `shape`.
-    pub fn count(&self, shape: &[usize], name: &str) -> Result<usize> {
-        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_VALUES);
-        count.ok_or_else(|| Error::fix(name, format!("not a readable .npy array: its shape {shape:?} is too large")))
-    }
-}
-
 /// An array of u16 pictures `[n, height, width]` too large to hold: read one by one.
 #[derive(Debug)]
 pub struct Pictures {
@@ -151,22 +103,33 @@ pub struct Pictures {
 
 impl Pictures {
     /// Opens a file of pictures.
+    ///
+    /// # Errors
+    /// Fix: not a file of such pictures, or one that does not hold the first.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let bad = |e: std::io::Error| Error::fix(path.display(), "cannot be read").because(e);
+        let wrong = |what: String| Error::fix(path.display(), format!("is not a readable .npy array: {what}"));
         let mut file = std::fs::File::open(path).map_err(bad)?;
+        let length = file.metadata().map_err(bad)?.len();
         let mut head = Vec::new();
         file.by_ref().take(4096).read_to_end(&mut head).map_err(bad)?;
-        let header = Header::parse(&head, &name)?;
-        let (Kind::U16, &[n, h, w]) = (header.kind, header.shape.as_slice()) else {
-            let found = format!("holds {:?} {:?}, wanted u16 [n, height, width]", header.kind, header.shape);
+        let header = Header::parse(&head).map_err(wrong)?;
+        let ("<u2", &[n, h, w]) = (header.descr, header.shape.as_slice()) else {
+            let found = format!("holds {} {:?}, wanted u16 [n, height, width]", header.descr, header.shape);
             return Err(Error::fix(name, found));
         };
-        let count = header.count(&[h, w], &name)?;
-        Ok(Self { file, name, start: header.start as u64, bytes: vec![0; 2 * count], shape: [n, h, w] })
+        let (start, size) = (header.start as u64, header.size(&[h, w]).map_err(wrong)?);
+        if n > 0 && start.saturating_add(size as u64) > length {
+            return Err(wrong(format!("cut short: {length} bytes, and {size} for one picture")));
+        }
+        Ok(Self { file, name, start, bytes: vec![0; if n > 0 { size } else { 0 }], shape: [n, h, w] })
     }
 
     /// Reads picture `i` into `pixels`, which has height x width values.
+    ///
+    /// # Errors
+    /// Fix: the file does not hold picture `i`.
     pub fn read(&mut self, i: usize, pixels: &mut [u16]) -> Result<()> {
         let at = self.start.saturating_add((i as u64).saturating_mul(self.bytes.len() as u64));
         self.file
@@ -180,9 +143,9 @@ impl Pictures {
     }
 }
 
-/// A header of any type of values.
+/// What stands before the values of an array of any type.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Preamble<'a> {
+pub struct Header<'a> {
     /// The type as NumPy writes it, as in `<f4`.
     pub descr: &'a str,
     /// Extent of each axis.
@@ -191,18 +154,21 @@ pub struct Preamble<'a> {
     pub start: usize,
 }
 
-impl<'a> Preamble<'a> {
-    /// Reads the header at the start of `bytes`; what is wrong with it otherwise.
+impl<'a> Header<'a> {
+    /// Reads the header at the start of `bytes`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("wrong magic")?;
-        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or("truncated")?;
+        let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or("cut short")?;
         let (length, rest) = match major {
             1 => rest.split_first_chunk::<2>().map(|(n, r)| (usize::from(u16::from_le_bytes(*n)), r)),
             2 | 3 => rest.split_first_chunk::<4>().map(|(n, r)| (u32::from_le_bytes(*n) as usize, r)),
             _ => return Err(format!("version {major}, wanted 1 to 3")),
         }
-        .ok_or("truncated")?;
-        let (header, data) = rest.split_at_checked(length).ok_or("header is truncated")?;
+        .ok_or("cut short")?;
+        let (header, data) = rest.split_at_checked(length).ok_or("cut short in the header")?;
         let header = std::str::from_utf8(header).map_err(|_| "header is not text")?;
         if field(header, "fortran_order").ok_or("no fortran_order")?.starts_with("True") {
             return Err("column-major order, wanted row-major".into());
@@ -211,6 +177,31 @@ impl<'a> Preamble<'a> {
         let descr = field(header, "descr").ok_or("no descr")?;
         let descr = descr.trim_start_matches(['\'', '"']).split(['\'', '"']).next().unwrap_or_default();
         Ok(Self { descr, shape, start: bytes.len() - data.len() })
+    }
+
+    /// Bytes of an array of this type with extents `shape`.
+    ///
+    /// # Errors
+    /// The type is not known, or the size is beyond any memory.
+    pub fn size(&self, shape: &[usize]) -> Result<usize, String> {
+        let width = match self.descr {
+            "|u1" | "|b1" => Some(1),
+            "<u2" | "<f2" => Some(2),
+            "<u4" | "<i4" | "<f4" => Some(4),
+            text => text.strip_prefix("<U").and_then(|n| n.parse::<usize>().ok()?.checked_mul(4)),
+        };
+        let width = width.ok_or_else(|| format!("type {}, wanted u1, u2, u4, i4, f2, f4 or text", self.descr))?;
+        let size = shape.iter().try_fold(width, |size, &extent| size.checked_mul(extent));
+        size.ok_or_else(|| format!("shape {shape:?}, an impossible size"))
+    }
+
+    /// The values of the array that `bytes` begin with, and what follows them.
+    ///
+    /// # Errors
+    /// As [`Header::size`], and if `bytes` end before the values do.
+    pub fn split<'b>(&self, bytes: &'b [u8]) -> Result<(&'b [u8], &'b [u8]), String> {
+        let (data, size) = (bytes.get(self.start..).unwrap_or_default(), self.size(&self.shape)?);
+        data.split_at_checked(size).ok_or_else(|| format!("cut short: {} bytes of values, wanted {size}", data.len()))
     }
 }
 
@@ -283,6 +274,32 @@ mod tests {
         let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
         bytes.extend(u32::try_from(huge.len()).unwrap().to_le_bytes());
         bytes.extend(huge.as_bytes());
-        assert!(Array::parse(&bytes, "x").unwrap_err().to_string().contains("too large"));
+        assert!(Array::parse(&bytes, "x").unwrap_err().to_string().contains("impossible size"));
+    }
+
+    #[test]
+    fn a_set_of_pictures_never_claims_more_memory_than_the_file_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thermal.npy");
+        let mut pixels = [0; 2];
+        let write = |shape: &[usize], values: &[u8]| {
+            std::fs::write(&path, [header("<u2", shape), values.to_vec()].concat()).unwrap();
+            Pictures::open(&path)
+        };
+        let mut two = write(&[2, 1, 2], &[1, 0, 2, 0, 3, 0, 4, 0]).unwrap();
+        two.read(1, &mut pixels).unwrap();
+        assert_eq!((two.shape, pixels), ([2, 1, 2], [3, 4]));
+        let mut cut = write(&[2, 1, 2], &[1, 0, 2, 0, 3]).unwrap();
+        cut.read(0, &mut pixels).unwrap();
+        assert!(cut.read(1, &mut pixels).unwrap_err().to_string().contains("picture 1"));
+        for (shape, says) in [
+            (&[1, 1 << 20, 1 << 20][..], "cut short"),
+            (&[1, usize::MAX, 3], "impossible size"),
+            (&[2, 2], "wanted u16 [n, height, width]"),
+        ] {
+            let e = write(shape, &[0; 8]).unwrap_err().to_string();
+            assert!(e.contains(says) && e.contains("thermal.npy"), "{e}");
+        }
+        assert_eq!(write(&[0, 1 << 20, 1 << 20], &[]).unwrap().shape[0], 0);
     }
 }

@@ -14,10 +14,6 @@ pub struct Celsius(pub f32);
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
 pub struct Kelvin(pub f32);
 
-/// Hundredths of a kelvin, the unit of Lepton TLinear at 0.01 K (16 bits cover 0 to 655.35 K).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Centikelvin(pub u16);
-
 impl From<Kelvin> for Celsius {
     fn from(k: Kelvin) -> Self {
         Self(k.0 - ZERO_CELSIUS_K)
@@ -27,26 +23,6 @@ impl From<Kelvin> for Celsius {
 impl From<Celsius> for Kelvin {
     fn from(c: Celsius) -> Self {
         Self(c.0 + ZERO_CELSIUS_K)
-    }
-}
-
-impl From<Centikelvin> for Kelvin {
-    fn from(ck: Centikelvin) -> Self {
-        Self(f32::from(ck.0) / 100.0)
-    }
-}
-
-impl From<Centikelvin> for Celsius {
-    fn from(ck: Centikelvin) -> Self {
-        // Subtracting before scaling keeps hundredths exact in f32.
-        Self((f32::from(ck.0) - 27315.0) / 100.0)
-    }
-}
-
-impl From<Celsius> for Centikelvin {
-    /// Rounds to the nearest and saturates outside 0 to 655.35 K.
-    fn from(c: Celsius) -> Self {
-        Self((c.0 * 100.0 + 27315.0).round().clamp(0.0, 65535.0) as u16)
     }
 }
 
@@ -79,9 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_centikelvin_survives_the_round_trip() {
-        for ck in 0..=u16::MAX {
-            assert_eq!(Centikelvin::from(Celsius::from(Centikelvin(ck))), Centikelvin(ck));
-        }
+    fn time_never_runs_backwards_or_over() {
+        let (early, late) = (Nanos(1_500), Nanos(4_000));
+        assert_eq!((late.micros_since(early), early.micros_since(late)), (2, 0));
+        assert_eq!((late.since(early).as_nanos(), early.since(late).as_nanos()), (2_500, 0));
+        assert_eq!(Nanos(u64::MAX) + std::time::Duration::from_secs(1), Nanos(u64::MAX));
     }
 }

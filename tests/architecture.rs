@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor, the lowest first.
 const FLOORS: &[&[&str]] = &[
     &["error", "units"],
-    &["stop", "geometry"],
+    &["stop", "geometry", "ranges"],
     &["clock", "landmarks"],
     &["frame", "picture"],
     &["result"],

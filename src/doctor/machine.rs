@@ -116,3 +116,6 @@ fn time_of_day(root: &Path) -> Finding {
     }
     Finding::new("time of day", Verdict::Unknown, "no time service known here; UTC stamps may be off")
 }
+
+#[cfg(test)]
+mod tests;

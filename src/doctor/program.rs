@@ -82,3 +82,42 @@ fn port(listen: &str) -> Finding {
             .todo("stop what listens there (another heatmark?), or set sink.http.listen"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_is_not_there_fails_with_what_to_do() {
+        let finding = model("no-such-model");
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert!(finding.found.contains("no-such-model") && finding.todo.unwrap().contains("heatmark model list"));
+    }
+
+    #[test]
+    fn a_port_in_use_is_a_warning() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        assert_eq!(port(&address).verdict, Verdict::Warn);
+        drop(taken);
+        assert_eq!(port("127.0.0.1:0").verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn the_disk_of_a_folder_to_come_is_that_of_its_nearest_parent() {
+        let here = tempfile::tempdir().unwrap();
+        let finding = disk(&here.path().join("not/made/yet"));
+        assert!(finding.found.ends_with(&format!("in {}", here.path().display())), "{finding:?}");
+        assert!(finding.verdict <= Verdict::Warn, "{finding:?}");
+    }
+
+    #[test]
+    fn kernels_and_the_page_are_checked_when_the_page_is_on() {
+        let topics = |config: &Config| check(config).iter().map(|f| f.topic).collect::<Vec<_>>();
+        let mut config = Config::default();
+        config.sink.http.listen = "127.0.0.1:0".into();
+        assert_eq!(topics(&config), ["kernels", "model", "model", "disk", "port"]);
+        config.sink.http.enabled = false;
+        assert_eq!(topics(&config), ["kernels", "model", "model", "disk"]);
+    }
+}
