@@ -27,6 +27,7 @@ pub mod sequence;
 mod shade;
 pub mod sheet;
 pub mod skin;
+pub mod studio;
 pub mod truth;
 pub mod vector;
 pub mod wear;

@@ -23,9 +23,10 @@ use heatmark::synth::person::{Identity, Moment, Person};
 use heatmark::synth::random::Random;
 use heatmark::synth::raster::{Camera, Light};
 use heatmark::synth::readout::{self, Readout};
-use heatmark::synth::scene::{self, Rendering, Scene, Studio};
+use heatmark::synth::scene::{self, Rendering, Scene};
 use heatmark::synth::sensor::{Faults, SUPERSAMPLING, Sensor};
 use heatmark::synth::sequence::{Demo, FRAMES};
+use heatmark::synth::studio::Studio;
 use heatmark::synth::truth::{FaceTruth, Visibility};
 use heatmark::synth::wear::{Cover, Neck, Outfit};
 use sha2::{Digest as _, Sha256};
@@ -53,8 +54,7 @@ fn portrait(studio: &Studio, at: [f32; 3], pose: [f32; 3]) -> Rendering {
     let outfit =
         Outfit { hair: false, beard: false, cover: Cover::None, mask: false, spectacles: false, neck: Neck::Bare };
     let shape = Identity::of(&studio.model, studio.model.neutral.clone());
-    let person =
-        Person::wearing(outfit, 34.0, &studio.model, &studio.fields, &shape, &climate, false, &mut Random::new(5, 5));
+    let person = Person::wearing(outfit, 34.0, studio, &shape, &climate, false, &mut Random::new(5, 5));
     let ss = SUPERSAMPLING as f32;
     let scene = Scene {
         climate,

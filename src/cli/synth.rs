@@ -12,10 +12,10 @@ use crate::synth::convert;
 use crate::synth::dataset::{self, Kind};
 use crate::synth::head::HeadModel;
 use crate::synth::readout::{self, Readout};
-use crate::synth::scene::Studio;
 use crate::synth::sensor::Faults;
 use crate::synth::sequence;
 use crate::synth::sheet;
+use crate::synth::studio::Studio;
 
 /// Arguments of `heatmark synth`.
 #[derive(Debug, Args)]

@@ -79,109 +79,170 @@ fn ellipsoid(
     Sheet::new(grid, material, centre, shape, paint)
 }
 
+/// Colour of hands and forearms.
+const HAND_COLOUR: V3 = [0.7, 0.5, 0.4];
+/// Colour of trousers.
+const TROUSERS: V3 = [0.2, 0.22, 0.3];
+/// From the shoulders down to the middle of the trunk and to the hips, cm.
+const TRUNK_DOWN: f32 = 30.0;
+const HIPS_DOWN: f32 = 58.0;
+
+/// Cloth of one garment.
+#[derive(Clone, Copy)]
+struct Cloth {
+    /// Mean temperature, degC.
+    temp_c: f32,
+    folds: Folds,
+    colour: V3,
+}
+
+impl Cloth {
+    /// Temperature, degC, and colour at a point.
+    fn at(&self, p: V3) -> (f32, V3) {
+        let fold = self.folds.at(p);
+        (self.temp_c + fold, scale(self.colour, 1.0 + 0.15 * fold / self.folds.amplitude))
+    }
+}
+
+/// Size of a trunk, cm.
+#[derive(Clone, Copy)]
+struct Trunk {
+    /// Half the width.
+    half: f32,
+    /// Height of the shoulders.
+    shoulder: f32,
+    /// Half the depth of the chest.
+    deep: f32,
+}
+
+/// What decides how warm cloth is.
+#[derive(Clone, Copy)]
+struct Warmth<'a> {
+    climate: &'a Climate,
+    /// Skin temperature, degC.
+    skin: f32,
+    /// Skin above the surroundings, K.
+    contrast: f32,
+    /// Gain by the sun, K.
+    sun: f32,
+}
+
 /// Torso, arms, legs and what is around the neck; body coordinates (head origin at 0, y up).
 pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<Sheet> {
     let contrast = skin - climate.ambient_c;
-    let sun = climate.sun_k * r.range(0.2, 1.0);
-    let cloth = climate.ambient_c + contrast * r.range(0.08, 0.78) + sun;
+    let warmth = Warmth { climate, skin, contrast, sun: climate.sun_k * r.range(0.2, 1.0) };
+    let temp_c = climate.ambient_c + contrast * r.range(0.08, 0.78) + warmth.sun;
     // Warm where cloth touches the body, cool where it stands off.
     let patchy = (r.range(0.05, 0.2) * contrast.abs()).clamp(0.2, 2.5);
-    let folds = Folds::draw(r, patchy);
-    let colour = [r.unit(), r.unit(), r.unit()];
-    let paint = move |p: V3| {
-        let fold = folds.at(p);
-        (cloth + fold, scale(colour, 1.0 + 0.15 * fold / folds.amplitude))
-    };
-    let half = r.range(17.0, 24.0);
-    let shoulder = r.range(-21.0, -16.5);
-    let deep = r.range(9.5, 13.5);
+    let cloth = Cloth { temp_c, folds: Folds::draw(r, patchy), colour: [r.unit(), r.unit(), r.unit()] };
+    let trunk = Trunk { half: r.range(17.0, 24.0), shoulder: r.range(-21.0, -16.5), deep: r.range(9.5, 13.5) };
+    let mut out = torso(trunk, cloth, warmth, r);
+    out.push(yoke(trunk, skin, cloth, r));
+    let bare = r.chance(0.35);
+    for side in [-1.0f32, 1.0] {
+        out.extend(arm(side, trunk, cloth, bare, warmth, r));
+    }
+    out.extend(legs(trunk, cloth, warmth, r));
+    out.extend(around_neck(neck, cloth, warmth, r));
+    out
+}
+
+/// Trunk, sometimes with another colour down the front, and shoulders.
+fn torso(trunk: Trunk, cloth: Cloth, warmth: Warmth<'_>, r: &mut Random) -> Vec<Sheet> {
+    let Trunk { half, shoulder, deep } = trunk;
     let mut out = vec![ellipsoid(
-        [0.0, shoulder - 30.0, -3.0],
-        [half, 30.5, deep],
+        [0.0, shoulder - TRUNK_DOWN, -3.0],
+        [half, TRUNK_DOWN + 0.5, deep],
         r.range(0.55, 0.85),
         (28, 16),
         material::CLOTH,
-        paint,
+        move |p| cloth.at(p),
     )];
     if r.chance(0.25) {
-        // An open jacket or another colour down the front.
-        let inner = climate.ambient_c + contrast * r.range(0.2, 0.9);
-        let narrow = r.range(0.25, 0.6);
-        let other = [r.unit(), r.unit(), r.unit()];
-        let front = move |u: f32, v: f32| {
-            let x = (2.0 * u - 1.0) * half * narrow * (0.35 + 0.65 * v);
-            [x, shoulder - 1.0 - 50.0 * v, -2.4 + deep * (1.0 - (x / half).powi(2)).max(0.0).sqrt()]
-        };
-        out.push(Sheet::new((6, 8), material::CLOTH, [0.0, shoulder - 30.0, -10.0], front, move |_| (inner, other)));
+        out.push(front(trunk, warmth, r));
     }
     // Shoulders slope from the neck.
     let slope =
         [[-half, shoulder - 4.5, -3.0], [0.0, shoulder + r.range(1.5, 4.0), -3.5], [half, shoulder - 4.5, -3.0]];
-    out.push(tube(slope, [5.0, 6.0, 5.0], (12, 12), material::CLOTH, paint));
-    out.push(yoke([half, shoulder, deep], skin, paint, r));
-    let bare = r.chance(0.35);
-    for side in [-1.0f32, 1.0] {
-        let top = [side * (half - 1.5), shoulder - 5.0, -3.0];
-        let (elbow, wrist) = arm(side, top, r);
-        out.push(tube([top, scale(add(top, elbow), 0.5), elbow], [5.5, 5.0, 4.5], (10, 6), material::CLOTH, paint));
-        let forearm_c = skin - r.range(0.0, 3.0);
-        let tint = [0.7, 0.5, 0.4];
-        let lower = [elbow, scale(add(elbow, wrist), 0.5), wrist];
-        if bare {
-            out.push(tube(lower, [4.2, 3.8, 2.8], (10, 6), material::HAND, move |_| (forearm_c, tint)));
-        } else {
-            out.push(tube(lower, [4.6, 4.3, 3.6], (10, 6), material::CLOTH, paint));
-        }
-        let hand_c = skin - r.range(-0.5, 6.0 * (0.3 + climate.chill));
-        let hand = add(wrist, scale(unit(sub(wrist, elbow)), 6.0));
-        out.push(ellipsoid(hand, [4.0, 6.5, 3.0], 1.0, (10, 8), material::HAND, move |_| (hand_c, tint)));
-    }
-    let legs_c = climate.ambient_c + contrast * r.range(0.1, 0.6) + 0.7 * sun;
-    let legs = move |p: V3| (legs_c + folds.at(p), [0.2, 0.22, 0.3]);
-    for side in [-1.0f32, 1.0] {
-        let hip = [side * 9.0, shoulder - 58.0, -3.0];
-        out.push(tube(
-            [hip, add(hip, [side, -45.0, 1.0]), add(hip, [side * 2.0, -88.0, -2.0])],
-            [9.0, 7.5, 6.0],
-            (10, 8),
-            material::CLOTH,
-            legs,
-        ));
-    }
+    out.push(tube(slope, [5.0, 6.0, 5.0], (12, 12), material::CLOTH, move |p| cloth.at(p)));
+    out
+}
+
+/// An open jacket or another colour down the front.
+fn front(Trunk { half, shoulder, deep }: Trunk, warmth: Warmth<'_>, r: &mut Random) -> Sheet {
+    let temp_c = warmth.climate.ambient_c + warmth.contrast * r.range(0.2, 0.9);
+    let narrow = r.range(0.25, 0.6);
+    let colour = [r.unit(), r.unit(), r.unit()];
+    let shape = move |u: f32, v: f32| {
+        let x = (2.0 * u - 1.0) * half * narrow * (0.35 + 0.65 * v);
+        [x, shoulder - 1.0 - 50.0 * v, -2.4 + deep * (1.0 - (x / half).powi(2)).max(0.0).sqrt()]
+    };
+    Sheet::new((6, 8), material::CLOTH, [0.0, shoulder - TRUNK_DOWN, -10.0], shape, move |_| (temp_c, colour))
+}
+
+/// Upper arm, forearm and hand on one side (-1 the subject's right, 1 the left).
+fn arm(side: f32, trunk: Trunk, cloth: Cloth, bare: bool, warmth: Warmth<'_>, r: &mut Random) -> [Sheet; 3] {
+    let top = [side * (trunk.half - 1.5), trunk.shoulder - 5.0, -3.0];
+    let (elbow, wrist) = joints(side, top, r);
+    let upper = [top, scale(add(top, elbow), 0.5), elbow];
+    let upper = tube(upper, [5.5, 5.0, 4.5], (10, 6), material::CLOTH, move |p| cloth.at(p));
+    let forearm_c = warmth.skin - r.range(0.0, 3.0);
+    let lower = [elbow, scale(add(elbow, wrist), 0.5), wrist];
+    let lower = if bare {
+        tube(lower, [4.2, 3.8, 2.8], (10, 6), material::HAND, move |_| (forearm_c, HAND_COLOUR))
+    } else {
+        tube(lower, [4.6, 4.3, 3.6], (10, 6), material::CLOTH, move |p| cloth.at(p))
+    };
+    let hand_c = warmth.skin - r.range(-0.5, 6.0 * (0.3 + warmth.climate.chill));
+    let hand = add(wrist, scale(unit(sub(wrist, elbow)), 6.0));
+    let hand = ellipsoid(hand, [4.0, 6.5, 3.0], 1.0, (10, 8), material::HAND, move |_| (hand_c, HAND_COLOUR));
+    [upper, lower, hand]
+}
+
+/// Both legs.
+fn legs(trunk: Trunk, cloth: Cloth, warmth: Warmth<'_>, r: &mut Random) -> [Sheet; 2] {
+    let temp_c = warmth.climate.ambient_c + warmth.contrast * r.range(0.1, 0.6) + 0.7 * warmth.sun;
+    [-1.0f32, 1.0].map(|side| {
+        let hip = [side * 9.0, trunk.shoulder - HIPS_DOWN, -3.0];
+        let joints = [hip, add(hip, [side, -45.0, 1.0]), add(hip, [side * 2.0, -88.0, -2.0])];
+        let paint = move |p: V3| (temp_c + cloth.folds.at(p), TROUSERS);
+        tube(joints, [9.0, 7.5, 6.0], (10, 8), material::CLOTH, paint)
+    })
+}
+
+/// A collar or a scarf.
+fn around_neck(neck: Neck, cloth: Cloth, warmth: Warmth<'_>, r: &mut Random) -> Option<Sheet> {
+    let Cloth { temp_c, folds, colour } = cloth;
     match neck {
         Neck::Collar => {
             let (top, rad) = (r.range(-13.5, -9.0), r.range(6.3, 8.5));
-            let temp = cloth + r.range(-0.1, 0.15) * contrast;
+            let temp = temp_c + r.range(-0.1, 0.15) * warmth.contrast;
             let ring = move |u: f32, v: f32| {
                 let (s, c) = libm::sincosf(u * TAU);
                 let k = rad * (1.0 + 0.35 * v);
                 [k * s, top - 9.0 * v, -2.0 + k * c]
             };
-            out.push(Sheet::new((24, 4), material::CLOTH, [0.0, -14.0, -2.0], ring, move |p| {
-                (temp + folds.at(p), colour)
-            }));
+            let paint = move |p| (temp + folds.at(p), colour);
+            Some(Sheet::new((24, 4), material::CLOTH, [0.0, -14.0, -2.0], ring, paint))
         }
         Neck::Scarf => {
             let (top, rad) = (r.range(-10.5, -6.5), r.range(8.0, 10.5));
-            let temp = climate.ambient_c + contrast * r.range(0.1, 0.6);
+            let temp = warmth.climate.ambient_c + warmth.contrast * r.range(0.1, 0.6);
             let scarf = [r.unit(), r.unit(), r.unit()];
             let ring = move |u: f32, v: f32| {
                 let (s, c) = libm::sincosf(u * TAU);
                 let k = rad + 2.0 * libm::sinf(v * std::f32::consts::PI);
                 [k * s, top - 9.0 * v + 0.6 * libm::sinf(5.0 * u * TAU), -1.0 + k * c]
             };
-            out.push(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, move |p| {
-                (temp + folds.at(p), scarf)
-            }));
+            let paint = move |p| (temp + folds.at(p), scarf);
+            Some(Sheet::new((24, 6), material::HAT, [0.0, -12.0, -1.0], ring, paint))
         }
-        Neck::Bare => {}
+        Neck::Bare => None,
     }
-    out
 }
 
-/// From the neck to the shoulders: skin down to a neckline, lower in front, then cloth. `size`: half width,
-/// height of the shoulders, depth of the chest, cm.
-fn yoke([half, shoulder, deep]: V3, skin: f32, cloth: impl Fn(V3) -> (f32, V3), r: &mut Random) -> Sheet {
+/// From the neck to the shoulders: skin down to a neckline, lower in front, then cloth.
+fn yoke(Trunk { half, shoulder, deep }: Trunk, skin: f32, cloth: Cloth, r: &mut Random) -> Sheet {
     let top = r.range(-12.2, -11.0);
     let bottom = (shoulder - 5.0).min(top - 4.0);
     let line = if r.chance(0.3) { r.range(0.2, 0.7) } else { r.range(-0.1, 0.2) };
@@ -195,7 +256,7 @@ fn yoke([half, shoulder, deep]: V3, skin: f32, cloth: impl Fn(V3) -> (f32, V3), 
     let paint = move |p: V3| {
         let down = (top - p[1]) / (top - bottom);
         let front = (p[2] / deep).max(0.0) * (1.0 - (p[0] / 9.0).abs()).max(0.0);
-        let (temp, colour) = cloth(p);
+        let (temp, colour) = cloth.at(p);
         // As wide as a cell of the sheet, or the edge would be jagged.
         let bare = step((line + low * front - down) * 9.0);
         let mix = |a: f32, b: f32| a + bare * (b - a);
@@ -204,7 +265,8 @@ fn yoke([half, shoulder, deep]: V3, skin: f32, cloth: impl Fn(V3) -> (f32, V3), 
     Sheet::new((32, 10), material::CLOTH, [0.0, bottom - 4.0, -2.0], shape, paint)
 }
 
-fn arm(side: f32, top: V3, r: &mut Random) -> (V3, V3) {
+/// Elbow and wrist of the arm that hangs from `top`.
+fn joints(side: f32, top: V3, r: &mut Random) -> (V3, V3) {
     let spread = r.range(0.05, 0.5) * side;
     let forward = r.range(-0.2, 0.5);
     let elbow = add(top, scale(unit([spread, -1.0, forward]), 28.0));
@@ -214,39 +276,39 @@ fn arm(side: f32, top: V3, r: &mut Random) -> (V3, V3) {
     (elbow, wrist)
 }
 
-/// A hand, a cup, a phone or a nameless thing between the face and the camera; head coordinates.
+/// A hand, a cup, a phone or another object between the face and the camera; head coordinates.
 pub fn in_front(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
     let at = [r.normal(0.0, 5.0), r.normal(-2.5, 5.5), r.range(12.5, 17.0)];
-    let contrast = skin - climate.ambient_c;
-    if r.chance(0.55) {
-        let temp = skin + r.range(-3.5 * (0.4 + climate.chill), 1.0);
-        let tint = [0.7, 0.5, 0.4];
-        let lean = r.range(-1.5, 1.5);
-        let (s, c) = libm::sincosf(lean);
-        let dir = |a: f32| {
-            let (s2, c2) = libm::sincosf(lean + a);
-            [s2, c2, r_depth(a)]
-        };
-        let mut out = vec![ellipsoid(at, [4.2, 5.0, 1.8], 0.9, (12, 8), material::HAND, move |_| (temp, tint))];
-        for f in 0..4 {
-            let spread = (f as f32 - 1.5) * 0.16;
-            let base = add(at, [c * (f as f32 - 1.5) * 2.0, -s * (f as f32 - 1.5) * 2.0 + 3.5 * c, 0.3]);
-            let tip = add(base, scale(dir(spread), r.range(4.5, 7.5)));
-            let cool = temp - r.range(0.0, 1.0 + 2.0 * climate.chill);
-            out.push(tube(
-                [base, scale(add(base, tip), 0.5), tip],
-                [1.0, 0.95, 0.8],
-                (8, 6),
-                material::HAND,
-                move |_| (cool, tint),
-            ));
-        }
-        let wrist = add(at, [-18.0 * s, -18.0 * c, 2.0]);
-        out.push(tube([at, scale(add(at, wrist), 0.5), wrist], [3.2, 3.2, 4.0], (10, 4), material::HAND, move |_| {
-            (temp, tint)
-        }));
-        return out;
+    if r.chance(0.55) { hand(at, climate, skin, r) } else { vec![object(at, climate, skin, r)] }
+}
+
+/// A hand with four fingers, its palm at `at`.
+fn hand(at: V3, climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
+    let temp = skin + r.range(-3.5 * (0.4 + climate.chill), 1.0);
+    let lean = r.range(-1.5, 1.5);
+    let (s, c) = libm::sincosf(lean);
+    let direction = |a: f32| {
+        let (s2, c2) = libm::sincosf(lean + a);
+        [s2, c2, finger_depth(a)]
+    };
+    let mut out = vec![ellipsoid(at, [4.2, 5.0, 1.8], 0.9, (12, 8), material::HAND, move |_| (temp, HAND_COLOUR))];
+    for f in 0..4 {
+        let spread = (f as f32 - 1.5) * 0.16;
+        let base = add(at, [c * (f as f32 - 1.5) * 2.0, -s * (f as f32 - 1.5) * 2.0 + 3.5 * c, 0.3]);
+        let tip = add(base, scale(direction(spread), r.range(4.5, 7.5)));
+        let cool = temp - r.range(0.0, 1.0 + 2.0 * climate.chill);
+        let finger = [base, scale(add(base, tip), 0.5), tip];
+        out.push(tube(finger, [1.0, 0.95, 0.8], (8, 6), material::HAND, move |_| (cool, HAND_COLOUR)));
     }
+    let wrist = add(at, [-18.0 * s, -18.0 * c, 2.0]);
+    let forearm = [at, scale(add(at, wrist), 0.5), wrist];
+    out.push(tube(forearm, [3.2, 3.2, 4.0], (10, 4), material::HAND, move |_| (temp, HAND_COLOUR)));
+    out
+}
+
+/// A cup, a phone or another object at `at`, hot, warmed by the hand or as warm as the room.
+fn object(at: V3, climate: &Climate, skin: f32, r: &mut Random) -> Sheet {
+    let contrast = skin - climate.ambient_c;
     let temp = match r.below(4) {
         0 => skin + r.range(2.0, 25.0),
         1 => climate.ambient_c + contrast * r.range(0.3, 0.8),
@@ -254,9 +316,10 @@ pub fn in_front(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
     };
     let colour = [r.unit(), r.unit(), r.unit()];
     let radii = [r.range(1.5, 5.0), r.range(1.5, 8.0), r.range(0.5, 3.0)];
-    vec![ellipsoid(at, radii, r.range(0.3, 1.0), (16, 10), material::OBJECT, move |_| (temp, colour))]
+    ellipsoid(at, radii, r.range(0.3, 1.0), (16, 10), material::OBJECT, move |_| (temp, colour))
 }
 
-fn r_depth(a: f32) -> f32 {
+/// How far a finger spread by `a` radians points away from the face, of a length of 1.
+fn finger_depth(a: f32) -> f32 {
     0.15 + 0.1 * a.abs()
 }

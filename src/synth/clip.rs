@@ -9,8 +9,8 @@ use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder};
 use tiff::tags::Tag;
 
 use super::readout::{self, Readout};
-use super::scene::Studio;
 use super::sequence::{COLOUR_HZ, COLOUR_SIZE, Demo, RATE_HZ, SENSOR_C};
+use super::studio::Studio;
 use super::truth::{FaceTruth, Visibility};
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame};

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use super::person::Identity;
 use super::random::Random;
-use super::scene::{self, Rendering, Studio};
+use super::scene::{self, Rendering};
 use super::sensor::{Faults, centikelvin};
+use super::studio::Studio;
 use super::truth::FaceTruth;
 use crate::error::{Error, Result};
 use crate::landmarks::{COUNT, REGION_COUNT};

@@ -5,15 +5,51 @@ use super::climate::Climate;
 use super::fill::{self, Mesh};
 use super::head::{HeadModel, curvature, normals, part};
 use super::random::{Random, step};
-use super::raster::{Camera, Layers, Sheet, material};
+use super::raster::{Camera, Layers, Light, Sheet, material};
 use super::shade::{Stand, apparent, placed, projected, reflected, units};
 use super::skin::Fields;
-use super::vector::{Turn, V3, add, dot, scale, sub, unit};
+use super::studio::Studio;
+use super::vector::{Rotation, V3, add, dot, scale, sub, unit};
 use super::wear;
 use crate::landmarks::COUNT;
 
 /// The joint about which the head turns, head coordinates, cm.
 const NECK: V3 = [0.0, -8.5, -1.5];
+
+/// Pairs of points on the upper and the lower lip.
+const LIPS: [(usize, usize); 3] = [(61, 67), (62, 66), (63, 65)];
+
+/// Lips that are no further apart hide the inside of the mouth, cm.
+const CLOSED_CM: f32 = 0.1;
+
+/// Cosine between a normal and the direction to the camera below which a point faces away.
+const AWAY_COS: f32 = -0.05;
+
+/// Camera and light for one person.
+struct View<'a> {
+    camera: &'a Camera,
+    light: &'a Light,
+    /// The person's number in the scene.
+    number: usize,
+}
+
+impl View<'_> {
+    fn draw(&self, sheets: &[Sheet], stand: &Stand, layers: &mut Layers) {
+        let colour = !layers.rgb.is_empty();
+        for sheet in sheets {
+            let at = placed(stand, &sheet.at);
+            let mesh = Mesh {
+                screen: &projected(self.camera, &at),
+                triangles: &sheet.triangles,
+                cull: false,
+                apparent: &apparent(self.light, stand, (&at, &sheet.normals), &sheet.temps),
+                colour: &if colour { reflected(self.light, stand, &sheet.normals, &sheet.albedo) } else { vec![] },
+                material: &vec![material::of(sheet.material, self.number); at.len()],
+            };
+            fill::draw(layers, &mesh);
+        }
+    }
+}
 
 /// Position, pose and expression at one moment.
 #[derive(Debug, Clone)]
@@ -112,19 +148,12 @@ pub fn pose(r: &mut Random) -> [f32; 3] {
 
 impl Person {
     /// Draws the look of a person of this shape in this climate, its colours too if asked.
-    pub fn draw(
-        model: &HeadModel,
-        fields: &Fields,
-        identity: &Identity,
-        climate: &Climate,
-        colour: bool,
-        r: &mut Random,
-    ) -> Self {
+    pub fn draw(studio: &Studio, identity: &Identity, climate: &Climate, colour: bool, r: &mut Random) -> Self {
         let outfit = wear::Outfit::draw(climate, r);
         // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
         let mean = 33.8 + 0.12 * (climate.ambient_c - 24.0) + climate.sun_k * 0.12;
         let forehead = if r.chance(0.93) { r.normal(mean, 1.2) } else { r.normal(mean, 3.0) };
-        let mut person = Self::wearing(outfit, forehead, model, fields, identity, climate, colour, r);
+        let mut person = Self::wearing(outfit, forehead, studio, identity, climate, colour, r);
         if r.chance(0.13) {
             person.front_sheets = body::in_front(climate, person.forehead, r);
         }
@@ -132,17 +161,16 @@ impl Person {
     }
 
     /// The same with a given outfit and forehead temperature (degC), and nothing held in front.
-    #[allow(clippy::too_many_arguments, reason = "a person's parts, each used once")]
     pub fn wearing(
         outfit: wear::Outfit,
         forehead: f32,
-        model: &HeadModel,
-        fields: &Fields,
+        studio: &Studio,
         identity: &Identity,
         climate: &Climate,
         colour: bool,
         r: &mut Random,
     ) -> Self {
+        let Studio { model, fields } = studio;
         let n = model.neutral.len();
         let temps = fields.temperatures(model, &identity.relief, r, forehead, climate.chill);
         // Of its own stream: the thermal picture is the same with and without.
@@ -174,14 +202,13 @@ impl Person {
         person
     }
 
-    /// Draws the person and returns the truth about the points, visibility not yet settled.
-    #[allow(clippy::too_many_arguments, reason = "a scene's parts, each used once")]
+    /// Draws the person and returns the truth about the points, their visibility not yet known. `number` tells the
+    /// people of a scene apart.
     pub fn render(
         &self,
-        model: &HeadModel,
-        fields: &Fields,
+        studio: &Studio,
         climate: &Climate,
-        cam: &Camera,
+        camera: &Camera,
         moment: &Moment,
         number: usize,
         layers: &mut Layers,
@@ -190,33 +217,31 @@ impl Person {
         let sight = |a: f32, b: f32| libm::atan2f(a, b).to_degrees();
         let (sx, sy) = (sight(-moment.at[0], moment.at[2]), sight(-moment.at[1], moment.at[2]));
         let [yaw, pitch, roll] = moment.pose;
-        let stand = |turn: Turn| Stand { turn, joint: NECK, at: moment.at };
-        let head = stand(Turn::new(yaw + sx, pitch + sy, roll));
-        let body = stand(Turn::new(moment.body_yaw + sx, 0.0, 0.0));
-        let light = &climate.light;
-        let colour = !layers.rgb.is_empty();
+        let stand = |rotation: Rotation| Stand { rotation, joint: NECK, at: moment.at };
+        let head = stand(Rotation::new(yaw + sx, pitch + sy, roll));
+        let body = stand(Rotation::new(moment.body_yaw + sx, 0.0, 0.0));
+        let view = View { camera, light: &climate.light, number };
         for (sheets, stand) in [(&self.body_sheets, &body), (&self.head_sheets, &head), (&self.front_sheets, &head)] {
-            for sheet in sheets {
-                let at = placed(stand, &sheet.at);
-                let mesh = Mesh {
-                    screen: &projected(cam, &at),
-                    triangles: &sheet.triangles,
-                    cull: false,
-                    apparent: &apparent(light, stand, (&at, &sheet.normals), &sheet.temps),
-                    colour: &if colour { reflected(light, stand, &sheet.normals, &sheet.albedo) } else { vec![] },
-                    material: &vec![material::of(sheet.material, number); at.len()],
-                };
-                fill::draw(layers, &mesh);
-            }
+            view.draw(sheets, stand, layers);
         }
+        self.render_head(studio, &view, moment, &head, layers)
+    }
+
+    /// Draws the head itself.
+    fn render_head(
+        &self,
+        Studio { model, fields }: &Studio,
+        view: &View<'_>,
+        moment: &Moment,
+        head: &Stand,
+        layers: &mut Layers,
+    ) -> Points {
         let mut shape = self.shape.clone();
         for &(i, w) in &moment.expression {
             model.express(&mut shape, i, w);
         }
         let true_points = model.landmarks.map(|v| shape[v]);
-        // Lips a millimetre apart still hide what is behind them.
-        let lips = [(61, 67), (62, 66), (63, 65)];
-        let open = lips.iter().any(|&(up, down)| true_points[up][1] - true_points[down][1] > 0.1);
+        let open = LIPS.iter().any(|&(up, down)| true_points[up][1] - true_points[down][1] > CLOSED_CM);
         let triangles = if open { &model.triangles[..] } else { &model.triangles[..model.outside] };
         for ((p, n), d) in shape.iter_mut().zip(&model.normals).zip(&self.displacement) {
             if *d != 0.0 {
@@ -226,14 +251,15 @@ impl Person {
         let mut normals = normals(&shape, triangles);
         units(&mut normals);
         let warmth = self.breathing(model, fields, moment.breath);
-        let at = placed(&head, &shape);
+        let at = placed(head, &shape);
+        let colour = !layers.rgb.is_empty();
         let mesh = Mesh {
-            screen: &projected(cam, &at),
+            screen: &projected(view.camera, &at),
             triangles,
             cull: true,
-            apparent: &apparent(light, &head, (&at, &normals), &warmth),
-            colour: &if colour { reflected(light, &head, &normals, &self.albedo) } else { vec![] },
-            material: &self.material.iter().map(|m| material::of(*m, number)).collect::<Vec<_>>(),
+            apparent: &apparent(view.light, head, (&at, &normals), &warmth),
+            colour: &if colour { reflected(view.light, head, &normals, &self.albedo) } else { vec![] },
+            material: &self.material.iter().map(|m| material::of(*m, view.number)).collect::<Vec<_>>(),
         };
         fill::draw(layers, &mesh);
         let mut points = Points {
@@ -245,12 +271,12 @@ impl Person {
         for i in 0..COUNT {
             let v = model.landmarks[i];
             let at = head.place(true_points[i]);
-            let [x, y] = cam.project(at);
+            let [x, y] = view.camera.project(at);
             let cos = -dot(head.face(normals[v]), unit(at));
             points.at[i] = [x, y, at[2]];
-            points.faces_away[i] = cos < -0.05;
+            points.faces_away[i] = cos < AWAY_COS;
             points.skin_c[i] = self.skin[i] + warmth[v] - self.temps[v];
-            points.apparent_c[i] = light.apparent(warmth[v], cos);
+            points.apparent_c[i] = view.light.apparent(warmth[v], cos);
         }
         points
     }

@@ -2,12 +2,11 @@
 
 use super::backdrop::{self, Place};
 use super::climate::Climate;
-use super::head::HeadModel;
 use super::person::{self, Identity, Moment, Person, Points};
 use super::random::Random;
 use super::raster::{Camera, Layers};
 use super::sensor::{self, SUPERSAMPLING, Sensor};
-use super::skin::Fields;
+use super::studio::Studio;
 use super::truth::FaceTruth;
 use super::vector::V3;
 
@@ -23,22 +22,6 @@ pub struct Rendering {
     pub rgb: Vec<[u8; 3]>,
     /// Truth about each face that is turned towards the camera, in the order of the people.
     pub faces: Vec<FaceTruth>,
-}
-
-/// What the renderer needs of a face model, prepared once.
-pub struct Studio {
-    /// The head.
-    pub model: HeadModel,
-    /// Fields over it.
-    pub fields: Fields,
-}
-
-impl Studio {
-    /// Prepares a model (about half a second).
-    pub fn new(model: HeadModel) -> Self {
-        let fields = Fields::new(&model);
-        Self { model, fields }
-    }
 }
 
 /// People, place, camera: everything but time.
@@ -72,7 +55,7 @@ impl Scene {
             .iter()
             .zip(moments)
             .enumerate()
-            .map(|(i, (p, m))| p.render(&studio.model, &studio.fields, &self.climate, &self.camera, m, i, &mut layers))
+            .map(|(i, (p, m))| p.render(studio, &self.climate, &self.camera, m, i, &mut layers))
             .collect();
         sensor::texture(&mut layers, self.texture_k[0], self.texture_k[1], self.backdrop as u32);
         let faces = drawn
@@ -112,14 +95,14 @@ pub fn crop(studio: &Studio, identity: &Identity, size: usize, colour: bool, r: 
     let distance = r.log_range(35.0, 400.0);
     let tall = r.range(34.0, 86.0) * size as f32 / 128.0;
     let focal = tall / FACE_CM * distance;
-    let mut people = vec![Person::draw(&studio.model, &studio.fields, identity, &climate, colour, r)];
+    let mut people = vec![Person::draw(studio, identity, &climate, colour, r)];
     let centre = |r: &mut Random| r.normal(0.0, 0.05) * size as f32 / focal * distance;
     let mut moments = vec![moment(studio, [centre(r), centre(r), distance], r)];
     if r.chance(0.15) {
         let away = distance * r.range(1.15, 2.5);
         let side = if r.chance(0.5) { 1.0 } else { -1.0 };
         let at = [side * r.range(16.0, 45.0), r.normal(0.0, 12.0), away];
-        people.push(Person::draw(&studio.model, &studio.fields, identity, &climate, colour, r));
+        people.push(Person::draw(studio, identity, &climate, colour, r));
         moments.push(moment(studio, at, r));
     }
     (set(r, &climate, (size, size), focal, people), moments)
@@ -163,7 +146,7 @@ pub fn frame(studio: &Studio, size: (usize, usize), most: usize, colour: bool, r
             continue;
         }
         let identity = Identity::draw(&studio.model, r);
-        people.push(Person::draw(&studio.model, &studio.fields, &identity, &climate, colour, r));
+        people.push(Person::draw(studio, &identity, &climate, colour, r));
         let mut m = moment(studio, at, r);
         if r.chance(0.12) {
             // Seen from behind: a head without a face.

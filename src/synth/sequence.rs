@@ -9,8 +9,9 @@ use super::person::{Identity, Moment, Person};
 use super::random::Random;
 use super::raster::{Camera, Light};
 use super::readout::Readout;
-use super::scene::{Scene, Studio};
+use super::scene::Scene;
 use super::sensor::{SUPERSAMPLING, Sensor};
+use super::studio::Studio;
 use super::truth::FaceTruth;
 use super::vector::{V3, sub, unit};
 use super::wear::{Cover, Neck, Outfit};
@@ -121,7 +122,7 @@ impl Demo {
             .into_iter()
             .map(|(outfit, forehead)| {
                 let identity = Identity::draw(&studio.model, &mut r);
-                Person::wearing(outfit, forehead, &studio.model, &studio.fields, &identity, &climate, true, &mut r)
+                Person::wearing(outfit, forehead, studio, &identity, &climate, true, &mut r)
             })
             .collect();
         let size = (160, 120);

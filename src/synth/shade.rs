@@ -4,16 +4,16 @@
 use multiversion::multiversion;
 
 use super::raster::{Camera, Light};
-use super::vector::{Turn, V3, add, dot, sub, unit};
+use super::vector::{Rotation, V3, add, dot, sub, unit};
 
 /// From coordinates of the head to those of the camera.
 #[derive(Debug, Clone, Copy)]
 pub struct Stand {
-    /// How it is turned.
-    pub turn: Turn,
-    /// About which point of its own, cm.
+    /// Its rotation about `joint`.
+    pub rotation: Rotation,
+    /// Centre of the rotation, own coordinates, cm.
     pub joint: V3,
-    /// Where its origin would be unturned, camera space, cm.
+    /// Where its origin would be without the rotation, camera space, cm.
     pub at: V3,
 }
 
@@ -21,14 +21,14 @@ impl Stand {
     /// Where a point lies.
     #[inline(always)]
     pub fn place(&self, p: V3) -> V3 {
-        let r = add(self.turn.of(sub(p, self.joint)), self.joint);
+        let r = add(self.rotation.of(sub(p, self.joint)), self.joint);
         [self.at[0] + r[0], self.at[1] + r[1], self.at[2] - r[2]]
     }
 
     /// Where a direction points.
     #[inline(always)]
     pub fn face(&self, n: V3) -> V3 {
-        let r = self.turn.of(n);
+        let r = self.rotation.of(n);
         [r[0], r[1], -r[2]]
     }
 }

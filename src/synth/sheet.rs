@@ -1,7 +1,8 @@
 //! Contact sheets: many small renderings in one picture, to be looked at.
 
 use super::dataset::Kind;
-use super::scene::{Rendering, Studio};
+use super::scene::Rendering;
+use super::studio::Studio;
 use crate::error::Result;
 use crate::picture::Canvas;
 

@@ -41,9 +41,9 @@ pub fn unit(a: V3) -> V3 {
 
 /// A rotation by yaw (towards +x), then pitch (up), then roll (clockwise in the picture).
 #[derive(Debug, Clone, Copy)]
-pub struct Turn([V3; 3]);
+pub struct Rotation([V3; 3]);
 
-impl Turn {
+impl Rotation {
     /// Angles in degrees, signs as in [`crate::result::Pose`].
     pub fn new(yaw: f32, pitch: f32, roll: f32) -> Self {
         let (sy, cy) = libm::sincosf(yaw.to_radians());

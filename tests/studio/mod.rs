@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use heatmark::synth::head::HeadModel;
-use heatmark::synth::scene::Studio;
+use heatmark::synth::studio::Studio;
 
 /// The face model, or `None` (said aloud) where it is not there.
 pub fn studio() -> Option<&'static Studio> {
