@@ -1,5 +1,6 @@
 //! Embeds every model in `models/` and every board in `boards/` in the program: a file there is enough.
 
+mod link;
 mod pack;
 
 use std::fmt::Write as _;
@@ -9,10 +10,13 @@ fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=build");
-    // Unoptimised, the build script would take a minute to pack.
-    let packed = std::env::var("PROFILE").is_ok_and(|p| p == "release");
+    // Unoptimised, this script would take a minute to pack.
+    let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");
+    if release {
+        link::fold_identical_code(&out);
+    }
     let without: &[&str] = if cfg!(feature = "base-model") { &[] } else { &["face-landmarks-base."] };
-    write(&out, "models.rs", &pack::table(&root.join("models"), &out, packed, without));
+    write(&out, "models.rs", &pack::table(&root.join("models"), &out, release, without));
     write(&out, "boards.rs", &boards(&root.join("boards")));
 }
 

@@ -52,7 +52,7 @@ use executor::MAX_OUTPUTS;
 use graph::Layer;
 use op::replace;
 use plan::Plan;
-use read::{Reading, Runs, broken, read};
+use read::{Partition, RunBy, broken, read};
 
 /// The result of [`install`].
 #[derive(Debug)]
@@ -76,39 +76,39 @@ pub enum Installed {
 /// # Errors
 /// Fix: the model is broken. An operator without a kernel is no error.
 pub fn install(model: TypedModel, kernels: &'static Kernels) -> Result<Installed> {
-    let reading = read(&model).map_err(|e| broken("cannot be read", e))?;
+    let partition = read(&model).map_err(|e| broken("cannot be read", e))?;
     let counts = |ours: bool| {
-        let runs = reading.runs.values();
-        runs.filter(|r| if ours { matches!(r, Runs::Ours(_)) } else { matches!(r, Runs::Tract(_)) }).count()
+        let runs = partition.run_by.values();
+        runs.filter(|r| if ours { matches!(r, RunBy::Kernels(_)) } else { matches!(r, RunBy::Tract(_)) }).count()
     };
     let (ours, others) = (counts(true), counts(false));
     let order = model.eval_order().map_err(|e| broken("has no order", e))?;
-    let left = order.iter().filter_map(|id| match reading.runs.get(id) {
-        Some(Runs::Tract(why)) => Some((model.node(*id).name.clone(), why.clone())),
+    let left = order.iter().filter_map(|id| match partition.run_by.get(id) {
+        Some(RunBy::Tract(why)) => Some((model.node(*id).name.clone(), why.clone())),
         _ => None,
     });
     let left: Vec<_> = left.take(8).collect();
-    let worth = |l: &Layer| matches!(l, Layer::Conv { .. } | Layer::Connected { .. } | Layer::Pool { .. });
-    if !reading.graph.nodes.iter().any(|n| worth(&n.layer)) || reading.frontier.is_empty() {
+    let costly = |l: &Layer| matches!(l, Layer::Conv { .. } | Layer::Connected { .. } | Layer::Pool { .. });
+    if !partition.graph.nodes.iter().any(|n| costly(&n.layer)) || partition.outputs.is_empty() {
         return Ok(Installed::Part { model: Box::new(model), ours: (0, ours + others), left });
     }
-    let plan = Arc::new(Plan::new(&reading.graph, kernels)?);
-    if let Some(executor) = whole(&model, &reading, &plan) {
+    let plan = Arc::new(Plan::new(&partition.graph, kernels)?);
+    if let Some(executor) = whole(&model, &partition, &plan) {
         return Ok(Installed::Whole(executor));
     }
-    let model = replace(model, &reading, plan).map_err(|e| broken("cannot be patched", e))?;
+    let model = replace(model, &partition, plan).map_err(|e| broken("cannot be patched", e))?;
     Ok(Installed::Part { model: Box::new(model), ours: (ours, ours + others), left })
 }
 
-/// The executor, if the region is the whole model and it has one input.
-fn whole(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Option<Executor> {
-    if !reading.whole(model) || model.inputs.len() != 1 || reading.frontier.len() > MAX_OUTPUTS {
+/// The executor, if the region is the whole model and has one input.
+fn whole(model: &TypedModel, partition: &Partition, plan: &Arc<Plan>) -> Option<Executor> {
+    if !partition.whole(model) || model.inputs.len() != 1 || partition.outputs.len() > MAX_OUTPUTS {
         return None;
     }
-    let input = reading.graph.nodes.first()?.info.shape.as_slice().try_into().ok()?;
+    let input = partition.graph.nodes.first()?.info.shape.as_slice().try_into().ok()?;
     let outputs = model.outputs.iter().map(|o| {
         let name = model.outlet_label(*o).unwrap_or(&model.node(o.node).name).to_string();
-        Some((name, reading.frontier.iter().position(|f| f == o)?))
+        Some((name, partition.outputs.iter().position(|f| f == o)?))
     });
     Some(Executor::new(plan.clone(), input, outputs.collect::<Option<_>>()?))
 }

@@ -1,19 +1,20 @@
-//! The memory that all values share: which pieces live when, and where each lies.
+//! One arena for all values: buffers that are not live at the same time share memory.
 
 use std::ops::Range;
 
 use crate::kernels::{Kernels, Map, Quant};
 
-/// A piece of the arena, live from one step to another.
+/// A piece of the arena, live from step `first` to step `last`.
 #[derive(Clone, Debug)]
 pub(super) struct Buffer {
     pub map: Map,
-    /// What whole numbers in it stand for; nothing for floats.
+    /// The quantisation of int8 values in it; `None` for floats.
     pub quant: Option<Quant>,
     pub first: usize,
     pub last: usize,
+    /// Floats of the arena.
     pub range: Range<usize>,
-    /// Whether the border must be filled in every run: other maps leave their values on it, or it is not of zeros.
+    /// Whether the border must be filled in every run, because other buffers overwrite it or it is not zero.
     pub clear: bool,
 }
 
@@ -27,10 +28,11 @@ impl Buffer {
     }
 }
 
-/// Memory is handed out in cache lines.
+/// Floats of a cache line; buffers start at one.
 const LINE: usize = 16;
 
-/// Gives every buffer its range, the largest first, each at the lowest address that is free while it lives.
+/// Gives every buffer its range: the largest first, each at the lowest address that is free while it is live. Returns
+/// the floats of the whole arena.
 pub(super) fn arrange(buffers: &mut [Buffer], kernels: &Kernels) -> usize {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].range.len()));

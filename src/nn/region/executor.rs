@@ -1,4 +1,4 @@
-//! A network that the kernels run as a whole, without tract.
+//! A network that runs on our kernels as a whole, without tract.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::nn::network::Network;
 /// Most outputs of a network; their slices are on the stack.
 pub(super) const MAX_OUTPUTS: usize = 16;
 
-/// A whole network on our kernels. Nothing is allocated after it is made.
+/// A whole network on our kernels. A run allocates nothing.
 #[derive(Debug)]
 pub struct Executor {
     plan: Arc<Plan>,
@@ -37,7 +37,7 @@ impl Executor {
         Self { plan, input, names, arena, values, order }
     }
 
-    /// The name of the kernels in use.
+    /// The name of the instruction set of its kernels.
     pub fn kernels(&self) -> &'static str {
         self.plan.kernels.name()
     }

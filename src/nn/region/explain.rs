@@ -11,7 +11,7 @@ use tract_onnx::tract_core::internal::{EvalContext, OpState, TractErrorContext};
 use super::graph::Layer;
 use super::op::{NAME, replace};
 use super::plan::Plan;
-use super::read::{Reading, Runs, broken, read};
+use super::read::{Partition, RunBy, broken, read};
 use super::step::Step;
 use crate::error::Result;
 use crate::kernels::{Kernels, Lines};
@@ -35,18 +35,18 @@ struct Line {
 /// # Errors
 /// If the model cannot run at all.
 pub fn explain(model: &TypedModel, kernels: &'static Kernels) -> Result<String> {
-    let reading = read(model).map_err(|e| broken("cannot be read", e))?;
-    let plan = Arc::new(Plan::new(&reading.graph, kernels)?);
-    let ours = time_plan(&plan, &reading)?;
-    let left = time_rest(model, &reading, &plan)?;
-    let lines = lines(model, &reading, &plan, &ours, &left)?;
-    Ok(render(&lines, &reading, model, kernels, (ours.iter().sum(), left.values().sum())))
+    let partition = read(model).map_err(|e| broken("cannot be read", e))?;
+    let plan = Arc::new(Plan::new(&partition.graph, kernels)?);
+    let ours = time_plan(&plan, &partition)?;
+    let left = time_rest(model, &partition, &plan)?;
+    let lines = lines(model, &partition, &plan, &ours, &left)?;
+    Ok(render(&lines, &partition, model, kernels, (ours.iter().sum(), left.values().sum())))
 }
 
 /// Least time of each step, for the whole batch.
-fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
+fn time_plan(plan: &Plan, partition: &Partition) -> Result<Vec<Duration>> {
     let mut arena = Lines::new(plan.arena_floats);
-    let inputs: Vec<Vec<f32>> = reading
+    let inputs: Vec<Vec<f32>> = partition
         .graph
         .nodes
         .iter()
@@ -66,12 +66,12 @@ fn time_plan(plan: &Plan, reading: &Reading) -> Result<Vec<Duration>> {
 }
 
 /// Least time of each operator that tract runs, by name.
-fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<HashMap<String, Duration>> {
+fn time_rest(model: &TypedModel, partition: &Partition, plan: &Arc<Plan>) -> Result<HashMap<String, Duration>> {
     let mut times = HashMap::new();
-    if reading.whole(model) {
+    if partition.whole(model) {
         return Ok(times);
     }
-    let rest = replace(model.clone(), reading, plan.clone()).map_err(|e| broken("cannot be patched", e))?;
+    let rest = replace(model.clone(), partition, plan.clone()).map_err(|e| broken("cannot be patched", e))?;
     let run = |times: &mut HashMap<String, Duration>| -> TractResult<()> {
         let plan = rest.clone().into_runnable()?;
         let mut state = plan.spawn()?;
@@ -106,7 +106,7 @@ fn time_rest(model: &TypedModel, reading: &Reading, plan: &Arc<Plan>) -> Result<
 
 fn lines(
     model: &TypedModel,
-    reading: &Reading,
+    partition: &Partition,
     plan: &Plan,
     ours: &[Duration],
     left: &HashMap<String, Duration>,
@@ -116,13 +116,13 @@ fn lines(
         let node = model.node(id);
         let mut line =
             Line { name: node.name.clone(), op: node.op.name().into(), by: String::new(), mflop: None, time: None };
-        match reading.runs.get(&id) {
-            None | Some(Runs::Absorbed) => continue,
-            Some(Runs::Tract(why)) => {
+        match partition.run_by.get(&id) {
+            None | Some(RunBy::Absorbed) => continue,
+            Some(RunBy::Tract(why)) => {
                 line.by = format!("tract: {why}");
                 line.time = left.get(&node.name).copied();
             }
-            Some(Runs::Ours(at)) => {
+            Some(RunBy::Kernels(at)) => {
                 let first = plan.steps.iter().position(|s| s.nodes.first() == Some(at));
                 let holder = plan.steps.iter().find(|s| s.nodes.contains(at));
                 line.by = match (first, holder) {
@@ -134,7 +134,7 @@ fn lines(
                         format!("ours: {}", plan.steps[i].name)
                     }
                     (None, Some(step)) => {
-                        let into = step.nodes.first().map_or("", |n| reading.graph.nodes[*n].name.as_str());
+                        let into = step.nodes.first().map_or("", |n| partition.graph.nodes[*n].name.as_str());
                         format!("ours: fused into {into}")
                     }
                     (None, None) => "ours: free".into(),
@@ -148,7 +148,7 @@ fn lines(
 
 fn render(
     lines: &[Line],
-    reading: &Reading,
+    partition: &Partition,
     model: &TypedModel,
     kernels: &Kernels,
     (ours, left): (Duration, Duration),
@@ -169,7 +169,7 @@ fn render(
     }
     let counted = lines.iter().filter(|l| l.by.starts_with("ours")).count();
     let mflop: f64 = lines.iter().filter_map(|l| l.mflop).sum();
-    let way = if reading.whole(model) { "the whole network, without tract" } else { "a region inside tract" };
+    let way = if partition.whole(model) { "the whole network, without tract" } else { "a region inside tract" };
     let _ = writeln!(
         text,
         "{} of {} operators ours ({way}), {} kernels; {mflop:.2} MFLOP; ours {:.1} us, tract {:.1} us",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 use super::plan::Plan;
-use super::read::Reading;
+use super::read::Partition;
 use crate::kernels::Lines;
 
 /// The name of the region's operator in tract's model.
@@ -15,11 +15,11 @@ pub(super) const NAME: &str = "heatmark.region";
 ///
 /// # Errors
 /// If tract refuses the changed model.
-pub(super) fn replace(mut model: TypedModel, reading: &Reading, plan: Arc<Plan>) -> TractResult<TypedModel> {
+pub(super) fn replace(mut model: TypedModel, partition: &Partition, plan: Arc<Plan>) -> TractResult<TypedModel> {
     let mut patch = TypedModelPatch::new(NAME);
-    let inputs = reading.sources.iter().map(|o| patch.tap_model(&model, *o)).collect::<TractResult<TVec<_>>>()?;
+    let inputs = partition.inputs.iter().map(|o| patch.tap_model(&model, *o)).collect::<TractResult<TVec<_>>>()?;
     let outputs = patch.wire_node(NAME, Region(plan), &inputs)?;
-    for (outlet, by) in reading.frontier.iter().zip(outputs) {
+    for (outlet, by) in partition.outputs.iter().zip(outputs) {
         patch.shunt_outside(&model, *outlet, by)?;
     }
     patch.apply(&mut model)?;

@@ -1,4 +1,4 @@
-//! From tract's typed operators to layers. An operator that is not understood is left to tract, with the reason.
+//! Partitions a model of tract: operators that have a kernel become layers, the others stay with tract, with the reason.
 
 mod layers;
 mod quant;
@@ -29,32 +29,32 @@ pub(super) fn broken(what: &str, cause: TractError) -> Error {
     Error::fix("model", what).because(format!("{cause:#}"))
 }
 
-/// Who runs an operator of the model.
+/// What runs an operator of the model.
 #[derive(Clone, Debug)]
-pub(super) enum Runs {
+pub(super) enum RunBy {
     /// A constant, or part of a pattern that became one layer.
     Absorbed,
-    /// A node of the graph.
-    Ours(usize),
+    /// Our kernels: the index of its node in the graph.
+    Kernels(usize),
     Tract(Reason),
 }
 
-/// The part of a model that the kernels can run, hanging from its inputs.
-pub(super) struct Reading {
+/// The region of a model: the part that starts at its inputs and that our kernels can run.
+pub(super) struct Partition {
     pub graph: Graph,
     /// Inputs of the model, in the order of the graph's source nodes.
-    pub sources: Vec<OutletId>,
-    /// The region's results that tract or the caller reads, in the order of the graph's outputs.
-    pub frontier: Vec<OutletId>,
+    pub inputs: Vec<OutletId>,
+    /// Values of the region that tract's part reads or that are outputs of the model, in the order of the graph's outputs.
+    pub outputs: Vec<OutletId>,
     /// By node of the model.
-    pub runs: HashMap<usize, Runs>,
+    pub run_by: HashMap<usize, RunBy>,
 }
 
-impl Reading {
-    /// Whether nothing is left to tract and every output of the model comes from the region.
+impl Partition {
+    /// Whether the region is the whole model.
     pub fn whole(&self, model: &TypedModel) -> bool {
-        let ours = |o: &OutletId| self.frontier.contains(o);
-        !self.runs.values().any(|r| matches!(r, Runs::Tract(_))) && model.outputs.iter().all(ours)
+        let ours = |o: &OutletId| self.outputs.contains(o);
+        !self.run_by.values().any(|r| matches!(r, RunBy::Tract(_))) && model.outputs.iter().all(ours)
     }
 }
 
@@ -62,36 +62,39 @@ struct Reader<'m> {
     model: &'m TypedModel,
     graph: Graph,
     values: HashMap<OutletId, usize>,
-    runs: HashMap<usize, Runs>,
+    runs: HashMap<usize, RunBy>,
 }
 
-/// Reads all that can be read of `model`, which must not have been decluttered (that hides convolutions).
-pub(super) fn read(model: &TypedModel) -> TractResult<Reading> {
+/// Partitions `model`, which must not have been decluttered (that hides convolutions).
+///
+/// # Errors
+/// If the operators of the model form a loop.
+pub(super) fn read(model: &TypedModel) -> TractResult<Partition> {
     let mut reader = Reader { model, graph: Graph::default(), values: HashMap::new(), runs: HashMap::new() };
-    let mut sources = vec![];
+    let mut inputs = vec![];
     for id in model.eval_order()? {
         let node = model.node(id);
         let outlet = OutletId::new(id, 0);
         if reader.is_constant(outlet) {
-            reader.runs.insert(id, Runs::Absorbed);
+            reader.runs.insert(id, RunBy::Absorbed);
         } else if model.inputs.contains(&outlet) {
-            let runs = reader.source(node, &mut sources);
+            let runs = reader.source(node, &mut inputs);
             reader.runs.insert(id, runs);
         } else {
             let runs = match reader.layer(node) {
                 Ok(at) => {
                     reader.values.insert(outlet, at);
-                    Runs::Ours(at)
+                    RunBy::Kernels(at)
                 }
-                Err(why) => Runs::Tract(why),
+                Err(why) => RunBy::Tract(why),
             };
             reader.runs.insert(id, runs);
         }
     }
     reader.absorb_patterns();
-    let frontier = reader.frontier();
-    reader.graph.outputs = frontier.iter().map(|o| reader.values[o]).collect();
-    Ok(Reading { graph: reader.graph, sources, frontier, runs: reader.runs })
+    let outputs = reader.outputs();
+    reader.graph.outputs = outputs.iter().map(|o| reader.values[o]).collect();
+    Ok(Partition { graph: reader.graph, inputs, outputs, run_by: reader.runs })
 }
 
 fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
@@ -104,13 +107,13 @@ impl Reader<'_> {
         let known = self.model.outlet_fact(outlet).is_ok_and(|f| f.konst.is_some());
         known || {
             let node = self.model.node(outlet.node);
-            // Everything that only depends on constants; judged in evaluation order.
+            // What depends on constants only. In evaluation order, its inputs have been judged before.
             !node.inputs.is_empty() && node.inputs.iter().all(|i| self.absorbed_constant(*i))
         }
     }
 
     fn absorbed_constant(&self, outlet: OutletId) -> bool {
-        matches!(self.runs.get(&outlet.node), Some(Runs::Absorbed))
+        matches!(self.runs.get(&outlet.node), Some(RunBy::Absorbed))
     }
 
     /// The value of an outlet that depends on constants only.
@@ -149,18 +152,18 @@ impl Reader<'_> {
         self.graph.nodes.len() - 1
     }
 
-    fn source(&mut self, node: &TypedNode, sources: &mut Vec<OutletId>) -> Runs {
+    fn source(&mut self, node: &TypedNode, sources: &mut Vec<OutletId>) -> RunBy {
         let outlet = OutletId::new(node.id, 0);
         let info = match self.shape(outlet).map(<[usize; 4]>::try_from) {
             Ok(Ok([n, c, h, w])) if sources.is_empty() || n == self.graph.batch => ValueInfo::map(n, c, h, w),
-            Ok(_) => return Runs::Tract("an input that is not [batch, channels, rows, columns]".into()),
-            Err(why) => return Runs::Tract(why),
+            Ok(_) => return RunBy::Tract("an input that is not [batch, channels, rows, columns]".into()),
+            Err(why) => return RunBy::Tract(why),
         };
         self.graph.batch = info.shape[0];
         sources.push(outlet);
         let at = self.push(node, Layer::Source, vec![], info);
         self.values.insert(outlet, at);
-        Runs::Ours(at)
+        RunBy::Kernels(at)
     }
 
     /// The graph's node behind input `i`.
@@ -231,29 +234,29 @@ impl Reader<'_> {
         }
     }
 
-    /// Operators whose results only our layers read need not run at all.
+    /// Marks operators that only our layers read: the layers compute their part, so nothing has to run them.
     fn absorb_patterns(&mut self) {
         let Ok(order) = self.model.eval_order() else { return };
         for id in order.into_iter().rev() {
-            let Some(Runs::Tract(_)) = self.runs.get(&id) else { continue };
+            let Some(RunBy::Tract(_)) = self.runs.get(&id) else { continue };
             let read = |slot: usize| {
                 let outlet = OutletId::new(id, slot);
-                let ours = |n: usize| !matches!(self.runs.get(&n), Some(Runs::Tract(_)) | None);
+                let ours = |n: usize| !matches!(self.runs.get(&n), Some(RunBy::Tract(_)) | None);
                 self.model.outputs.contains(&outlet)
                     || self.model.node(id).outputs[slot].successors.iter().any(|s| !ours(s.node))
             };
             let outputs = &self.model.node(id).outputs;
             let consumed = outputs.iter().any(|o| !o.successors.is_empty());
             if consumed && !(0..outputs.len()).any(read) {
-                self.runs.insert(id, Runs::Absorbed);
+                self.runs.insert(id, RunBy::Absorbed);
             }
         }
     }
 
-    /// Our values that the model gives out or that tract's part reads.
-    fn frontier(&self) -> Vec<OutletId> {
-        let left = |n: usize| matches!(self.runs.get(&n), Some(Runs::Tract(_)));
-        let mut frontier: Vec<OutletId> = self
+    /// Values of our layers that are outputs of the model or that tract's part reads.
+    fn outputs(&self) -> Vec<OutletId> {
+        let left = |n: usize| matches!(self.runs.get(&n), Some(RunBy::Tract(_)));
+        let mut outputs: Vec<OutletId> = self
             .values
             .iter()
             .filter(|(_, at)| !matches!(self.graph.nodes[**at].layer, Layer::Source))
@@ -263,7 +266,7 @@ impl Reader<'_> {
                 self.model.outputs.contains(o) || successors.iter().any(|s| left(s.node))
             })
             .collect();
-        frontier.sort();
-        frontier
+        outputs.sort();
+        outputs
     }
 }

@@ -1,4 +1,4 @@
-//! One operator of tract each, to one layer.
+//! One function for each kind of operator: to a layer, or the reason why it is none.
 
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::TypedConcat;
@@ -46,7 +46,7 @@ impl Reader<'_> {
         if depthwise && (op.group != from.c || from.c != to.c || !crate::kernels::Depthwise::covers(&window)) {
             return Err("grouped, but not 3x3 with one filter per channel and stride 1 or 2".into());
         }
-        // A window may reach over the border by no more than its one pixel.
+        // Maps have a border of one pixel, so a window must not reach further.
         let reach = |i: usize, n: usize, m: usize| {
             let end = (m - 1) * window.stride[i] + window.size[i];
             window.before[i] <= 1 && end <= n + 1 + window.before[i]
@@ -76,7 +76,7 @@ impl Reader<'_> {
         }
         let window = self.window(spec, &from)?;
         let layer = Layer::Pool { window, pooling: pooling(&window)? };
-        // Every window must have a pixel of the map under it.
+        // Every window must cover a pixel of the map.
         let inside = |i: usize, n: usize, m: usize| {
             window.before[i] < window.size[i] && (m - 1) * window.stride[i] < n + window.before[i]
         };
@@ -113,8 +113,7 @@ impl Reader<'_> {
         Ok(self.push(node, Layer::Concat, inputs?, to))
     }
 
-    /// Any resizing operator that turns out to repeat each pixel, or to interpolate linearly: it is run once, on
-    /// values of which no two are alike.
+    /// Resize, if it repeats each pixel or interpolates linearly. To find out, it is run once on distinct values.
     pub(super) fn resize(&mut self, node: &TypedNode) -> Result<usize, Reason> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
@@ -172,7 +171,7 @@ impl Reader<'_> {
         if !from.is_vector() || constant.rank() != 2 || shape.len() != 2 || shape[0] != self.graph.batch {
             return Err("not a vector per image times a matrix".into());
         }
-        // The axis that both factors have is summed over; it must be the vector's second.
+        // The sum is over the axis that both factors have. It must be the vector's second.
         let at_of = |axis: &Axis, slot: usize| axis.inputs[slot].first().copied();
         let (mut summed, mut kept) = (None, None);
         for axis in op.axes.iter_all_axes() {
@@ -249,7 +248,7 @@ impl Reader<'_> {
         Ok(self.push(node, layer, vec![at], info))
     }
 
-    /// `0 > x ? slope * x : x`, as tract writes PRelu. The comparison is absorbed afterwards.
+    /// `0 > x ? slope * x : x`: tract's form of PRelu. `absorb_patterns` removes the comparison.
     pub(super) fn prelu(&mut self, node: &TypedNode) -> Result<usize, Reason> {
         let other = || "it chooses between values, but not as PRelu does".to_string();
         let (test, x) = (self.model.node(node.inputs[0].node), node.inputs[2]);
@@ -271,7 +270,7 @@ impl Reader<'_> {
     }
 }
 
-/// One number, or one per channel of `info`, out of a constant that broadcasts to its shape.
+/// A constant that broadcasts to the shape `info`, as one value or one per channel.
 fn per_channel(info: &ValueInfo, shape: &[usize], values: Vec<f32>) -> Option<Vec<f32>> {
     if values.len() == 1 {
         return Some(values);
@@ -283,7 +282,7 @@ fn per_channel(info: &ValueInfo, shape: &[usize], values: Vec<f32>) -> Option<Ve
     (channels && shape.get(axis) == Some(&info.c) && values.len() == info.c).then_some(values)
 }
 
-/// The layer that makes `output`, of shape `to`, out of `values`, of shape `from`.
+/// The layer that computes `output`, of shape `to`, from `values`, of shape `from`.
 fn resized(from: &ValueInfo, to: &ValueInfo, values: &[f32], output: &[f32]) -> Option<Layer> {
     let place = |i: usize| (i / (to.h * to.w), i / to.w % to.h, i % to.w);
     let value = |plane: usize, y: usize, x: usize| values[(plane * from.h + y) * from.w + x];
@@ -304,14 +303,15 @@ fn resized(from: &ValueInfo, to: &ValueInfo, values: &[f32], output: &[f32]) -> 
                 a + (b - a) * column.part
             };
             let (above, below) = (along(row.first), along(row.second));
-            // Values reach 2^24.
+            // Values are up to 2^24.
             (above + (below - above) * row.part - v).abs() < 400.0
         };
         output.iter().enumerate().all(near).then(|| Layer::Resize { rows: rows.clone(), columns: columns.clone() })
     })
 }
 
-/// Where output `i` of `n` lies among `m` inputs, as ONNX names it: half_pixel, align_corners, asymmetric.
+/// The position of output `i` of `n` among `m` inputs, by ONNX's coordinate transformations: half_pixel, align_corners,
+/// asymmetric.
 const CORNERS: [fn(f64, f64, f64) -> f64; 3] = [
     |i, m, n| (i + 0.5) * m / n - 0.5,
     |i, m, n| if n > 1.0 { i * (m - 1.0) / (n - 1.0) } else { 0.0 },

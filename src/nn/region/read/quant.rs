@@ -1,5 +1,5 @@
-//! QuantizeLinear and DequantizeLinear of whole tensors. Those of weights are constants by now, and those along an
-//! axis are plain arithmetic to tract.
+//! QuantizeLinear and DequantizeLinear per tensor. Those of weights have been evaluated to constants, and tract turns
+//! those per axis into plain arithmetic.
 
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseMiniOp;
@@ -9,9 +9,9 @@ use super::super::graph::Layer;
 use super::{Reader, Reason};
 use crate::kernels::{Pooling, Quant};
 
-/// What a quantising operator rounds to.
+/// The quantisation of a QuantizeLinear.
 pub(super) fn quantisation(op: &dyn ElementWiseMiniOp) -> Option<Quant> {
-    // tract keeps the scale's reciprocal.
+    // tract stores the reciprocal of the scale.
     if let Some(q) = op.downcast_ref::<QuantizeLinearU8>() {
         Some(Quant { scale: q.scale.recip(), zero: q.zero_point.into(), signed: false })
     } else {
@@ -21,7 +21,7 @@ pub(super) fn quantisation(op: &dyn ElementWiseMiniOp) -> Option<Quant> {
 }
 
 impl Reader<'_> {
-    /// Whole numbers never leave the region: all that read them must turn them back into the same floats.
+    /// int8 values must not leave the region, so every reader must be a DequantizeLinear with the same parameters.
     pub(super) fn quantise(&mut self, node: &TypedNode, quant: Quant) -> Result<usize, Reason> {
         let at = self.input(node, 0)?;
         let outlet = OutletId::new(node.id, 0);
@@ -53,7 +53,8 @@ impl Reader<'_> {
             return Err("its numbers are not those of the quantisation before".into());
         }
         let info = self.graph.nodes[at].info.clone();
-        // What only shows, or chooses among, rounded values has rounded ones: rounding them again changes nothing.
+        // Views, repetition and maximum pooling only select values. If these were rounded before, rounding them again
+        // changes nothing.
         let chosen = self.graph.root(self.graph.nodes[at].inputs[0]);
         let before = &self.graph.nodes[chosen];
         let rounded = match before.layer {
