@@ -148,7 +148,7 @@ impl Net {
     }
 
     /// A constant of 8-bit or 32-bit integers.
-    fn integers(&mut self, data_type: DataType, dims: &[usize], int32_data: Vec<i32>) -> String {
+    fn quantised(&mut self, data_type: DataType, dims: &[usize], int32_data: Vec<i32>) -> String {
         let name = self.name("q");
         let dims = dims.iter().map(|d| *d as i64).collect();
         let data_type = data_type as i32;
@@ -171,7 +171,7 @@ impl Net {
     pub fn rounded_back(&mut self, scale: f32, zero: i32, signed: bool, back: f32) -> &mut Self {
         let data_type = if signed { DataType::Int8 } else { DataType::Uint8 };
         let (scale, back) = (self.constant(&[], vec![scale]), self.constant(&[], vec![back]));
-        let zero = self.integers(data_type, &[], vec![zero]);
+        let zero = self.quantised(data_type, &[], vec![zero]);
         self.op("QuantizeLinear", vec![self.at.clone(), scale, zero.clone()], vec![]);
         self.op("DequantizeLinear", vec![self.at.clone(), back, zero], vec![])
     }
@@ -188,8 +188,8 @@ impl Net {
         let bias = (0..outputs).map(|_| self.below(40_000) as i32 - 20_000).collect();
         let steps = scale.iter().map(|s| s * step).collect();
         let mut dequantised = |data_type: DataType, dims: &[usize], numbers: Vec<i32>, scale: Vec<f32>| {
-            let zero = self.integers(data_type, &[outputs], vec![0; outputs]);
-            let numbers = self.integers(data_type, dims, numbers);
+            let zero = self.quantised(data_type, &[outputs], vec![0; outputs]);
+            let numbers = self.quantised(data_type, dims, numbers);
             let scale = self.constant(&[outputs], scale);
             let at = self.at.clone();
             self.op("DequantizeLinear", vec![numbers, scale, zero], vec![int("axis", 0)]);
