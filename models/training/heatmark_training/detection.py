@@ -74,9 +74,9 @@ class DetectionMetrics:
             best = int(np.argmax(overlaps)) if overlaps else -1
             if best >= 0 and overlaps[best] >= 0.5:
                 taken.add(best)
-                size, wanted, _ = self._faces[first + best]
-                self._faces[first + best] = (size, wanted, s > SCORE)
-                if wanted:
+                size, counted, _ = self._faces[first + best]
+                self._faces[first + best] = (size, counted, s > SCORE)
+                if counted:
                     self._detections.append((s, True))
                     t = truth[best]
                     self._errors.append(np.abs(np.asarray(b) - t).mean() / max(size, 1))

@@ -16,7 +16,7 @@ STRIDE = 4
 BASE_SIZE = 8.0  # px: width and height are learnt as log(size / BASE_SIZE)
 MIN_SIZE = 6.0  # px: smaller faces count neither as found nor as missed
 MAX_HIDDEN = 0.7  # a face with more of its points behind objects counts neither as found nor as missed
-MAX_ROLL = 1.8  # rad: the runtime measures heads that are turned by up to 2.1
+MAX_ROLL = 1.8  # rad: the runtime measures heads rolled by up to 2.1
 
 #: A face in a picture: points `[70, 2]` px, and the share of its box in view (0 if objects hide it).
 Face = tuple[np.ndarray, float]

@@ -14,9 +14,9 @@ def test_gradients_of_the_landmark_loss():
     torch.manual_seed(0)
     out = torch.randn(2, 70, 3, dtype=torch.float64, requires_grad=True)
     truth = torch.randn(2, 70, 2, dtype=torch.float64)
-    seen = torch.randint(0, 3, (2, 70))
+    visibility = torch.randint(0, 3, (2, 70))
     present = torch.tensor([1.0, 1.0], dtype=torch.float64)
-    f = lambda o: losses.landmarks(o, truth, seen, present, 1.0)[0]
+    f = lambda o: losses.landmarks(o, truth, visibility, present, 1.0)[0]
     assert torch.autograd.gradcheck(f, (out,), atol=1e-4)
 
 
@@ -37,8 +37,8 @@ def test_the_likelihood_is_best_when_exp_s_is_the_mean_error():
 
 def test_absent_faces_pull_no_points():
     out = torch.randn(3, 70, 3, requires_grad=True)
-    truth, seen = torch.zeros(3, 70, 2), torch.zeros(3, 70)
-    loss, _ = losses.landmarks(out, truth, seen, torch.tensor([1.0, 0.0, 1.0]), 1.0)
+    truth, visibility = torch.zeros(3, 70, 2), torch.zeros(3, 70)
+    loss, _ = losses.landmarks(out, truth, visibility, torch.tensor([1.0, 0.0, 1.0]), 1.0)
     loss.backward()
     assert out.grad[1].abs().max() == 0 and out.grad[0].abs().max() > 0
 
@@ -47,10 +47,10 @@ def test_a_small_face_counts_like_a_large_one():
     torch.manual_seed(1)
     truth = torch.randn(1, 70, 2)
     out = torch.cat([truth + 0.05 * torch.randn(1, 70, 2), torch.zeros(1, 70, 1)], -1)
-    seen, present = torch.zeros(1, 70), torch.ones(1)
-    large, _ = losses.landmarks(out, truth, seen, present, 0.0)
+    visibility, present = torch.zeros(1, 70), torch.ones(1)
+    large, _ = losses.landmarks(out, truth, visibility, present, 0.0)
     half = torch.cat([out[..., :2] * 0.5, out[..., 2:]], -1)
-    small, _ = losses.landmarks(half, truth * 0.5, seen, present, 0.0)
+    small, _ = losses.landmarks(half, truth * 0.5, visibility, present, 0.0)
     assert abs(float(small / large) - 1) < 0.02
 
 

@@ -53,11 +53,11 @@ def test_a_larger_network_starts_where_the_smaller_one_ended():
         return all(torch.allclose(p, q, atol=1e-4) for p, q in zip(a, b))
 
     with torch.no_grad():
-        wanted = small.eval()(x[:, :1])
+        expected = small.eval()(x[:, :1])
         base.backbone.wide, wide = None, base.backbone.wide
-        assert near(base(x), wanted)
+        assert near(base(x), expected)
         base.backbone.wide = wide
-        assert not near(base(x), wanted)
+        assert not near(base(x), expected)
     with pytest.raises(SystemExit, match="cannot start"):
         networks.load_weights(networks.Landmarker("nano"), {"average": small.state_dict()})
 

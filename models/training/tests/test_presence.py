@@ -9,7 +9,7 @@ from heatmark_training.stages import presence
 
 
 class FixedDetector(torch.nn.Module):
-    """A detector that sees 32 px faces at two cells of its map."""
+    """A detector that finds 32 px faces at two cells of its map."""
 
     channels = INPUT_CHANNELS
 

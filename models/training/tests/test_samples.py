@@ -43,8 +43,8 @@ def test_faces_of_a_rotated_view_lie_under_its_points(monkeypatch):
                 inside = ((p > 1) & (p < (detector_samples.W - 1, detector_samples.H - 1))).all()
                 if not inside or len(faces) > 2:  # other views of a mosaic may cover some
                     continue
-                seen = preprocess.bilinear(image, p[:, 0], p[:, 1])
-                assert min(np.abs(seen - v).mean() for v in values) < 0.5 * 400
+                sampled = preprocess.bilinear(image, p[:, 0], p[:, 1])
+                assert min(np.abs(sampled - v).mean() for v in values) < 0.5 * 400
                 checked += 1
         assert checked > 5
 
@@ -216,13 +216,13 @@ def on_the_dots(image, points):
 
 def test_faces_of_scenes_are_the_visible_ones_and_their_truth_follows_the_picture(folder, scenes, monkeypatch):
     monkeypatch.setattr(sensor_model, "simulate", lambda image, face, rng: (image, 20.0))
-    seen = landmark_samples.visible_scene_faces(scenes.folders, scenes.train)
-    assert len(seen) == len(scenes.train) and {f for _, _, f in seen} == {0}
+    visible = landmark_samples.visible_scene_faces(scenes.folders, scenes.train)
+    assert len(visible) == len(scenes.train) and {f for _, _, f in seen} == {0}
     source = LandmarkSource(Shards(str(folder)), scenes, negatives=0.0, scene_share=1.0)
     batch = source.batch(24, np.random.default_rng(3))
-    held = landmark_samples.held_out_scene_faces(scenes, 10)
-    assert len(held.image) == len(scenes.held_out)
-    for b in (batch, held):
+    held_out = landmark_samples.held_out_scene_faces(scenes, 10)
+    assert len(held_out.image) == len(scenes.held_out)
+    for b in (batch, held_out):
         assert all(on_the_dots(image, points) > 0.9 for image, points in zip(b.image[:, 0], b.points))
         assert (b.present == 1).all() and (b.visibility == 0).all()
     half = LandmarkSource(Shards(str(folder)), scenes, negatives=0.0, scene_share=0.5)

@@ -61,10 +61,10 @@ def test_the_rgb_teacher_and_the_transfer_start_from_init(monkeypatch, tmp_path,
     assert torch.allclose(rgb[first][:, :1], weights[first], atol=1e-5), "the first colour replaces heat"
     assert rgb[first][:, 1:].abs().max() < 1e-5
     teacher = tmp_path / "rgb" / "best.pt"
-    for begin in (["--init", path], []):
-        out = tmp_path / f"thermal-{len(begin)}"
-        thermal = run(monkeypatch, "transfer", data, out, "--size", "nano", "--teacher", teacher, *begin)
-        assert torch.allclose(thermal[first], weights[first], atol=1e-5) == bool(begin)
+    for init in (["--init", path], []):
+        out = tmp_path / f"thermal-{len(init)}"
+        thermal = run(monkeypatch, "transfer", data, out, "--size", "nano", "--teacher", teacher, *init)
+        assert torch.allclose(thermal[first], weights[first], atol=1e-5) == bool(init)
 
 
 def test_the_ablation_takes_no_init(monkeypatch, tmp_path, data, thermal_nano):
@@ -112,9 +112,9 @@ def test_mirror_averaged_outputs_of_the_mirror_image_are_mirrored(data, thermal_
     net.eval()
     with torch.inference_mode():
         one, both = teacher_outputs(net, image, False), teacher_outputs(net, image, True)
-        turned = teacher_outputs(net, np.ascontiguousarray(image[..., ::-1]), True)
+        mirrored = teacher_outputs(net, np.ascontiguousarray(image[..., ::-1]), True)
     assert np.abs(both - one).max() > 1e-4
-    assert np.abs(mirror_outputs(both) - turned).max() < 1e-5
+    assert np.abs(mirror_outputs(both) - mirrored).max() < 1e-5
 
 
 def test_a_student_learns_from_precomputed_samples(monkeypatch, tmp_path, data, thermal_nano):

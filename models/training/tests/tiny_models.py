@@ -2,6 +2,7 @@
 
     python tests/tiny_models.py
 """
+
 import hashlib
 import pathlib
 
@@ -13,8 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 FOLDER = pathlib.Path(__file__).parents[3] / "tests/data/models"
 rng = np.random.default_rng(7)
 
+Nodes = list[onnx.NodeProto]
+Weights = list[onnx.TensorProto]
 
-def conv(weights, nodes, x, name, cin, cout, stride, relu=True, k=3):
+
+def conv(weights: Weights, nodes: Nodes, x: str, name: str, cin: int, cout: int, stride: int, relu: bool = True,
+         k: int = 3) -> str:
+    """Adds a convolution, with a ReLU if `relu`; returns the name of its output."""
     w = rng.normal(0, 1.4 / np.sqrt(cin * k * k), (cout, cin, k, k)).astype(np.float32)
     weights += [numpy_helper.from_array(w, name + ".w"),
                 numpy_helper.from_array(rng.normal(0, 0.1, cout).astype(np.float32), name + ".b")]
@@ -26,8 +32,12 @@ def conv(weights, nodes, x, name, cin, cout, stride, relu=True, k=3):
     return name
 
 
-def save(name, task, decode, nodes, weights, shape, outputs, extra_input):
-    info = lambda n, s: helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+def save(name: str, task: str, decode: str, nodes: Nodes, weights: Weights, shape: list[int],
+         outputs: list[tuple[str, list[int]]], extra_input: str) -> None:
+    """Writes a model, its golden file and its card."""
+    def info(n: str, s: list | None) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+
     free = ["n", 1, "h", "w"] if task == "detector" else shape
     graph = helper.make_graph(nodes, name, [info("input", free)], [info(n, None) for n, _ in reversed(outputs)], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -62,28 +72,40 @@ width = {shape[3]}
     (FOLDER / f"{name}.toml").write_text(card)
 
 
-nodes, weights = [], []
-x = "input"
-for i, (a, b) in enumerate([(1, 8), (8, 16), (16, 16)]):
-    x = conv(weights, nodes, x, f"c{i}", a, b, 2)
-nodes.append(helper.make_node("GlobalAveragePool", [x], ["pool"]))
-nodes.append(helper.make_node("Flatten", ["pool"], ["flat"]))
-for n, m in [("points", 210), ("presence", 1)]:
-    weights += [numpy_helper.from_array(rng.normal(0, 0.3, (m, 16)).astype(np.float32), n + ".w"),
-                numpy_helper.from_array(rng.normal(0, 0.3, m).astype(np.float32), n + ".b")]
-    nodes.append(helper.make_node("Gemm", ["flat", n + ".w", n + ".b"], [n], transB=1))
-weights.append(numpy_helper.from_array(np.array([1, 70, 3], np.int64), "shape"))
-nodes.append(helper.make_node("Reshape", ["points", "shape"], ["landmarks"]))
-# Outputs are declared in the other order than the card's, which must not matter.
-save("tiny-landmarks", "landmarks", "laplace70", nodes, weights, [1, 1, 96, 96],
-     [("landmarks", [1, 70, 3]), ("presence", [1, 1])],
-     "percentiles = [1.0, 99.0]\ncrop_factor = 1.4")
+def landmarks() -> None:
+    """A landmark network."""
+    nodes: Nodes = []
+    weights: Weights = []
+    x = "input"
+    for i, (a, b) in enumerate([(1, 8), (8, 16), (16, 16)]):
+        x = conv(weights, nodes, x, f"c{i}", a, b, 2)
+    nodes.append(helper.make_node("GlobalAveragePool", [x], ["pool"]))
+    nodes.append(helper.make_node("Flatten", ["pool"], ["flat"]))
+    for n, m in [("points", 210), ("presence", 1)]:
+        weights += [numpy_helper.from_array(rng.normal(0, 0.3, (m, 16)).astype(np.float32), n + ".w"),
+                    numpy_helper.from_array(rng.normal(0, 0.3, m).astype(np.float32), n + ".b")]
+        nodes.append(helper.make_node("Gemm", ["flat", n + ".w", n + ".b"], [n], transB=1))
+    weights.append(numpy_helper.from_array(np.array([1, 70, 3], np.int64), "shape"))
+    nodes.append(helper.make_node("Reshape", ["points", "shape"], ["landmarks"]))
+    # Outputs are declared in the other order than the card's, which must not matter.
+    save("tiny-landmarks", "landmarks", "laplace70", nodes, weights, [1, 1, 96, 96],
+         [("landmarks", [1, 70, 3]), ("presence", [1, 1])],
+         "percentiles = [1.0, 99.0]\ncrop_factor = 1.4")
 
-nodes, weights = [], []
-x = conv(weights, nodes, "input", "c0", 1, 8, 2)
-x = conv(weights, nodes, x, "c1", 8, 16, 2)
-conv(weights, nodes, x, "heat", 16, 1, 1, relu=False, k=1)
-conv(weights, nodes, x, "geom", 16, 14, 1, relu=False, k=1)
-save("tiny-detector", "detector", "center-stride4", nodes, weights, [1, 1, 120, 160],
-     [("heat", [1, 1, 30, 40]), ("geom", [1, 14, 30, 40])],
-     "percentiles = [0.5, 99.5]")
+
+def detector() -> None:
+    """A detector."""
+    nodes: Nodes = []
+    weights: Weights = []
+    x = conv(weights, nodes, "input", "c0", 1, 8, 2)
+    x = conv(weights, nodes, x, "c1", 8, 16, 2)
+    conv(weights, nodes, x, "heat", 16, 1, 1, relu=False, k=1)
+    conv(weights, nodes, x, "geom", 16, 14, 1, relu=False, k=1)
+    save("tiny-detector", "detector", "center-stride4", nodes, weights, [1, 1, 120, 160],
+         [("heat", [1, 1, 30, 40]), ("geom", [1, 14, 30, 40])],
+         "percentiles = [0.5, 99.5]")
+
+
+if __name__ == "__main__":
+    landmarks()
+    detector()
