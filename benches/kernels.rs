@@ -19,16 +19,15 @@ use heatmark::nn::region::{self, Installed};
 use heatmark::preprocess::{Crop, Preprocessor};
 use heatmark::render::agc::{Gain, Mode};
 use heatmark::render::range::Span;
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64;
 use tract_onnx::prelude::*;
 
 /// A frame of noise around 22 degC.
 fn noise(width: u32, height: u32) -> Frame {
     let mut frame = Frame::new(FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: 9.0 });
-    let mut state = 1u64;
-    for p in &mut frame.pixels {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        *p = 29_000 + ((state >> 40) % 1000) as u16;
-    }
+    let mut random = Pcg64::seed_from_u64(1);
+    frame.pixels.fill_with(|| 29_000 + (random.next_u32() % 1000) as u16);
     frame
 }
 

@@ -1,11 +1,10 @@
-//! How fast the path is, stage by stage, and what it takes: `heatmark bench`.
+//! Speed, allocations and memory of each stage and of the whole pipeline: `heatmark bench`.
 //!
-//! The recording is read into memory first (`read`), and handed out from there as from a driver's
-//! buffers (`capture`). The stages run one after the other on one thread, so that each is timed and
-//! its allocations are counted alone; then the real pipeline runs at full speed on its threads.
+//! The recording is read into memory first (`read`) and played from there like frames in a driver's
+//! buffers (`capture`). The stages run one after the other on one thread, so that each is measured
+//! alone; then the real pipeline runs at full speed on its threads.
 //!
-//! [`alloc`] holds the one `unsafe` of the library outside the kernels and the camera driver: an
-//! allocator can be written in no other way.
+//! [`alloc`] holds `unsafe` code, as every allocator does.
 
 pub mod alloc;
 mod clip;
@@ -33,7 +32,7 @@ pub struct Plan {
     pub source: String,
     /// Frames that are measured, at least 1.
     pub frames: u32,
-    /// Frames before them, which are not: at least 1, and at least one round of the recording.
+    /// Frames before the measurement: at least 1, and at least one round of the recording.
     pub warm_up: u32,
     /// When the program started.
     pub started: Instant,
@@ -48,7 +47,7 @@ pub struct Report {
     pub format: FrameFormat,
     /// The landmark network.
     pub model: String,
-    /// Kernels that run it.
+    /// Name of the kernels.
     pub kernels: String,
     /// Frames that were measured.
     pub frames: u32,
@@ -58,7 +57,7 @@ pub struct Report {
     pub stages: Vec<Stage>,
     /// Mean time of the networks in `infer`, milliseconds per frame.
     pub networks_ms: f64,
-    /// The pipeline as fast as it goes.
+    /// The pipeline at full speed.
     pub pipeline: Full,
     /// Memory at the end.
     pub memory: Memory,
@@ -66,10 +65,10 @@ pub struct Report {
     pub start_up_ms: f64,
 }
 
-/// Measures.
+/// Runs the measurement.
 ///
 /// # Errors
-/// What cannot be opened or built; `Fatal` where a frame fails.
+/// Whatever cannot be opened or built; Fatal if a frame fails.
 pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
     if plan.frames == 0 || plan.warm_up == 0 {
         return Err(Error::fix("bench", "found no frames to measure or none to warm up, wanted at least 1 of each"));
@@ -92,7 +91,7 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
 }
 
 impl Report {
-    /// What allocated after warm-up although it must not.
+    /// Stages that allocated after warm-up although they must not.
     pub fn broken_promises(&self) -> Vec<&'static str> {
         let allocates = |count: Option<u64>| count.is_some_and(|count| count > 0);
         let broken = self.stages.iter().filter(|s| s.must_not_allocate && allocates(s.allocations));

@@ -1,8 +1,9 @@
 //! The configuration: one TOML file, composed of the settings of every module.
 //!
-//! Later over earlier: the defaults of the code, the file of the board, the file of the user, the
-//! flags of the command line. Unknown keys are errors, and all errors are told at once. The text
-//! about each key is the doc comment of the field ([`docs`]).
+//! Four layers, each over the one before: the defaults of the code, the file of the board, the file of
+//! the user, the flags of the command line. Unknown keys are errors, and all errors are reported at once.
+//! Everything about a key stands on its field: the doc comment is its text in the reference
+//! ([`reference`]), `#[schemars(range(..))]` its range ([`crate::ranges`]).
 
 pub mod boards;
 pub mod keys;
@@ -18,24 +19,24 @@ use self::layers::{Layers, Origin, Settled};
 use crate::error::{Error, Result};
 use crate::{face, pipeline, radiometry, render, sink, source};
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Board whose file in `boards/` is the layer under this file: its name, or `auto` to go by the
-    /// device tree of the machine.
+    /// Board whose settings lie under those of this file: a name that `heatmark config boards` lists, or
+    /// `auto` for the board that the device tree names.
     pub board: String,
-    /// What is logged.
+    /// Messages of the program, on standard error.
     pub log: Log,
-    /// Files and clips.
+    /// Where frames come from: cameras and files.
     pub source: source::Settings,
-    /// Buffers, time limits and pauses of the path.
+    /// Buffers and time limits of the pipeline.
     pub pipeline: pipeline::Settings,
-    /// Models, detection, following.
+    /// Face detection, landmarks and tracking.
     pub face: face::Settings,
-    /// The surface whose temperature is given.
+    /// The surface whose temperature is measured.
     pub surface: radiometry::Settings,
-    /// The picture and what is drawn over it.
+    /// The picture and what is drawn on it.
     pub render: render::Settings,
     /// Where results and pictures go.
     pub sink: sink::Settings,
@@ -57,12 +58,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of a pipeline: results have room for every face that is followed, so that they never grow.
+    /// The settings of the pipeline, with room in each result for every tracked face, so that results never grow.
     pub fn path(&self) -> pipeline::Settings {
         pipeline::Settings { faces: self.pipeline.faces.max(self.face.max_faces), ..self.pipeline.clone() }
     }
 
-    /// What is out of range, at most one problem per section.
+    /// Settings out of range, at most one for each section.
     pub fn problems(&self) -> Vec<Error> {
         let sections = [
             self.source.validate(),
@@ -79,29 +80,28 @@ impl Config {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// The least important message that is still written.
+    /// Lowest level of the messages that are written.
     pub level: Level,
-    /// Starts each line with the priority in the form that the systemd journal reads (`<4>`) instead
-    /// of time and level.
+    /// Starts each line with its priority as the systemd journal reads it (`<4>`), instead of time and level.
     pub journal: bool,
 }
 
-/// Importance of a message.
+/// Level of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Nothing is written.
+    /// No messages.
     Off,
-    /// What ends the program or an output.
+    /// Errors that end the program or an output.
     Error,
-    /// What the program got over, and what is not as asked.
+    /// Errors that the program recovered from, and requests that it cannot fulfil.
     Warn,
-    /// What happens once or seldom.
+    /// Events that happen once or rarely.
     #[default]
     Info,
-    /// Why it happens.
+    /// Reasons of events.
     Debug,
-    /// Every frame.
+    /// Events of every frame.
     Trace,
 }
 
@@ -118,26 +118,26 @@ impl From<Level> for log::LevelFilter {
     }
 }
 
-/// What the command line says about the configuration.
+/// Configuration given on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     /// The user's file.
     pub file: Option<PathBuf>,
-    /// A board by name, or `auto`; overrides the file.
+    /// A board by name, or `auto`; overrides the user's file.
     pub board: Option<String>,
     /// `KEY=VALUE` of each `--set`.
     pub set: Vec<String>,
-    /// Flags of their own: flag, key, value.
+    /// Flags that set one key: flag, key, value.
     pub flags: Vec<(&'static str, &'static str, toml::Value)>,
 }
 
-/// Largest configuration file that is read, bytes.
+/// Limit of a configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Settles the configuration.
+/// Loads and merges all layers.
 ///
 /// # Errors
-/// Every problem of every layer; at least one.
+/// Every problem of every layer.
 pub fn load(given: &Given) -> Result<Settled<Config>, Vec<Error>> {
     let user = given.file.as_deref().map(read).transpose().map_err(|e| vec![e])?;
     let user = user.as_deref().zip(given.file.as_deref());
@@ -160,7 +160,7 @@ pub fn load(given: &Given) -> Result<Settled<Config>, Vec<Error>> {
     layers.settle(&Config::problems)
 }
 
-/// The board must be known before its layer is laid; whatever is wrong with the file is told later.
+/// The board's name, needed before the layers are read. Errors in the file are reported later.
 fn wanted_board(given: &Given, user: Option<(&str, &Path)>) -> String {
     let set = given.set.iter().filter_map(|s| s.split_once('=')).filter(|(key, _)| key.trim() == "board");
     let set = set.map(|(_, value)| value.trim().trim_matches('"').to_string()).next_back();

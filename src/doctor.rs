@@ -1,7 +1,7 @@
-//! What keeps a machine from doing its work, and what to do about it.
+//! Checks of the machine, its cameras and the program, with advice for what is wrong.
 //!
-//! Each check looks at one thing and says what it found. Everything that is read of the system is read
-//! below one folder, `/` on a real machine, so that tests can make one up.
+//! Each check looks at one thing. System files are read below one folder, `/` on a real machine and a
+//! made-up one in tests.
 
 mod cameras;
 mod machine;
@@ -14,15 +14,15 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::source::v4l::bus::Bus;
 
-/// How a check went.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should be.
+    /// Nothing is wrong.
     Ok,
-    /// Not known on this machine; nothing is said against it.
+    /// This machine does not say.
     Unknown,
-    /// It works, worse than it could, or may stop to.
+    /// It works, but not as well as it could, or perhaps not for long.
     Warn,
     /// It does not work.
     Fail,
@@ -31,13 +31,13 @@ pub enum Verdict {
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// What was checked.
     pub topic: &'static str,
-    /// How it went.
+    /// The result.
     pub verdict: Verdict,
     /// What was found.
     pub found: String,
-    /// What to do; absent where there is nothing to do.
+    /// What to do; absent if there is nothing to do.
     pub todo: Option<String>,
 }
 
@@ -56,9 +56,9 @@ impl Finding {
     }
 }
 
-/// Where to look.
+/// What to check.
 pub struct Doctor<'a> {
-    /// Folder of the system: `/`.
+    /// Root folder of the system: `/`.
     pub root: PathBuf,
     /// The cameras.
     pub bus: &'a mut dyn Bus,
@@ -67,7 +67,7 @@ pub struct Doctor<'a> {
 }
 
 impl Doctor<'_> {
-    /// Makes every check; cameras first, then the machine, then the program.
+    /// Runs every check: cameras, machine, program.
     pub fn examine(&mut self) -> Vec<Finding> {
         let mut all = cameras::check(&self.root, self.bus);
         all.extend(machine::check(&self.root));
@@ -75,7 +75,7 @@ impl Doctor<'_> {
         all
     }
 
-    /// Text of a file below the root, without the line's end; `None` where it is absent or empty.
+    /// Text of a file below the root without its line end; `None` if it is absent or empty.
     fn read(root: &std::path::Path, path: &str) -> Option<String> {
         let text = std::fs::read_to_string(root.join(path)).ok()?;
         Some(text.trim_matches(['\n', '\0', ' ']).to_string()).filter(|text| !text.is_empty())

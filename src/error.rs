@@ -1,4 +1,4 @@
-//! One error type that says who must act.
+//! The error type; it says who must act.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 /// What has to happen before the failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// The program may try again by itself after a short wait (a camera stalled, a peer is away).
+    /// The program may try again after a short wait (a camera stalled, a peer is away).
     Retry,
-    /// A person must change something (a config key, a permission, a file).
+    /// A person must change something (a configuration key, a permission, a file).
     Fix,
     /// Nothing can be done in this process (a broken build, a model that fails its self-check).
     Fatal,
@@ -16,7 +16,7 @@ pub enum Remedy {
 
 /// An error about one subject: a device, a file, a config key, a peer.
 ///
-/// Printed as `SUBJECT: MESSAGE: CAUSE: ...`. The message states what was found and what was wanted.
+/// Printed as `SUBJECT: MESSAGE: CAUSE: ...`. The message says what was found and what was wanted.
 pub struct Error {
     remedy: Remedy,
     subject: String,
@@ -40,7 +40,7 @@ impl Error {
         Self::new(Remedy::Fix, subject, message)
     }
 
-    /// This process cannot go on with it.
+    /// This process cannot continue.
     pub fn fatal(subject: impl fmt::Display, message: impl fmt::Display) -> Self {
         Self::new(Remedy::Fatal, subject, message)
     }

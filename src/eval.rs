@@ -1,8 +1,7 @@
-//! Evaluation by the field's definitions, on synthetic truth or on anybody's annotated pictures.
+//! Evaluation with the usual metrics, on synthetic data sets or on annotated pictures.
 //!
-//! Landmarks are measured twice: *given the box*, as the literature reports them, and *found*, end to end
-//! from the picture, where a face that was not found is a failure. Numbers on synthetic truth are about
-//! synthetic faces; the report says so.
+//! Landmarks are measured twice: *given the box*, as papers report them, and *found*, end to end from the
+//! picture, where a missed face counts as a failure. The report says how many pictures are synthetic.
 
 pub mod detections;
 pub mod mean;
@@ -34,7 +33,7 @@ use crate::result::{Face, FrameResult};
 /// What to evaluate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// What 16-bit pictures hold; temperatures need [`Signal::Radiometric`]. Synthetic truth knows its own.
+    /// What 16-bit pictures hold; temperatures need [`Signal::Radiometric`]. Not used for synthetic data sets.
     pub signal: Signal,
     /// Stop after this many pictures.
     pub limit: Option<usize>,
@@ -46,49 +45,49 @@ impl Default for Options {
     }
 }
 
-/// The numbers of one evaluation.
+/// Results of one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// What was read.
+    /// Files and folders that were read.
     pub paths: Vec<String>,
-    /// Pictures.
+    /// Number of pictures.
     pub pictures: usize,
-    /// Of these, pictures of synthetic truth.
+    /// Pictures of these from synthetic data sets.
     pub synthetic: usize,
-    /// Faces of the truth.
+    /// Annotated faces.
     pub faces: usize,
-    /// Landmarks given the box; `None` where no landmarks are annotated.
+    /// Landmarks given the box; `None` if no landmarks are annotated.
     pub given_box: Option<LandmarkScores>,
     /// Landmarks found end to end.
     pub found: Option<LandmarkScores>,
-    /// The detector by itself, against the boxes of the truth.
+    /// The detector alone, against the annotated boxes.
     pub detector: DetectionScores,
-    /// The same, where only faces of [`LARGE`] px and more count.
+    /// The same for faces of [`LARGE`] px and more.
     pub detector_large: DetectionScores,
-    /// What detector and landmark network find together, all of it called faces, against the same boxes.
+    /// Detector and landmark network together, against the same boxes.
     pub together: DetectionScores,
-    /// Pictures without any face, and the faces that were found in them, after the landmark network's veto.
+    /// Pictures without faces, and the faces that detector and landmark network find in them.
     pub empty: Empty,
-    /// Predicted against real errors, given the box.
+    /// Predicted against true landmark errors, given the box.
     pub calibration: Option<CalibrationScores>,
-    /// Readings against the truth, given the box, of radiometric pictures.
+    /// Errors of temperatures, given the box, in radiometric pictures.
     pub temperature: Option<TemperatureReport>,
 }
 
 /// Smallest face that counts, square root of the box area in pixels.
 pub const SMALL: f32 = 12.0;
 
-/// Faces from here on must not be missed, square root of the box area in pixels.
+/// Faces of this size and more must not be missed, square root of the box area in pixels.
 pub const LARGE: f32 = 16.0;
 
-/// Candidates from this score on enter the average precision, as it is taken over all ranks; recall, precision and
-/// false faces are those of the detector's own threshold.
+/// Lowest score of the candidates for the average precision, which is over all ranks. Recall, precision and false
+/// positives use the detector's own threshold.
 pub const CANDIDATE: f32 = 0.05;
 
 /// A face with a larger share of its points behind objects or outside the picture does not count.
 pub const HIDDEN: f32 = 0.7;
 
-/// What happens where nobody is.
+/// Faces found in pictures without faces.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Empty {
     /// Pictures without faces.
@@ -139,7 +138,7 @@ impl Tally {
     fn add(&mut self, sample: &Sample, engine: &mut Engine, result: &mut FrameResult) -> Result<()> {
         self.pictures += 1;
         let shares: Vec<f32> = sample.faces.iter().map(|f| hidden(f, &sample.frame)).collect();
-        // A face that is hidden counts no more than one of no size.
+        // A hidden face does not count, like one of size 0.
         let seen_size = |(f, &share): (&Truth, &f32)| if share <= HIDDEN { f.bbox.size() } else { 0.0 };
         let sizes: Vec<f32> = sample.faces.iter().zip(&shares).map(seen_size).collect();
         let above = |least: f32| -> Vec<Target> {
@@ -230,7 +229,7 @@ impl Tally {
     }
 }
 
-/// Share of a face's points that are behind objects or outside the picture; 0 where only its box is known.
+/// Share of a face's points that are behind objects or outside the picture; 0 if only its box is known.
 fn hidden(truth: &Truth, frame: &Frame) -> f32 {
     let Some(points) = &truth.points else { return 0.0 };
     let (w, h) = (frame.width() as f32, frame.height() as f32);

@@ -102,6 +102,9 @@ impl Default for Settings {
 
 impl Settings {
     /// Refuses what lies outside the documented ranges.
+    ///
+    /// # Errors
+    /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         ranges::check("source", self)?;
         self.camera.validate()

@@ -7,6 +7,8 @@ use heatmark::config::keys::Keys;
 use heatmark::config::layers::{Origin, defaults};
 use heatmark::config::{Config, Given, boards, load, reference};
 use heatmark::nn::Model;
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64;
 
 fn given(file: &Path) -> Given {
     Given { file: Some(file.to_path_buf()), ..Given::default() }
@@ -129,13 +131,12 @@ fn no_text_makes_the_loader_panic() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("h.toml");
     let reference = reference::text().unwrap();
-    let mut state = 7u64;
+    let mut random = Pcg64::seed_from_u64(7);
     for _ in 0..300 {
         let mut bytes = reference.clone().into_bytes();
         for _ in 0..4 {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let at = (state >> 33) as usize % bytes.len();
-            bytes[at] = (state >> 20) as u8 & 0x7f;
+            let at = random.next_u32() as usize % bytes.len();
+            bytes[at] = random.next_u32() as u8 & 0x7f;
         }
         std::fs::write(&file, &bytes).unwrap();
         let _ = load(&given(&file));

@@ -1,5 +1,5 @@
-//! A recording held in memory and handed out like frames in a driver's buffers, so that reading the
-//! file is no part of what is measured as capture.
+//! A recording in memory, played like frames in a driver's buffers, so that capture does not include
+//! reading the file.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Clip {
     /// Reads `source` with `read`, to its end or to [`HELD`] frames.
     ///
     /// # Errors
-    /// Those of the source; `Fix` where it holds no frame.
+    /// Those of the source; Fix if it has no frame.
     pub fn of(
         source: &mut dyn Source,
         mut read: impl FnMut(&mut dyn Source, &mut Frame) -> Result<Read>,
@@ -51,7 +51,7 @@ impl Clip {
         Self { name: self.name.clone(), frames: self.frames.clone(), handed: 0, limit: Some(limit) }
     }
 
-    /// Frames of warm-up: at least one round, so that whatever grows has met the most it will meet.
+    /// Frames of warm-up: at least one round, so that every buffer has grown to its largest size.
     pub fn warm_up(&self, wanted: u32) -> u32 {
         wanted.max(self.frames.len() as u32)
     }

@@ -1,4 +1,4 @@
-//! The real pipeline on its own threads, as fast as it goes.
+//! The real pipeline on its own threads, at full speed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,7 +18,7 @@ use crate::result::FrameResult;
 use crate::sink::{Output, Sink, Wants};
 use crate::stop;
 
-/// What the whole pipeline took, with picture and JSON.
+/// The whole pipeline, with picture and JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Full {
     /// Frames per second.
@@ -64,7 +64,7 @@ struct Marks {
     last_count: AtomicU64,
 }
 
-/// Wants all there is, and only looks at the clock.
+/// A sink that takes everything and only notes time and allocations.
 struct Everything {
     marks: Arc<Marks>,
     warm_up: u64,

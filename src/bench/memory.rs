@@ -1,15 +1,15 @@
-//! Memory of this process, as Linux tells it.
+//! Memory of this process, from Linux.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Resident memory; `None` where `/proc` does not tell.
+/// Resident memory; `None` if `/proc` does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// Resident now, kB.
     pub resident_kb: Option<u64>,
-    /// Most that was ever resident, kB.
+    /// Largest resident size so far, kB.
     pub peak_kb: Option<u64>,
 }
 

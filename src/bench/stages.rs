@@ -20,7 +20,7 @@ use crate::pipeline::Draw;
 use crate::result::FrameResult;
 use crate::source::{self, Read, Source};
 
-/// What one stage took.
+/// Times and allocations of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stage {
     /// Name.

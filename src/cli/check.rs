@@ -7,27 +7,27 @@ use clap::Subcommand;
 use super::{Base, Done, print};
 use crate::config::{self, boards, reference};
 
-/// What can be asked about the configuration.
+/// Subcommands of `heatmark config`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check a file and tell every error in it, with its line.
+    /// Check a file and report every error in it with its line.
     Check {
-        /// The file to check; without it, that of `--config`.
+        /// The file to check; the file of `--config` if absent.
         file: Option<PathBuf>,
     },
-    /// Show every value in force and where it was set.
+    /// Show every final value and where it was set.
     Show {
-        /// Only what differs from the default.
+        /// Only values that are set.
         #[arg(long)]
         changed: bool,
     },
-    /// Print every key with its meaning and default, as a file to start from.
+    /// Print every key with its meaning, range and default, as a file to start from.
     Reference,
-    /// List the boards that `--board` knows.
+    /// List the boards for `--board`.
     Boards,
 }
 
-/// Runs one of them.
+/// Runs a subcommand.
 pub(super) fn run(base: &Base, command: &Command) -> Done {
     match command {
         Command::Check { file } => check(base, file.as_ref()),

@@ -15,8 +15,7 @@ pub struct Devices {
     json: bool,
 }
 
-/// Lists the cameras of this machine: names, serial numbers, formats, what they are, whether they may
-/// be used.
+/// Lists the cameras of this machine with names, serial numbers, formats, kinds and permissions.
 pub(super) fn run(base: &Base, devices: &Devices) -> Done {
     base.settle(Vec::new())?;
     let all = discover(&mut Machine::new("/"));

@@ -15,7 +15,7 @@ pub struct Doctor {
     json: bool,
 }
 
-/// Looks for what keeps the machine from its work, and says what to do.
+/// Runs every check and prints what it finds and what to do. Ends with an error if a check fails.
 pub(super) fn run(base: &Base, doctor: &Doctor) -> Done {
     let settled = base.settle(Vec::new())?;
     let mut machine = Machine::new("/");

@@ -17,7 +17,7 @@ pub struct Eval {
     /// points, or a picture.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What 16-bit counts mean where the file does not say it: centikelvin, decikelvin or counts.
+    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
     #[arg(long, value_name = "UNIT")]
     signal: Option<String>,
     /// Stop after this many pictures.
@@ -28,7 +28,7 @@ pub struct Eval {
     json: bool,
 }
 
-/// Compares what is found with what is annotated, by the field's definitions.
+/// Evaluates the networks on annotated pictures.
 pub(super) fn run(base: &Base, eval: &Eval) -> Done {
     let mut flags = Vec::new();
     if let Some(unit) = &eval.signal {

@@ -9,23 +9,23 @@ use crate::error::Error;
 use crate::kernels;
 use crate::nn::Model;
 
-/// What can be asked about models.
+/// Subcommands of `heatmark model`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the built-in models.
     List,
-    /// Show who runs each operator of a model, what it costs, and what was left to tract and why.
+    /// Show what runs each operator of a model, what it costs, and which operators tract runs and why.
     Explain {
-        /// A built-in model by name, the path of a model card (`.toml`), or of any ONNX file (`.onnx`).
+        /// Name of a built-in model, path of a model card (`.toml`), or path of any ONNX file (`.onnx`).
         #[arg(value_name = "NAME|FILE")]
         model: String,
-        /// Shape of an ONNX file's input, where the file leaves it open: batch, channels, height, width.
+        /// Input shape of an ONNX file that does not fix it: batch, channels, height, width.
         #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
         shape: Vec<usize>,
     },
 }
 
-/// Runs one of them.
+/// Runs a subcommand.
 pub(super) fn run(base: &Base, command: &Command) -> Done {
     base.settle(Vec::new())?;
     match command {
@@ -35,7 +35,7 @@ pub(super) fn run(base: &Base, command: &Command) -> Done {
             let told = match (model.ends_with(".onnx"), &shape[..]) {
                 (true, shape) => Model::explain_file(Path::new(model), shape, kernels),
                 (false, []) => Model::find(model)?.explain(kernels),
-                _ => Err(Error::fix("--shape", "is for ONNX files; a card says the shape of its model's input")),
+                _ => Err(Error::fix("--shape", "is for ONNX files; a model card gives the shape of its input")),
             };
             print::out(&told?)
         }

@@ -1,4 +1,4 @@
-//! Standard output, where a reader that leaves early is no error.
+//! Standard output. A reader that closes it early is no error.
 
 use std::io::{ErrorKind, Write};
 
@@ -6,12 +6,15 @@ use super::exit::Failure;
 use crate::error::Error;
 
 /// Writes `text` to standard output and flushes it.
+///
+/// # Errors
+/// As [`failed`].
 pub fn out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(failed)
 }
 
-/// What a failed write to standard output means.
+/// The failure for an error in writing to standard output.
 pub fn failed(e: std::io::Error) -> Failure {
     match e.kind() {
         ErrorKind::BrokenPipe => Failure::ReaderGone,
@@ -19,7 +22,7 @@ pub fn failed(e: std::io::Error) -> Failure {
     }
 }
 
-/// Rows as columns that are as wide as they must be, two spaces apart; the last is left as it is.
+/// Rows as aligned columns, two spaces apart.
 pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

@@ -3,7 +3,10 @@
 use super::{Done, print};
 use crate::sink::RESULT_SCHEMA;
 
-/// Prints the schema that every result fulfils.
+/// Prints the JSON schema of results.
+///
+/// # Errors
+/// Standard output cannot be written to.
 pub fn run() -> Done {
     print::out(RESULT_SCHEMA)
 }

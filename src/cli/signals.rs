@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks to stop, the second stops.
+//! SIGINT and SIGTERM: the first requests a stop, the second ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,17 +14,17 @@ use crate::error::{Error, Result};
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes over both signals for the rest of the process.
+    /// Handles both signals for the rest of the process.
     ///
     /// # Errors
-    /// Fatal where the system does not let us.
+    /// Fatal if the system does not allow it.
     pub fn listen() -> Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag down and raises it, the second finds it up.
+            // Handlers run in this order: the first signal finds the flag unset and sets it, the second ends the process.
             flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
-                .map_err(|e| Error::fatal("signals", "cannot be taken over").because(e))?;
+                .map_err(|e| Error::fatal("signals", "cannot be handled").because(e))?;
         }
         Ok(Self(asked))
     }

@@ -1,31 +1,31 @@
-//! Boards as data: one file per board in `boards/`, embedded in the program.
+//! Boards: one file each in `boards/`, embedded in the program.
 
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// The board name that means "look at the machine".
+/// The board name for "detect the board".
 pub const AUTO: &str = "auto";
 
-/// The board of machines that no file claims.
+/// The board of machines that no other file names.
 pub const GENERIC: &str = "generic";
 
 /// The table of a board file that is about the board; the rest of the file is configuration.
 pub const ABOUT: &str = "about";
 
-/// Every file of `boards/`: name and text.
+/// Name and text of every file in `boards/`.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/boards.rs"));
 
-/// What a board file says about its board.
+/// The table [`ABOUT`] of a board file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
     /// Name for people.
     pub name: String,
-    /// How the model in the device tree begins (`/proc/device-tree/model`); any of these.
+    /// Starts of the model string in the device tree (`/proc/device-tree/model`) that name this board.
     #[serde(default)]
     pub device_tree: Vec<String>,
-    /// What was seen on such a board, and what is only reckoned.
+    /// What was tested on such a board, and what is estimated.
     pub tested: String,
 }
 
@@ -37,18 +37,18 @@ struct File {
 /// One board.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Board {
-    /// Name of the file without its ending.
+    /// Name of the file without its extension.
     pub name: &'static str,
     /// The whole file.
     pub text: &'static str,
-    /// Its first table.
+    /// The table about the board.
     pub about: About,
 }
 
 /// Every board, by name.
 ///
 /// # Errors
-/// Fatal where a shipped file is broken.
+/// Fatal if a built-in file is broken.
 pub fn all() -> Result<Vec<Board>> {
     let board = |&(file, text): &(&'static str, &'static str)| {
         let wrong = |e: toml::de::Error| Error::fatal(format_args!("boards/{file}"), e.message());
@@ -58,10 +58,10 @@ pub fn all() -> Result<Vec<Board>> {
     FILES.iter().map(board).collect()
 }
 
-/// The board of this name; `auto` goes by the machine.
+/// The board of this name; `auto` detects it.
 ///
 /// # Errors
-/// `Fix` where there is no such board.
+/// Fix if there is no such board.
 pub fn choose(name: &str) -> Result<Board> {
     let boards = all()?;
     let name = if name == AUTO { detect(&boards, machine().as_deref()) } else { name };
@@ -71,14 +71,14 @@ pub fn choose(name: &str) -> Result<Board> {
     })
 }
 
-/// The board that claims this device-tree model, the longest claim first; else [`GENERIC`].
+/// The board with the longest start of this device-tree model, or [`GENERIC`].
 pub fn detect(boards: &[Board], model: Option<&str>) -> &'static str {
     let claims = boards.iter().flat_map(|b| b.about.device_tree.iter().map(move |start| (start, b.name)));
     let fitting = claims.filter(|(start, _)| model.is_some_and(|m| m.starts_with(start.as_str())));
     fitting.max_by_key(|(start, _)| start.len()).map_or(GENERIC, |(_, name)| name)
 }
 
-/// What the device tree calls this machine.
+/// The model string of the device tree, if the machine has one.
 pub fn machine() -> Option<String> {
     let model = std::fs::read_to_string("/proc/device-tree/model").ok()?;
     Some(model.trim_end_matches('\0').trim().to_string())

@@ -1,4 +1,4 @@
-//! Values from several places, the later over the earlier, each remembering where it came from.
+//! Layers of values, later ones over earlier ones, with the origin of each value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,11 +17,11 @@ use crate::ranges;
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nowhere: the default.
+    /// Not set: the default.
     Default,
-    /// A board file shipped in the program, and the line in it.
+    /// A built-in board file and its line.
     Board(String, usize),
-    /// A configuration file, and the line in it.
+    /// A configuration file and its line.
     File(String, usize),
     /// A flag on the command line.
     Flag(String),
@@ -38,12 +38,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A settled key.
+/// A key with its final value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Dotted path.
     pub path: String,
-    /// The value in force; `None` where it is not set and has no default.
+    /// The final value; `None` if the key is not set and has no default.
     pub value: Option<Value>,
     /// The value as printed, see [`shown`].
     pub shown: String,
@@ -51,16 +51,16 @@ pub struct Entry {
     pub origin: Origin,
 }
 
-/// Values in force, and where each came from.
+/// The final values and their origins.
 #[derive(Debug, Clone)]
 pub struct Settled<C> {
     /// The typed values.
     pub values: C,
-    /// The same one by one, in the order of the type's fields.
+    /// The same values by key, in the order of the fields.
     pub entries: Vec<Entry>,
 }
 
-/// Collects layers for the settings type `C`; every problem is kept, so that all are told at once.
+/// Collects layers for the settings type `C`. Problems are collected too, so that all are reported at once.
 pub struct Layers<C> {
     keys: Keys,
     defaults: Table,
@@ -72,13 +72,13 @@ pub struct Layers<C> {
 /// The defaults of `C` as a table.
 ///
 /// # Errors
-/// Fatal where the defaults have no form in TOML.
+/// Fatal if the defaults have no form in TOML.
 pub fn defaults<C: Serialize + Default>() -> Result<Table> {
     ranges::table(&C::default()).map_err(|e| Error::fatal("settings", "have no form in TOML").because(e))
 }
 
 impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
-    /// Only the defaults.
+    /// Starts with the defaults.
     ///
     /// # Errors
     /// As [`defaults`].
@@ -93,8 +93,7 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
         &self.keys
     }
 
-    /// Adds a TOML text whose lines have the origin `origin(line)`; top-level tables in `skip` are
-    /// somebody else's.
+    /// Adds a TOML text whose lines have the origin `origin(line)`, without the top-level tables in `skip`.
     pub fn text(&mut self, text: &str, skip: &[&str], origin: &dyn Fn(usize) -> Origin) {
         let line = |offset: usize| text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count() + 1;
         let (root, faults) = DeTable::parse_recoverable(text);
@@ -111,7 +110,7 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
         }
     }
 
-    /// Adds `key=value` as given to `flag`; the value is TOML, or a bare word.
+    /// Adds `key=value` from the command-line flag `flag`; the value is TOML, or a string without quotes.
     pub fn assign(&mut self, flag: &str, assignment: &str) {
         let origin = Origin::Flag(flag.to_string());
         let Some((path, text)) = assignment.split_once('=') else {
@@ -127,28 +126,28 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
         self.leaf(path, value, origin);
     }
 
-    /// Sets `path` on behalf of a flag of its own.
+    /// Sets `path` to the value of the command-line flag `flag`.
     pub fn flag(&mut self, flag: &str, path: &str, value: impl Into<Value>) {
         self.leaf(path, value.into(), Origin::Flag(flag.to_string()));
     }
 
-    /// Adds a problem found elsewhere, such as a file that cannot be read.
+    /// Adds a problem found elsewhere, for example a file that cannot be read.
     pub fn problem(&mut self, problem: Error) {
         self.problems.push(problem);
     }
 
-    /// What a key was set to so far.
+    /// The value of a key, as far as layers have set it.
     pub fn value(&self, path: &str) -> Option<&Value> {
         self.set.get(path).map(|(value, _)| value)
     }
 
-    /// Ends layering: all values, or every problem there is.
+    /// Merges the layers.
     ///
-    /// `check` names at most one problem per call and section; it is asked again with each named key
-    /// reset to its default, until it has no more to say.
+    /// `check` finds values out of range, perhaps only some of them. The keys that it names are reset to
+    /// their defaults and it is called again, until it finds no more.
     ///
     /// # Errors
-    /// Every unknown key, wrong type and value out of range, at least one.
+    /// Every unknown key, wrong type and value out of range.
     pub fn settle(mut self, check: &dyn Fn(&C) -> Vec<Error>) -> Result<Settled<C>, Vec<Error>> {
         let mut problems = std::mem::take(&mut self.problems);
         let values = match self.read() {
@@ -185,7 +184,7 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
     }
 
     fn table(&mut self, section: &str, table: DeTable<'_>, origin: &dyn Fn(usize) -> Origin) {
-        // In the order of the text, so that problems are told from top to bottom.
+        // In the order of the text, so that problems are reported from top to bottom.
         let mut rows: Vec<_> = table.into_iter().collect();
         rows.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in rows {
@@ -216,7 +215,7 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
         }
     }
 
-    /// Tries the value alone over the defaults.
+    /// What is wrong with the value, tried alone over the defaults.
     fn judge(&self, path: &str, value: &Value) -> Result<(), String> {
         if self.keys.is_section(path) {
             return Err(format!("found {value}, wanted a table [{path}]"));
@@ -241,7 +240,7 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
         for (path, (value, _)) in &self.set {
             insert(&mut table, path, value.clone());
         }
-        C::deserialize(Value::Table(table)).map_err(|e| Error::fix("settings", "do not go together").because(e))
+        C::deserialize(Value::Table(table)).map_err(|e| Error::fix("settings", "do not fit together").because(e))
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -270,7 +269,7 @@ fn insert(table: &mut Table, path: &str, value: Value) {
     at.insert(leaf.to_string(), value);
 }
 
-/// Last words of keys whose values are never printed.
+/// Last words of the keys whose values are never printed.
 const SECRETS: [&str; 3] = ["token", "password", "secret"];
 
 /// The value of `key` as printed: TOML, or `"***"` for a secret that is set.

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::{Doctor, Finding, Verdict};
 use crate::config::boards;
 
-/// Below this the program runs until something else needs memory, MiB.
+/// Memory below which the program may be killed when something else needs memory, MiB.
 const ENOUGH_MB: u64 = 150;
-/// A CPU of this temperature is about to slow down, degC.
+/// CPU temperature close to the throttling limit, degC.
 const HOT_C: f32 = 80.0;
 
 pub(super) fn check(root: &Path) -> Vec<Finding> {
@@ -51,10 +51,10 @@ fn governor(root: &Path) -> Finding {
         return Finding::new("cpu governor", Verdict::Unknown, "the clock of this CPU is not set by the kernel");
     };
     let driver = Doctor::read(root, &format!("{cpu}/scaling_driver")).unwrap_or_default();
-    // These two pick the clock themselves; their "powersave" is what others call "schedutil".
+    // These two drivers set the clock themselves; their "powersave" scales it like "schedutil" of others.
     let active = driver.starts_with("intel_pstate") || driver.starts_with("amd-pstate-epp");
     if governor == "powersave" && !active {
-        return Finding::new("cpu governor", Verdict::Warn, format!("{governor} ({driver}): the lowest clock, always"))
+        return Finding::new("cpu governor", Verdict::Warn, format!("{governor} ({driver}): always the lowest clock"))
             .todo("echo schedutil | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor");
     }
     Finding::ok("cpu governor", format!("{governor} ({driver})"))
@@ -74,8 +74,8 @@ fn heat(root: &Path) -> Finding {
     Finding::ok("heat", format!("{hottest:.0} degC"))
 }
 
-/// The firmware of a Raspberry Pi says what it did to the clock, now (low bits) and since it was
-/// switched on (bits 16 to 19): under-voltage, capped, throttled, soft limit.
+/// The firmware of a Raspberry Pi reports limits of the clock, present (bits 0 to 3) and past (bits 16 to
+/// 19): under-voltage, capped, throttled, soft limit.
 fn throttled(root: &Path) -> Finding {
     let file = "sys/devices/platform/soc/soc:firmware/get_throttled";
     let Some(bits) = Doctor::read(root, file).and_then(|t| u32::from_str_radix(t.trim_start_matches("0x"), 16).ok())
@@ -102,13 +102,13 @@ fn clock_source(root: &Path) -> Finding {
         None => Finding::new("clock source", Verdict::Unknown, "the kernel does not say"),
         Some(source) if ["hpet", "acpi_pm", "jiffies", "refined-jiffies"].contains(&source.as_str()) => {
             Finding::new("clock source", Verdict::Warn, format!("{source}: reading the time is slow or coarse"))
-                .todo("look into the kernel's log why it gave up the CPU's own counter (tsc)")
+                .todo("read in the kernel log why it does not use the CPU's counter (tsc)")
         }
         Some(source) => Finding::ok("clock source", source),
     }
 }
 
-/// Frames are stamped by a clock that nobody sets; only `captured_utc` depends on this.
+/// Frames are stamped by a monotonic clock; only `captured_utc` depends on this.
 fn time_of_day(root: &Path) -> Finding {
     let synchronised = ["run/systemd/timesync/synchronized", "run/chrony", "var/lib/chrony/drift"];
     if synchronised.iter().any(|file| root.join(file).exists()) {

@@ -9,7 +9,7 @@ use crate::error::Remedy;
 use crate::kernels;
 use crate::nn::Model;
 
-/// Recording stops being of use below this, MiB.
+/// Free disk space that a recording needs, MiB.
 const ENOUGH_MB: u64 = 500;
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
@@ -30,7 +30,7 @@ fn arithmetic() -> Finding {
             let all: Vec<_> = kernels::available().iter().map(|k| k.name()).collect();
             let (name, all) = (kernels.name(), all.join(", "));
             if Some(name) == kernels::available().first().map(|k| k.name()) && kernels::available().len() == 1 {
-                let text = format!("{name} only: this CPU has no instructions that the program is quick with");
+                let text = format!("{name} only: this CPU has no instruction set with fast kernels");
                 let todo = "none is needed where it keeps up; otherwise take face-landmarks-nano and fewer faces";
                 return Finding::new("kernels", Verdict::Warn, text).todo(todo);
             }
@@ -40,10 +40,10 @@ fn arithmetic() -> Finding {
     }
 }
 
-/// Loads it, which runs its golden input.
+/// Loads the model, which runs its golden input.
 fn model(name: &str) -> Finding {
     match Model::find(name).and_then(|model| model.network().map(|_| ())) {
-        Ok(()) => Finding::ok("model", format!("{name}: answers as when it was trained")),
+        Ok(()) => Finding::ok("model", format!("{name}: gives the outputs of its training")),
         Err(e) => {
             let finding = Finding::new("model", Verdict::Fail, e.to_string());
             let mend = "name a model that `heatmark model list` shows";
@@ -57,7 +57,7 @@ fn model(name: &str) -> Finding {
 }
 
 fn disk(dir: &Path) -> Finding {
-    // The folder is made when it is first needed; until then the one that it will be in counts.
+    // The folder is created by the first recording; until then its nearest parent counts.
     let there = dir.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     let shown = there.display();
     match rustix::fs::statvfs(there) {

@@ -1,16 +1,16 @@
-//! Detections against boxes of the truth.
+//! Detection metrics against annotated boxes.
 
 use serde::Serialize;
 
 use super::mean::{Bins, SHARES, SIZES, Table};
 use crate::geometry::{Rect, iou};
 
-/// A face that a detector is to find.
+/// An annotated face.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// Around its points, pixels.
     pub bbox: Rect,
-    /// Whether it counts; one that does not is neither asked for nor punished.
+    /// Whether it counts. A detection of a face that does not count is neither right nor wrong.
     pub counts: bool,
     /// Share of its points behind objects or outside the picture.
     pub hidden: f32,
@@ -19,7 +19,7 @@ pub struct Target {
 /// Collects detections.
 #[derive(Debug)]
 pub struct Detections {
-    /// Score, whether it is right, and whether the detector calls it a face.
+    /// Score, whether it is right, and whether the score reaches the threshold.
     hits: Vec<(f32, bool, bool)>,
     sizes: Bins<{ SIZES.len() }>,
     shares: Bins<{ SHARES.len() }>,
@@ -34,33 +34,33 @@ impl Default for Detections {
     }
 }
 
-/// Numbers of a detector.
+/// Metrics of a detector.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct DetectionScores {
-    /// Faces of the truth that count.
+    /// Annotated faces that count.
     pub faces: usize,
-    /// Faces that are neither asked for nor punished.
+    /// Annotated faces that do not count.
     pub ignored: usize,
     /// Average precision at an overlap of 0.5: area under the precision envelope over recall, of all candidates.
     pub ap_50: f64,
     /// Share of faces found at the detector's threshold.
     pub recall: f64,
-    /// Share of detections that are faces, at the same threshold.
+    /// Share of detections that are right, at the same threshold.
     pub precision: f64,
-    /// Detections that are no face, per picture.
+    /// False positives per picture, at the same threshold.
     pub false_per_picture: f64,
     /// Recall by face size, the square root of the box area in pixels.
     pub recall_by_size: Table,
-    /// Recall by the share of the face's points that cannot be seen, alike.
+    /// Recall by the share of the face's points that are hidden.
     pub recall_by_hidden: Table,
 }
 
 impl Detections {
-    /// Adds a picture: its faces, and candidates as boxes with scores, strongest first, of which those from
-    /// `threshold` on are called faces. What overlaps a face that does not count is neither right nor wrong.
+    /// Adds a picture: its faces, and candidates as boxes with scores, strongest first. Candidates with at least
+    /// `threshold` are detections.
     pub fn add(&mut self, truth: &[Target], found: &[(Rect, f32)], threshold: f32) {
         self.pictures += 1;
-        // By whom each face was taken: nobody, a candidate, one that is called a face.
+        // What matches each face: nothing, a candidate (false), a detection (true).
         let mut taken = vec![None; truth.len()];
         for &(bbox, score) in found {
             let called = score >= threshold;
@@ -86,7 +86,7 @@ impl Detections {
         }
     }
 
-    /// The numbers.
+    /// The metrics.
     pub fn scores(&self) -> DetectionScores {
         let faces = self.sizes.count();
         let called = self.hits.iter().filter(|h| h.2).count();
@@ -116,7 +116,7 @@ fn average_precision(hits: &[(f32, bool, bool)], faces: usize) -> f64 {
             steps.push(f64::from(right) / (i + 1) as f64);
         }
     }
-    // From the right, precision may only rise.
+    // The envelope: precision never falls from right to left.
     let mut best = 0.0f64;
     let mut sum = 0.0;
     for p in steps.iter().rev() {

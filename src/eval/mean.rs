@@ -1,11 +1,11 @@
-//! Means, and means by what they depend on.
+//! Means, and means by bins of another quantity.
 
 use serde::Serialize;
 
-/// Upper limits of the face sizes (square root of the box area, pixels) that are reported apart.
+/// Upper limits of the face sizes (square root of the box area, pixels) of the reported bins.
 pub const SIZES: [f32; 7] = [12.0, 16.0, 24.0, 32.0, 48.0, 96.0, f32::INFINITY];
 
-/// Upper limits of the shares of a face's points that cannot be seen, which are reported apart.
+/// Upper limits of the shares of hidden points of the reported bins.
 pub const SHARES: [f32; 4] = [0.05, 0.2, 0.4, f32::INFINITY];
 
 /// Mean of a quantity with the number of its samples.
@@ -52,7 +52,7 @@ impl<const N: usize> Bins<N> {
         self.means.iter().map(|m| m.count).sum()
     }
 
-    /// The numbers.
+    /// Limits and means of all bins.
     pub fn table(&self) -> Table {
         let lower = std::iter::once(0.0).chain(self.limits);
         let upper = self.limits.into_iter().map(|limit| Some(limit).filter(|l| l.is_finite()));

@@ -1,4 +1,4 @@
-//! The numbers, by the field's definitions.
+//! Landmark metrics: NME, failure rate and AUC as in the 300-W benchmark, and calibration.
 
 use serde::Serialize;
 
@@ -34,11 +34,11 @@ impl Norm {
 /// Summary of the normalised mean errors of many faces.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Curve {
-    /// Faces that the shares below are of.
+    /// Number of faces.
     pub faces: usize,
-    /// Mean over the faces that got landmarks.
+    /// Normalised mean error: mean over the faces with landmarks.
     pub nme: f64,
-    /// Median over the same.
+    /// Median over the same faces.
     pub median: f64,
     /// Share of all faces whose error exceeds 0.08; faces without landmarks fail.
     pub failure_8: f64,
@@ -51,7 +51,7 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// From the error of every face; infinity where there were no landmarks.
+    /// Summary of the error of every face; infinity for a face without landmarks.
     pub fn new(errors: &[f64]) -> Self {
         let mut known: Vec<f64> = errors.iter().copied().filter(|e| e.is_finite()).collect();
         known.sort_by(f64::total_cmp);
@@ -98,9 +98,9 @@ impl Default for Landmarks {
 /// Landmark errors of a set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct LandmarkScores {
-    /// Faces of the truth with landmarks.
+    /// Annotated faces with landmarks.
     pub faces: usize,
-    /// Of these, faces that got no landmarks.
+    /// Faces of these that were missed.
     pub missed: usize,
     /// Errors of the five points that most sets annotate ([`five`]) over the square root of the box area.
     pub five_box: Curve,
@@ -114,7 +114,7 @@ pub struct LandmarkScores {
     pub visible_box: Curve,
     /// Mean of the same by face size, the square root of the box area in pixels, of faces that got landmarks.
     pub visible_by_size: Table,
-    /// Alike, by the share of the face's points that cannot be seen.
+    /// The same by the share of the face's points that are hidden.
     pub visible_by_hidden: Table,
     /// Mean error of each group of points over the square root of the box area.
     pub groups: Vec<(&'static str, f64)>,
@@ -127,7 +127,7 @@ pub struct LandmarkScores {
 }
 
 impl Landmarks {
-    /// Adds a face whose points are known, the five at least. `found` is `None` for a missed face; `hidden`: the share of
+    /// Adds a face with at least five annotated points. `found` is `None` for a missed face; `hidden` is the share of
     /// points behind objects or outside the picture.
     pub fn add(&mut self, truth: &Truth, hidden: f32, found: Option<&[[f32; 2]; COUNT]>) {
         self.faces += 1;
@@ -153,7 +153,7 @@ impl Landmarks {
         let mean = mean(&distance);
         for (errors, norm) in self.errors.iter_mut().zip(Norm::ALL) {
             let length = f64::from(norm.length(truth, bbox));
-            // Without eye corners, or with both in one place, that norm says nothing about the face.
+            // Without two distinct eye corners that norm is undefined.
             if length > 1e-3 {
                 errors.push(mean / length);
             }
@@ -178,7 +178,7 @@ impl Landmarks {
         }
     }
 
-    /// The numbers.
+    /// The metrics.
     pub fn scores(&self) -> LandmarkScores {
         let [inter_ocular, box_size, diagonal] = std::array::from_fn(|i| Curve::new(&self.errors[i]));
         let [visible, self_occluded, occluded] = self.visibility;
@@ -200,12 +200,12 @@ impl Landmarks {
     }
 }
 
-/// Distance of each point to its true place; NaN where that is not annotated.
+/// Distance of each point to its annotation; NaN for a point that is not annotated.
 fn distances<const N: usize>(found: &[[f32; 2]; N], truth: &[[f32; 2]; N]) -> [f64; N] {
     std::array::from_fn(|i| f64::from((found[i][0] - truth[i][0]).hypot(found[i][1] - truth[i][1])))
 }
 
-/// Mean of those that are known.
+/// Mean of the finite distances.
 fn mean(distances: &[f64]) -> f64 {
     let (mut sum, mut count) = (0.0, 0usize);
     for d in distances.iter().filter(|d| d.is_finite()) {
@@ -218,7 +218,7 @@ fn mean(distances: &[f64]) -> f64 {
 /// `q` of `1 - (1 + q) exp(-q) = 0.9`: the radius, in error scales, that holds 90 % of a radial Laplace error.
 pub const RADIUS_90: f32 = 3.889_72;
 
-/// Collects how well predicted errors describe real ones.
+/// Compares predicted with true errors.
 #[derive(Debug, Default)]
 pub struct Calibration {
     covered: Mean,
@@ -226,7 +226,7 @@ pub struct Calibration {
     near: Mean,
 }
 
-/// Numbers of the calibration; the first should be 0.9, and the last two equal.
+/// Calibration of predicted errors. Ideal are a coverage of 0.9, and a confidence equal to `within_5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct CalibrationScores {
     /// Share of points within their predicted 90 % radius.
@@ -251,7 +251,7 @@ impl Calibration {
         self.near.add(share(error <= 0.05 * size));
     }
 
-    /// The numbers.
+    /// The metrics.
     pub fn scores(&self) -> CalibrationScores {
         CalibrationScores {
             coverage_90: self.covered.mean,

@@ -3,7 +3,7 @@
 //! | given | read as |
 //! |---|---|
 //! | folder with `thermal.npy` | synthetic truth: `points.npy` f32 `[n, (faces,) 70, 2]` (NaN where absent), `visibility.npy` u8 `[n, (faces,) 70]` (0 visible, 1 self-occluded, 2 occluded), optional `box.npy` f32 `[n, (faces,) 4]`, and in degC, NaN where not known, `apparent.npy` and `skin.npy` f32 `[n, (faces,) 70]` and `regions.npy` f32 `[n, (faces,) 8]` |
-//! | folder with `images` and `labels` | YOLO: one `labels/NAME.txt` for each picture, a line per face: `class cx cy w h`, maybe followed by x, y (or x, y, visibility) of 5, 68 or 70 points, all in shares of the picture |
+//! | folder with `images` and `labels` | YOLO: one `labels/NAME.txt` for each picture, a line per face: `class cx cy w h`, optionally followed by x, y (or x, y, visibility) of 5, 68 or 70 points, all as fractions of the picture's size |
 //! | any other folder | every picture with `NAME.pts` (68 or 70 points, the first pixel's centre at 1, 1) or `NAME.txt` (YOLO) beside it |
 //! | `.csv` | a line per face: picture, then x, y of 68 or 70 points in pixels (the first pixel's centre at 0.5, 0.5) |
 //! | picture | the same as in a folder |
@@ -96,7 +96,7 @@ fn annotated(path: &Path, labels: Option<&Path>, signal: Signal) -> Result<Sampl
     Ok(Sample { name: path.display().to_string(), frame, faces })
 }
 
-/// Numbers of points of a whole face.
+/// Numbers of points of a complete annotation.
 const WHOLE: [usize; 2] = [68, COUNT];
 
 /// A face from 68 or 70 points.
@@ -105,7 +105,7 @@ fn face(points: &[[f32; 2]]) -> Result<Truth, String> {
         return Err(format!("{} points, wanted 68 or {COUNT}", points.len()));
     }
     let mut truth = Truth::boxed(Rect::default()).with(points);
-    // f32::min and max pass NaN by.
+    // `around` ignores NaN.
     truth.bbox = Rect::around(truth.points.as_ref().ok_or("no points")?);
     let bbox = truth.bbox;
     if !bbox.is_finite() || bbox.x0 > bbox.x1 {
@@ -128,7 +128,7 @@ fn parse_pts(text: &str) -> Result<Truth, String> {
     face(&points)
 }
 
-/// `class cx cy w h` in shares of the picture, and [`keypoints`]; other columns (a score) are passed by.
+/// `class cx cy w h` as fractions of the picture's size, and [`keypoints`]; other columns (a score) are ignored.
 fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, String> {
     let mut faces = Vec::new();
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
@@ -137,12 +137,12 @@ fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, Str
             return Err(format!("{line:?} is not `class cx cy w h`"));
         };
         let points = keypoints(rest);
-        // Points may lie outside, but in no other unit.
+        // Points may lie outside of the picture; values far outside are in another unit.
         let inside = |v: f32, beyond: f32| v.is_nan() || (-beyond..=1.0 + beyond).contains(&v);
         if ![cx, cy, w, h].iter().all(|&v| !v.is_nan() && inside(v, 0.01))
             || !points.iter().flatten().flatten().all(|&v| inside(v, 1.0))
         {
-            return Err(format!("{line:?} is not in shares of the picture"));
+            return Err(format!("{line:?} is not in fractions of the picture"));
         }
         let bbox = [(cx - w / 2.0) * width, (cy - h / 2.0) * height, (cx + w / 2.0) * width, (cy + h / 2.0) * height];
         let truth = Truth::boxed(bbox.into());
@@ -154,8 +154,8 @@ fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, Str
     Ok(faces)
 }
 
-/// Points after a box: x, y of 5, 68 or 70, each maybe followed by its visibility (YOLO-pose), whose 0 says that it is not
-/// annotated; in WIDER FACE's way -1, -1 says so. Those are NaN here.
+/// Points after a box: x, y of 5, 68 or 70, each optionally followed by its visibility (YOLO-pose). A visibility of 0
+/// (YOLO-pose) or -1, -1 (WIDER FACE) marks a point that is not annotated: NaN here.
 fn keypoints(numbers: &[f32]) -> Option<Vec<[f32; 2]>> {
     let columns = [2, 3]
         .into_iter()
@@ -225,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn yolo_boxes_are_shares_of_the_picture() {
+    fn yolo_boxes_are_fractions_of_the_picture() {
         let faces = parse_yolo("0 0.5 0.5 0.25 0.5\n0 0.1 0.2 0.1 0.1 0.3 0.3 2\n", (160.0, 120.0)).unwrap();
         assert_eq!(faces[0].bbox.to_array(), [60.0, 30.0, 100.0, 90.0]);
         assert_eq!(faces.len(), 2);
         assert!(faces.iter().all(|f| f.five.is_none() && f.points.is_none()));
         assert!(parse_yolo("", (160.0, 120.0)).unwrap().is_empty());
-        assert!(parse_yolo("0 80 60 40 60", (160.0, 120.0)).unwrap_err().contains("shares"));
+        assert!(parse_yolo("0 80 60 40 60", (160.0, 120.0)).unwrap_err().contains("fractions"));
         assert!(parse_yolo("face.png", (160.0, 120.0)).is_err());
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let all = one(&format!("0 0.5 0.5 0.25 0.5{all}")).unwrap();
         assert_eq!((all.points.unwrap()[30], all.five.unwrap()[2]), ([80.0, 36.0], [80.0, 36.0]));
         assert!((all.five.unwrap()[0][1] - 120.0 * 0.385).abs() < 1e-3, "the mean of points 36 to 41");
-        assert!(one("0 0.5 0.5 0.25 0.5 72 48 88 48 80 60 73 72 87 72").unwrap_err().contains("shares"));
+        assert!(one("0 0.5 0.5 0.25 0.5 72 48 88 48 80 60 73 72 87 72").unwrap_err().contains("fractions"));
         assert!(one("0 0.5 0.5 0.25 0.5 0.9").unwrap().five.is_none(), "a score");
     }
 

@@ -1,4 +1,4 @@
-//! Truth as the renderer writes it.
+//! Synthetic data sets, as `heatmark synth` writes them.
 
 use std::ops::ControlFlow;
 use std::path::Path;

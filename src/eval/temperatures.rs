@@ -7,7 +7,7 @@ use crate::radiometry::Thermometer;
 use crate::result::Face;
 use crate::units::Celsius;
 
-/// Faces from here on are reported apart, square root of the box area in pixels.
+/// Smallest face with metrics by groups and regions, square root of the box area in pixels.
 pub const NEAR: f32 = 40.0;
 
 /// True temperatures of a face, degC; NaN where not known.
@@ -15,9 +15,9 @@ pub const NEAR: f32 = 40.0;
 pub struct Heat {
     /// What an ideal camera sees under each point.
     pub apparent_c: [f32; COUNT],
-    /// The skin's own under each point.
+    /// The skin temperature under each point.
     pub skin_c: [f32; COUNT],
-    /// What an ideal camera sees of each region, where all of it can be seen.
+    /// What an ideal camera sees of each region; NaN unless all of it is visible.
     pub regions_c: [f32; REGION_COUNT],
 }
 
@@ -28,7 +28,7 @@ pub struct Errors(Vec<f64>);
 /// Temperature errors, K.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct TemperatureScores {
-    /// Mean error: above zero reads too warm.
+    /// Mean error; positive if readings are too warm.
     pub bias_k: f64,
     /// Mean absolute error.
     pub mean_k: f64,
@@ -41,7 +41,7 @@ pub struct TemperatureScores {
 }
 
 impl Errors {
-    /// Adds a reading and the truth, one unit.
+    /// Adds a reading and its true value, in the same unit.
     pub fn add(&mut self, found: f32, truth: f32) {
         if found.is_finite() && truth.is_finite() {
             self.0.push(f64::from(found) - f64::from(truth));
@@ -49,7 +49,7 @@ impl Errors {
     }
 }
 
-/// The numbers of several collections together; `None` for no readings.
+/// Metrics of several collections together; `None` without readings.
 fn scores<'e>(errors: impl IntoIterator<Item = &'e Errors>) -> Option<TemperatureScores> {
     let all: Vec<f64> = errors.into_iter().flat_map(|e| &e.0).copied().collect();
     let mut size: Vec<f64> = all.iter().map(|e| e.abs()).collect();
@@ -64,19 +64,19 @@ fn scores<'e>(errors: impl IntoIterator<Item = &'e Errors>) -> Option<Temperatur
     })
 }
 
-/// Collects readings of faces. *Apparent* temperatures, as an ideal camera sees them, are free of what is assumed of
-/// emissivity and surroundings; those of the skin are what a user reads.
+/// Collects readings of faces. *Apparent* temperatures, as an ideal camera sees them, do not depend on the assumed
+/// emissivity and surroundings; skin temperatures are what a user reads.
 #[derive(Debug, Default)]
 pub struct Temperatures {
-    /// Apparent, points of faces under [`NEAR`].
+    /// Apparent temperatures of points, faces under [`NEAR`].
     far_points: Errors,
-    /// The same of regions.
+    /// Apparent temperatures of regions, faces under [`NEAR`].
     far_regions: Errors,
-    /// Apparent, points of the others, by their groups, which cover every point once.
+    /// Apparent temperatures of points, other faces, by groups; each point is in one group.
     groups: [Errors; GROUPS.len()],
-    /// Regions of the others.
+    /// Apparent temperatures of regions, other faces.
     regions: [Errors; REGION_COUNT],
-    /// Points, the skin's own.
+    /// Skin temperatures of points.
     skin: Errors,
     displacement: Errors,
 }
@@ -84,18 +84,18 @@ pub struct Temperatures {
 /// Errors of readings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct TemperatureReport {
-    /// By what is compared.
+    /// By the kind of reading.
     pub kinds: Vec<(&'static str, TemperatureScores)>,
     /// Apparent temperatures of the points of faces from [`NEAR`] px, by their groups.
     pub groups: Vec<(&'static str, TemperatureScores)>,
     /// Apparent temperatures of each region of these faces.
     pub regions: Vec<(&'static str, TemperatureScores)>,
-    /// Picture at the found points against the picture at the true points: what misplaced points cost.
+    /// The picture at found points against the picture at annotated points: the error from misplaced points.
     pub displacement: Option<TemperatureScores>,
 }
 
 impl Temperatures {
-    /// Adds what is read of a face of `size` px: of its visible points and of its regions.
+    /// Adds the readings of a face of `size` px at its visible points and in its regions.
     pub fn add(&mut self, face: &Face, truth: &Heat, visible: &[bool; COUNT], size: f32, thermometer: &Thermometer) {
         let near = size >= NEAR;
         let seen = |surface: f32| thermometer.seen(Celsius(surface)).0;
@@ -114,12 +114,12 @@ impl Temperatures {
         }
     }
 
-    /// Adds the picture's values at a found and at the true point, K.
+    /// Adds the picture's values at a found point and at its annotation, K.
     pub fn displaced(&mut self, found: f32, truth: f32) {
         self.displacement.add(found, truth);
     }
 
-    /// The numbers; `None` for no readings.
+    /// The metrics; `None` without readings.
     pub fn report(&self) -> Option<TemperatureReport> {
         let kinds = [
             ("points, apparent", scores(self.groups.iter().chain([&self.far_points]))),

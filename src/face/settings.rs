@@ -110,6 +110,9 @@ impl Settings {
     }
 
     /// Fix: a value out of its range, named.
+    ///
+    /// # Errors
+    /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         ranges::check("face", self)?;
         let [low, high] = self.range_c;

@@ -70,6 +70,9 @@ impl Default for Settings {
 
 impl Settings {
     /// Refuses what lies outside the documented ranges.
+    ///
+    /// # Errors
+    /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::fix("sink.record.name", what));
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.{}+@".contains(c);

@@ -94,6 +94,9 @@ impl Default for Settings {
 
 impl Settings {
     /// Checks every range, and that an address others can reach is guarded by a token.
+    ///
+    /// # Errors
+    /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         let address = self.address()?;
         if let Some(token) = &self.token {

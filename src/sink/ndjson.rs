@@ -66,6 +66,9 @@ impl Default for Settings {
 
 impl Settings {
     /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         ranges::check("sink.ndjson", self)?;
         if let Some(to) = &self.udp
