@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::face::Engine;
 use crate::pipeline::{self, Feed, Input, Parts, Pipeline};
 use crate::result::FrameResult;
-use crate::sink::{self, Hooks, Report, Sink};
+use crate::sink::{self, Camera, Hooks, Report, Sink};
 
 /// A pipeline that is ready to run.
 pub struct Assembly {
@@ -30,12 +30,13 @@ impl Assembly {
     }
 }
 
-/// Builds what `config` says around `input`; `more` sinks are served after the configured ones.
+/// Builds what `config` says around the `input` of one camera; `more` sinks are served after the
+/// configured ones.
 /// Opens files, sockets and models; starts no thread of the path.
 ///
 /// # Errors
 /// The first part that cannot be built; what was opened before it is closed.
-pub fn assemble(config: &Config, input: Input, more: Vec<Box<dyn Sink>>) -> Result<Assembly> {
+pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn Sink>>) -> Result<Assembly> {
     let engine = Engine::new(&config.face, config.surface)?;
     let (overlay, controls) = Overlay::new(&config.render, config.surface)?;
     if let Feed::Once(Some(source)) = &input.feed {
@@ -43,6 +44,7 @@ pub fn assemble(config: &Config, input: Input, more: Vec<Box<dyn Sink>>) -> Resu
     }
 
     let hooks = Hooks {
+        camera,
         model: Arc::from(config.face.landmarks_model()?),
         status: Arc::clone(&input.status) as _,
         controls: Some(Arc::new(controls)),

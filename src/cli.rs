@@ -25,7 +25,6 @@ mod screen;
 mod signals;
 #[cfg(feature = "synth")]
 mod synth;
-mod tally;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

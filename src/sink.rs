@@ -1,16 +1,19 @@
 //! Where results and pictures go: a file for each kind of output, and a row in the table ([`SINKS`]).
 
 pub mod http;
+mod hubs;
 pub mod ndjson;
 pub mod record;
 pub(crate) mod ring;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::hubs::Hubs;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::look::Adjust;
@@ -105,9 +108,40 @@ pub trait Report: Send + Sync {
     }
 }
 
+/// The camera that sinks belong to.
+#[derive(Clone)]
+pub struct Camera {
+    /// Its name in paths and labels: lower-case letters, digits and `-`; unique in the process.
+    pub name: Arc<str>,
+    /// Its number, from 1.
+    pub number: usize,
+    /// What its sinks share with those of other cameras.
+    pub hubs: Hubs,
+}
+
+impl Camera {
+    /// The only camera of a process.
+    pub fn only() -> Self {
+        Self { name: Arc::from("camera-1"), number: 1, hubs: Hubs::default() }
+    }
+
+    /// A name of its own for what cameras cannot share: the first camera has the name as it is, further
+    /// ones their number behind the stem, as in `results-2.ndjson`.
+    pub fn own(&self, path: &Path) -> PathBuf {
+        if self.number == 1 {
+            return path.to_path_buf();
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+        path.with_file_name(format!("{stem}-{}{ending}", self.number))
+    }
+}
+
 /// What a sink may use of the rest of the program.
 #[derive(Clone)]
 pub struct Hooks {
+    /// The camera whose outputs these are.
+    pub camera: Camera,
     /// Name of the landmark model in use.
     pub model: Arc<str>,
     /// Counters and latencies, for `/state` and `/metrics`.
@@ -207,4 +241,31 @@ pub fn is_reader_gone(error: &Error) -> bool {
         cause = e.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_cameras_have_files_of_their_own() {
+        let only = Camera::only();
+        let third = Camera { number: 3, ..Camera::only() };
+        for (path, own) in [("/tmp/out.ndjson", "/tmp/out-3.ndjson"), ("run/h.sock", "run/h-3.sock"), ("out", "out-3")]
+        {
+            assert_eq!((only.own(path.as_ref()), third.own(path.as_ref())), (path.into(), own.into()));
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_row() {
+        let names: Vec<_> = SINKS.iter().map(|row| row.name).collect();
+        assert_eq!(names, ["http", "ndjson", "record"]);
+        assert!(SINKS.iter().all(|row| !row.doc.is_empty() && row.doc == row.doc.trim()));
+        let mut settings = Settings::default();
+        settings.http.max_clients = 0;
+        settings.ndjson.unix_readers = 0;
+        let keys: Vec<_> = settings.problems().map(|e| e.subject().to_string()).collect();
+        assert_eq!(keys, ["sink.http.max_clients", "sink.ndjson.unix_readers"]);
+    }
 }

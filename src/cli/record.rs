@@ -7,6 +7,7 @@ use clap::Args;
 use super::play::{self, Options};
 use super::{Base, Done};
 use crate::error::Error;
+use crate::fleet::Fleet;
 use crate::pipeline::Input;
 
 /// Arguments of `heatmark record`.
@@ -37,5 +38,5 @@ pub(super) fn run(base: &Base, record: &Record) -> Done {
     let settled = record.options.settle(base, flags)?;
     let config = &settled.values;
     let input = Input::open(&record.source, &config.source)?;
-    play::run(base, config, input, record.options.seconds, Vec::new())
+    play::run(base, config, record.options.seconds, |more| Fleet::one(config, input, more))
 }

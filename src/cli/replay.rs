@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::play::{self, Options};
 use super::{Base, Done};
+use crate::fleet::Fleet;
 use crate::pipeline::{Input, Policy};
 
 /// Arguments of `heatmark replay`.
@@ -51,7 +52,7 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     let settled = replay.options.settle(base, flags)?;
     let config = &settled.values;
     let input = Input::recording(&spec(&replay.file), &config.source, policy)?;
-    play::run(base, config, input, replay.options.seconds, Vec::new())
+    play::run(base, config, replay.options.seconds, |more| Fleet::one(config, input, more))
 }
 
 /// The source that plays a file. A plain name is a file here, whatever source may have that name.

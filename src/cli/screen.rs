@@ -1,14 +1,14 @@
 //! The status line and the summary.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::print::columns;
-use super::tally::Seen;
 use crate::pipeline::SharedStatus;
 use crate::pipeline::status::Stage;
 use crate::result::DropReason;
-use crate::status::{Milliseconds, Status};
+use crate::session::{Console, FaceCounts};
+use crate::status::{Milliseconds, Snapshot, Status};
 
 /// Where words for people go.
 pub struct Screen {
@@ -29,8 +29,17 @@ impl Screen {
         Self { out, rewrites, quiet }
     }
 
-    /// A line that stays.
-    pub fn note(&mut self, text: &str) -> std::io::Result<()> {
+    /// Takes the last line of progress away.
+    fn clear(&mut self) -> io::Result<()> {
+        if self.rewrites && !self.quiet {
+            write!(self.out, "\r\x1b[2K")?;
+        }
+        Ok(())
+    }
+}
+
+impl Console for Screen {
+    fn line(&mut self, text: &str) -> io::Result<()> {
         if self.quiet {
             return Ok(());
         }
@@ -38,28 +47,25 @@ impl Screen {
         self.out.flush()
     }
 
-    /// A line that the next one replaces, on a terminal.
-    pub fn status(&mut self, text: &str) -> std::io::Result<()> {
+    fn progress(&mut self, now: &Snapshot) -> io::Result<()> {
         if !self.rewrites {
-            return self.note(text);
+            return self.line(&now.to_string());
         }
         if !self.quiet {
-            write!(self.out, "\r\x1b[2K{text}")?;
+            write!(self.out, "\r\x1b[2K{now}")?;
             self.out.flush()?;
         }
         Ok(())
     }
 
-    /// Takes the last status line away.
-    pub fn clear(&mut self) {
-        if self.rewrites && !self.quiet {
-            let _ = write!(self.out, "\r\x1b[2K");
-        }
+    fn summary(&mut self, status: &SharedStatus, faces: &FaceCounts) -> io::Result<()> {
+        self.clear()?;
+        self.line(&summary(status, faces))
     }
 }
 
 /// The table at the end.
-pub fn summary(status: &SharedStatus, seen: &Seen) -> String {
+fn summary(status: &SharedStatus, faces: &FaceCounts) -> String {
     let now = status.snapshot();
     let name = if now.source.is_empty() { "no source" } else { &now.source };
     let counts = &now.counts;
@@ -77,7 +83,7 @@ pub fn summary(status: &SharedStatus, seen: &Seen) -> String {
         counts.presented,
         counts.dropped.sum(),
     ));
-    let (tracks, frames, most) = (seen.tracks.load(Relaxed), seen.frames.load(Relaxed), seen.most.load(Relaxed));
+    let (tracks, frames, most) = (faces.tracks.load(Relaxed), faces.frames.load(Relaxed), faces.most.load(Relaxed));
     text.push_str(&format!("  faces    {tracks} tracks, in {frames} frames, at most {most} at once\n"));
     if now.reopened > 0 || now.infer_errors > 0 {
         text.push_str(&format!(

@@ -1,8 +1,11 @@
 //! The page: a small HTTP server with the live picture, results, counters and controls.
 //!
-//! One thread (`http`) serves every client, another (`http-pictures`) encodes. Clients get the
-//! newest picture they can take; a slow one skips, a silent one is dropped, and nothing of either
-//! is ever seen by the pipeline.
+//! One thread (`http`) serves every client of every camera; each camera has another (`http-pictures`)
+//! that encodes. Clients get the newest picture they can take; a slow one skips, a silent one is
+//! dropped, and the pipeline notices nothing of either.
+//!
+//! The paths of the table are those of the first camera. Each camera, the first too, has them all
+//! below its name: `/NAME/`, `/NAME/state`.
 //!
 //! | Path | What |
 //! |---|---|
@@ -12,41 +15,32 @@
 //! | `/frame.tiff` | the next raw frame, 16 bits |
 //! | `/events` | results as server-sent events; `event: lag` tells a slow reader what it lost |
 //! | `/state` | counters, times and settings, JSON |
-//! | `/metrics` | the same for Prometheus |
+//! | `/metrics` | the same for Prometheus, of all cameras |
 //! | `/healthz` | 200 while frames flow, else 503 |
 //! | `/schema` | the JSON schema of the results |
 //! | `/control` | POST: palette, range, layers |
 
+mod channel;
 mod guard;
 mod metrics;
 mod pictures;
 mod routes;
 mod serve;
+mod server;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, watch};
 
-use self::guard::Access;
+use self::channel::Channel;
 pub use self::guard::Secret;
-use self::pictures::Pictures;
-use super::ring::Ring;
+use self::server::Server;
 use super::{Hooks, Output, Report, Sink, SinkKind, Wants};
 use crate::error::{Error, Result};
-use crate::landmarks::REGION_COUNT;
 use crate::ranges;
-use crate::result::{FrameResult, StreamState};
-use crate::units::Nanos;
-
-/// Results kept for a reader of `/events` that is behind.
-const EVENTS: usize = 16;
-/// Faces whose temperatures are shown as metrics: the oldest tracks.
-const GAUGED_FACES: usize = 4;
 
 /// The page and who may see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -133,120 +127,54 @@ impl SinkKind for Settings {
     }
 }
 
-/// Where the page is.
-struct Page(SocketAddr);
+/// Where the page of a camera is.
+struct Page {
+    address: SocketAddr,
+    path: String,
+}
 
 impl Report for Page {
     fn opened(&self) -> Option<String> {
-        Some(format!("live page: http://{}/", self.0))
+        Some(format!("live page: http://{}{}", self.address, self.path))
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        Some(self.0)
+        Some(self.address)
     }
 }
 
-/// What the page knows of the last output, for gauges and health.
-#[derive(Clone, Default)]
-struct Latest {
-    state: StreamState,
-    faces: usize,
-    /// Region temperatures of the oldest tracks, degC; NaN where there is none.
-    regions_c: [[f32; REGION_COUNT]; GAUGED_FACES],
-    captured: Option<Nanos>,
-    frame_at: Option<Instant>,
-}
-
-impl Latest {
-    fn take(&mut self, result: &FrameResult, captured: Option<Nanos>) {
-        self.state = result.state;
-        self.faces = result.faces.len();
-        self.regions_c = [[f32::NAN; REGION_COUNT]; GAUGED_FACES];
-        if result.radiometric {
-            for (gauges, face) in self.regions_c.iter_mut().zip(&result.faces) {
-                for (gauge, value) in gauges.iter_mut().zip(face.region_c.iter()) {
-                    *gauge = value.unwrap_or(f32::NAN);
-                }
-            }
-        }
-        // A frame shown again (a stale picture with a banner) is no sign of life.
-        if captured.is_some() && captured != self.captured {
-            self.captured = captured;
-            self.frame_at = Some(Instant::now());
-        }
-    }
-}
-
-/// What the server's tasks share with the sink.
-struct Shared {
-    hooks: Hooks,
-    access: Access,
-    events: Arc<Ring>,
-    pictures: Arc<Pictures>,
-    latest: Mutex<Latest>,
-    stream_seats: Arc<Semaphore>,
-    event_seats: Arc<Semaphore>,
-    max_clients: usize,
-    stale: Duration,
-    patience: Duration,
-}
-
-impl Shared {
-    fn latest(&self) -> Latest {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The sink behind the page.
+/// One camera on the server.
 pub struct HttpSink {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    server: Option<JoinHandle<()>>,
+    channel: Arc<Channel>,
+    page: Arc<Page>,
+    /// Gone once finished.
+    server: Option<Arc<Server>>,
     encoder: Option<JoinHandle<()>>,
 }
 
 impl HttpSink {
-    /// Binds the address and starts both threads.
+    /// Adds the camera to the server, which the first camera opens, and starts the camera's encoder.
+    ///
+    /// # Errors
+    /// [`Error::fix`] for a setting out of range or an address that cannot be listened on.
     pub fn open(settings: &Settings, hooks: &Hooks) -> Result<Self> {
         settings.validate()?;
-        let address = settings.address()?;
-        let fatal = |e| Error::fatal("http", "its threads cannot be started").because(e);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fatal)?;
-        let listener = runtime.block_on(async { serve::listen(address) })?;
-        let address = listener.local_addr().map_err(fatal)?;
-        let pictures = Pictures::new(settings.jpeg_quality);
-        let shared = Arc::new(Shared {
-            hooks: hooks.clone(),
-            access: Access::new(settings.token.as_ref(), &settings.hosts),
-            events: Ring::new(EVENTS),
-            pictures: Arc::clone(&pictures),
-            latest: Mutex::default(),
-            stream_seats: Arc::new(Semaphore::new(settings.max_clients)),
-            event_seats: Arc::new(Semaphore::new(settings.max_clients)),
-            max_clients: settings.max_clients,
-            stale: Duration::from_millis(settings.stale_ms),
-            patience: Duration::from_millis(settings.patience_ms),
-        });
-        let (stop, stopped) = watch::channel(false);
+        let server = hooks.camera.hubs.get_or_open(|| Server::open(settings))?;
+        let channel = Channel::new(hooks, settings.jpeg_quality);
+        let pictures = Arc::clone(&channel.pictures);
         let encoder = std::thread::Builder::new()
             .name("http-pictures".into())
             .spawn(move || pictures.encode_all())
-            .map_err(fatal)?;
-        // From here on dropping the sink stops what was started.
-        let mut sink = Self { shared, address, stop, server: None, encoder: Some(encoder) };
-        let shared = Arc::clone(&sink.shared);
-        let server = std::thread::Builder::new()
-            .name("http".into())
-            .spawn(move || runtime.block_on(serve::serve(listener, shared, stopped)));
-        sink.server = Some(server.map_err(fatal)?);
-        log::info!("http: listening on http://{address}/");
-        Ok(sink)
+            .map_err(|e| Error::fatal("http", "its encoder cannot be started").because(e))?;
+        server.add(&channel);
+        let path = if hooks.camera.number == 1 { "/".into() } else { format!("/{}/", channel.name()) };
+        let page = Arc::new(Page { address: server.address(), path });
+        Ok(Self { channel, page, server: Some(server), encoder: Some(encoder) })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.page.address
     }
 }
 
@@ -257,37 +185,38 @@ impl Sink for HttpSink {
 
     fn wants(&self) -> Wants {
         Wants {
-            picture: self.shared.pictures.wants_picture(),
-            json: self.shared.events.readers() > 0,
-            raw: self.shared.pictures.wants_frame(),
+            picture: self.channel.pictures.wants_picture(),
+            json: self.channel.events.readers() > 0,
+            raw: self.channel.pictures.wants_frame(),
         }
     }
 
     fn put(&mut self, out: &Output<'_>) -> Result<()> {
-        let captured = out.frame.map(|f| f.meta.captured);
-        self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner).take(out.result, captured);
+        self.channel.set_latest(out.result, out.frame.map(|f| f.meta.captured));
         if let Some(line) = out.json
-            && self.shared.events.readers() > 0
+            && self.channel.events.readers() > 0
         {
-            self.shared.events.push(line);
+            self.channel.events.push(line);
         }
-        self.shared.pictures.offer(out.picture, out.frame);
+        self.channel.pictures.offer(out.picture, out.frame);
         Ok(())
     }
 
     fn lost(&self) -> u64 {
-        self.shared.pictures.skipped()
+        self.channel.pictures.skipped()
     }
 
     fn report(&self) -> Option<Arc<dyn Report>> {
-        Some(Arc::new(Page(self.address)))
+        Some(Arc::clone(&self.page) as _)
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.stop.send_replace(true);
-        self.shared.pictures.stop();
-        for thread in [self.server.take(), self.encoder.take()].into_iter().flatten() {
-            let _ = thread.join();
+        if let Some(server) = self.server.take() {
+            server.remove(&self.channel);
+        }
+        self.channel.close();
+        if let Some(encoder) = self.encoder.take() {
+            let _ = encoder.join();
         }
         Ok(())
     }

@@ -85,16 +85,16 @@ impl SinkKind for Settings {
         Settings::validate(self)
     }
 
-    fn open(&self, _: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
+    fn open(&self, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         if self.stdout {
             sinks.push(Box::new(LineSink::stdout(self)?));
         }
         if let Some(path) = &self.file {
-            sinks.push(Box::new(LineSink::file(path, self)?));
+            sinks.push(Box::new(LineSink::file(&hooks.camera.own(path), self)?));
         }
         if let Some(path) = &self.unix {
-            sinks.push(Box::new(UnixSink::open(path, self.unix_mode, self.unix_readers)?));
+            sinks.push(Box::new(UnixSink::open(&hooks.camera.own(path), self.unix_mode, self.unix_readers)?));
         }
         if let Some(to) = &self.udp {
             sinks.push(Box::new(UdpSink::open(to, self.udp_max_bytes)?));

@@ -70,11 +70,15 @@ impl SinkKind for Settings {
         Settings::validate(self)
     }
 
-    fn open(&self, _: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
+    fn open(&self, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
         if !self.enabled {
             return Ok(Vec::new());
         }
-        Ok(vec![Box::new(Record::new(self.clone(), CameraInfo::default())?)])
+        let mut settings = self.clone();
+        if hooks.camera.number > 1 {
+            settings.name = format!("{}-{}", settings.name, hooks.camera.number);
+        }
+        Ok(vec![Box::new(Record::new(settings, CameraInfo::default())?)])
     }
 }
 

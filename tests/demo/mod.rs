@@ -10,7 +10,7 @@ use heatmark::look::{Adjust, Change, Choices, Look, Range};
 use heatmark::picture::Canvas;
 use heatmark::result::DropCounts;
 use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, Readings, StreamState, TrackState};
-use heatmark::sink::{Hooks, Output, Sink};
+use heatmark::sink::{Camera, Hooks, Output, Sink};
 use heatmark::status::{Counts, LatencySummary, Snapshot};
 use heatmark::units::Nanos;
 
@@ -297,6 +297,7 @@ pub fn snapshot(radiometric: bool) -> Snapshot {
 pub fn hooks(radiometric: bool) -> (Hooks, Arc<Knobs>) {
     let knobs = Arc::new(Knobs::default());
     let hooks = Hooks {
+        camera: Camera::only(),
         model: "face-70".into(),
         status: Arc::new(move || snapshot(radiometric)),
         controls: Some(knobs.clone()),

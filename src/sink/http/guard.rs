@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::Shared;
+use super::server::Site;
 use crate::error::{Error, Result};
 
 /// Shortest token, characters.
@@ -56,6 +56,7 @@ impl Serialize for Secret {
 
 /// The rules of one server.
 pub(super) struct Access {
+    /// SHA-256 digest of the token: how long comparing two digests takes tells nothing about the token.
     token: Option<[u8; 32]>,
     hosts: Vec<String>,
 }
@@ -85,7 +86,7 @@ impl Access {
             }
             Some(wanted) => {
                 let given = bearer(headers).or_else(|| query_token(uri));
-                if !given.is_some_and(|t| same(&Sha256::digest(t.as_bytes()).into(), &wanted)) {
+                if !given.is_some_and(|t| wanted == *Sha256::digest(t.as_bytes())) {
                     return Err(refuse(StatusCode::UNAUTHORIZED, "wanted a token: Authorization: Bearer, or ?token="));
                 }
             }
@@ -125,11 +126,6 @@ fn query_token(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("token="))
 }
 
-/// Compares without telling by its duration where the first difference lies.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    std::hint::black_box(a.iter().zip(b).fold(0, |diff, (x, y)| diff | (x ^ y))) == 0
-}
-
 /// True where no browser says that another site asks.
 fn same_origin(headers: &HeaderMap, host: &str) -> bool {
     let site = headers.get("sec-fetch-site");
@@ -147,11 +143,11 @@ fn same_origin(headers: &HeaderMap, host: &str) -> bool {
 }
 
 /// Applies the rules, limits how long an answer may take, and adds the headers.
-pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let checked = shared.access.check(request.method(), request.uri(), request.headers());
+pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let checked = site.access.check(request.method(), request.uri(), request.headers());
     let mut response = match checked {
         Err((status, why)) => (status, format!("{why}\n")).into_response(),
-        Ok(()) => match tokio::time::timeout(shared.patience, next.run(request)).await {
+        Ok(()) => match tokio::time::timeout(site.patience, next.run(request)).await {
             Ok(response) => response,
             Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
         },

@@ -1,53 +1,62 @@
 //! The Prometheus text format, version 0.0.4.
 //!
-//! Cardinality is bounded: faces are numbered by age (0 is the oldest track), not by track.
+//! Cardinality is bounded: faces are numbered by age (0 is the oldest track), not by track. Where a
+//! server has several cameras, each sample of a camera has its name as the label `camera`.
 
 use std::fmt::{Display, Write};
+use std::sync::Arc;
 
-use super::{GAUGED_FACES, Shared};
+use super::channel::{Channel, GAUGED_FACES, Latest};
+use super::server::Site;
+use crate::frame::FfcState;
 use crate::landmarks::REGIONS;
 use crate::result::{StreamState, by_reason};
 use crate::status::{LatencySummary, Snapshot};
 
-/// Text under construction.
-struct Page(String);
+/// What is shown of one camera.
+struct View {
+    /// Its label, where there are several cameras.
+    camera: Option<Arc<str>>,
+    model: Arc<str>,
+    snapshot: Snapshot,
+    latest: Latest,
+}
 
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+impl View {
+    fn new(channel: &Channel, labelled: bool) -> Self {
+        let hooks = &channel.hooks;
+        Self {
+            camera: labelled.then(|| Arc::clone(&hooks.camera.name)),
+            model: Arc::clone(&hooks.model),
+            snapshot: hooks.status.snapshot(),
+            latest: channel.latest(),
+        }
+    }
+}
+
+/// The samples of one camera in one family.
+struct Samples<'a> {
+    text: &'a mut String,
+    family: &'a str,
+    camera: Option<&'a str>,
+}
+
+impl Samples<'_> {
+    fn add(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.add_to("", labels, value);
+    }
+
+    /// Adds a sample whose name is the family's with this suffix.
+    fn add_to(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         // Writing to a String cannot fail, here and below.
-        let _ = write!(self.0, "# HELP heatmark_{name} {help}\n# TYPE heatmark_{name} {kind}\n");
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let _ = write!(self.0, "heatmark_{name}");
-        for (i, (key, text)) in labels.iter().enumerate() {
-            let _ = write!(self.0, "{}{key}=\"{}\"", if i == 0 { '{' } else { ',' }, escaped(text));
+        let _ = write!(self.text, "heatmark_{}{suffix}", self.family);
+        let camera = self.camera.map(|name| ("camera", name));
+        let mut before = '{';
+        for (key, text) in labels.iter().copied().chain(camera) {
+            let _ = write!(self.text, "{before}{key}=\"{}\"", escaped(text));
+            before = ',';
         }
-        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
-    }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.family(name, kind, help);
-        self.sample(name, &[], value);
-    }
-
-    /// One sample a member, 1 for the current one and 0 for the others.
-    fn set(&mut self, name: &str, help: &str, label: &str, members: &[&str], current: &str) {
-        self.family(name, "gauge", help);
-        for member in members {
-            self.sample(name, &[(label, member)], u8::from(*member == current));
-        }
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, latency: &LatencySummary) {
-        self.family(name, "histogram", help);
-        let bucket = format!("{name}_bucket");
-        for &(bound_us, below) in &latency.buckets {
-            self.sample(&bucket, &[("le", &(bound_us as f64 / 1e6).to_string())], below);
-        }
-        self.sample(&bucket, &[("le", "+Inf")], latency.count);
-        self.sample(&format!("{name}_sum"), &[], latency.sum_us as f64 / 1e6);
-        self.sample(&format!("{name}_count"), &[], latency.count);
+        let _ = writeln!(self.text, "{} {value}", if before == '{' { "" } else { "}" });
     }
 }
 
@@ -55,67 +64,132 @@ fn escaped(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// Every metric.
-pub(super) fn text(shared: &Shared) -> String {
-    let s = shared.hooks.status.snapshot();
-    let mut page = Page(String::with_capacity(8 * 1024));
-    frames(&mut page, &s, &shared.hooks.model);
-    page.histogram("frame_age_seconds", "Age of a frame when presented.", &s.age);
-    page.histogram("infer_seconds", "Time of inference a frame.", &s.infer);
-    camera(&mut page, &s);
-    scene(&mut page, shared);
-    page.family("sink_lost_total", "counter", "Outputs lost because a reader was behind or away.");
-    for (sink, lost) in &s.sink_lost {
-        page.sample("sink_lost_total", &[("sink", sink)], lost);
-    }
-    page.family("http_clients", "gauge", "Clients of the page's streams.");
-    for (kind, seats) in [("stream", &shared.stream_seats), ("events", &shared.event_seats)] {
-        let taken = shared.max_clients.saturating_sub(seats.available_permits());
-        page.sample("http_clients", &[("kind", kind)], taken);
-    }
-    page.0
+/// Text under construction.
+struct Page<'a> {
+    text: String,
+    views: &'a [View],
 }
 
-fn frames(page: &mut Page, s: &Snapshot, model: &str) {
-    page.family("build_info", "gauge", "Always 1; the version is the label.");
-    page.sample("build_info", &[("version", env!("CARGO_PKG_VERSION")), ("model", model)], 1);
-    page.one("uptime_seconds", "gauge", "Time since start.", s.uptime_s);
-    page.one("frames_captured_total", "counter", "Frames captured, including those lost.", s.counts.captured);
-    page.one("frames_presented_total", "counter", "Frames that reached the outputs.", s.counts.presented);
-    page.family("frames_dropped_total", "counter", "Frames lost, by reason.");
-    for (reason, count) in by_reason(&s.counts.dropped) {
-        page.sample("frames_dropped_total", &[("reason", reason)], count);
+impl Page<'_> {
+    /// A family with what `samples` adds for each camera; nothing where there are no samples.
+    fn family(&mut self, name: &str, kind: &str, help: &str, samples: impl Fn(&View, &mut Samples<'_>)) {
+        let mut text = String::new();
+        for view in self.views {
+            samples(view, &mut Samples { text: &mut text, family: name, camera: view.camera.as_deref() });
+        }
+        self.add(name, kind, help, &text);
     }
-    page.one("frames_in_flight", "gauge", "Frames between capture and output.", s.counts.in_flight);
-    page.one("frames_per_second", "gauge", "Frames presented per second, over the last seconds.", s.fps);
-    page.one("source_reopened_total", "counter", "Times the source was opened again.", s.reopened);
-}
 
-fn camera(page: &mut Page, s: &Snapshot) {
-    let states = StreamState::ALL.map(StreamState::name);
-    page.set("state", "State of the picture.", "state", &states, s.state.name());
-    let ffc = match s.ffc {
-        crate::frame::FfcState::Idle => "idle",
-        crate::frame::FfcState::Imminent => "imminent",
-        crate::frame::FfcState::Running => "running",
-        crate::frame::FfcState::Settling => "settling",
-    };
-    page.set("ffc", "Shutter calibration.", "state", &["idle", "imminent", "running", "settling"], ffc);
-    if let Some(c) = s.sensor_c.filter(|c| c.is_finite()) {
-        page.one("sensor_celsius", "gauge", "Temperature of the camera's sensor.", c);
-    }
-}
-
-fn scene(page: &mut Page, shared: &Shared) {
-    let latest = shared.latest();
-    if let Some(at) = latest.frame_at {
-        page.one("last_frame_age_seconds", "gauge", "Time since the last new frame.", at.elapsed().as_secs_f64());
-    }
-    page.one("faces", "gauge", "Faces in the last result.", latest.faces);
-    page.family("region_celsius", "gauge", "Surface temperature; face 0 is the oldest track.");
-    for (face, regions) in latest.regions_c.iter().enumerate().take(latest.faces.min(GAUGED_FACES)) {
-        for (region, c) in REGIONS.iter().zip(regions).filter(|(_, c)| c.is_finite()) {
-            page.sample("region_celsius", &[("face", &face.to_string()), ("region", region.name)], c);
+    fn add(&mut self, name: &str, kind: &str, help: &str, samples: &str) {
+        if !samples.is_empty() {
+            let _ = write!(self.text, "# HELP heatmark_{name} {help}\n# TYPE heatmark_{name} {kind}\n{samples}");
         }
     }
+
+    fn one<V: Display>(&mut self, name: &str, kind: &str, help: &str, value: impl Fn(&View) -> V) {
+        self.family(name, kind, help, |view, samples| samples.add(&[], value(view)));
+    }
+
+    /// One sample a member, 1 for the current one and 0 for the others.
+    fn set(&mut self, name: &str, help: &str, members: &[&str], current: impl Fn(&View) -> &'static str) {
+        self.family(name, "gauge", help, |view, samples| {
+            for member in members {
+                samples.add(&[("state", member)], u8::from(*member == current(view)));
+            }
+        });
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, latency: impl Fn(&View) -> &LatencySummary) {
+        self.family(name, "histogram", help, |view, samples| {
+            let latency = latency(view);
+            for &(bound_us, below) in &latency.buckets {
+                samples.add_to("_bucket", &[("le", &(bound_us as f64 / 1e6).to_string())], below);
+            }
+            samples.add_to("_bucket", &[("le", "+Inf")], latency.count);
+            samples.add_to("_sum", &[], latency.sum_us as f64 / 1e6);
+            samples.add_to("_count", &[], latency.count);
+        });
+    }
+}
+
+/// Every metric of these cameras of the site.
+pub(super) fn text(site: &Site, channels: &[Arc<Channel>], labelled: bool) -> String {
+    let views: Vec<_> = channels.iter().map(|channel| View::new(channel, labelled)).collect();
+    let mut page = Page { text: String::with_capacity(8 * 1024 * views.len()), views: &views };
+    frames(&mut page);
+    page.histogram("frame_age_seconds", "Age of a frame when presented.", |v| &v.snapshot.age);
+    page.histogram("infer_seconds", "Time of inference a frame.", |v| &v.snapshot.infer);
+    camera(&mut page);
+    scene(&mut page);
+    page.family("sink_lost_total", "counter", "Outputs lost because a reader was behind or away.", |view, samples| {
+        for (sink, lost) in &view.snapshot.sink_lost {
+            samples.add(&[("sink", sink)], lost);
+        }
+    });
+    clients(&mut page, site);
+    page.text
+}
+
+fn frames(page: &mut Page<'_>) {
+    page.family("build_info", "gauge", "Always 1; the version is the label.", |view, samples| {
+        samples.add(&[("version", env!("CARGO_PKG_VERSION")), ("model", &view.model)], 1);
+    });
+    page.one("uptime_seconds", "gauge", "Time since start.", |v| v.snapshot.uptime_s);
+    page.one("frames_captured_total", "counter", "Frames captured, including those lost.", |v| {
+        v.snapshot.counts.captured
+    });
+    page.one("frames_presented_total", "counter", "Frames that reached the outputs.", |v| v.snapshot.counts.presented);
+    page.family("frames_dropped_total", "counter", "Frames lost, by reason.", |view, samples| {
+        for (reason, count) in by_reason(&view.snapshot.counts.dropped) {
+            samples.add(&[("reason", reason)], count);
+        }
+    });
+    page.one("frames_in_flight", "gauge", "Frames between capture and output.", |v| v.snapshot.counts.in_flight);
+    page.one("frames_per_second", "gauge", "Frames presented per second, over the last seconds.", |v| v.snapshot.fps);
+    page.one("source_reopened_total", "counter", "Times the source was opened again.", |v| v.snapshot.reopened);
+}
+
+fn camera(page: &mut Page<'_>) {
+    let states = StreamState::ALL.map(StreamState::name);
+    page.set("state", "State of the picture.", &states, |v| v.snapshot.state.name());
+    let ffc = |view: &View| match view.snapshot.ffc {
+        FfcState::Idle => "idle",
+        FfcState::Imminent => "imminent",
+        FfcState::Running => "running",
+        FfcState::Settling => "settling",
+    };
+    page.set("ffc", "Shutter calibration.", &["idle", "imminent", "running", "settling"], ffc);
+    page.family("sensor_celsius", "gauge", "Temperature of the camera's sensor.", |view, samples| {
+        if let Some(c) = view.snapshot.sensor_c.filter(|c| c.is_finite()) {
+            samples.add(&[], c);
+        }
+    });
+}
+
+fn scene(page: &mut Page<'_>) {
+    page.family("last_frame_age_seconds", "gauge", "Time since the last new frame.", |view, samples| {
+        if let Some(at) = view.latest.frame_at {
+            samples.add(&[], at.elapsed().as_secs_f64());
+        }
+    });
+    page.one("faces", "gauge", "Faces in the last result.", |v| v.latest.faces);
+    page.family("region_celsius", "gauge", "Surface temperature; face 0 is the oldest track.", |view, samples| {
+        let latest = &view.latest;
+        for (face, regions) in latest.regions_c.iter().enumerate().take(latest.faces.min(GAUGED_FACES)) {
+            for (region, c) in REGIONS.iter().zip(regions).filter(|(_, c)| c.is_finite()) {
+                samples.add(&[("face", &face.to_string()), ("region", region.name)], c);
+            }
+        }
+    });
+}
+
+/// The clients of the whole server.
+fn clients(page: &mut Page<'_>, site: &Site) {
+    let mut text = String::new();
+    let mut samples = Samples { text: &mut text, family: "http_clients", camera: None };
+    for (kind, seats) in [("stream", &site.stream_seats), ("events", &site.event_seats)] {
+        let taken = site.max_clients.saturating_sub(seats.available_permits());
+        samples.add(&[("kind", kind)], taken);
+    }
+    page.add("http_clients", "gauge", "Clients of the streams of all cameras.", &text);
 }

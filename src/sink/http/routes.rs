@@ -1,22 +1,28 @@
 //! What each path answers.
 
+use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::channel::Channel;
 use super::pictures::BOUNDARY;
-use super::{Shared, guard, metrics};
+use super::server::Site;
+use super::{guard, metrics};
 use crate::frame::Signal;
 use crate::look::{Adjust, Change, Range};
 use crate::sink::RESULT_SCHEMA;
@@ -30,24 +36,60 @@ const MAX_BODY: usize = 16 * 1024;
 const NEXT_PICTURE: Duration = Duration::from_secs(2);
 /// How often something is sent when nothing happens, so that a peer that has gone is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// When a client of the events that was cut off should come back.
+const RECONNECT: Duration = Duration::from_secs(1);
 /// Temperatures that a fixed range may span, degC.
 const RANGE_C: std::ops::RangeInclusive<f32> = -273.0..=3000.0;
 
-pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/", get(page))
-        .route("/stream.mjpg", get(stream))
-        .route("/snapshot.png", get(snapshot))
-        .route("/frame.tiff", get(frame))
-        .route("/events", get(events))
-        .route("/state", get(state))
-        .route("/metrics", get(metrics_text))
-        .route("/healthz", get(health))
-        .route("/schema", get(schema))
-        .route("/control", post(control))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "nothing is here\n") })
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
-        .with_state(shared)
+/// Every path, once for the first camera and once below the name of each.
+pub(super) fn router(site: Arc<Site>) -> Router {
+    let mut router = Router::new().route("/{camera}", get(with_slash));
+    for base in ["/", "/{camera}/"] {
+        let at = |path: &str| format!("{base}{path}");
+        router = router
+            .route(base, get(page))
+            .route(&at("stream.mjpg"), get(stream))
+            .route(&at("snapshot.png"), get(snapshot))
+            .route(&at("frame.tiff"), get(frame))
+            .route(&at("events"), get(events))
+            .route(&at("state"), get(state))
+            .route(&at("metrics"), get(metrics_text))
+            .route(&at("healthz"), get(health))
+            .route(&at("schema"), get(schema))
+            .route(&at("control"), post(control));
+    }
+    router
+        .fallback(|| async { nothing() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
+        .with_state(site)
+}
+
+fn nothing() -> Response {
+    (StatusCode::NOT_FOUND, "nothing is here\n").into_response()
+}
+
+/// The camera that a request is about: the one its path names, or the first.
+struct On {
+    channel: Arc<Channel>,
+    /// The path names it.
+    named: bool,
+}
+
+impl FromRequestParts<Arc<Site>> for On {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Response> {
+        let names = RawPathParams::from_request_parts(parts, site).await.map_err(|_| nothing())?;
+        let name = names.iter().next().map(|(_, name)| name);
+        let channel = site.channel(name).ok_or_else(nothing)?;
+        Ok(Self { channel, named: name.is_some() })
+    }
+}
+
+/// The page of a camera without the slash that its relative links need.
+async fn with_slash(on: On, uri: Uri) -> Response {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::permanent(&format!("{}/{query}", on.channel.name())).into_response()
 }
 
 fn typed(kind: &'static str, body: impl Into<Body>) -> Response {
@@ -63,7 +105,7 @@ fn busy() -> Response {
 static PAGE_POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let inside = PAGE.split_once(&format!("<{tag}>"))?.1.split_once(&format!("</{tag}>"))?.0;
-        Some(format!("'sha256-{}'", base64(&Sha256::digest(inside.as_bytes()))))
+        Some(format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(inside.as_bytes()))))
     };
     let policy = format!(
         "default-src 'none'; script-src {}; style-src {}; img-src 'self' data:; connect-src 'self'; \
@@ -74,22 +116,7 @@ static PAGE_POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).ok()
 });
 
-/// RFC 4648 section 4, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * i) & 63) as usize];
-            text.push(if i > chunk.len() { '=' } else { char::from(digit) });
-        }
-    }
-    text
-}
-
-async fn page() -> Response {
+async fn page(_: On) -> Response {
     let mut response = typed("text/html; charset=utf-8", PAGE);
     if let Some(policy) = PAGE_POLICY.as_ref() {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy.clone());
@@ -97,31 +124,32 @@ async fn page() -> Response {
     response
 }
 
-async fn schema() -> Response {
+async fn schema(_: On) -> Response {
     typed("application/schema+json", RESULT_SCHEMA)
 }
 
-/// Runs `feed` beside a response whose body is what it sends, one chunk ahead at most.
-fn streaming<F>(kind: &'static str, seats: &Arc<Semaphore>, feed: impl FnOnce(mpsc::Sender<Chunk>) -> F) -> Response
+/// Runs `feed` while a client takes what it sends, one item ahead at most. `None` where every seat is
+/// taken.
+fn fed<T, F>(seats: &Arc<Semaphore>, feed: impl FnOnce(mpsc::Sender<T>) -> F) -> Option<ReceiverStream<T>>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return busy() };
-    let (to, chunks) = mpsc::channel(1);
+    let seat = Arc::clone(seats).try_acquire_owned().ok()?;
+    let (to, items) = mpsc::channel(1);
     let feed = feed(to);
     tokio::spawn(async move {
         feed.await;
         drop(seat);
     });
-    typed(kind, Body::from_stream(ReceiverStream::new(chunks)))
+    Some(ReceiverStream::new(items))
 }
 
-type Chunk = Result<Bytes, std::convert::Infallible>;
+type Chunk = Result<Bytes, Infallible>;
 
-async fn stream(State(shared): State<Arc<Shared>>) -> Response {
-    let parts = shared.pictures.parts.subscribe();
-    let kind = "multipart/x-mixed-replace; boundary=heatmark-frame";
-    streaming(kind, &shared.stream_seats, |to| feed_pictures(parts, to))
+async fn stream(State(site): State<Arc<Site>>, on: On) -> Response {
+    let parts = on.channel.pictures.parts.subscribe();
+    let Some(chunks) = fed(&site.stream_seats, |to| feed_pictures(parts, to)) else { return busy() };
+    typed("multipart/x-mixed-replace; boundary=heatmark-frame", Body::from_stream(chunks))
 }
 
 /// Sends the newest picture whenever the client has room for one.
@@ -145,41 +173,40 @@ async fn feed_pictures(mut parts: watch::Receiver<Bytes>, to: mpsc::Sender<Chunk
     }
 }
 
-async fn events(State(shared): State<Arc<Shared>>) -> Response {
-    let s = Arc::clone(&shared);
-    streaming("text/event-stream", &shared.event_seats, |to| feed_events(s, to))
+async fn events(State(site): State<Arc<Site>>, on: On) -> Response {
+    let Some(events) = fed(&site.event_seats, |to| feed_events(on.channel, to)) else { return busy() };
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT);
+    let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-async fn feed_events(shared: Arc<Shared>, to: mpsc::Sender<Chunk>) {
-    let ring = &shared.events;
+/// Sends each result. A line is read only once there is room for it, so that a slow client gets the
+/// newest and is told what it lost.
+async fn feed_events(channel: Arc<Channel>, to: mpsc::Sender<Result<Event, Infallible>>) {
+    let ring = &channel.events;
     let mut head = ring.subscribe();
     let (mut at, mut line) = (ring.now(), String::new());
-    if to.send(Ok(Bytes::from_static(b"retry: 1000\n\n"))).await.is_err() {
+    if to.send(Ok(Event::default().retry(RECONNECT))).await.is_err() {
         return;
     }
     loop {
         let Ok(room) = to.reserve().await else { return };
         let from = at;
-        let event = match ring.read(&mut at, &mut line) {
+        match ring.read(&mut at, &mut line) {
             Next::Closed => return,
-            Next::Line => format!("data: {line}\n\n"),
+            Next::Line => room.send(Ok(Event::default().data(&line))),
             Next::Lagged(_) => {
                 // Far behind: go on with the newest.
                 at = ring.now().saturating_sub(1);
-                format!("event: lag\ndata: {{\"lost\":{}}}\n\n", at - from)
+                let lost = format!("{{\"lost\":{}}}", at - from);
+                room.send(Ok(Event::default().event("lag").data(lost)));
             }
-            Next::Empty => {
-                tokio::select! {
-                    changed = tokio::time::timeout(HEARTBEAT, head.changed()) => match changed {
-                        Ok(Ok(())) => continue,
-                        Ok(Err(_)) => return,
-                        Err(_) => ":\n\n".into(),
-                    },
-                    () = to.closed() => return,
-                }
-            }
-        };
-        room.send(Ok(Bytes::from(event)));
+            Next::Empty => tokio::select! {
+                changed = head.changed() => if changed.is_err() { return },
+                () = to.closed() => return,
+            },
+        }
     }
 }
 
@@ -195,25 +222,28 @@ async fn next(made: &watch::Sender<Bytes>, kind: &'static str) -> Response {
     }
 }
 
-async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
-    next(&shared.pictures.png, "image/png").await
+async fn snapshot(on: On) -> Response {
+    next(&on.channel.pictures.png, "image/png").await
 }
 
-async fn frame(State(shared): State<Arc<Shared>>) -> Response {
-    next(&shared.pictures.tiff, "image/tiff").await
+async fn frame(on: On) -> Response {
+    next(&on.channel.pictures.tiff, "image/tiff").await
 }
 
-async fn state(State(shared): State<Arc<Shared>>) -> Response {
-    let snapshot = shared.hooks.status.snapshot();
-    let latest = shared.latest();
+async fn state(State(site): State<Arc<Site>>, on: On) -> Response {
+    let (hooks, latest) = (&on.channel.hooks, on.channel.latest());
+    let snapshot = hooks.status.snapshot();
+    let cameras: Vec<_> = site.channels().iter().map(|channel| channel.name().to_string()).collect();
     let mut body = json!({
         "schema": "heatmark.state/1",
         "version": env!("CARGO_PKG_VERSION"),
-        "model": &*shared.hooks.model,
+        "camera": on.channel.name(),
+        "cameras": cameras,
+        "model": &*hooks.model,
         "last_frame_age_ms": age_ms(latest.frame_at),
         "faces": latest.faces,
-        "clients": clients(&shared),
-        "controls": shared.hooks.controls.as_ref().map(|c| described(c.as_ref())),
+        "clients": clients(&site),
+        "controls": hooks.controls.as_ref().map(|c| described(c.as_ref())),
     });
     if let (Some(body), Ok(serde_json::Value::Object(all))) = (body.as_object_mut(), serde_json::to_value(&snapshot)) {
         for (key, value) in all {
@@ -223,9 +253,9 @@ async fn state(State(shared): State<Arc<Shared>>) -> Response {
     typed("application/json", body.to_string())
 }
 
-fn clients(shared: &Shared) -> serde_json::Value {
-    let taken = |seats: &Semaphore| shared.max_clients.saturating_sub(seats.available_permits());
-    json!({ "stream": taken(&shared.stream_seats), "events": taken(&shared.event_seats) })
+fn clients(site: &Site) -> serde_json::Value {
+    let taken = |seats: &Semaphore| site.max_clients.saturating_sub(seats.available_permits());
+    json!({ "stream": taken(&site.stream_seats), "events": taken(&site.event_seats) })
 }
 
 fn age_ms(at: Option<std::time::Instant>) -> Option<u64> {
@@ -236,13 +266,17 @@ fn described(controls: &dyn Adjust) -> serde_json::Value {
     json!({ "choices": controls.choices(), "look": controls.look() })
 }
 
-async fn metrics_text(State(shared): State<Arc<Shared>>) -> Response {
-    typed("text/plain; version=0.0.4; charset=utf-8", metrics::text(&shared))
+/// Of every camera at the plain path, of one below its name.
+async fn metrics_text(State(site): State<Arc<Site>>, on: On) -> Response {
+    let all = site.channels();
+    let several = all.len() > 1;
+    let shown = if on.named { vec![on.channel] } else { all };
+    typed("text/plain; version=0.0.4; charset=utf-8", metrics::text(&site, &shown, several))
 }
 
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let latest = shared.latest();
-    let ok = latest.frame_at.is_some_and(|t| t.elapsed() <= shared.stale);
+async fn health(State(site): State<Arc<Site>>, on: On) -> Response {
+    let latest = on.channel.latest();
+    let ok = latest.frame_at.is_some_and(|t| t.elapsed() <= site.stale);
     let body = json!({ "ok": ok, "state": latest.state, "age_ms": age_ms(latest.frame_at) });
     let mut response = typed("application/json", body.to_string());
     if !ok {
@@ -251,7 +285,7 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
     response
 }
 
-async fn control(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn control(on: On, request: Request) -> Response {
     let json_type = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.split(';').next() == Some("application/json"));
     if !request.headers().get(header::CONTENT_TYPE).is_some_and(json_type) {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wanted application/json\n").into_response();
@@ -259,13 +293,13 @@ async fn control(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "wanted at most 16 KiB\n").into_response();
     };
-    let Some(controls) = &shared.hooks.controls else {
+    let Some(controls) = &on.channel.hooks.controls else {
         return (StatusCode::NOT_FOUND, "this picture has no controls\n").into_response();
     };
     let asked = serde_json::from_slice::<Change>(&body)
         .map_err(|e| e.to_string())
         .and_then(|change| allowed(change, controls.as_ref()));
-    let signal = shared.hooks.status.snapshot().format.map_or(Signal::Counts, |format| format.signal);
+    let signal = on.channel.hooks.status.snapshot().format.map_or(Signal::Counts, |format| format.signal);
     let changed = asked.and_then(|change| controls.change(&change, signal).map_err(|e| e.to_string()));
     match changed {
         Ok(()) => typed("application/json", described(controls.as_ref()).to_string()),
@@ -300,13 +334,6 @@ fn allowed(change: Change, controls: &dyn Adjust) -> Result<Change, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_pads() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-    }
 
     #[test]
     fn the_page_is_self_contained() {

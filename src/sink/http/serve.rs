@@ -15,7 +15,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Sleep;
 
-use super::{Shared, routes};
+use super::routes;
+use super::server::Site;
 use crate::error::{Error, Result};
 
 /// What the kernel may hold for one client, bytes: enough for a network's round trip, little enough
@@ -50,10 +51,10 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves until `stop` says so; connections that are still open then are dropped.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let seats = Arc::new(Semaphore::new(2 * shared.max_clients + SPARE));
-    let patience = shared.patience;
-    let router = TowerToHyperService::new(routes::router(shared));
+pub(super) async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
+    let seats = Arc::new(Semaphore::new(2 * site.max_clients + SPARE));
+    let patience = site.patience;
+    let router = TowerToHyperService::new(routes::router(site));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     loop {

@@ -1,4 +1,4 @@
-//! Counts faces and tracks for the summary.
+//! Counts faces and tracks for the summary at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,8 +8,8 @@ use crate::sink::{Output, Sink, Wants};
 
 /// What was seen so far.
 #[derive(Debug, Default)]
-pub struct Seen {
-    /// Faces that were told apart.
+pub struct FaceCounts {
+    /// Faces that were told apart, over time.
     pub tracks: AtomicU64,
     /// Frames with at least one face.
     pub frames: AtomicU64,
@@ -19,14 +19,14 @@ pub struct Seen {
 
 /// A sink that only counts.
 pub struct Tally {
-    seen: Arc<Seen>,
+    counts: Arc<FaceCounts>,
     newest: Option<u64>,
 }
 
 impl Tally {
-    /// Counts into `seen`.
-    pub fn new(seen: &Arc<Seen>) -> Self {
-        Self { seen: Arc::clone(seen), newest: None }
+    /// Counts into `counts`.
+    pub fn new(counts: &Arc<FaceCounts>) -> Self {
+        Self { counts: Arc::clone(counts), newest: None }
     }
 }
 
@@ -44,13 +44,13 @@ impl Sink for Tally {
         if faces.is_empty() {
             return Ok(());
         }
-        self.seen.frames.fetch_add(1, Relaxed);
-        self.seen.most.fetch_max(faces.len() as u64, Relaxed);
+        self.counts.frames.fetch_add(1, Relaxed);
+        self.counts.most.fetch_max(faces.len() as u64, Relaxed);
         // Track numbers rise and are never used again.
         for face in faces {
             if self.newest.is_none_or(|newest| face.track > newest) {
                 self.newest = Some(face.track);
-                self.seen.tracks.fetch_add(1, Relaxed);
+                self.counts.tracks.fetch_add(1, Relaxed);
             }
         }
         Ok(())
