@@ -1,7 +1,7 @@
 //! Embeds every model in `models/` and every board in `boards/` in the program: a file there is enough.
 
+mod compress;
 mod link;
-mod pack;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=build");
-    // Unoptimised, this script would take a minute to pack.
+    // Unoptimised, this script would take a minute to compress.
     let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");
     if release {
         link::fold_identical_code(&out);
     }
     let without: &[&str] = if cfg!(feature = "base-model") { &[] } else { &["face-landmarks-base."] };
-    write(&out, "models.rs", &pack::table(&root.join("models"), &out, release, without));
+    write(&out, "models.rs", &compress::table(&root.join("models"), &out, release, without));
     write(&out, "boards.rs", &boards(&root.join("boards")));
 }
 

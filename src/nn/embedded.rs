@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 enum File {
     /// As it is.
     Plain(&'static [u8]),
-    /// Packed by the build script.
-    #[allow(dead_code, reason = "a debug build packs nothing")]
-    Packed(&'static [u8]),
+    /// Compressed by the build script.
+    #[allow(dead_code, reason = "a debug build compresses nothing")]
+    Compressed(&'static [u8]),
 }
 
 /// Every file of `models/`, by name.
@@ -31,27 +31,27 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn file(name: &str) -> Result<Option<Cow<'static, [u8]>>> {
     Ok(match FILES.iter().find(|f| f.0 == name) {
         Some((_, File::Plain(bytes))) => Some(Cow::Borrowed(bytes)),
-        Some((_, File::Packed(bytes))) => {
-            let unpacked = unpack(bytes).ok_or_else(|| Error::fatal(name, "is damaged in this program"))?;
-            Some(Cow::Owned(unpacked))
+        Some((_, File::Compressed(bytes))) => {
+            let contents = decompress(bytes).ok_or_else(|| Error::fatal(name, "is damaged in this program"))?;
+            Some(Cow::Owned(contents))
         }
         None => None,
     })
 }
 
-/// The contents of a packed file; the format is described in `build/pack.rs`.
-fn unpack(mut packed: &[u8]) -> Option<Vec<u8>> {
+/// The contents of a compressed file; `build/compress.rs` describes the format.
+fn decompress(mut compressed: &[u8]) -> Option<Vec<u8>> {
     const CHUNK: usize = 1 << 16;
     const PLANES: usize = 4;
     const DEFLATED: u32 = 1 << 31;
 
-    let length = u64::from_le_bytes(*packed.split_off(..8)?.first_chunk()?);
+    let length = u64::from_le_bytes(*compressed.split_off(..8)?.first_chunk()?);
     let mut file = vec![0; usize::try_from(length).ok()?];
     let mut plane = Vec::with_capacity(CHUNK / PLANES);
     for chunk in file.chunks_mut(CHUNK) {
         for first in 0..PLANES {
-            let header = u32::from_le_bytes(*packed.split_off(..4)?.first_chunk()?);
-            let stored = packed.split_off(..(header & !DEFLATED) as usize)?;
+            let header = u32::from_le_bytes(*compressed.split_off(..4)?.first_chunk()?);
+            let stored = compressed.split_off(..(header & !DEFLATED) as usize)?;
             plane.clear();
             let plane = if header & DEFLATED == 0 {
                 stored
@@ -66,34 +66,34 @@ fn unpack(mut packed: &[u8]) -> Option<Vec<u8>> {
             places.zip(plane).for_each(|(to, from)| *to = *from);
         }
     }
-    packed.is_empty().then_some(file)
+    compressed.is_empty().then_some(file)
 }
 
 #[cfg(test)]
-#[path = "../../build/pack.rs"]
-mod pack;
+#[path = "../../build/compress.rs"]
+mod compress;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_comes_back_unchanged_and_damage_is_noticed() {
+    fn what_is_compressed_comes_back_unchanged_and_damage_is_noticed() {
         let floats: Vec<u8> = (0..40_000).flat_map(|i| ((i as f32 * 0.37).sin() * 0.1).to_le_bytes()).collect();
-        for length in [0, 1, 3, 4, 5, pack::CHUNK - 1, pack::CHUNK, pack::CHUNK + 2, floats.len()] {
-            let packed = pack::pack(&floats[..length]).unwrap();
-            assert_eq!(unpack(&packed).as_deref(), Some(&floats[..length]), "{length}");
-            for cut in (0..packed.len()).step_by(1 + packed.len() / 50) {
-                assert!(unpack(&packed[..cut]).is_none(), "{length} cut at {cut}");
+        for length in [0, 1, 3, 4, 5, compress::CHUNK - 1, compress::CHUNK, compress::CHUNK + 2, floats.len()] {
+            let compressed = compress::compress(&floats[..length]).unwrap();
+            assert_eq!(decompress(&compressed).as_deref(), Some(&floats[..length]), "{length}");
+            for cut in (0..compressed.len()).step_by(1 + compressed.len() / 50) {
+                assert!(decompress(&compressed[..cut]).is_none(), "{length} cut at {cut}");
             }
         }
-        let packed = pack::pack(&floats).unwrap();
-        assert!(packed.len() < floats.len() * 15 / 16, "{} of {}", packed.len(), floats.len());
-        for at in (0..packed.len()).step_by(997) {
-            let mut bad = packed.clone();
+        let compressed = compress::compress(&floats).unwrap();
+        assert!(compressed.len() < floats.len() * 15 / 16, "{} of {}", compressed.len(), floats.len());
+        for at in (0..compressed.len()).step_by(997) {
+            let mut bad = compressed.clone();
             bad[at] ^= 0x81;
             // A changed byte of a stored plane is for the SHA-256 to find.
-            let _ = unpack(&bad);
+            let _ = decompress(&bad);
         }
     }
 

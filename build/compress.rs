@@ -1,4 +1,4 @@
-//! Models as they lie in the program: compressed plane by plane.
+//! Compresses models for the program, plane by plane.
 //!
 //! In files of floats, mantissa bytes hardly compress and exponent bytes compress well. So a file is cut into chunks of
 //! [`CHUNK`] bytes, and each chunk into four planes: its bytes 0, 4, 8, ..., its bytes 1, 5, 9, ..., and so on. A plane
@@ -19,12 +19,12 @@ pub const PLANES: usize = 4;
 /// Marks a deflated plane in its length.
 pub const DEFLATED: u32 = 1 << 31;
 
-/// Packs the contents of a file.
+/// Compresses the contents of a file.
 ///
 /// # Errors
 /// None in practice: a `Vec` takes all that is written.
-pub fn pack(file: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packed = (file.len() as u64).to_le_bytes().to_vec();
+pub fn compress(file: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressed = (file.len() as u64).to_le_bytes().to_vec();
     for chunk in file.chunks(CHUNK) {
         for first in 0..PLANES {
             let plane: Vec<u8> = chunk.iter().skip(first).step_by(PLANES).copied().collect();
@@ -33,21 +33,21 @@ pub fn pack(file: &[u8]) -> std::io::Result<Vec<u8>> {
             let deflated = encoder.finish()?;
             let shorter = deflated.len() < plane.len() - plane.len() / 16;
             let (stored, flag) = if shorter { (&deflated, DEFLATED) } else { (&plane, 0) };
-            packed.extend((stored.len() as u32 | flag).to_le_bytes());
-            packed.extend(stored);
+            compressed.extend((stored.len() as u32 | flag).to_le_bytes());
+            compressed.extend(stored);
         }
     }
-    Ok(packed)
+    Ok(compressed)
 }
 
-/// The table of `models` for the program: `&[(file name, File)]` by name. If `packed`, everything but cards is packed,
+/// The table of `models` for the program: `&[(file name, File)]` by name. If `compressed`, everything but cards is compressed,
 /// into files in `out`.
 /// Files whose name starts with one of `without` are left out.
 ///
 /// # Panics
 /// If a file cannot be read or written: the build cannot go on.
-#[allow(dead_code, reason = "tests need only `pack`")]
-pub fn table(models: &Path, out: &Path, packed: bool, without: &[&str]) -> String {
+#[allow(dead_code, reason = "tests need only `compress`")]
+pub fn table(models: &Path, out: &Path, compressed: bool, without: &[&str]) -> String {
     println!("cargo:rerun-if-changed={}", models.display());
     let mut files: Vec<_> =
         std::fs::read_dir(models).map(|dir| dir.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
@@ -61,12 +61,12 @@ pub fn table(models: &Path, out: &Path, packed: bool, without: &[&str]) -> Strin
         }
         let (kind, path) = match file.extension().and_then(|e| e.to_str()) {
             Some("toml") => ("Plain", file),
-            Some("onnx" | "npy") if !packed => ("Plain", file),
+            Some("onnx" | "npy") if !compressed => ("Plain", file),
             Some("onnx" | "npy") => {
                 let contents = std::fs::read(&file).expect("models can be read");
-                let packed = out.join(format!("{name}.packed"));
-                std::fs::write(&packed, pack(&contents).expect("to a Vec")).expect("OUT_DIR is writable");
-                ("Packed", packed)
+                let file = out.join(format!("{name}.compressed"));
+                std::fs::write(&file, compress(&contents).expect("to a Vec")).expect("OUT_DIR is writable");
+                ("Compressed", file)
             }
             _ => continue,
         };
