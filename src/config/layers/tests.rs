@@ -27,6 +27,7 @@ struct Render {
 enum Palette {
     /// Hot is yellow.
     Iron,
+    /// Hot is white.
     WhiteHot,
 }
 
@@ -81,7 +82,7 @@ fn problems(text: &str) -> Vec<String> {
 fn every_key_is_found_set_or_not() {
     let layers = Layers::<Sample>::new().unwrap();
     let found: Vec<_> = layers.keys().keys.iter().map(|k| (k.path.as_str(), k.kind.clone())).collect();
-    let words = [("white_hot", ""), ("iron", "Hot is yellow.")];
+    let words = [("iron", "Hot is yellow."), ("white_hot", "Hot is white.")];
     let words = words.map(|(word, about)| Choice { word: word.into(), about: about.into() }).to_vec();
     assert_eq!(
         found,
