@@ -452,10 +452,10 @@ fn datagrams_carry_one_line_each_and_long_lines_are_counted() {
 #[test]
 fn settings_refuse_what_cannot_work() {
     for (bad, key) in [
-        (Settings { udp: Some("nowhere".into()), ..Settings::default() }, "ndjson.udp"),
-        (Settings { udp_max_bytes: 70_000, ..Settings::default() }, "ndjson.udp_max_bytes"),
-        (Settings { unix_readers: 0, ..Settings::default() }, "ndjson.unix_readers"),
-        (Settings { unix_mode: 0o1777, ..Settings::default() }, "ndjson.unix_mode"),
+        (Settings { udp: Some("nowhere".into()), ..Settings::default() }, "sink.ndjson.udp"),
+        (Settings { udp_max_bytes: 70_000, ..Settings::default() }, "sink.ndjson.udp_max_bytes"),
+        (Settings { unix_readers: 0, ..Settings::default() }, "sink.ndjson.unix_readers"),
+        (Settings { unix_mode: 0o1777, ..Settings::default() }, "sink.ndjson.unix_mode"),
     ] {
         assert_eq!(bad.validate().unwrap_err().subject(), key);
     }
