@@ -84,19 +84,19 @@ macro_rules! kernel_list {
                 replicate: &layers::f32::replicate::Job = layers::f32::replicate::replicate;
                 resize: &layers::f32::resize::Job = layers::f32::resize::resize;
                 elementwise: &layers::f32::elementwise::Job = layers::f32::elementwise::elementwise;
-                sample: &image::sample::Job = image::sample::sample;
-                reduce: &image::sample::Reduction = image::sample::reduce;
-                subsample: &image::percentile::Subsampling = image::percentile::subsample;
-                min_max: &image::percentile::Bounding = image::percentile::min_max;
-                bin: &image::percentile::Binning = image::percentile::bin;
-                stretch: &image::percentile::Stretching = image::percentile::stretch;
-                scale: &image::tone::Counted<f32> = image::tone::scale;
-                bin_counts: &image::tone::Counted<u32> = image::tone::bin_counts;
-                tone_curve: &image::tone::Counted<f32> = image::tone::tone_curve;
-                blend: &image::tone::Blending<f32> = image::tone::blend;
-                blend_u8: &image::tone::Blending<u8> = image::tone::blend_u8;
-                soft_argmax: &image::soft_argmax::Job = image::soft_argmax::soft_argmax;
-                nhwc_to_nchw: &image::transpose::Job = image::transpose::nhwc_to_nchw;
+                sample: image::sample::Job = image::sample::sample;
+                reduce: image::sample::Reduction = image::sample::reduce;
+                subsample: image::percentile::Subsampling = image::percentile::subsample;
+                min_max: image::percentile::Range = image::percentile::min_max;
+                bin: image::percentile::Binning = image::percentile::bin;
+                stretch: image::percentile::Stretching = image::percentile::stretch;
+                scale: image::tone::Scaling<f32> = image::tone::scale;
+                bin_counts: image::tone::Scaling<u32, f32> = image::tone::bin_counts;
+                tone_curve: image::tone::Scaling<f32, image::tone::Curves> = image::tone::tone_curve;
+                blend: image::tone::Blending<f32> = image::tone::blend;
+                blend_u8: image::tone::Blending<u8> = image::tone::blend_u8;
+                soft_argmax: image::soft_argmax::Job = image::soft_argmax::soft_argmax;
+                nhwc_to_nchw: image::transpose::Job = image::transpose::nhwc_to_nchw;
             }
             int8 {
                 quantise: &layers::int8::elementwise::Quantising = layers::int8::elementwise::quantise;

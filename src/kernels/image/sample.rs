@@ -6,6 +6,7 @@ mod rotated;
 use super::percentile::{MinMax, subsample_row, subsampled_len};
 use crate::kernels::Kernels;
 use crate::kernels::isa::Counts;
+use crate::kernels::isa::tail::store_at;
 
 /// Counts in rows without gaps.
 #[derive(Clone, Copy, Debug)]
@@ -90,64 +91,66 @@ impl Lattice {
     }
 }
 
-/// What the bilinear kernel needs.
+/// Arguments of the bilinear kernel.
 pub(crate) struct Job<'a> {
     picture: &'a Picture<'a>,
     lattice: &'a Lattice,
-    out: *mut f32,
+    /// `height` rows of `width`.
+    out: &'a mut [f32],
     width: usize,
     height: usize,
 }
 
-/// What the reducing kernel needs.
+/// Arguments of the reducing kernel.
 pub(crate) struct Reduction<'a> {
     picture: &'a Picture<'a>,
     /// Column and row of the first sample, maybe outside.
     corner: [isize; 2],
     /// 1 or 2.
     factor: usize,
-    out: *mut f32,
+    /// `height` rows of `width`.
+    out: &'a mut [f32],
     width: usize,
     height: usize,
-    /// Where every second value of every second row goes too, and the least and the greatest of these.
-    thin: *mut f32,
-    ends: *mut [f32; 2],
+    /// Takes every second value of every second row.
+    samples: &'a mut [f32],
+    /// Set to the least and the greatest of these.
+    range: &'a mut [f32; 2],
 }
 
 impl Kernels {
     /// Fills `out` (rows of `width`): each output pixel is the mean of `fine * fine` bilinear samples on a regular
     /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0. What [`Kernels::subsample`] keeps of
-    /// it goes into `thin`, and is told as there.
+    /// it goes into `samples`; returns the least and the greatest of these.
     ///
     /// # Panics
-    /// If `thin` is too short.
+    /// If `samples` is too short.
     pub fn resample(
         &self,
         picture: &Picture,
         lattice: &Lattice,
         width: usize,
         out: &mut [f32],
-        thin: &mut [f32],
+        samples: &mut [f32],
     ) -> [f32; 2] {
         let height = out.len().checked_div(width).unwrap_or(0);
-        assert!(thin.len() >= subsampled_len(width, height));
+        assert!(samples.len() >= subsampled_len(width, height));
         let ordinary = picture.width > 1 && picture.height > 1;
         if let Some((corner, factor)) = lattice.reduction(width, height).filter(|_| ordinary) {
-            let (mut ends, to) = ([0.0; 2], out.as_mut_ptr());
-            let thin = thin.as_mut_ptr();
-            let job = Reduction { picture, corner, factor, out: to, width, height, thin, ends: &mut ends };
-            // SAFETY: `out` and `thin` hold the rows; a `Kernels` is only handed out on a CPU that has its instructions.
-            unsafe { (self.reduce)(&job) };
-            return ends;
+            let mut range = [0.0; 2];
+            let job = Reduction { picture, corner, factor, out, width, height, samples, range: &mut range };
+            // SAFETY: a `Kernels` is only handed out on a CPU that has its instructions.
+            unsafe { (self.reduce)(job) };
+            return range;
         }
         if ordinary {
-            let job = Job { picture, lattice, out: out.as_mut_ptr(), width, height };
-            // SAFETY: as above, and the picture has two rows and columns.
-            unsafe { (self.sample)(&job) };
+            let job = Job { picture, lattice, out: &mut *out, width, height };
+            // SAFETY: the picture has two rows and columns; the CPU has the instructions of this table.
+            unsafe { (self.sample)(job) };
         } else {
             narrow(picture, lattice, width, out);
         }
-        self.subsample(out, width, thin)
+        self.subsample(out, width, samples)
     }
 }
 
@@ -170,26 +173,23 @@ fn narrow(picture: &Picture, lattice: &Lattice, width: usize, out: &mut [f32]) {
 /// Bilinear samples on a lattice.
 ///
 /// # Safety
-/// The picture has two rows and columns at least; `out` is writable for `width` x `height` values.
+/// The picture has two rows and columns at least.
 #[inline(always)]
-pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
-    // SAFETY: same contract; the lattice was asked.
-    unsafe {
-        match axis_aligned::fits(job.picture, job.lattice) {
-            true => axis_aligned::sample(isa, job),
-            false => rotated::sample(isa, job),
-        }
+pub(crate) unsafe fn sample<I: Counts>(isa: I, job: Job) {
+    if axis_aligned::fits(job.picture, job.lattice) {
+        // SAFETY: the picture is large enough, as the caller guarantees, and the lattice fits.
+        unsafe { axis_aligned::sample(isa, job) }
+    } else {
+        // SAFETY: the caller guarantees two rows and columns, which is all that a rotated lattice needs.
+        unsafe { rotated::sample(isa, job) }
     }
 }
 
 /// Means of 1x1 or 2x2 pixels, coordinates clamped to the picture.
-///
-/// # Safety
-/// `out` is writable for `width` x `height` values, `thin` for half of them in either direction, `ends` for itself.
 #[inline(always)]
-pub(crate) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
-    let Reduction { picture, corner: [left, top], factor, out, width, height, thin, ends: told } = *job;
-    let mut ends = MinMax::new(isa);
+pub(crate) fn reduce<I: Counts>(isa: I, job: Reduction) {
+    let Reduction { picture, corner: [left, top], factor, out, width, height, samples, range: total } = job;
+    let mut range = MinMax::new(isa);
     let (w, h) = (picture.width as isize, picture.height as isize);
     // Outputs all of whose columns exist.
     let first = (-left).max(0).unsigned_abs().div_ceil(factor).min(width);
@@ -206,30 +206,31 @@ pub(crate) unsafe fn reduce<I: Counts>(isa: I, job: &Reduction) {
             // With a factor of one, all four are the same.
             (pair(upper) + pair(lower)) * 0.25
         };
-        // SAFETY: row `i` of `out` has `width` values; the columns from `first` to `last` are inside the picture.
-        unsafe {
-            let line = out.add(i * width);
-            let mut j = 0;
-            while j < width {
-                if j < first || j + I::LANES > last {
-                    line.add(j).write(single(j));
-                    j += 1;
-                    continue;
-                }
-                let column = (left + (j * factor) as isize).unsigned_abs();
+        let line = &mut out[i * width..][..width];
+        let mut j = 0;
+        while j < width {
+            if j < first || j + I::LANES > last {
+                line[j] = single(j);
+                j += 1;
+                continue;
+            }
+            let column = (left + (j * factor) as isize).unsigned_abs();
+            // SAFETY: outputs from `first` to `last` have all their columns in the picture, and `j` plus the lanes is not
+            // beyond `last`, which is at most `width`.
+            unsafe {
                 let v = match factor {
                     1 => isa.load_u16(upper.as_ptr().add(column)),
                     _ => isa.load_u16_means(upper.as_ptr().add(column), lower.as_ptr().add(column)),
                 };
-                isa.store(line.add(j), v);
-                j += I::LANES;
+                store_at(isa, line, j, v);
             }
-            // Now, while the row is near.
-            if i % 2 == 0 {
-                subsample_row(isa, line, width, thin.add(i / 2 * width.div_ceil(2)), &mut ends);
-            }
+            j += I::LANES;
+        }
+        // Now, while the row is in the cache.
+        if i % 2 == 0 {
+            let half = width.div_ceil(2);
+            subsample_row(isa, line, &mut samples[i / 2 * half..][..half], &mut range);
         }
     }
-    // SAFETY: by contract.
-    unsafe { told.write(ends.all(isa)) };
+    *total = range.lanes(isa);
 }

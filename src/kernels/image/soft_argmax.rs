@@ -1,33 +1,33 @@
-//! What a map's cells make of points that all of them vote for: means by the softmax of weights.
+//! Soft-argmax: the expected position of each point under the softmax of its logits over the cells of a map.
 
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 use crate::kernels::Kernels;
-use crate::kernels::isa::tail::MOST_LANES;
+use crate::kernels::isa::tail::{MOST_LANES, load_at, store_at};
 use crate::kernels::isa::{BIASED, Isa};
 
-/// Values of a vote besides its weight: two coordinates, and the logarithm of the expected error.
+/// Values of a point in a cell besides its logit: two coordinates, and the logarithm of the expected error.
 pub const SOFT_ARGMAX_VALUES: usize = 3;
 
-/// What the voting kernel needs.
-pub(crate) struct Job {
-    /// Of each cell, a weight of each point, then each of its values.
-    cells: *const f32,
+/// Arguments of the soft-argmax kernel.
+pub(crate) struct Job<'a> {
+    /// Of each cell, the logit of each point, then each of its values.
+    cells: &'a [f32],
     /// Rows and columns of cells.
     size: (usize, usize),
     /// No fewer than the lanes.
     points: usize,
     /// Where the means are written: for each value, all points.
-    means: *mut f32,
+    means: &'a mut [f32],
 }
 
 impl Kernels {
-    /// Means over `rows` x `columns` cells, by the softmax of the points' weights. A cell has, for each of `points`
-    /// points, a weight's logarithm; then, for all of them, how far to the right of the cell's centre it lies, how far
-    /// below it, and the logarithm of its error. Cells cover -1 to 1 both ways. `means` takes, for all points, one
-    /// after the other, x, y and the logarithm; where a vote is not finite, a mean is not, either, but for a weight of
-    /// nothing (a logarithm of minus infinity), which leaves the mean to the other cells.
+    /// Means over `size` (rows, columns) cells, by the softmax of each point's logits. A cell has a logit for each of
+    /// `points` points; then, for all of them, how far to the right of the cell's centre the point lies, how far below
+    /// it, and the logarithm of its error. Cells cover -1 to 1 both ways. `means` takes x of all points, then y, then
+    /// the logarithm. A value that is not finite makes the mean not finite, except a logit of minus infinity, which
+    /// leaves the mean to the other cells.
     ///
     /// # Panics
     /// If `cells` or `means` is too short, or there are fewer than 16 points.
@@ -37,9 +37,9 @@ impl Kernels {
                 && means.len() >= SOFT_ARGMAX_VALUES * points
         );
         assert!(points >= MOST_LANES);
-        let job = Job { cells: cells.as_ptr(), size, points, means: means.as_mut_ptr() };
+        let job = Job { cells, size, points, means };
         // SAFETY: both lengths fit; a `Kernels` is only handed out on a CPU that has its instructions.
-        unsafe { (self.soft_argmax)(&job) };
+        unsafe { (self.soft_argmax)(job) };
     }
 }
 
@@ -61,9 +61,9 @@ const BAND: usize = 2;
 /// By bands of rows, whose cells are still near for the second and the later registers of points.
 ///
 /// # Safety
-/// `cells` is readable for as many cells, `means` writable for all points.
+/// `cells` holds as many cells, `means` all values of all points.
 #[inline(always)]
-pub(crate) unsafe fn soft_argmax<I: Isa>(isa: I, job: &Job) {
+pub(crate) unsafe fn soft_argmax<I: Isa>(isa: I, job: Job) {
     let (rows, _) = job.size;
     // The last register overlaps the one before.
     let from = |register: usize| (register * I::LANES).min(job.points - I::LANES);
@@ -77,32 +77,32 @@ pub(crate) unsafe fn soft_argmax<I: Isa>(isa: I, job: &Job) {
             let band = y..rows.min(y + BAND);
             // By number: zipped, the sums and registers would come through a function that is not inlined here.
             for register in 0..group {
-                // SAFETY: by contract.
-                unsafe { add(isa, job.cells.add(from(first + register)), job, band.clone(), &mut sums[register]) };
+                // SAFETY: a register of points from this one on is in every cell, and all rows of the band are in `cells`.
+                unsafe { add(isa, from(first + register), &job, band.clone(), &mut sums[register]) };
             }
         }
         for register in 0..group {
             let Sum { total, values, .. } = sums[register];
             for k in 0..SOFT_ARGMAX_VALUES {
                 let to = k * job.points + from(first + register);
-                // SAFETY: by contract.
-                unsafe { isa.store(job.means.add(to), isa.div(values[k], total)) };
+                // SAFETY: value `k` of the register's points has its place in `means`.
+                unsafe { store_at(isa, job.means, to, isa.div(values[k], total)) };
             }
         }
     }
 }
 
-/// Adds some rows of cells to the sums of a register of points.
+/// Adds some rows of cells to the sums of a register of points, from `point` on.
 ///
 /// # Safety
-/// The rows of the cells are readable, register by register.
+/// `job.cells` holds the rows of cells, and each cell a register of points from `point` on.
 #[inline(always)]
-unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, sum: &mut Sum<I::V>) {
+unsafe fn add<I: Isa>(isa: I, point: usize, job: &Job, band: Range<usize>, sum: &mut Sum<I::V>) {
     let (rows, columns) = job.size;
     let stride = (1 + SOFT_ARGMAX_VALUES) * job.points;
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees a register of points in each cell of the band, for the logit and for every value.
     unsafe {
-        let largest = largest(isa, cells, stride, band.start * columns..band.end * columns);
+        let largest = largest(isa, &job.cells[point..], stride, band.start * columns..band.end * columns);
         let most = isa.min(sum.most, isa.mul(largest, isa.splat(-LOG2_E)));
         let shrunk = power(isa, isa.sub(most, sum.most));
         let mut right = isa.mul(sum.values[0], shrunk);
@@ -112,14 +112,14 @@ unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, 
         for y in band {
             let (mut row, mut middle) = (isa.zero(), isa.splat(first(columns)));
             for x in 0..columns {
-                let at = cells.add((y * columns + x) * stride);
-                let weight = power(isa, isa.fma(isa.load(at), isa.splat(LOG2_E), most));
+                let at = (y * columns + x) * stride + point;
+                let weight = power(isa, isa.fma(load_at(isa, job.cells, at), isa.splat(LOG2_E), most));
                 row = isa.add(row, weight);
-                let place = isa.add(isa.load(at.add(job.points)), middle);
+                let place = isa.add(load_at(isa, job.cells, at + job.points), middle);
                 middle = isa.add(middle, across);
                 right = isa.fma(weight, place, right);
-                below = isa.fma(weight, isa.load(at.add(2 * job.points)), below);
-                error = isa.fma(weight, isa.load(at.add(3 * job.points)), error);
+                below = isa.fma(weight, load_at(isa, job.cells, at + 2 * job.points), below);
+                error = isa.fma(weight, load_at(isa, job.cells, at + 3 * job.points), error);
             }
             total = isa.add(total, row);
             below = isa.fma(row, isa.splat(first(rows) + y as i32 as f32 * step(rows)), below);
@@ -131,23 +131,23 @@ unsafe fn add<I: Isa>(isa: I, cells: *const f32, job: &Job, band: Range<usize>, 
 /// The largest of what some cells have first.
 ///
 /// # Safety
-/// As [`add`].
+/// `cells` holds a register from the start of every cell of `of` on.
 #[inline(always)]
-unsafe fn largest<I: Isa>(isa: I, cells: *const f32, stride: usize, of: Range<usize>) -> I::V {
+unsafe fn largest<I: Isa>(isa: I, cells: &[f32], stride: usize, of: Range<usize>) -> I::V {
     let least = isa.splat(f32::MIN / 4.0);
     // Several, that none waits for the one before.
     let mut most = [least; 4];
     let mut cell = of.start;
-    // SAFETY: by contract.
+    // SAFETY: every cell that is read is in `of`, and starts with a register.
     unsafe {
         while cell + most.len() <= of.end {
             for k in 0..most.len() {
-                most[k] = isa.max(most[k], isa.load(cells.add((cell + k) * stride)));
+                most[k] = isa.max(most[k], load_at(isa, cells, (cell + k) * stride));
             }
             cell += most.len();
         }
         while cell < of.end {
-            most[0] = isa.max(most[0], isa.load(cells.add(cell * stride)));
+            most[0] = isa.max(most[0], load_at(isa, cells, cell * stride));
             cell += 1;
         }
     }

@@ -1,25 +1,29 @@
-//! Pixels to planes: the values of a map as row-major channels, rows, columns, as the readers of most outputs want them.
+//! Transposition of a map from NHWC to NCHW, the order that most readers of outputs want.
 
+use crate::kernels::isa::tail::store_at;
 use crate::kernels::isa::{FOUR, Transpose};
 use crate::kernels::{Kernels, Map};
 
-/// Pixels in a row, at least as many as a register has lanes, of four channels or more.
-pub(crate) struct Job {
-    from: *const f32,
+/// Arguments of the transposing kernel: pixels in a row, at least as many as a register has lanes, of four channels or
+/// more.
+pub(crate) struct Job<'a> {
+    from: &'a [f32],
     /// From one pixel to the next.
     pitch: usize,
     pixels: usize,
     channels: usize,
-    to: *mut f32,
+    to: &'a mut [f32],
     /// From one plane to the next.
     plane: usize,
 }
 
+/// The channels of some pixels as planes.
+///
 /// # Safety
-/// The pixels are readable, and as many floats of each plane writable.
+/// `from` holds the pixels, all but the last with the whole pitch, and `to` as many values of each plane.
 #[inline(always)]
-pub(crate) unsafe fn nhwc_to_nchw<I: Transpose>(isa: I, job: &Job) {
-    let Job { from, pitch, pixels, channels, to, plane } = *job;
+pub(crate) unsafe fn nhwc_to_nchw<I: Transpose>(isa: I, job: Job) {
+    let Job { from, pitch, pixels, channels, to, plane } = job;
     for x in (0..pixels).step_by(I::LANES) {
         // The last pixels and channels overlap those before.
         let x = x.min(pixels - I::LANES);
@@ -27,19 +31,19 @@ pub(crate) unsafe fn nhwc_to_nchw<I: Transpose>(isa: I, job: &Job) {
             let c = c.min(channels - FOUR);
             let mut rows = [isa.zero(); FOUR];
             for (i, row) in rows.iter_mut().enumerate() {
-                // SAFETY: pixels `x + i`, `x + i + 4` and so on, of which the last is the last but `3 - i` of the lanes'.
-                *row = unsafe { isa.load_fours(from.add((x + i) * pitch + c), FOUR * pitch) };
+                // SAFETY: pixels `x + i`, `x + i + 4` and so on, up to at most the last of the register's, all in `from`.
+                *row = unsafe { isa.load_fours(from.as_ptr().add((x + i) * pitch + c), FOUR * pitch) };
             }
             for (i, row) in isa.transpose4(rows).into_iter().enumerate() {
-                // SAFETY: the lanes' pixels in plane `c + i`.
-                unsafe { isa.store(to.add((c + i) * plane + x), row) };
+                // SAFETY: plane `c + i` has a value for each pixel of the register.
+                unsafe { store_at(isa, to, (c + i) * plane + x, row) };
             }
         }
     }
 }
 
 impl Kernels {
-    /// As [`Map::write_planes`].
+    /// Writes `map` as NCHW, as [`Map::write_planes`] does.
     ///
     /// # Panics
     /// If a slice is too short.
@@ -52,18 +56,11 @@ impl Kernels {
         }
         assert!(data.len() >= map.at(map.h - 1, map.w - 1) + map.c && planes.len() >= map.values());
         for line in 0..lines {
-            // SAFETY: the pixels of the line are in `data`, and in `planes`, at their place in each plane; a `Kernels` is
-            // only handed out on a CPU that has its instructions.
-            unsafe {
-                (self.nhwc_to_nchw)(&Job {
-                    from: data.as_ptr().add(map.at(line, 0)),
-                    pitch: map.pitch,
-                    pixels,
-                    channels: map.c,
-                    to: planes.as_mut_ptr().add(line * map.w),
-                    plane,
-                });
-            }
+            let (from, to) = (&data[map.at(line, 0)..], &mut planes[line * map.w..]);
+            let job = Job { from, pitch: map.pitch, pixels, channels: map.c, to, plane };
+            // SAFETY: the line's pixels are in `data`, and in `planes` at their place in each plane; a `Kernels` is only
+            // handed out on a CPU that has its instructions.
+            unsafe { (self.nhwc_to_nchw)(job) };
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Bilinear samples on a lattice that is not turned: rows are mixed first, then columns of the mixture, so that an
+//! Bilinear samples on an axis-aligned lattice: rows are blended first, then columns of the result, so that an
 //! output pixel costs one reading of neighbours per column of its samples instead of one per sample.
 
 use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
-use crate::kernels::isa::tail::{MOST_LANES, load_u16_some, registers, store_some};
+use crate::kernels::isa::tail::{MOST_LANES, load_at, load_u16_some, registers, store_at, store_some};
 
 /// Output columns that are made together.
 const STRIP: usize = 64;
@@ -71,13 +71,13 @@ impl Rows {
     }
 }
 
-/// Bilinear samples on an upright lattice.
+/// Bilinear samples on an axis-aligned lattice.
 ///
 /// # Safety
-/// The picture has two rows and columns at least, and it [`fits`]; `out` is writable for `width` x `height` values.
+/// The picture has two rows and columns at least, and it [`fits`] the lattice; `out` has `height` rows of `width`.
 #[inline(always)]
-pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
-    let Job { picture, lattice, out, width, height } = *job;
+pub(crate) unsafe fn sample<I: Counts>(isa: I, job: Job) {
+    let Job { picture, lattice, out, width, height } = job;
     let mut columns = Columns { first: 0, count: 0, left: [[0; STRIP]; MOST_FINE], across: [[0.0; STRIP]; MOST_FINE] };
     let mut mixed = [0.0; SPAN];
     for j in (0..width).step_by(STRIP) {
@@ -87,15 +87,15 @@ pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
             let rows = Rows::new(picture, lattice, i, height);
             // SAFETY: rows and columns are those of the picture; no more than the output's row holds is written.
             unsafe {
-                mix(isa, picture, &rows, &columns, &mut mixed);
+                blend_rows(isa, picture, &rows, &columns, &mut mixed);
                 registers!(count, |x, left| {
                     let mut sum = isa.zero();
                     for a in 0..lattice.fine {
                         let [left, right] = isa.gather_pairs(mixed.as_ptr(), SPAN, columns.left[a].as_ptr().add(x));
-                        let part = isa.load(columns.across[a].as_ptr().add(x));
+                        let part = load_at(isa, &columns.across[a], x);
                         sum = isa.add(sum, isa.fma(isa.sub(right, left), part, left));
                     }
-                    store_some(isa, out.add(i * width + j + x), sum, left);
+                    store_some(isa, out, i * width + j + x, sum, left);
                 });
             }
         }
@@ -126,17 +126,17 @@ impl Columns {
 /// # Safety
 /// Rows and columns are those of the picture.
 #[inline(always)]
-unsafe fn mix<I: Counts>(isa: I, picture: &Picture, rows: &Rows, columns: &Columns, mixed: &mut [f32; SPAN]) {
+unsafe fn blend_rows<I: Counts>(isa: I, picture: &Picture, rows: &Rows, columns: &Columns, mixed: &mut [f32; SPAN]) {
     for x in (0..columns.count).step_by(I::LANES) {
         let mut sum = isa.zero();
         let left = picture.width - (columns.first + x);
         // SAFETY: no more counts are read than the row has left; `mixed` holds a strip, rounded up to registers.
         unsafe {
             for (r, share) in rows.shares[..rows.count].iter().enumerate() {
-                let row = picture.pixels.as_ptr().add((rows.first + r) * picture.width + columns.first + x);
-                sum = isa.fma(load_u16_some(isa, row, left), isa.splat(*share), sum);
+                let at = (rows.first + r) * picture.width + columns.first + x;
+                sum = isa.fma(load_u16_some(isa, picture.pixels, at, left), isa.splat(*share), sum);
             }
-            isa.store(mixed.as_mut_ptr().add(x), sum);
+            store_at(isa, mixed, x, sum);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
-use crate::kernels::isa::tail::{LANE_INDEX, registers, store_some};
+use crate::kernels::isa::tail::{LANE_INDEX, load_at, registers, store_at, store_some};
 
 /// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
 const STRIP: usize = 128;
@@ -28,10 +28,10 @@ struct Totals([f32; STRIP]);
 /// Bilinear samples on a rotated lattice.
 ///
 /// # Safety
-/// As [`super::sample`].
+/// The picture has two rows and columns at least; `out` has `height` rows of `width`.
 #[inline(always)]
-pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
-    let Job { picture, lattice, out, width, height } = *job;
+pub(crate) unsafe fn sample<I: Counts>(isa: I, job: Job) {
+    let Job { picture, lattice, out, width, height } = job;
     let k = lattice.fine;
     let single = k == 1;
     let free = inside(picture, lattice, [(width + 2 * I::LANES) as f32, height as f32]);
@@ -55,10 +55,10 @@ pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
                     unsafe {
                         let v = bilinear(isa, picture, &places, x);
                         if single {
-                            store_some(isa, out.add(i * width + j + x), v, left);
+                            store_some(isa, out, i * width + j + x, v, left);
                         } else {
-                            let sum = sums.0.as_mut_ptr().add(x);
-                            isa.store(sum, isa.add(isa.load(sum), v));
+                            let sum = isa.add(load_at(isa, &sums.0, x), v);
+                            store_at(isa, &mut sums.0, x, sum);
                         }
                     }
                 });
@@ -69,8 +69,8 @@ pub(crate) unsafe fn sample<I: Counts>(isa: I, job: &Job) {
             registers!(count, |x, left| {
                 // SAFETY: no more than the row holds is written.
                 unsafe {
-                    let mean = isa.mul(isa.load(sums.0.as_ptr().add(x)), share);
-                    store_some(isa, out.add(i * width + j + x), mean, left);
+                    let mean = isa.mul(load_at(isa, &sums.0, x), share);
+                    store_some(isa, out, i * width + j + x, mean, left);
                 }
             });
         }
@@ -110,7 +110,7 @@ fn place<I: Counts, const FREE: bool>(
     let inner = [isa.splat(w - 2.0), isa.splat(h - 2.0)];
     let width = isa.splat(w);
     // SAFETY: there are at least as many numbers as lanes.
-    let mut u = isa.add(isa.splat(u), unsafe { isa.load(LANE_INDEX.as_ptr()) });
+    let mut u = isa.add(isa.splat(u), unsafe { load_at(isa, &LANE_INDEX, 0) });
     let lanes = isa.splat(I::LANES as i32 as f32);
     for i in (0..count.min(STRIP)).step_by(I::LANES) {
         let (mut x, mut y) = (isa.fma(ax, u, x), isa.fma(ay, u, y));
@@ -122,11 +122,11 @@ fn place<I: Counts, const FREE: bool>(
             (left, top) = (isa.floor(x), isa.floor(y));
             (left, top) = (isa.min(left, inner[0]), isa.min(top, inner[1]));
         }
-        // SAFETY: a strip is a multiple of the register size long. Numbers below 2^24 are exact.
+        // SAFETY: a strip is a multiple of the lanes long. Integers below 2^24 are exact.
         unsafe {
             isa.store_u32(places.at.as_mut_ptr().add(i), isa.fma(top, width, left));
-            isa.store(places.across.as_mut_ptr().add(i), isa.sub(x, left));
-            isa.store(places.down.as_mut_ptr().add(i), isa.sub(y, top));
+            store_at(isa, &mut places.across, i, isa.sub(x, left));
+            store_at(isa, &mut places.down, i, isa.sub(y, top));
         }
         u = isa.add(u, lanes);
     }
@@ -141,7 +141,7 @@ unsafe fn bilinear<I: Counts>(isa: I, picture: &Picture, places: &Places, i: usi
     // SAFETY: the column of a place is at most the last but one, the row too.
     unsafe {
         let [a, b, c, d] = isa.gather_squares(picture.pixels.as_ptr(), places.at.as_ptr().add(i), picture.width);
-        let (fx, fy) = (isa.load(places.across.as_ptr().add(i)), isa.load(places.down.as_ptr().add(i)));
+        let (fx, fy) = (load_at(isa, &places.across, i), load_at(isa, &places.down, i));
         let above = isa.fma(isa.sub(b, a), fx, a);
         let below = isa.fma(isa.sub(d, c), fx, c);
         isa.fma(isa.sub(below, above), fy, above)
