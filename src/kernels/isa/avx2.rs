@@ -46,13 +46,13 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
-        // SAFETY: eight floats are readable by contract.
+        // SAFETY: the caller guarantees that eight floats are readable.
         unsafe { _mm256_loadu_ps(p) }
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m256) {
-        // SAFETY: eight floats are writable by contract.
+        // SAFETY: the caller guarantees that eight floats are writable.
         unsafe { _mm256_storeu_ps(p, v) }
     }
 }
@@ -60,7 +60,7 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
 impl<const DOT: u8> Transpose for Avx2<DOT> {
     #[inline(always)]
     unsafe fn load_fours(self, p: *const f32, stride: usize) -> __m256 {
-        // SAFETY: all are readable by contract.
+        // SAFETY: the caller guarantees that all are readable.
         unsafe {
             let low = _mm256_castps128_ps256(_mm_loadu_ps(p));
             _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(p.add(stride)))
@@ -80,7 +80,7 @@ impl<const DOT: u8> Transpose for Avx2<DOT> {
 /// `p` is valid for reading them, on a CPU with AVX2.
 #[inline(always)]
 unsafe fn pairs(p: *const u16, at: *const u32) -> [__m256; 2] {
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees that both counts of each index are readable, and that the CPU has the instructions.
     unsafe {
         let mut both = [0i32; 8];
         for i in 0..8 {
@@ -116,13 +116,13 @@ impl Counts for Avx2<0> {
 
     #[inline(always)]
     unsafe fn load_u16(self, p: *const u16) -> __m256 {
-        // SAFETY: eight counts are readable by contract.
+        // SAFETY: the caller guarantees that eight counts are readable.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))) }
     }
 
     #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m256 {
-        // SAFETY: sixteen counts of either are readable by contract.
+        // SAFETY: the caller guarantees that sixteen counts of either are readable.
         unsafe {
             // Less 2^15, counts fit the instruction that adds neighbours.
             let (middle, ones) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
@@ -135,13 +135,13 @@ impl Counts for Avx2<0> {
 
     #[inline(always)]
     unsafe fn store_u32(self, p: *mut u32, v: __m256) {
-        // SAFETY: eight numbers are writable by contract.
+        // SAFETY: the caller guarantees that eight numbers are writable.
         unsafe { _mm256_storeu_si256(p.cast(), _mm256_cvttps_epi32(v)) }
     }
 
     #[inline(always)]
     unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [__m256; 4] {
-        // SAFETY: the counts are readable by contract.
+        // SAFETY: the caller guarantees that the counts are readable.
         unsafe {
             let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
             [a, b, c, d]
@@ -150,7 +150,7 @@ impl Counts for Avx2<0> {
 
     #[inline(always)]
     unsafe fn gather_pairs(self, p: *const f32, _: usize, at: *const u32) -> [__m256; 2] {
-        // SAFETY: the values are readable by contract.
+        // SAFETY: the caller guarantees that the values are readable.
         unsafe {
             let mut both = [0f64; 8];
             for i in 0..8 {
@@ -165,7 +165,7 @@ impl Counts for Avx2<0> {
 
     #[inline(always)]
     unsafe fn store_u8(self, p: *mut u8, v: __m256) {
-        // SAFETY: eight bytes are writable by contract.
+        // SAFETY: the caller guarantees that eight bytes are writable.
         unsafe {
             let v = _mm256_cvttps_epi32(v);
             let v = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));

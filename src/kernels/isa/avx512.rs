@@ -41,13 +41,13 @@ impl<const DOT: u8> Isa for Avx512<DOT> {
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
-        // SAFETY: sixteen floats are readable by contract.
+        // SAFETY: the caller guarantees that sixteen floats are readable.
         unsafe { _mm512_loadu_ps(p) }
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m512) {
-        // SAFETY: sixteen floats are writable by contract.
+        // SAFETY: the caller guarantees that sixteen floats are writable.
         unsafe { _mm512_storeu_ps(p, v) }
     }
 }
@@ -55,7 +55,7 @@ impl<const DOT: u8> Isa for Avx512<DOT> {
 impl<const DOT: u8> Transpose for Avx512<DOT> {
     #[inline(always)]
     unsafe fn load_fours(self, p: *const f32, stride: usize) -> __m512 {
-        // SAFETY: all are readable by contract.
+        // SAFETY: the caller guarantees that all are readable.
         unsafe {
             let four = |i: usize| _mm_loadu_ps(p.add(i * stride));
             let v = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(0)), four(1));
@@ -75,7 +75,7 @@ impl<const DOT: u8> Transpose for Avx512<DOT> {
 /// On a CPU with AVX-512.
 #[inline(always)]
 unsafe fn pairs(v: __m512i) -> [__m512; 2] {
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees that the CPU has AVX-512.
     unsafe {
         let even = _mm512_and_si512(v, _mm512_set1_epi32(0xffff));
         [_mm512_cvtepi32_ps(even), _mm512_cvtepi32_ps(_mm512_srli_epi32::<16>(v))]
@@ -106,13 +106,13 @@ impl Counts for Avx512<0> {
 
     #[inline(always)]
     unsafe fn load_u16(self, p: *const u16) -> __m512 {
-        // SAFETY: sixteen counts are readable by contract.
+        // SAFETY: the caller guarantees that sixteen counts are readable.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))) }
     }
 
     #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m512 {
-        // SAFETY: thirty-two counts of either are readable by contract.
+        // SAFETY: the caller guarantees that thirty-two counts of either are readable.
         unsafe {
             // Less 2^15, counts fit the instruction that adds neighbours.
             let (middle, ones) = (_mm512_set1_epi16(i16::MIN), _mm512_set1_epi16(1));
@@ -125,13 +125,13 @@ impl Counts for Avx512<0> {
 
     #[inline(always)]
     unsafe fn store_u32(self, p: *mut u32, v: __m512) {
-        // SAFETY: sixteen numbers are writable by contract.
+        // SAFETY: the caller guarantees that sixteen numbers are writable.
         unsafe { _mm512_storeu_si512(p.cast(), _mm512_cvttps_epi32(v)) }
     }
 
     #[inline(always)]
     unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [__m512; 4] {
-        // SAFETY: the counts are readable by contract; two neighbours are gathered as one number.
+        // SAFETY: the caller guarantees that the counts are readable; two neighbours are gathered as one number.
         unsafe {
             let at = _mm512_loadu_si512(at.cast());
             let [a, b] = pairs(_mm512_i32gather_epi32::<2>(at, p.cast()));
@@ -142,7 +142,7 @@ impl Counts for Avx512<0> {
 
     #[inline(always)]
     unsafe fn gather_pairs(self, p: *const f32, count: usize, at: *const u32) -> [__m512; 2] {
-        // SAFETY: the values are readable by contract; two registers are read where the values have so many.
+        // SAFETY: the caller guarantees that the values are readable; two registers are read where the values have so many.
         unsafe {
             let first = at.read();
             let at = _mm512_loadu_si512(at.cast());
@@ -159,7 +159,7 @@ impl Counts for Avx512<0> {
 
     #[inline(always)]
     unsafe fn store_u8(self, p: *mut u8, v: __m512) {
-        // SAFETY: sixteen bytes are writable by contract.
+        // SAFETY: the caller guarantees that sixteen bytes are writable.
         unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v))) }
     }
 }

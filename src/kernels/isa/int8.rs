@@ -92,7 +92,7 @@ pub(crate) trait Ints: Isa {
         let (lo, hi, zero) = (self.splat(limits.lo), self.splat(limits.hi), self.i32_splat(limits.zero));
         for j in 0..N {
             let v = self.round_to_i32(self.min(self.max(v[j], lo), hi));
-            // SAFETY: by contract.
+            // SAFETY: the caller guarantees that `p` takes the items of `N` registers, of which this is one.
             unsafe { self.store_item(p.add(j * Self::LANES), self.i32_add(v, zero)) };
         }
     }
@@ -115,7 +115,7 @@ pub(crate) trait Ints: Isa {
         to: &[*mut Self::Item; P],
     ) {
         for i in 0..P {
-            // SAFETY: by contract.
+            // SAFETY: the caller guarantees that each place takes the items of `N` registers.
             unsafe { self.store_items(limits, &v[i], to[i]) };
         }
     }
@@ -159,11 +159,11 @@ pub(crate) trait Pack4: Ints<Item = u8> {
                 four[l] = self.round_to_i32(v[i][j]);
                 places[l] = to[i].wrapping_add(j * Self::LANES);
             }
-            // SAFETY: by contract.
+            // SAFETY: the four places are registers of the pixels that the caller guarantees to be writable.
             unsafe { self.store_bytes(&places, self.clamp_bytes(self.pack_bytes(&four, limits.zero), least, most)) };
         }
         for k in whole..P * N {
-            // SAFETY: by contract.
+            // SAFETY: the register is one of its pixel's, all of which the caller guarantees to be writable.
             unsafe { self.store_items(limits, &[v[k / N][k % N]], to[k / N].add(k % N * Self::LANES)) };
         }
     }

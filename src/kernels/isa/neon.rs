@@ -55,13 +55,13 @@ impl Isa for Neon {
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> float32x4_t {
-        // SAFETY: four floats are readable by contract.
+        // SAFETY: the caller guarantees that four floats are readable.
         unsafe { vld1q_f32(p) }
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: float32x4_t) {
-        // SAFETY: four floats are writable by contract.
+        // SAFETY: the caller guarantees that four floats are writable.
         unsafe { vst1q_f32(p, v) }
     }
 }
@@ -72,7 +72,7 @@ impl Isa for Neon {
 /// `p` is valid for reading them.
 #[inline(always)]
 unsafe fn pairs(p: *const u16, at: *const u32) -> [float32x4_t; 2] {
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees that both counts of each index are readable.
     unsafe {
         let mut both = [0u32; 4];
         for i in 0..4 {
@@ -105,25 +105,25 @@ impl Counts for Neon {
 
     #[inline(always)]
     unsafe fn load_u16(self, p: *const u16) -> float32x4_t {
-        // SAFETY: four counts are readable by contract.
+        // SAFETY: the caller guarantees that four counts are readable.
         unsafe { vcvtq_f32_u32(vmovl_u16(vld1_u16(p))) }
     }
 
     #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> float32x4_t {
-        // SAFETY: eight counts of either are readable by contract.
+        // SAFETY: the caller guarantees that eight counts of either are readable.
         unsafe { vcvtq_n_f32_u32::<2>(vpadalq_u16(vpaddlq_u16(vld1q_u16(upper)), vld1q_u16(lower))) }
     }
 
     #[inline(always)]
     unsafe fn store_u32(self, p: *mut u32, v: float32x4_t) {
-        // SAFETY: four numbers are writable by contract.
+        // SAFETY: the caller guarantees that four numbers are writable.
         unsafe { vst1q_u32(p, vcvtq_u32_f32(v)) }
     }
 
     #[inline(always)]
     unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [float32x4_t; 4] {
-        // SAFETY: the counts are readable by contract.
+        // SAFETY: the caller guarantees that the counts are readable.
         unsafe {
             let ([a, b], [c, d]) = (pairs(p, at), pairs(p.add(below), at));
             [a, b, c, d]
@@ -132,7 +132,7 @@ impl Counts for Neon {
 
     #[inline(always)]
     unsafe fn gather_pairs(self, p: *const f32, _: usize, at: *const u32) -> [float32x4_t; 2] {
-        // SAFETY: the values are readable by contract.
+        // SAFETY: the caller guarantees that the values are readable.
         unsafe {
             let mut two = [vdup_n_f32(0.0); 4];
             for i in 0..4 {
@@ -145,7 +145,7 @@ impl Counts for Neon {
 
     #[inline(always)]
     unsafe fn store_u8(self, p: *mut u8, v: float32x4_t) {
-        // SAFETY: four bytes are writable by contract.
+        // SAFETY: the caller guarantees that four bytes are writable.
         unsafe {
             let halves = vmovn_u32(vcvtq_u32_f32(v));
             let bytes = vreinterpret_u32_u8(vmovn_u16(vcombine_u16(halves, halves)));
@@ -157,7 +157,7 @@ impl Counts for Neon {
 impl Transpose for Neon {
     #[inline(always)]
     unsafe fn load_fours(self, p: *const f32, _: usize) -> float32x4_t {
-        // SAFETY: by contract.
+        // SAFETY: the caller guarantees that the four floats at `p` are readable.
         unsafe { vld1q_f32(p) }
     }
 

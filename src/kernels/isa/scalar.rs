@@ -66,13 +66,13 @@ impl Isa for Scalar {
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
-        // SAFETY: four floats are readable by contract; an array of floats needs no more than their alignment.
+        // SAFETY: the caller guarantees that four floats are readable; an array of floats needs no more than their alignment.
         unsafe { p.cast::<V>().read() }
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: V) {
-        // SAFETY: four floats are writable by contract.
+        // SAFETY: the caller guarantees that four floats are writable.
         unsafe { p.cast::<V>().write(v) }
     }
 }
@@ -115,13 +115,13 @@ impl Counts for Scalar {
 
     #[inline(always)]
     unsafe fn load_u16(self, p: *const u16) -> V {
-        // SAFETY: four counts are readable by contract.
+        // SAFETY: the caller guarantees that four counts are readable.
         unsafe { p.cast::<[u16; 4]>().read() }.map(f32::from)
     }
 
     #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> V {
-        // SAFETY: eight counts of either are readable by contract.
+        // SAFETY: the caller guarantees that eight counts of either are readable.
         let rows = unsafe { [upper, lower].map(|p| p.cast::<[[u16; 2]; 4]>().read()) };
         std::array::from_fn(|i| {
             let [[a, b], [c, d]] = rows.map(|row| row[i].map(u32::from));
@@ -131,13 +131,13 @@ impl Counts for Scalar {
 
     #[inline(always)]
     unsafe fn store_u32(self, p: *mut u32, v: V) {
-        // SAFETY: four numbers are writable by contract.
+        // SAFETY: the caller guarantees that four numbers are writable.
         unsafe { p.cast::<[u32; 4]>().write(v.map(|v| v as u32)) }
     }
 
     #[inline(always)]
     unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [V; 4] {
-        // SAFETY: the numbers and these counts are readable by contract.
+        // SAFETY: the caller guarantees that the numbers and these counts are readable.
         unsafe {
             let at = at.cast::<[u32; 4]>().read();
             let pick = |offset: usize| at.map(|i| f32::from(p.add(i as usize + offset).read()));
@@ -147,7 +147,7 @@ impl Counts for Scalar {
 
     #[inline(always)]
     unsafe fn gather_pairs(self, p: *const f32, _: usize, at: *const u32) -> [V; 2] {
-        // SAFETY: the numbers and these values are readable by contract.
+        // SAFETY: the caller guarantees that the numbers and these values are readable.
         unsafe {
             let at = at.cast::<[u32; 4]>().read();
             [0, 1].map(|offset| at.map(|i| p.add(i as usize + offset).read()))
@@ -156,7 +156,7 @@ impl Counts for Scalar {
 
     #[inline(always)]
     unsafe fn store_u8(self, p: *mut u8, v: V) {
-        // SAFETY: four bytes are writable by contract.
+        // SAFETY: the caller guarantees that four bytes are writable.
         unsafe { p.cast::<[u8; 4]>().write(v.map(|v| v as u8)) }
     }
 }

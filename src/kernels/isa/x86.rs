@@ -48,7 +48,7 @@ macro_rules! store_pack4 {
             v: &[[$v; N]; P],
             to: &[*mut u8; P],
         ) {
-            // SAFETY: same contract.
+            // SAFETY: the caller guarantees the places that `store_pixels` asks for; `store_pack4` writes the same.
             unsafe { self.store_pack4(limits, v, to) }
         }
     };

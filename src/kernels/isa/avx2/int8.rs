@@ -33,25 +33,25 @@ macro_rules! ints {
 
             #[inline(always)]
             unsafe fn i32_load(self, p: *const i32) -> __m256i {
-                // SAFETY: eight sums are readable by contract.
+                // SAFETY: the caller guarantees that eight sums are readable.
                 unsafe { _mm256_loadu_si256(p.cast()) }
             }
 
             #[inline(always)]
             unsafe fn i32_store(self, p: *mut i32, v: __m256i) {
-                // SAFETY: eight sums are writable by contract.
+                // SAFETY: the caller guarantees that eight sums are writable.
                 unsafe { _mm256_storeu_si256(p.cast(), v) }
             }
 
             #[inline(always)]
             unsafe fn load_weights(self, p: *const $item) -> __m256i {
-                // SAFETY: a register of weights is readable by contract.
+                // SAFETY: the caller guarantees that a register of weights is readable.
                 unsafe { _mm256_loadu_si256(p.cast()) }
             }
 
             #[inline(always)]
             unsafe fn load_group(self, p: *const $item) -> __m256i {
-                // SAFETY: two 16-bit or four 8-bit values are readable by contract.
+                // SAFETY: the caller guarantees that two 16-bit or four 8-bit values are readable.
                 unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
             }
 
@@ -63,13 +63,13 @@ macro_rules! ints {
 
             #[inline(always)]
             unsafe fn load_items(self, $from: *const $item) -> __m256i {
-                // SAFETY: eight values are readable by contract.
+                // SAFETY: the caller guarantees that eight values are readable.
                 unsafe { $widened }
             }
 
             #[inline(always)]
             unsafe fn store_item(self, $to: *mut $item, $v: __m256i) {
-                // SAFETY: eight values are writable by contract.
+                // SAFETY: the caller guarantees that eight values are writable.
                 unsafe { $narrowed }
             }
 
@@ -117,13 +117,13 @@ macro_rules! fours {
 
             #[inline(always)]
             fn clamp_bytes(self, v: __m256i, least: __m256i, most: __m256i) -> __m256i {
-                // SAFETY: as above.
+                // SAFETY: minimum and maximum of bytes are part of what this type proves.
                 unsafe { _mm256_min_epu8(_mm256_max_epu8(v, least), most) }
             }
 
             #[inline(always)]
             unsafe fn store_bytes(self, to: &[*mut u8; 4], v: __m256i) {
-                // SAFETY: eight bytes each are writable by contract.
+                // SAFETY: the caller guarantees that eight bytes each are writable.
                 unsafe {
                     let (low, high) = (_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
                     _mm_storel_epi64(to[0].cast(), low);
@@ -162,19 +162,19 @@ where
 
     #[inline(always)]
     fn i32_shl<const N: i32>(self, a: __m256i) -> __m256i {
-        // SAFETY: as above.
+        // SAFETY: a value of this type proves that the CPU shifts left by a constant.
         unsafe { _mm256_slli_epi32::<N>(a) }
     }
 
     #[inline(always)]
     fn i32_shr<const N: i32>(self, a: __m256i) -> __m256i {
-        // SAFETY: as above.
+        // SAFETY: a value of this type proves that the CPU shifts right by a constant.
         unsafe { _mm256_srai_epi32::<N>(a) }
     }
 
     #[inline(always)]
     unsafe fn i16_load(self, p: *const Self::Item, zero: __m256i) -> __m256i {
-        // SAFETY: sixteen items are readable by contract.
+        // SAFETY: the caller guarantees that sixteen items are readable.
         unsafe {
             match size_of::<Self::Item>() {
                 1 => _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast())), zero),
@@ -185,7 +185,7 @@ where
 
     #[inline(always)]
     unsafe fn i16_store(self, p: *mut i16, v: __m256i) {
-        // SAFETY: sixteen numbers are writable by contract.
+        // SAFETY: the caller guarantees that sixteen numbers are writable.
         unsafe { _mm256_storeu_si256(p.cast(), v) }
     }
 }

@@ -32,25 +32,25 @@ macro_rules! ints {
 
             #[inline(always)]
             unsafe fn i32_load(self, p: *const i32) -> __m512i {
-                // SAFETY: sixteen sums are readable by contract.
+                // SAFETY: the caller guarantees that sixteen sums are readable.
                 unsafe { _mm512_loadu_si512(p.cast()) }
             }
 
             #[inline(always)]
             unsafe fn i32_store(self, p: *mut i32, v: __m512i) {
-                // SAFETY: sixteen sums are writable by contract.
+                // SAFETY: the caller guarantees that sixteen sums are writable.
                 unsafe { _mm512_storeu_si512(p.cast(), v) }
             }
 
             #[inline(always)]
             unsafe fn load_weights(self, p: *const $item) -> __m512i {
-                // SAFETY: a register of weights is readable by contract.
+                // SAFETY: the caller guarantees that a register of weights is readable.
                 unsafe { _mm512_loadu_si512(p.cast()) }
             }
 
             #[inline(always)]
             unsafe fn load_group(self, p: *const $item) -> __m512i {
-                // SAFETY: two 16-bit or four 8-bit values are readable by contract.
+                // SAFETY: the caller guarantees that two 16-bit or four 8-bit values are readable.
                 unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
             }
 
@@ -62,13 +62,13 @@ macro_rules! ints {
 
             #[inline(always)]
             unsafe fn load_items(self, $from: *const $item) -> __m512i {
-                // SAFETY: sixteen values are readable by contract.
+                // SAFETY: the caller guarantees that sixteen values are readable.
                 unsafe { $widened }
             }
 
             #[inline(always)]
             unsafe fn store_item(self, $to: *mut $item, $v: __m512i) {
-                // SAFETY: sixteen values are writable by contract.
+                // SAFETY: the caller guarantees that sixteen values are writable.
                 unsafe { $narrowed }
             }
 
@@ -122,13 +122,13 @@ impl Pack4 for Avx512<1> {
 
     #[inline(always)]
     fn clamp_bytes(self, v: __m512i, least: __m512i, most: __m512i) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: minimum and maximum of bytes are part of what this type proves.
         unsafe { _mm512_min_epu8(_mm512_max_epu8(v, least), most) }
     }
 
     #[inline(always)]
     unsafe fn store_bytes(self, to: &[*mut u8; 4], v: __m512i) {
-        // SAFETY: sixteen bytes each are writable by contract.
+        // SAFETY: the caller guarantees that sixteen bytes each are writable.
         unsafe {
             _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(v));
             _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(v));
@@ -162,19 +162,19 @@ where
 
     #[inline(always)]
     fn i32_shl<const N: i32>(self, a: __m512i) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: a value of this type proves that the CPU shifts left by a constant.
         unsafe { _mm512_sll_epi32(a, _mm_cvtsi32_si128(N)) }
     }
 
     #[inline(always)]
     fn i32_shr<const N: i32>(self, a: __m512i) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: a value of this type proves that the CPU shifts right by a constant.
         unsafe { _mm512_sra_epi32(a, _mm_cvtsi32_si128(N)) }
     }
 
     #[inline(always)]
     unsafe fn i16_load(self, p: *const Self::Item, zero: __m256i) -> __m256i {
-        // SAFETY: sixteen items are readable by contract.
+        // SAFETY: the caller guarantees that sixteen items are readable.
         unsafe {
             match size_of::<Self::Item>() {
                 1 => _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast())), zero),
@@ -185,7 +185,7 @@ where
 
     #[inline(always)]
     unsafe fn i16_store(self, p: *mut i16, v: __m256i) {
-        // SAFETY: sixteen numbers are writable by contract.
+        // SAFETY: the caller guarantees that sixteen numbers are writable.
         unsafe { _mm256_storeu_si256(p.cast(), v) }
     }
 }

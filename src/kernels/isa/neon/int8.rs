@@ -44,13 +44,13 @@ impl Isa for Dot {
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> float32x4_t {
-        // SAFETY: same contract.
+        // SAFETY: the caller guarantees four readable floats, as NEON's own load asks for.
         unsafe { Neon.load(p) }
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: float32x4_t) {
-        // SAFETY: same contract.
+        // SAFETY: the caller guarantees four writable floats, as NEON's own store asks for.
         unsafe { Neon.store(p, v) }
     }
 }
@@ -72,7 +72,7 @@ macro_rules! bytes {
 
             #[inline(always)]
             fn i32_add(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
-                // SAFETY: as above.
+                // SAFETY: integer addition is part of NEON, which every CPU of this architecture has.
                 unsafe { vaddq_s32(a, b) }
             }
 
@@ -83,43 +83,43 @@ macro_rules! bytes {
 
             #[inline(always)]
             fn to_f32(self, x: int32x4_t) -> float32x4_t {
-                // SAFETY: as above.
+                // SAFETY: NEON converts integers on every CPU of this architecture.
                 unsafe { vcvtq_f32_s32(x) }
             }
 
             #[inline(always)]
             fn round_to_i32(self, x: float32x4_t) -> int32x4_t {
-                // SAFETY: as above.
+                // SAFETY: every CPU of this architecture rounds with this instruction.
                 unsafe { vcvtnq_s32_f32(x) }
             }
 
             #[inline(always)]
             unsafe fn i32_load(self, p: *const i32) -> int32x4_t {
-                // SAFETY: four sums are readable by contract.
+                // SAFETY: the caller guarantees that four sums are readable.
                 unsafe { vld1q_s32(p) }
             }
 
             #[inline(always)]
             unsafe fn i32_store(self, p: *mut i32, v: int32x4_t) {
-                // SAFETY: four sums are writable by contract.
+                // SAFETY: the caller guarantees that four sums are writable.
                 unsafe { vst1q_s32(p, v) }
             }
 
             #[inline(always)]
             unsafe fn load_weights(self, p: *const i8) -> int8x16_t {
-                // SAFETY: sixteen weights are readable by contract.
+                // SAFETY: the caller guarantees that sixteen weights are readable.
                 unsafe { vld1q_s8(p) }
             }
 
             #[inline(always)]
             unsafe fn load_group(self, p: *const i8) -> int8x16_t {
-                // SAFETY: four values are readable by contract.
+                // SAFETY: the caller guarantees that four values are readable.
                 unsafe { vreinterpretq_s8_s32(vdupq_n_s32(p.cast::<i32>().read_unaligned())) }
             }
 
             #[inline(always)]
             unsafe fn load_items(self, p: *const i8) -> int32x4_t {
-                // SAFETY: four values are readable by contract.
+                // SAFETY: the caller guarantees that four values are readable.
                 unsafe {
                     let four = vdup_n_s32(p.cast::<i32>().read_unaligned());
                     vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(four))))
@@ -128,7 +128,7 @@ macro_rules! bytes {
 
             #[inline(always)]
             unsafe fn store_item(self, p: *mut i8, v: int32x4_t) {
-                // SAFETY: four values are writable by contract.
+                // SAFETY: the caller guarantees that four values are writable.
                 unsafe {
                     let halves = vmovn_s32(v);
                     let bytes = vreinterpret_s32_s8(vmovn_s16(vcombine_s16(halves, halves)));
@@ -138,7 +138,7 @@ macro_rules! bytes {
 
             #[inline(always)]
             unsafe fn store_items<const N: usize>(self, limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
-                // SAFETY: same contract.
+                // SAFETY: the caller guarantees that `p` takes the items of all registers.
                 unsafe { store_items(limits, v, p) }
             }
         }
@@ -152,7 +152,8 @@ macro_rules! bytes {
 /// As [`Ints::items`].
 #[inline(always)]
 unsafe fn store_items<const N: usize>(limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
-    // SAFETY: by contract; every CPU of this architecture has the instructions.
+    // SAFETY: the caller guarantees that `p` takes the items of `N` registers; every CPU of this architecture has the
+    // instructions.
     unsafe {
         let zero = vdupq_n_s16(limits.zero as i16);
         let limit = |x: f32| vdupq_n_s8((vcvtns_s32_f32(x) + limits.zero) as i8);

@@ -42,37 +42,37 @@ impl Ints for Scalar {
 
     #[inline(always)]
     unsafe fn i32_load(self, p: *const i32) -> S {
-        // SAFETY: four sums are readable by contract.
+        // SAFETY: the caller guarantees that four sums are readable.
         unsafe { p.cast::<S>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn i32_store(self, p: *mut i32, v: S) {
-        // SAFETY: four sums are writable by contract.
+        // SAFETY: the caller guarantees that four sums are writable.
         unsafe { p.cast::<S>().write_unaligned(v) }
     }
 
     #[inline(always)]
     unsafe fn load_weights(self, p: *const i16) -> Self::W {
-        // SAFETY: eight weights are readable by contract.
+        // SAFETY: the caller guarantees that eight weights are readable.
         unsafe { p.cast::<Self::W>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn load_group(self, p: *const i16) -> Self::W {
-        // SAFETY: two values are readable by contract.
+        // SAFETY: the caller guarantees that two values are readable.
         [unsafe { p.cast::<[i16; 2]>().read_unaligned() }; 4]
     }
 
     #[inline(always)]
     unsafe fn load_items(self, p: *const i16) -> S {
-        // SAFETY: four values are readable by contract.
+        // SAFETY: the caller guarantees that four values are readable.
         unsafe { p.cast::<[i16; 4]>().read_unaligned() }.map(i32::from)
     }
 
     #[inline(always)]
     unsafe fn store_item(self, p: *mut i16, v: S) {
-        // SAFETY: four values are writable by contract.
+        // SAFETY: the caller guarantees that four values are writable.
         unsafe { p.cast::<[i16; 4]>().write_unaligned(v.map(|v| v as i16)) }
     }
 }
@@ -123,13 +123,13 @@ impl Int16 for Scalar {
 
     #[inline(always)]
     unsafe fn i16_load(self, p: *const i16, _: [i16; 8]) -> [i16; 8] {
-        // SAFETY: eight numbers are readable by contract.
+        // SAFETY: the caller guarantees that eight numbers are readable.
         unsafe { p.cast::<[i16; 8]>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn i16_store(self, p: *mut i16, v: [i16; 8]) {
-        // SAFETY: eight numbers are writable by contract.
+        // SAFETY: the caller guarantees that eight numbers are writable.
         unsafe { p.cast::<[i16; 8]>().write_unaligned(v) }
     }
 }

@@ -32,7 +32,7 @@ unsafe fn four<const P: usize, const N: usize>(
             }
         };
     }
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees four floats at each pixel and `4 * N` registers of weights.
     unsafe {
         let mut a = [vdupq_n_f32(0.0); P];
         for i in 0..P {
@@ -51,10 +51,10 @@ unsafe fn four<const P: usize, const N: usize>(
 /// As [`tile::tile`].
 pub(crate) unsafe fn dense<const P: usize, const N: usize>(job: &Job, offsets: &PixelOffsets) {
     if job.run < 4 {
-        // SAFETY: same contract.
+        // SAFETY: the caller keeps the contract of `tile`.
         return unsafe { tile::tile::<_, P, N>(Neon, job, offsets) };
     }
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: four summands are read only while a run has as many; the rest is what the caller guarantees for `tile`.
     unsafe {
         let bias = job.epilogue.bias.as_ptr().add(job.c);
         let mut sum = [[Neon.zero(); N]; P];

@@ -66,7 +66,7 @@ unsafe fn pixel<I: Isa, const MAX: bool, const H: usize, const W: usize>(
     let (h, w) = if H > 0 { (H, W) } else { (h, w) };
     let (factor, nothing) = (isa.splat(factor), isa.splat(if MAX { f32::NEG_INFINITY } else { 0.0 }));
     for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
-        // SAFETY: by contract.
+        // SAFETY: the caller guarantees that the window is inside the map and the output writable, in full registers.
         unsafe {
             let corner = job.input.add(p.from.at(y, x) + c);
             let mut all = nothing;
@@ -114,7 +114,7 @@ unsafe fn sweep<I: Isa, const MAX: bool>(isa: I, job: &Job) {
 /// As [`sweep`].
 #[inline(always)]
 pub(crate) unsafe fn pool<I: Isa>(isa: I, job: &Job) {
-    // SAFETY: same contract.
+    // SAFETY: the caller guarantees that both maps lie inside their memory.
     unsafe {
         match job.pool.pooling {
             Pooling::Max => sweep::<I, true>(isa, job),

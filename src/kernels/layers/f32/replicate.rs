@@ -35,7 +35,7 @@ unsafe fn strip<I: Isa, const F: usize>(isa: I, job: &Job, v: I::V, c: usize, (y
     let r = job.replicate;
     let to = Grid::of(&r.to);
     let mut out = [[v]; F];
-    // SAFETY: by contract; the bias is padded to whole registers.
+    // SAFETY: the caller guarantees the pixels; the bias is padded to full registers.
     unsafe {
         if let Some((epilogue, other)) = &r.after {
             let bias = isa.load(epilogue.bias.as_ptr().add(c));

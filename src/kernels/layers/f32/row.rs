@@ -50,7 +50,7 @@ pub(crate) struct RowJob<'a> {
 #[inline(always)]
 pub(crate) unsafe fn row<I: Isa, const P: usize>(isa: I, row: &RowJob) {
     let job = &row.job;
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: every pixel of the row is read and written as the caller guarantees; the last `P` end with the row.
     unsafe {
         let weights = weights(isa, job);
         for x in (0..row.count).step_by(P) {
@@ -93,7 +93,7 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize>(
     x: usize,
 ) -> [[I::V; 1]; P] {
     let RowJob { job, input, step, .. } = row;
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees the inputs of `P` pixels from `x` on, and the bias of the register.
     unsafe {
         let mut sum = [[isa.load(job.epilogue.bias.as_ptr().add(job.c))]; P];
         for r in 0..RUNS {
@@ -139,7 +139,7 @@ pub(crate) unsafe fn sweep(
             };
             let (input, output) = (from.offset(y, 0), to.offset(y, 0));
             let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
-            // SAFETY: the pixels are those of the grid; the rest is this function's contract.
+            // SAFETY: the pixels are those of the grid; the caller guarantees that the kernel was chosen for this row and these panels.
             unsafe { (kernel.run)(&row) };
         }
     }

@@ -45,7 +45,7 @@ pub(crate) type Tile = unsafe fn(&Job, &PixelOffsets);
 /// summand of the runs and for what is between them, and `c` plus `N` registers is within `finish`'s channels.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, offsets: &PixelOffsets) {
-    // SAFETY: same contract.
+    // SAFETY: the caller keeps the contract, which sums and store share.
     unsafe {
         let mut sum = sums::<I, P, N>(isa, job, offsets);
         store_tile(isa, job, offsets, &mut sum);
@@ -70,7 +70,7 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize, const N: usize>(
     job: &Job,
     offsets: &PixelOffsets,
 ) -> [[I::V; N]; P] {
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees the inputs of each pixel and run, and the weights and biases of `N` registers.
     unsafe {
         let bias = job.epilogue.bias.as_ptr().add(job.c);
         let mut sum = [[isa.zero(); N]; P];
@@ -117,7 +117,7 @@ pub(crate) unsafe fn store_tile<I: Isa, const P: usize, const N: usize>(
     offsets: &PixelOffsets,
     sum: &mut [[I::V; N]; P],
 ) {
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees that each pixel's output takes `N` registers from channel `c` on.
     unsafe {
         apply(isa, job, offsets, sum);
         for i in 0..P {
@@ -139,7 +139,7 @@ pub(crate) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
     offsets: &PixelOffsets,
     sum: &mut [[I::V; N]; P],
 ) {
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees that the residual, unless null, has `N` registers for each pixel.
     unsafe {
         if job.other.is_null() {
             job.epilogue.apply(isa, sum, (job.c, I::LANES), None);
@@ -208,7 +208,7 @@ impl Panels<f32> {
             Some((tiles.len(), (job, *tiles)))
         };
         self.each(walk, pixels, prepare, |(job, tiles), count, offsets| {
-            // SAFETY: the offsets are those of `count` pixels of the grid; the rest is this function's contract.
+            // SAFETY: the offsets are those of `count` pixels of the grid; the caller guarantees weights, epilogue and CPU.
             unsafe { tiles[count - 1](job, offsets) };
         });
     }

@@ -322,7 +322,7 @@ impl Winograd {
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
                 let shift = |g: Grid| Grid { at: g.offset(y, x), ..g };
-                // SAFETY: as above; `size` keeps the pixels inside the output map.
+                // SAFETY: `sums` holds the points of `block` tiles, and the CPU has the instructions; `size` keeps the pixels inside the output map.
                 unsafe {
                     from_points(&OutputTransform {
                         points: sums.as_ptr().add(t * co * lanes),

@@ -53,7 +53,7 @@ macro_rules! products {
         /// The CPU has AMX, and the tile registers their [`Shapes`]; so many pixels of each chunk are readable from the
         /// inputs on, the weights of all chunks, and a bias for every output. There is a chunk.
         unsafe fn $name(p: Products) {
-            // SAFETY: by contract; the sums hold four tiles. No other code uses tile registers.
+            // SAFETY: the caller guarantees AMX, shaped registers, pixels, weights and biases; the sums hold four tiles. No other code uses tile registers.
             unsafe {
                 asm!(
                     // Every row of a tile of sums begins as the biases: a stride of nothing.
@@ -141,12 +141,12 @@ unsafe fn store_block(job: &Sweep, c: usize, sums: &[i32], to: usize) {
     // They are read before anything is written.
     let [scale] = match job.epilogue.store {
         Store::Sums => [isa.zero()],
-        // SAFETY: the channels exist by contract.
+        // SAFETY: the caller guarantees that the epilogue has the register of channels from `c` on.
         _ => unsafe { scales::<_, 1>(isa, job.epilogue, c) },
     };
     for (i, sum) in sums.as_chunks::<OUTPUTS>().0.iter().take(job.packed.height).enumerate() {
         let at = to + i * job.grids.to.pixel + c;
-        // SAFETY: by contract.
+        // SAFETY: the caller guarantees that each pixel takes a register of outputs from `c` on.
         unsafe {
             let sum = isa.i32_load(sum.as_ptr());
             match job.epilogue.store {
@@ -182,7 +182,7 @@ pub(crate) unsafe fn sweep(job: &Sweep) {
         while let Some(block) = blocks.next() {
             let other = blocks.next();
             let ([from, to], beside) = (job.offsets(block), other.map(|o| job.offsets(o)));
-            // SAFETY: by contract.
+            // SAFETY: the blocks and chunks are those of the layer, whose pixels, weights and biases the caller guarantees.
             unsafe {
                 let products = Products {
                     input: [job.input.add(from), job.input.add(beside.map_or(from, |b| b[0]))],

@@ -84,7 +84,7 @@ unsafe fn quantise_registers<I: Ints, const N: usize>(
     to: *mut I::Item,
 ) {
     let mut v = [isa.zero(); N];
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees `N` registers at `from` and at `to`.
     unsafe {
         for j in 0..N {
             v[j] = isa.mul(isa.load(from.add(j * I::LANES)), isa.splat(requantise.factor));
@@ -124,7 +124,7 @@ impl Quantise {
         assert!(input.len() >= self.from.reach(lanes));
         assert!(output.len() >= self.kernels.int8_memory(self.to.reach(lanes)));
         let job = Quantising { layer: self, input: input.as_ptr(), output: output.as_mut_ptr().cast() };
-        // SAFETY: all lengths were just checked.
+        // SAFETY: input and output have the lengths that `pack` found, as asserted; the CPU has the instructions.
         unsafe { (self.kernels.int8.quantise)(&job) }
     }
 }
@@ -270,7 +270,7 @@ impl AddRequantise {
         };
         let job =
             AddRequantising { layer: self, input: input.as_ptr().cast(), other, output: output.as_mut_ptr().cast() };
-        // SAFETY: all lengths were just checked.
+        // SAFETY: the maps fit their memory, as asserted, and a `Kernels` is only handed out on a CPU that has its instructions.
         unsafe { (kernels.int8.add_requantise)(&job) }
     }
 }

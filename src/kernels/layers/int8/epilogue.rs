@@ -44,7 +44,7 @@ pub(crate) struct Int8Epilogue {
 pub(crate) unsafe fn scales<I: Ints, const N: usize>(isa: I, epilogue: &Int8Epilogue, c: usize) -> [I::V; N] {
     let mut scale = [isa.zero(); N];
     for j in 0..N {
-        // SAFETY: by contract.
+        // SAFETY: the caller guarantees that the epilogue has a scale for each channel of the registers.
         scale[j] = unsafe { isa.load(epilogue.scale.as_ptr().add(c + j * I::LANES)) };
     }
     scale

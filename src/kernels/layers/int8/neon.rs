@@ -32,7 +32,7 @@ unsafe fn four<const P: usize, const N: usize>(sum: &mut [[int32x4_t; N]; P], pi
             }
         };
     }
-    // SAFETY: by contract; the instruction touches nothing but its registers.
+    // SAFETY: the caller guarantees the pixels, the weights and dot products; the instruction touches nothing but its registers.
     unsafe {
         let mut a = [vdupq_n_s8(0); P];
         for i in 0..P {
@@ -52,7 +52,7 @@ unsafe fn four<const P: usize, const N: usize>(sum: &mut [[int32x4_t; N]; P], pi
 #[target_feature(enable = "neon,dotprod")]
 pub(crate) unsafe fn dot<const STORE: usize, const P: usize, const N: usize>(job: &Job, offsets: &PixelOffsets) {
     let isa = Dot(());
-    // SAFETY: same contract; four groups are read only where there are as many.
+    // SAFETY: the caller keeps the contract of `tile`; four groups are read only where there are as many.
     unsafe {
         let mut sum = biases::<Dot, P, N>(isa, job);
         let mut w = job.weights.cast::<i8>();

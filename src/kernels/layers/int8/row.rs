@@ -37,7 +37,7 @@ pub(crate) unsafe fn row<I: Ints, const P: usize>(isa: I, row: &RowJob) {
     const MOST: usize = RUN.div_ceil(2);
     let RowJob { job, input, output, step, pitch, count } = row;
     let (limits, each) = (job.epilogue.limits, RUN.div_ceil(I::GROUP));
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees the groups of every pixel of the row, its output, and the weights of all runs.
     unsafe {
         let scale = scales::<I, 1>(isa, job.epilogue, job.c)[0];
         let bias = isa.i32_load(job.epilogue.bias.as_ptr().add(job.c));
@@ -90,7 +90,7 @@ pub(crate) unsafe fn sweep(
             let (from, to) = (grids.from, grids.to);
             let (input, output) = (from.offset(y, 0), to.offset(y, 0));
             let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
-            // SAFETY: the pixels are those of the grid; the rest is this function's contract.
+            // SAFETY: the pixels are those of the grid; the caller guarantees panels, runs and epilogue that belong together.
             unsafe { (kernel.run)(&row) };
         }
     }

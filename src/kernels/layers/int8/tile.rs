@@ -51,7 +51,7 @@ pub(crate) unsafe fn tile<I: Ints, const STORE: usize, const P: usize, const N: 
     job: &Job,
     offsets: &PixelOffsets,
 ) {
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees the groups of each pixel and run, and the weights between and behind them.
     unsafe {
         let mut sum = biases::<I, P, N>(isa, job);
         let mut w = job.weights.cast::<I::Item>();
@@ -75,7 +75,7 @@ pub(crate) unsafe fn quantising_tile<I: Ints, const P: usize, const N: usize>(
 ) {
     // Read before anything is written.
     let Some(Requantise { factor, limits }) = job.epilogue.requantise else { return };
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller keeps the contract of the float tile, and guarantees that the output takes `P` x `N` items.
     unsafe {
         let mut sum = float::sums::<I, P, N>(isa, job, offsets);
         float::apply(isa, job, offsets, &mut sum);
@@ -100,7 +100,7 @@ pub(crate) unsafe fn quantising_row<I: Ints, const P: usize>(isa: I, row: &RowJo
     let job = &row.job;
     // Read before anything is written.
     let Some(Requantise { factor, limits }) = job.epilogue.requantise else { return };
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the row's pixels are those of a float row, and the output takes a register of items for each.
     unsafe {
         let weights = row::weights(isa, job);
         for x in (0..row.count).step_by(P) {
@@ -165,7 +165,7 @@ pub(crate) unsafe fn groups<I: Ints, const P: usize, const N: usize>(
     mut w: *const I::Item,
     range: Range<usize>,
 ) -> *const I::Item {
-    // SAFETY: by contract.
+    // SAFETY: the caller guarantees the groups behind each pixel, and the weights for all of them.
     unsafe {
         for k in range {
             let mut b = [isa.load_weights(w); N];
@@ -204,7 +204,7 @@ pub(crate) unsafe fn store_tile<I: Ints, const STORE: usize, const P: usize, con
             done[i][j] = sum[i][j];
         }
     }
-    // SAFETY: same contract.
+    // SAFETY: the offsets and the output are those that the caller guarantees for the tile.
     unsafe { store::<I, STORE, P, N>(isa, job, offsets, &done) };
 }
 
@@ -220,7 +220,7 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
     sum: &[[I::S; N]; P],
 ) {
     let f = job.epilogue;
-    // SAFETY: all offsets are within what the caller promises.
+    // SAFETY: the caller guarantees `N` registers of what is stored for each pixel, and their scales.
     unsafe {
         match STORE {
             ITEMS => {
@@ -271,7 +271,7 @@ pub(crate) unsafe fn sweep(
     (input, output): (*const u8, *mut u8),
 ) {
     let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, epilogue, (input, output));
-    // SAFETY: the offsets are those of `count` pixels of the grid; the rest is this function's contract.
+    // SAFETY: the offsets are those of `count` pixels of the grid; the caller guarantees panels, epilogue and tiles that belong together.
     let tile =
         |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
     panels.each(walk, pixels, prepare, tile);
@@ -290,7 +290,7 @@ pub(crate) unsafe fn sweep_together(
     (input, output): (*const u8, *mut u8),
 ) {
     let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, epilogue, (input, output));
-    // SAFETY: as in `sweep`.
+    // SAFETY: the offsets are of `count` pixels that the caller guarantees, and the tiles are the panel's.
     let tile =
         |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
     panels.together(walk, pixels, prepare, tile);

@@ -343,7 +343,7 @@ impl Winograd8 {
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
                 let grid = Grid::of(&self.to);
-                // SAFETY: as above; `size` keeps the pixels inside the output map.
+                // SAFETY: `sums` holds the products of `block` tiles, and the CPU has the instructions; `size` keeps the pixels inside the output map.
                 unsafe {
                     from_points(&OutputTransform {
                         points: sums.as_ptr().cast::<i32>().add(t * co),
