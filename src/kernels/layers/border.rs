@@ -93,8 +93,8 @@ impl OutputRegion {
             let first = Grid { at: g.offset(self.at.0, self.at.1), ..g };
             if transposed { Grid { row: g.pixel, pixel: g.row, ..first } } else { first }
         };
-        let Grids { from, beside, to } = grids;
-        let grids = Grids { from: at(from), beside: beside.map(at), to: at(to) };
+        let Grids { from, residual, to } = grids;
+        let grids = Grids { from: at(from), residual: residual.map(at), to: at(to) };
         (Walk::new(grids, if transposed { rows } else { columns }), rows * columns)
     }
 }

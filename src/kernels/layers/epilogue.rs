@@ -66,10 +66,10 @@ impl Activation {
 /// Where a second operand joins a fused sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ResidualPosition {
-    /// `act(sum + other)`.
+    /// `act(sum + residual)`.
     #[default]
     BeforeActivation,
-    /// `act(sum) + other`.
+    /// `act(sum) + residual`.
     AfterActivation,
 }
 
@@ -112,29 +112,29 @@ impl PackedEpilogue {
     }
 
     /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels
-    /// from `c + j * step` on, and is joined by what lies at `other[pixel][j]`, if anything joins.
+    /// from `c + j * step` on, and is joined by what lies at `residual[pixel][j]`, if anything joins.
     ///
     /// Every pass is a plain loop over the whole array with nothing to decide and nothing to call inside, so that
     /// the array stays in registers.
     ///
     /// # Safety
-    /// The channels of all registers are below the padded channel count; `other` holds addresses of `LANES` floats.
+    /// The channels of all registers are below the padded channel count; `residual` holds addresses of `LANES` floats.
     #[inline(always)]
     pub unsafe fn apply<I: Isa, const N: usize, const P: usize>(
         &self,
         isa: I,
         v: &mut [[I::V; N]; P],
         (c, step): (usize, usize),
-        other: Option<&[[*const f32; N]; P]>,
+        residual: Option<&[[*const f32; N]; P]>,
     ) {
         // SAFETY: the addresses are valid and the channels padded by this function's contract.
         unsafe {
-            if let (ResidualPosition::BeforeActivation, Some(other)) = (self.position, other) {
-                join(isa, v, other);
+            if let (ResidualPosition::BeforeActivation, Some(residual)) = (self.position, residual) {
+                join(isa, v, residual);
             }
             self.act(isa, v, (c, step));
-            if let (ResidualPosition::AfterActivation, Some(other)) = (self.position, other) {
-                join(isa, v, other);
+            if let (ResidualPosition::AfterActivation, Some(residual)) = (self.position, residual) {
+                join(isa, v, residual);
             }
         }
     }
@@ -183,13 +183,17 @@ impl PackedEpilogue {
 }
 
 /// # Safety
-/// `other` holds addresses of `LANES` floats.
+/// `residual` holds addresses of `LANES` floats.
 #[inline(always)]
-unsafe fn join<I: Isa, const N: usize, const P: usize>(isa: I, v: &mut [[I::V; N]; P], other: &[[*const f32; N]; P]) {
+unsafe fn join<I: Isa, const N: usize, const P: usize>(
+    isa: I,
+    v: &mut [[I::V; N]; P],
+    residual: &[[*const f32; N]; P],
+) {
     for i in 0..P {
         for j in 0..N {
             // SAFETY: by this function's contract.
-            v[i][j] = isa.add(v[i][j], unsafe { isa.load(other[i][j]) });
+            v[i][j] = isa.add(v[i][j], unsafe { isa.load(residual[i][j]) });
         }
     }
 }

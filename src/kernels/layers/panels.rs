@@ -28,6 +28,14 @@ pub(crate) struct Panel {
     pub weights: usize,
 }
 
+/// The output channels of a layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outputs {
+    pub count: usize,
+    /// Whether the last panel ends with the channels, as an unpadded map needs.
+    pub unpadded: bool,
+}
+
 /// Weights of a dense layer, panel by panel, each in the order in which its tiles read them.
 #[derive(Debug)]
 pub(crate) struct Panels<W> {
@@ -43,7 +51,7 @@ impl<W: Copy + Default> Panels<W> {
         kernels: &Kernels,
         pixels: usize,
         depth: usize,
-        channels: (usize, bool),
+        channels: Outputs,
         push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let width = |left: usize| panel_width(kernels, left.div_ceil(kernels.lanes), pixels) * kernels.lanes;
@@ -56,7 +64,7 @@ impl<W: Copy + Default> Panels<W> {
         kernels: &Kernels,
         widths: &[usize],
         depth: usize,
-        channels: (usize, bool),
+        channels: Outputs,
         push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let lanes = kernels.lanes;
@@ -74,7 +82,7 @@ impl<W: Copy + Default> Panels<W> {
     pub fn narrow(
         width: usize,
         depth: usize,
-        channels: (usize, bool),
+        channels: Outputs,
         push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         Self::by(|_| width, depth, channels, push)
@@ -84,7 +92,7 @@ impl<W: Copy + Default> Panels<W> {
     fn by(
         width: impl Fn(usize) -> usize,
         depth: usize,
-        (channels, unpadded): (usize, bool),
+        Outputs { count: channels, unpadded }: Outputs,
         mut push: impl FnMut(&mut Vec<W>, usize, Option<usize>),
     ) -> Self {
         let (mut panels, mut weights) = (vec![], vec![]);

@@ -27,7 +27,7 @@ impl Grid {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grids {
     pub from: Grid,
-    pub beside: Option<Grid>,
+    pub residual: Option<Grid>,
     pub to: Grid,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Grids {
 pub(crate) struct PixelOffsets {
     input: Offsets,
     output: Offsets,
-    other: Offsets,
+    residual: Offsets,
 }
 
 /// Offsets of pixels in one map.
@@ -69,24 +69,24 @@ impl Offsets {
 }
 
 impl PixelOffsets {
-    fn line(Grids { from, beside, to }: Grids) -> Self {
+    fn line(Grids { from, residual, to }: Grids) -> Self {
         let line = Offsets::line;
-        Self { input: line(from), output: line(to), other: line(beside.unwrap_or_default()) }
+        Self { input: line(from), output: line(to), residual: line(residual.unwrap_or_default()) }
     }
 
     /// Moves pixels in a row to pixel `(y, x)`.
-    fn start(&mut self, Grids { from, beside, to }: Grids, (y, x): (usize, usize)) {
+    fn start(&mut self, Grids { from, residual, to }: Grids, (y, x): (usize, usize)) {
         self.input.base = from.offset(y, x);
         self.output.base = to.offset(y, x);
-        self.other.base = beside.map_or(0, |b| b.offset(y, x));
+        self.residual.base = residual.map_or(0, |b| b.offset(y, x));
     }
 
     /// Sets `count` pixels from the `first` on to those in a row from pixel `(y, x)` on.
-    fn set(&mut self, part: (usize, usize), Grids { from, beside, to }: Grids, (y, x): (usize, usize)) {
+    fn set(&mut self, part: (usize, usize), Grids { from, residual, to }: Grids, (y, x): (usize, usize)) {
         self.input.set(part, from.offset(y, x), from);
         self.output.set(part, to.offset(y, x), to);
-        if let Some(beside) = beside {
-            self.other.set(part, beside.offset(y, x), beside);
+        if let Some(residual) = residual {
+            self.residual.set(part, residual.offset(y, x), residual);
         }
     }
 
@@ -101,8 +101,8 @@ impl PixelOffsets {
     }
 
     #[inline(always)]
-    pub fn other(&self, pixel: usize) -> usize {
-        self.other.at(pixel)
+    pub fn residual(&self, pixel: usize) -> usize {
+        self.residual.at(pixel)
     }
 }
 

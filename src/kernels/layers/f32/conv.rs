@@ -1,10 +1,10 @@
 //! Dense convolution and fully connected layers.
 
-use super::row;
+use super::{row, tile};
 use crate::error::{Error, Result};
 use crate::kernels::layers::border::{self, OutputRegion};
 use crate::kernels::layers::epilogue::{Activation, Epilogue, PackedEpilogue};
-use crate::kernels::layers::panels::Panels;
+use crate::kernels::layers::panels::{Outputs, Panels};
 use crate::kernels::layers::pixels::{Grid, Grids};
 use crate::kernels::layers::quant::{Quant, Requantise};
 use crate::kernels::layers::window::{Window, mismatch};
@@ -16,16 +16,25 @@ pub struct Conv {
     kernels: &'static Kernels,
     panels: Panels<f32>,
     /// How pixels are computed, if not in tiles.
-    strip: Option<row::RowKernel>,
+    row: Option<row::RowKernel>,
     epilogue: PackedEpilogue,
-    /// A strip has one.
-    parts: Vec<OutputRegion>,
+    /// The output by the taps of its windows; a single region if there is a row kernel.
+    regions: Vec<OutputRegion>,
     input: Grid,
     output: Grid,
-    other: Option<Grid>,
+    residual: Option<Grid>,
     /// Lengths that make every access of `run` valid: input, other, output.
     need: [usize; 3],
     flops: u64,
+}
+
+/// The pixels of a layer: where they are read, all of them with the whole window, and by border region.
+struct Pixels {
+    input: Grid,
+    /// Values of the input map.
+    input_len: usize,
+    whole: OutputRegion,
+    regions: Vec<OutputRegion>,
 }
 
 impl Conv {
@@ -75,12 +84,13 @@ impl Conv {
             return Err(mismatch("convolution", &from, &to));
         }
         let whole = OutputRegion::whole(&window, &from, &to, from.c);
-        let parts = border::regions(&whole, &window, &from, &to, from.c);
+        let regions = border::regions(&whole, &window, &from, &to, from.c);
         let weight = |k: usize, o: usize| {
             let (tap, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * kh * kw + tap]
         };
-        Self::build(kernels, (window.grid(&from), (whole, parts)), from.len, to, (after, requantise), weight)
+        let pixels = Pixels { input: window.grid(&from), input_len: from.len, whole, regions };
+        Self::build(kernels, pixels, to, after, requantise, weight)
     }
 
     /// A fully connected layer over all values of `from`; `weights` are `[to.c, from.c * from.h * from.w]`
@@ -99,21 +109,21 @@ impl Conv {
             return Err(mismatch("fully connected layer", &from, &to));
         }
         let window = Window { size: [from.h, from.w], stride: [1, 1], before: [0, 0] };
-        let parts = (OutputRegion::whole(&window, &from, &to, from.c), vec![]);
+        let whole = OutputRegion::whole(&window, &from, &to, from.c);
         let weight = |k: usize, o: usize| {
             let (pixel, c) = (k / from.c, k % from.c);
             weights[(o * from.c + c) * from.h * from.w + pixel]
         };
-        Self::build(kernels, (Grid::of(&from), parts), from.len, to, (after, None), weight)
+        let pixels = Pixels { input: Grid::of(&from), input_len: from.len, whole, regions: vec![] };
+        Self::build(kernels, pixels, to, after, None, weight)
     }
 
-    /// The pixels come as a whole and in parts, if there are any.
     fn build(
         kernels: &'static Kernels,
-        (input, (whole, parts)): (Grid, (OutputRegion, Vec<OutputRegion>)),
-        from_len: usize,
+        Pixels { input, input_len, whole, regions }: Pixels,
         to: Map,
-        (after, requantise): (Epilogue, Option<Requantise>),
+        after: Epilogue,
+        requantise: Option<Requantise>,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Result<Self> {
         let lanes = kernels.lanes;
@@ -121,52 +131,53 @@ impl Conv {
         let depth = runs.len() * run;
         let last = runs.iter().max().map_or(0, |r| r + run);
         let need_in = input.offset(to.h.max(1) - 1, to.w.max(1) - 1) + last;
-        let (other, join) = after.residual.unzip();
+        let (residual, position) = after.residual.unzip();
         let unpadded = to.unpadded(lanes);
         let reach = to.dense_reach(lanes);
         // A panel has eight registers at most.
-        let ends = !unpadded || to.c >= 8 * lanes && other.is_none() && requantise.is_none();
-        let fits = need_in <= from_len
+        let ends = !unpadded || to.c >= 8 * lanes && residual.is_none() && requantise.is_none();
+        let fits = need_in <= input_len
             && reach <= to.len
             && ends
-            && other.is_none_or(|o: Map| o.values() == to.values() && o.w == to.w && o.holds(lanes));
+            && residual.is_none_or(|o: Map| o.values() == to.values() && o.w == to.w && o.holds(lanes));
         if !fits || depth == 0 || to.values() == 0 || !after.activation.fuses() {
             return Err(Error::fatal("kernels", "a dense layer's maps are not wide enough for its registers"));
         }
-        let need_other = other.map_or(0, |o| o.reach(lanes));
-        let (output, other) = (Grid::of(&to), other.as_ref().map(Grid::of));
+        let need_other = residual.map_or(0, |o| o.reach(lanes));
+        let (output, residual) = (Grid::of(&to), residual.as_ref().map(Grid::of));
         // Rows that follow one another without a gap are one.
         let contiguous = |g: &Grid| g.row == to.w * g.pixel;
-        let flat = contiguous(&input) && contiguous(&output) && other.as_ref().is_none_or(contiguous);
+        let flat = contiguous(&input) && contiguous(&output) && residual.as_ref().is_none_or(contiguous);
         let (act, requantise) = match (after.activation, requantise) {
-            (Activation::Clamp { lo, hi }, Some(requantise)) if other.is_none() => {
+            (Activation::Clamp { lo, hi }, Some(requantise)) if residual.is_none() => {
                 (Activation::None, Some(requantise.limited(lo, hi)))
             }
             all => all,
         };
-        let epilogue = PackedEpilogue::new(&after.bias, act, join.unwrap_or_default(), to.vectors(lanes) * lanes);
+        let epilogue = PackedEpilogue::new(&after.bias, act, position.unwrap_or_default(), to.vectors(lanes) * lanes);
         let need_out = if requantise.is_some() { kernels.int8_memory(reach) } else { reach };
-        // Tiles that round have no panels for a single pixel.
+        // Quantising tiles have no panels for a single pixel.
         let pixels = (to.h * to.w).max(if requantise.is_some() { 2 } else { 1 });
         let size = if flat { (1, to.h * to.w) } else { (to.h, to.w) };
-        let few = (runs.len(), run) == (row::RUNS, row::RUN) && other.is_none();
-        let strips = if requantise.is_some() { kernels.int8.rows } else { kernels.rows };
-        let strip = if few { row::choose(strips, to.c, size.1) } else { None };
-        let panels = match strip {
-            Some(strip) => Panels::narrow(strip.lanes, depth, (to.c, unpadded), |weights, k, c| {
+        let few = (runs.len(), run) == (row::RUNS, row::RUN) && residual.is_none();
+        let kernels_of_rows = if requantise.is_some() { kernels.int8.rows } else { kernels.rows };
+        let row = if few { row::choose(kernels_of_rows, to.c, size.1) } else { None };
+        let outputs = Outputs { count: to.c, unpadded };
+        let panels = match row {
+            Some(row) => Panels::narrow(row.lanes, depth, outputs, |weights, k, c| {
                 weights.push(c.map_or(0.0, |c| weight(k, c)));
             }),
-            None => Panels::pack(kernels, pixels, depth, (to.c, unpadded), weight),
+            None => Panels::pack(kernels, pixels, depth, outputs, weight),
         };
         Ok(Self {
             kernels,
             panels,
-            strip,
+            row,
             epilogue: PackedEpilogue { requantise, ..epilogue },
-            parts: if strip.is_some() || parts.len() < 2 { vec![OutputRegion { size, ..whole }] } else { parts },
+            regions: if row.is_some() || regions.len() < 2 { vec![OutputRegion { size, ..whole }] } else { regions },
             input,
             output,
-            other,
+            residual,
             need: [need_in, need_other, need_out],
             flops: 2 * (depth * to.values()) as u64,
         })
@@ -177,15 +188,15 @@ impl Conv {
         self.flops
     }
 
-    /// Computes the layer. `other` is the map to add, if the layer was packed with one. int8 memory is given as
+    /// Computes the layer. `residual` is the map to add, if the layer was packed with one. int8 memory is given as
     /// floats.
     ///
     /// # Panics
-    /// If a slice is shorter than the map it was packed for, or `other` is missing.
-    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+    /// If a slice is shorter than the map it was packed for, or `residual` is missing.
+    pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32]) {
         let [need_in, need_other, need_out] = self.need;
         assert!(input.len() >= need_in && output.len() >= need_out);
-        let other = match (other, self.other) {
+        let residual = match (residual, self.residual) {
             (Some(o), Some(_)) => {
                 assert!(o.len() >= need_other);
                 o.as_ptr()
@@ -193,23 +204,25 @@ impl Conv {
             (None, None) => std::ptr::null(),
             _ => panic!("a residual is given exactly where the layer was packed with one"),
         };
-        let rounding = self.epilogue.requantise.as_ref().and(self.kernels.int8.quantising_tiles);
-        let tiles = rounding.unwrap_or(self.kernels.tiles);
-        let (from, to) = ((input.as_ptr(), self.input), (output.as_mut_ptr(), self.output));
-        // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole
-        // registers; a `Kernels` is only handed out on a CPU that has its instructions. Strips were chosen for what
-        // they can do.
-        unsafe {
-            let grids = Grids { from: self.input, beside: self.other, to: self.output };
-            let memory = (input.as_ptr(), other, output.as_mut_ptr());
-            for part in &self.parts {
-                if let Some(strip) = self.strip {
-                    row::sweep(&self.panels, strip, part.size, &part.runs(), &self.epilogue, from, to);
-                    continue;
-                }
-                let (mut walk, pixels) = part.walk(grids);
-                self.panels.sweep(tiles, (&mut walk, pixels), part.runs(), &self.epilogue, memory);
+        let quantising = self.epilogue.requantise.as_ref().and(self.kernels.int8.quantising_tiles);
+        let tiles = quantising.unwrap_or(self.kernels.tiles);
+        let grids = Grids { from: self.input, residual: self.residual, to: self.output };
+        let (input, output, epilogue) = (input.as_ptr(), output.as_mut_ptr(), &self.epilogue);
+        for region in &self.regions {
+            let runs = region.runs();
+            if let Some(row) = self.row {
+                let (rows, columns) = region.size;
+                let sweep = row::Sweep { rows, columns, runs, epilogue, grids, input, output };
+                // SAFETY: `need` bounds every pixel of the grids, as asserted; the kernel was chosen for these rows, and a
+                // `Kernels` is only handed out on a CPU that has its instructions.
+                unsafe { row::sweep(&self.panels, row, &sweep) };
+                continue;
             }
+            let (mut walk, pixels) = region.walk(grids);
+            let sweep = tile::Sweep { walk: &mut walk, pixels, runs, epilogue, input, residual, output };
+            // SAFETY: every offset is below the lengths asserted above, the epilogue is padded to full registers, and the
+            // CPU has the instructions of its table.
+            unsafe { self.panels.sweep(tiles, sweep) };
         }
     }
 }

@@ -13,8 +13,8 @@ pub(crate) struct Job<'a> {
     pub from: Grid,
     pub output: *mut f32,
     pub to: Grid,
-    pub other: *const f32,
-    pub beside: Grid,
+    pub residual: *const f32,
+    pub residual_grid: Grid,
     /// Nine registers per register of channels.
     pub weights: *const f32,
     pub epilogue: &'a PackedEpilogue,
@@ -59,14 +59,14 @@ unsafe fn strip<I: Isa, const S: usize, const R: usize>(
     }
     // SAFETY: pixel `x + r` of row `y` exists in the output and in the residual.
     unsafe {
-        if job.other.is_null() {
+        if job.residual.is_null() {
             job.epilogue.apply(isa, &mut sum, (c, 0), None);
         } else {
-            let mut other = [[job.other]; R];
+            let mut residual = [[job.residual]; R];
             for r in 0..R {
-                other[r][0] = job.other.add(job.beside.offset(y, x + r) + c);
+                residual[r][0] = job.residual.add(job.residual_grid.offset(y, x + r) + c);
             }
-            job.epilogue.apply(isa, &mut sum, (c, 0), Some(&other));
+            job.epilogue.apply(isa, &mut sum, (c, 0), Some(&residual));
         }
         let output = job.output.add(job.to.offset(y, x) + c);
         for r in 0..R {
@@ -124,7 +124,7 @@ pub struct Depthwise {
     epilogue: PackedEpilogue,
     from: Grid,
     to: Map,
-    other: Option<Map>,
+    residual: Option<Map>,
     need: usize,
 }
 
@@ -155,10 +155,10 @@ impl Depthwise {
         let grid = Grid { at, row: stride * from.row, pixel: stride * from.pitch };
         let registers = to.vectors(lanes);
         let need = grid.offset(to.h - 1, to.w - 1) + 2 * from.row + 2 * from.pitch + registers * lanes;
-        let (other, join) = after.residual.unzip();
+        let (residual, position) = after.residual.unzip();
         let fits = need <= from.len
             && to.holds(lanes)
-            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
+            && residual.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
         if !fits || to.values() == 0 || !after.activation.fuses() {
             return Err(Error::fatal("kernels", "a depthwise layer's maps are not wide enough for its registers"));
         }
@@ -167,8 +167,9 @@ impl Depthwise {
             let (c, tap) = (i / 9, i % 9);
             packed[(c / lanes * 9 + tap) * lanes + c % lanes] = *w;
         }
-        let epilogue = PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), registers * lanes);
-        Ok(Self { kernels, stride, weights: packed, epilogue, from: grid, to, other, need })
+        let epilogue =
+            PackedEpilogue::new(&after.bias, after.activation, position.unwrap_or_default(), registers * lanes);
+        Ok(Self { kernels, stride, weights: packed, epilogue, from: grid, to, residual, need })
     }
 
     /// Multiplications and additions of one run.
@@ -179,11 +180,11 @@ impl Depthwise {
     /// Computes the layer.
     ///
     /// # Panics
-    /// If a slice is shorter than the map it was packed for, or `other` is missing.
-    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+    /// If a slice is shorter than the map it was packed for, or `residual` is missing.
+    pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32]) {
         let lanes = self.kernels.lanes;
         assert!(input.len() >= self.need && output.len() >= self.to.reach(lanes));
-        let (other, beside) = match (other, self.other) {
+        let (residual, residual_grid) = match (residual, self.residual) {
             (Some(o), Some(map)) => {
                 assert!(o.len() >= map.reach(lanes));
                 (o.as_ptr(), Grid::of(&map))
@@ -196,8 +197,8 @@ impl Depthwise {
             from: self.from,
             output: output.as_mut_ptr(),
             to: Grid::of(&self.to),
-            other,
-            beside,
+            residual,
+            residual_grid,
             weights: self.weights.as_ptr(),
             epilogue: &self.epilogue,
             registers: self.to.vectors(lanes),

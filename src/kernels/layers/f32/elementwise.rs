@@ -12,11 +12,11 @@ use crate::kernels::{Kernels, Map};
 pub(crate) struct Job<'a> {
     pub layer: &'a Elementwise,
     pub input: *const f32,
-    pub other: *const f32,
+    pub residual: *const f32,
     pub output: *mut f32,
 }
 
-/// `act(scale * x + shift + other)` per value.
+/// `act(scale * x + shift + residual)` per value.
 #[derive(Debug)]
 pub struct Elementwise {
     kernels: &'static Kernels,
@@ -25,7 +25,7 @@ pub struct Elementwise {
     epilogue: PackedEpilogue,
     from: Map,
     to: Map,
-    other: Option<Map>,
+    residual: Option<Map>,
 }
 
 /// # Safety
@@ -34,7 +34,7 @@ pub struct Elementwise {
 pub(crate) unsafe fn elementwise<I: Isa>(isa: I, job: &Job) {
     let p = job.layer;
     let (from, to) = (Grid::of(&p.from), Grid::of(&p.to));
-    let beside = p.other.as_ref().map(Grid::of).unwrap_or_default();
+    let residual_grid = p.residual.as_ref().map(Grid::of).unwrap_or_default();
     for y in 0..p.to.h {
         for x in 0..p.to.w {
             for c in (0..p.to.vectors(I::LANES)).map(|r| r * I::LANES) {
@@ -46,11 +46,11 @@ pub(crate) unsafe fn elementwise<I: Isa>(isa: I, job: &Job) {
                         true => isa.add(v, bias),
                         false => isa.fma(v, isa.load(p.scale.as_ptr().add(c)), bias),
                     }]];
-                    if job.other.is_null() {
+                    if job.residual.is_null() {
                         p.epilogue.apply(isa, &mut v, (c, 0), None);
                     } else {
-                        let other = [[job.other.add(beside.offset(y, x) + c)]];
-                        p.epilogue.apply(isa, &mut v, (c, 0), Some(&other));
+                        let residual = [[job.residual.add(residual_grid.offset(y, x) + c)]];
+                        p.epilogue.apply(isa, &mut v, (c, 0), Some(&residual));
                     }
                     isa.store(job.output.add(to.offset(y, x) + c), v[0][0]);
                 }
@@ -66,12 +66,12 @@ impl Elementwise {
     /// If the sizes do not belong together.
     pub fn pack(kernels: &'static Kernels, from: Map, to: Map, scale: &[f32], after: Epilogue) -> Result<Self> {
         let same = |m: &Map| (m.c, m.h, m.w) == (to.c, to.h, to.w);
-        let (other, join) = after.residual.unzip();
-        if !same(&from) || other.is_some_and(|o| !same(&o)) || to.values() == 0 {
+        let (residual, position) = after.residual.unzip();
+        if !same(&from) || residual.is_some_and(|o| !same(&o)) || to.values() == 0 {
             return Err(mismatch("pointwise layer", &from, &to));
         }
         let lanes = kernels.lanes;
-        if !from.holds(lanes) || !to.holds(lanes) || other.is_some_and(|o| !o.holds(lanes)) {
+        if !from.holds(lanes) || !to.holds(lanes) || residual.is_some_and(|o| !o.holds(lanes)) {
             return Err(Error::fatal("kernels", "a pointwise layer's maps are not wide enough for its registers"));
         }
         let channels = to.vectors(lanes) * lanes;
@@ -79,8 +79,8 @@ impl Elementwise {
         if !scale.is_empty() {
             scale.resize(channels, 0.0);
         }
-        let epilogue = PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), channels);
-        Ok(Self { kernels, scale, epilogue, from, to, other })
+        let epilogue = PackedEpilogue::new(&after.bias, after.activation, position.unwrap_or_default(), channels);
+        Ok(Self { kernels, scale, epilogue, from, to, residual })
     }
 
     /// Operations of one run, one per value.
@@ -91,11 +91,11 @@ impl Elementwise {
     /// Computes the layer.
     ///
     /// # Panics
-    /// If a slice is shorter than the map it was packed for, or `other` is missing.
-    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+    /// If a slice is shorter than the map it was packed for, or `residual` is missing.
+    pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32]) {
         let lanes = self.kernels.lanes;
         assert!(input.len() >= self.from.reach(lanes) && output.len() >= self.to.reach(lanes));
-        let other = match (other, self.other) {
+        let residual = match (residual, self.residual) {
             (Some(o), Some(map)) => {
                 assert!(o.len() >= map.reach(lanes));
                 o.as_ptr()
@@ -103,7 +103,7 @@ impl Elementwise {
             (None, None) => std::ptr::null(),
             _ => panic!("a second map is given exactly where the layer was packed with one"),
         };
-        let job = Job { layer: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
+        let job = Job { layer: self, input: input.as_ptr(), residual, output: output.as_mut_ptr() };
         // SAFETY: input, output and second map have the lengths asserted above; the CPU has the instructions.
         unsafe { (self.kernels.elementwise)(&job) };
         if self.epilogue.activation == Activation::Sigmoid {

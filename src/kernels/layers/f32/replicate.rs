@@ -22,7 +22,7 @@ pub struct Replicate {
 pub(crate) struct Job<'a> {
     pub replicate: &'a Replicate,
     pub input: *const f32,
-    pub other: *const f32,
+    pub residual: *const f32,
     pub output: *mut f32,
 }
 
@@ -37,20 +37,20 @@ unsafe fn strip<I: Isa, const F: usize>(isa: I, job: &Job, v: I::V, c: usize, (y
     let mut out = [[v]; F];
     // SAFETY: the caller guarantees the pixels; the bias is padded to full registers.
     unsafe {
-        if let Some((epilogue, other)) = &r.after {
+        if let Some((epilogue, residual)) = &r.after {
             let bias = isa.load(epilogue.bias.as_ptr().add(c));
             for i in 0..F {
                 out[i][0] = isa.add(v, bias);
             }
-            match other {
+            match residual {
                 None => epilogue.apply(isa, &mut out, (c, 0), None),
                 Some(map) => {
-                    let beside = Grid::of(map);
-                    let mut others = [[job.other]; F];
+                    let residual_grid = Grid::of(map);
+                    let mut residuals = [[job.residual]; F];
                     for i in 0..F {
-                        others[i][0] = job.other.add(beside.offset(y, x + i) + c);
+                        residuals[i][0] = job.residual.add(residual_grid.offset(y, x + i) + c);
                     }
-                    epilogue.apply(isa, &mut out, (c, 0), Some(&others));
+                    epilogue.apply(isa, &mut out, (c, 0), Some(&residuals));
                 }
             }
         }
@@ -98,17 +98,17 @@ impl Replicate {
         }
         let lanes = kernels.lanes;
         let same = after.bias.is_empty() && after.activation == Activation::None && after.residual.is_none();
-        let (other, join) = after.residual.unzip();
-        if other.is_some_and(|o: Map| (o.c, o.h, o.w) != (to.c, to.h, to.w)) {
+        let (residual, position) = after.residual.unzip();
+        if residual.is_some_and(|o: Map| (o.c, o.h, o.w) != (to.c, to.h, to.w)) {
             return Err(mismatch("replication", &from, &to));
         }
-        let wide = from.holds(lanes) && to.holds(lanes) && other.is_none_or(|o| o.holds(lanes));
+        let wide = from.holds(lanes) && to.holds(lanes) && residual.is_none_or(|o| o.holds(lanes));
         if !same && !(wide && after.activation.fuses()) {
             return Err(Error::fatal("kernels", "a replication's maps are not wide enough for its registers"));
         }
         let channels = to.vectors(lanes) * lanes;
-        let epilogue = PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), channels);
-        Ok(Self { kernels, factor, from, to, after: (!same).then_some((epilogue, other)) })
+        let epilogue = PackedEpilogue::new(&after.bias, after.activation, position.unwrap_or_default(), channels);
+        Ok(Self { kernels, factor, from, to, after: (!same).then_some((epilogue, residual)) })
     }
 
     /// Operations of one run: additions of a second map.
@@ -119,10 +119,10 @@ impl Replicate {
     /// Copies the values.
     ///
     /// # Panics
-    /// If a slice is shorter than the map it was packed for, or `other` is missing.
-    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32]) {
+    /// If a slice is shorter than the map it was packed for, or `residual` is missing.
+    pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32]) {
         let lanes = self.kernels.lanes;
-        let other = match (other, self.after.as_ref().and_then(|a| a.1)) {
+        let residual = match (residual, self.after.as_ref().and_then(|a| a.1)) {
             (Some(o), Some(map)) => {
                 assert!(o.len() >= map.reach(lanes));
                 o.as_ptr()
@@ -133,7 +133,7 @@ impl Replicate {
         let whole = self.to.c.is_multiple_of(lanes) && self.from.reach(lanes) <= input.len();
         if whole || self.after.is_some() {
             assert!(input.len() >= self.from.reach(lanes) && output.len() >= self.to.reach(lanes));
-            let job = Job { replicate: self, input: input.as_ptr(), other, output: output.as_mut_ptr() };
+            let job = Job { replicate: self, input: input.as_ptr(), residual, output: output.as_mut_ptr() };
             // SAFETY: all lengths were just checked; whole registers touch no channels that are another's.
             unsafe { (self.kernels.replicate)(&job) };
             return;

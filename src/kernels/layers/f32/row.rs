@@ -6,7 +6,7 @@ use crate::kernels::isa::Isa;
 use crate::kernels::layers::border::Runs;
 use crate::kernels::layers::epilogue::PackedEpilogue;
 use crate::kernels::layers::panels::Panels;
-use crate::kernels::layers::pixels::Grid;
+use crate::kernels::layers::pixels::Grids;
 
 /// Runs of input floats of a pixel: the rows of a window of 3x3.
 pub(crate) const RUNS: usize = 3;
@@ -109,22 +109,26 @@ pub(crate) unsafe fn sums<I: Isa, const P: usize>(
     }
 }
 
-/// All rows of a `rows` x `columns` grid times all panels, each of one register.
+/// Rows of pixels that are multiplied by all panels of a layer.
+pub(crate) struct Sweep<'a> {
+    pub rows: usize,
+    pub columns: usize,
+    pub runs: Runs<'a>,
+    pub epilogue: &'a PackedEpilogue,
+    pub grids: Grids,
+    pub input: *const f32,
+    pub output: *mut f32,
+}
+
+/// Multiplies all rows of a sweep by all panels, each of one register.
 ///
 /// # Safety
 /// As [`Panels::sweep`]; there are `RUNS` runs, panels were packed for `RUN` floats each, and rows have the `pixels` of
 /// the kernel.
-pub(crate) unsafe fn sweep(
-    panels: &Panels<f32>,
-    kernel: RowKernel,
-    (rows, columns): (usize, usize),
-    runs: &Runs,
-    epilogue: &PackedEpilogue,
-    (input, from): (*const f32, Grid),
-    (output, to): (*mut f32, Grid),
-) {
+pub(crate) unsafe fn sweep(panels: &Panels<f32>, kernel: RowKernel, sweep: &Sweep) {
+    let Sweep { rows, columns, runs, epilogue, grids: Grids { from, to, .. }, input, output } = sweep;
     for (c, weights) in panels.parts() {
-        for y in 0..rows {
+        for y in 0..*rows {
             let weights = weights.as_ptr();
             let job = Job {
                 starts: runs.starts,
@@ -132,13 +136,13 @@ pub(crate) unsafe fn sweep(
                 skip: 0,
                 epilogue,
                 c,
-                input,
+                input: *input,
                 weights,
-                other: std::ptr::null(),
-                output,
+                residual: std::ptr::null(),
+                output: *output,
             };
             let (input, output) = (from.offset(y, 0), to.offset(y, 0));
-            let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
+            let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: *columns };
             // SAFETY: the pixels are those of the grid; the caller guarantees that the kernel was chosen for this row and these panels.
             unsafe { (kernel.run)(&row) };
         }

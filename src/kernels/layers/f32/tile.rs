@@ -6,7 +6,7 @@ use crate::kernels::Kernels;
 use crate::kernels::isa::Isa;
 use crate::kernels::layers::border::Runs;
 use crate::kernels::layers::epilogue::PackedEpilogue;
-use crate::kernels::layers::panels::{Panel, Panels};
+use crate::kernels::layers::panels::{Outputs, Panel, Panels};
 use crate::kernels::layers::pixels::{PixelOffsets, Walk};
 
 /// Floats of a cache line.
@@ -29,7 +29,7 @@ pub(crate) struct Job<'a> {
     pub input: *const f32,
     pub weights: *const f32,
     /// The residual, or null, of the panel's channels.
-    pub other: *const f32,
+    pub residual: *const f32,
     /// Of all channels; floats, or integers where `finish` says how to make them.
     pub output: *mut f32,
 }
@@ -141,16 +141,16 @@ pub(crate) unsafe fn apply<I: Isa, const P: usize, const N: usize>(
 ) {
     // SAFETY: the caller guarantees that the residual, unless null, has `N` registers for each pixel.
     unsafe {
-        if job.other.is_null() {
+        if job.residual.is_null() {
             job.epilogue.apply(isa, sum, (job.c, I::LANES), None);
         } else {
-            let mut other = [[job.other; N]; P];
+            let mut residual = [[job.residual; N]; P];
             for i in 0..P {
                 for j in 0..N {
-                    other[i][j] = job.other.add(offsets.other(i) + j * I::LANES);
+                    residual[i][j] = job.residual.add(offsets.residual(i) + j * I::LANES);
                 }
             }
-            job.epilogue.apply(isa, sum, (job.c, I::LANES), Some(&other));
+            job.epilogue.apply(isa, sum, (job.c, I::LANES), Some(&residual));
         }
     }
 }
@@ -169,6 +169,19 @@ macro_rules! tiles {
 }
 pub(crate) use tiles;
 
+/// Pixels that are multiplied by all panels of a layer.
+pub(crate) struct Sweep<'a> {
+    pub walk: &'a mut Walk,
+    /// How many pixels of the walk, from its first on.
+    pub pixels: usize,
+    pub runs: Runs<'a>,
+    pub epilogue: &'a PackedEpilogue,
+    pub input: *const f32,
+    /// Null if there is no residual.
+    pub residual: *const f32,
+    pub output: *mut f32,
+}
+
 impl Panels<f32> {
     /// Packs `weight(k, channel)` for `depth` summands and `channels` output channels. `pixels` is as for
     /// [`Panels::lay`].
@@ -176,34 +189,28 @@ impl Panels<f32> {
         kernels: &Kernels,
         pixels: usize,
         depth: usize,
-        channels: (usize, bool),
+        channels: Outputs,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         Self::lay(kernels, pixels, depth, channels, |weights, k, c| weights.push(c.map_or(0.0, |c| weight(k, c))))
     }
 
-    /// So many pixels of a grid, from its first on, times all panels; `other` is null where nothing joins.
+    /// Multiplies the pixels of a sweep by all panels.
     ///
     /// # Safety
     /// Every pixel's offsets satisfy the contract of [`tile`] for the channels of all panels; `weights` was packed
     /// for the summands of all runs, and the CPU has the instructions of `tiles`.
-    pub unsafe fn sweep(
-        &self,
-        tiles: Tiles,
-        (walk, pixels): (&mut Walk, usize),
-        runs: Runs,
-        epilogue: &PackedEpilogue,
-        (input, other, output): (*const f32, *const f32, *mut f32),
-    ) {
+    pub unsafe fn sweep(&self, tiles: Tiles, sweep: Sweep) {
+        let Sweep { walk, pixels, runs, epilogue, input, residual, output } = sweep;
         let prepare = |panel: &Panel| {
             let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
             let c = panel.c;
             // SAFETY: the panel starts inside the packed weights, and its channels inside the output pixel.
             let job = unsafe {
                 let weights = self.weights.as_ptr().add(panel.weights + runs.skips[0] * panel.width);
-                let other = if other.is_null() { other } else { other.add(c) };
+                let residual = if residual.is_null() { residual } else { residual.add(c) };
                 let Runs { starts, run, skips: [_, skip] } = runs;
-                Job { starts, run, skip: skip * panel.width, epilogue, c, input, weights, other, output }
+                Job { starts, run, skip: skip * panel.width, epilogue, c, input, weights, residual, output }
             };
             Some((tiles.len(), (job, *tiles)))
         };

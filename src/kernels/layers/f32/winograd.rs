@@ -4,11 +4,12 @@ mod filter;
 
 use self::filter::Filter;
 pub(crate) use self::filter::{Four, Two};
+use super::tile::Sweep;
 use crate::error::{Error, Result};
 use crate::kernels::isa::Isa;
 use crate::kernels::layers::border::Runs;
 use crate::kernels::layers::epilogue::{Epilogue, PackedEpilogue};
-use crate::kernels::layers::panels::Panels;
+use crate::kernels::layers::panels::{Outputs, Panels};
 use crate::kernels::layers::pixels::{Grid, Grids, Walk};
 use crate::kernels::layers::window::{Window, mismatch};
 use crate::kernels::{Kernels, Map};
@@ -40,8 +41,8 @@ pub(crate) struct OutputTransform<'a> {
     pub output: *mut f32,
     pub to: Grid,
     /// The residual, or null.
-    pub other: *const f32,
-    pub beside: Grid,
+    pub residual: *const f32,
+    pub residual_grid: Grid,
     /// Rows and columns of the tile that exist.
     pub size: (usize, usize),
 }
@@ -80,7 +81,7 @@ pub(crate) unsafe fn input_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: u
 
 /// # Safety
 /// `SIDE` x `SIDE` points are readable for `registers` registers each; the `size` pixels at `output` are writable, those at
-/// `other` (unless null) readable, and `finish` is padded to as many channels.
+/// `residual` (unless null) readable, and `finish` is padded to as many channels.
 #[inline(always)]
 pub(crate) unsafe fn output_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
     isa: I,
@@ -110,17 +111,17 @@ pub(crate) unsafe fn output_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: 
                     tile[y][x] = isa.add(line[x], bias);
                 }
             }
-            if t.other.is_null() {
+            if t.residual.is_null() {
                 t.epilogue.apply(isa, &mut tile, (c, 0), None);
             } else {
-                let mut other = [[t.other; OUT]; OUT];
+                let mut residual = [[t.residual; OUT]; OUT];
                 for y in 0..OUT {
                     for x in 0..OUT {
                         let inside = (y.min(t.size.0 - 1), x.min(t.size.1 - 1));
-                        other[y][x] = t.other.add(t.beside.offset(inside.0, inside.1) + c);
+                        residual[y][x] = t.residual.add(t.residual_grid.offset(inside.0, inside.1) + c);
                     }
                 }
-                t.epilogue.apply(isa, &mut tile, (c, 0), Some(&other));
+                t.epilogue.apply(isa, &mut tile, (c, 0), Some(&residual));
             }
             for y in 0..OUT {
                 for x in 0..OUT {
@@ -173,7 +174,7 @@ pub struct Winograd {
     plain: PackedEpilogue,
     from: Map,
     to: Map,
-    other: Option<Map>,
+    residual: Option<Map>,
     block: usize,
     flops: u64,
 }
@@ -227,14 +228,14 @@ impl Winograd {
         if !same || weights.len() != to.c * from.c * 9 {
             return Err(mismatch("Winograd convolution", &from, &to));
         }
-        let (other, join) = after.residual.unzip();
+        let (residual, position) = after.residual.unzip();
         let (tiles, side) = (tile.count(&from), tile.outputs());
         // The last tile's last pixel, counted from the corner of the border.
         let corner = from.origin - from.row - from.pitch;
         let last = corner + (tiles.0 * side + 1) * from.row + (tiles.1 * side + 1) * from.pitch;
         let fits = last + from.vectors(lanes) * lanes <= from.len
             && to.holds(lanes)
-            && other.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
+            && residual.is_none_or(|o: Map| (o.c, o.h, o.w) == (to.c, to.h, to.w) && o.holds(lanes));
         if !fits || !after.activation.fuses() {
             return Err(Error::fatal("kernels", "a Winograd layer's maps are not wide enough for its tiles"));
         }
@@ -248,18 +249,18 @@ impl Winograd {
         let points = (0..tile.points())
             .map(|p| {
                 let weight = |k: usize, o: usize| transformed[(p * from.c + k) * to.c + o];
-                Panels::pack(kernels, block.max(2), from.c, (to.c, false), weight)
+                Panels::pack(kernels, block.max(2), from.c, Outputs { count: to.c, unpadded: false }, weight)
             })
             .collect();
         Ok(Self {
             kernels,
             tile,
             points,
-            epilogue: PackedEpilogue::new(&after.bias, after.activation, join.unwrap_or_default(), channels),
+            epilogue: PackedEpilogue::new(&after.bias, after.activation, position.unwrap_or_default(), channels),
             plain: PackedEpilogue::new(&[], Default::default(), Default::default(), channels),
             from,
             to,
-            other,
+            residual,
             block,
             flops: 18 * (from.c * to.values()) as u64,
         })
@@ -279,12 +280,12 @@ impl Winograd {
     /// Computes the layer; the contents of `scratch` do not matter.
     ///
     /// # Panics
-    /// If a slice is shorter than the map it was packed for, or `other` is missing.
-    pub fn run(&self, input: &[f32], other: Option<&[f32]>, output: &mut [f32], scratch: &mut [f32]) {
+    /// If a slice is shorter than the map it was packed for, or `residual` is missing.
+    pub fn run(&self, input: &[f32], residual: Option<&[f32]>, output: &mut [f32], scratch: &mut [f32]) {
         let lanes = self.kernels.lanes;
         assert!(input.len() >= self.from.len && output.len() >= self.to.reach(lanes));
         assert!(scratch.len() >= self.scratch());
-        let (other, beside) = match (other, self.other) {
+        let (residual, residual_grid) = match (residual, self.residual) {
             (Some(o), Some(map)) => {
                 assert!(o.len() >= map.reach(lanes));
                 (o.as_ptr(), Grid::of(&map))
@@ -331,8 +332,8 @@ impl Winograd {
                         epilogue: &self.epilogue,
                         output: output.as_mut_ptr(),
                         to: shift(Grid::of(&self.to)),
-                        other,
-                        beside: shift(beside),
+                        residual,
+                        residual_grid: shift(residual_grid),
                         size: (side.min(self.to.h - y), side.min(self.to.w - x)),
                     });
                 }
@@ -345,14 +346,22 @@ impl Winograd {
         let lanes = self.kernels.lanes;
         let (ci, co) = (self.from.vectors(lanes) * lanes, self.to.vectors(lanes) * lanes);
         let grid = |pixel: usize| Grid { at: 0, row: 0, pixel };
-        let mut walk = Walk::new(Grids { from: grid(ci), beside: None, to: grid(co) }, count);
+        let mut walk = Walk::new(Grids { from: grid(ci), residual: None, to: grid(co) }, count);
         for (p, panels) in self.points.iter().enumerate() {
             let (from, to) = (&spread[p * count * ci..][..count * ci], &mut sums[p * count * co..][..count * co]);
             // SAFETY: both slices hold `count` pixels of all registers, and the panels were packed for `from.c`
             // summands, which is at most `ci`.
             unsafe {
-                let memory = (from.as_ptr(), std::ptr::null(), to.as_mut_ptr());
-                panels.sweep(self.kernels.tiles, (&mut walk, count), Runs::one(self.from.c), &self.plain, memory);
+                let sweep = Sweep {
+                    walk: &mut walk,
+                    pixels: count,
+                    runs: Runs::one(self.from.c),
+                    epilogue: &self.plain,
+                    input: from.as_ptr(),
+                    residual: std::ptr::null(),
+                    output: to.as_mut_ptr(),
+                };
+                panels.sweep(self.kernels.tiles, sweep);
             }
         }
     }

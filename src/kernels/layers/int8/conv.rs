@@ -3,15 +3,15 @@
 use super::epilogue::{ITEMS, Int8Epilogue, Into8};
 use super::matrix::{DEPTH, Packed, Sweep};
 use super::memory::narrow;
-use super::pack::{pack, pusher};
+use super::pack::{Group, pack, pusher};
 use super::row;
-use super::tile::{sweep, sweep_together};
+use super::tile;
 use super::weights::Sums;
 use crate::error::{Error, Result};
 use crate::kernels::isa::int8::Limits;
 use crate::kernels::layers::border::{self, OutputRegion};
 use crate::kernels::layers::epilogue::Activation;
-use crate::kernels::layers::panels::Panels;
+use crate::kernels::layers::panels::{Outputs, Panels};
 use crate::kernels::layers::pixels::{Grid, Grids};
 use crate::kernels::layers::window::{Window, mismatch};
 use crate::kernels::{Kernels, Map};
@@ -91,13 +91,14 @@ impl Conv8 {
         };
         let reach = to.dense_reach(lanes);
         let need_out = if into == &Into8::Floats { reach } else { kernels.int8_memory(reach) };
-        let grids = Grids { from: input, beside: None, to: Grid::of(&to) };
+        let grids = Grids { from: input, residual: None, to: Grid::of(&to) };
         let weights = match matrix {
             Some(_) => Weights::Matrix(Packed::new(layer, (&from, &to), kh * kw, &whole), epilogue_of(&whole)?),
             None => {
-                let (outputs, groups) = ((to.c, to.unpadded(lanes)), padded * kh * kw / together / group);
+                let outputs = Outputs { count: to.c, unpadded: to.unpadded(lanes) };
+                let groups = padded * kh * kw / together / group;
                 let finished = |part: OutputRegion| epilogue_of(&part).map(|f| (part.grouped(group), f));
-                let items = (kernels.int8.storage, group);
+                let items = Group { storage: kernels.int8.storage, items: group };
                 let few = window.size == [row::RUNS, row::RUN] && from.pitch == 1 && into != &Into8::Floats;
                 match if few { row::choose(kernels.int8.int8_rows, to.c, to.w) } else { None } {
                     Some(kernel) => {
@@ -144,23 +145,27 @@ impl Conv8 {
     pub fn run(&self, input: &[f32], output: &mut [f32]) {
         assert!(input.len() >= self.need[0] && output.len() >= self.need[1]);
         let Self { size, grids, .. } = self;
-        let (input, to) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
-        // SAFETY: `need` bounds every spot of the grid, and was just checked; `finish` is padded to whole registers; a
+        let (input, output_bytes) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
+        // SAFETY: `need` bounds every pixel of the grids, and was just checked; the epilogue is padded to full registers; a
         // `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             match (&self.weights, self.kernels.int8.matrix) {
                 (Weights::Rows(panels, kernel, (part, epilogue)), _) => {
-                    row::sweep(panels, *kernel, (*grids, *size), part.runs(), epilogue, (input, to));
+                    let ((rows, columns), runs) = (*size, part.runs());
+                    let sweep =
+                        row::Sweep { rows, columns, runs, epilogue, grids: *grids, input, output: output_bytes };
+                    row::sweep(panels, *kernel, &sweep);
                 }
                 (Weights::Matrix(packed, epilogue), Some(multiply)) => {
-                    multiply(&Sweep { packed, epilogue, input, output: to, grids: *grids, size: *size });
+                    multiply(&Sweep { packed, epilogue, input, output: output_bytes, grids: *grids, size: *size });
                 }
-                (Weights::Panels(panels, parts), _) => {
-                    for (part, epilogue) in parts {
-                        let ((mut walk, pixels), tiles) =
-                            (part.walk(*grids), self.kernels.int8.tiles[epilogue.store as usize]);
-                        let sweep = if panels.near() { sweep_together } else { sweep };
-                        sweep(panels, tiles, (&mut walk, pixels), part.runs(), epilogue, (input, to));
+                (Weights::Panels(panels, regions), _) => {
+                    for (region, epilogue) in regions {
+                        let ((mut walk, pixels), runs) = (region.walk(*grids), region.runs());
+                        let tiles = self.kernels.int8.tiles[epilogue.store as usize];
+                        let output = output_bytes;
+                        let sweep = tile::Sweep { walk: &mut walk, pixels, runs, epilogue, input, output };
+                        tile::sweep(panels, tiles, sweep);
                     }
                 }
                 (Weights::Matrix(..), None) => {}

@@ -71,25 +71,30 @@ pub(crate) unsafe fn row<I: Ints, const P: usize>(isa: I, row: &RowJob) {
     }
 }
 
-/// All rows of pixels times all panels, each of one register.
+/// Rows of pixels that are multiplied by all panels of a layer.
+pub(crate) struct Sweep<'a> {
+    pub rows: usize,
+    pub columns: usize,
+    pub runs: Runs<'a>,
+    pub epilogue: &'a Int8Epilogue,
+    pub grids: Grids,
+    pub input: *const u8,
+    pub output: *mut u8,
+}
+
+/// Multiplies all rows of a sweep by all panels, each of one register.
 ///
 /// # Safety
 /// As [`super::tile::sweep`]; the runs are what a [`RowJob`] has, and rows have the `pixels` of the kernel.
-pub(crate) unsafe fn sweep(
-    panels: &Panels<u8>,
-    kernel: RowKernel,
-    (grids, (rows, columns)): (Grids, (usize, usize)),
-    runs: Runs,
-    epilogue: &Int8Epilogue,
-    (input, output): (*const u8, *mut u8),
-) {
+pub(crate) unsafe fn sweep(panels: &Panels<u8>, kernel: RowKernel, sweep: &Sweep) {
+    let Sweep { rows, columns, runs, epilogue, grids: Grids { from, to, .. }, input, output } = sweep;
     for (c, weights) in panels.parts() {
-        for y in 0..rows {
-            let Runs { starts, run, .. } = runs;
-            let job = Job { starts, run, skip: 0, epilogue, c, input, weights: weights.as_ptr(), output };
-            let (from, to) = (grids.from, grids.to);
+        for y in 0..*rows {
+            let Runs { starts, run, .. } = *runs;
+            let job =
+                Job { starts, run, skip: 0, epilogue, c, input: *input, weights: weights.as_ptr(), output: *output };
             let (input, output) = (from.offset(y, 0), to.offset(y, 0));
-            let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: columns };
+            let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: *columns };
             // SAFETY: the pixels are those of the grid; the caller guarantees panels, runs and epilogue that belong together.
             unsafe { (kernel.run)(&row) };
         }

@@ -257,58 +257,38 @@ unsafe fn store<I: Ints, const STORE: usize, const P: usize, const N: usize>(
     }
 }
 
-/// So many pixels of a grid, from its first on, times all panels. The packed weights are bytes of items.
+/// Pixels that are multiplied by all panels of a layer. The packed weights are bytes of items.
+pub(crate) struct Sweep<'a> {
+    pub walk: &'a mut Walk,
+    /// How many pixels of the walk, from its first on.
+    pub pixels: usize,
+    pub runs: Runs<'a>,
+    pub epilogue: &'a Int8Epilogue,
+    pub input: *const u8,
+    /// Items, floats or sums, as the epilogue says.
+    pub output: *mut u8,
+}
+
+/// Multiplies the pixels of a sweep by all panels: panel by panel, or, where [`Panels::near`] holds,
+/// [together](Panels::together).
 ///
 /// # Safety
 /// Every pixel's offsets satisfy the contract of [`tile`] for the channels of all panels; `panels` was packed for
-/// the groups of all runs; `tiles` store what `finish` says, and the CPU has their instructions.
-pub(crate) unsafe fn sweep(
-    panels: &Panels<u8>,
-    tiles: Tiles,
-    (walk, pixels): (&mut Walk, usize),
-    runs: Runs,
-    epilogue: &Int8Epilogue,
-    (input, output): (*const u8, *mut u8),
-) {
-    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, epilogue, (input, output));
-    // SAFETY: the offsets are those of `count` pixels of the grid; the caller guarantees panels, epilogue and tiles that belong together.
-    let tile =
-        |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
-    panels.each(walk, pixels, prepare, tile);
-}
-
-/// As [`sweep`], where [`Panels::near`] holds: of [`Panels::together`].
-///
-/// # Safety
-/// As [`sweep`].
-pub(crate) unsafe fn sweep_together(
-    panels: &Panels<u8>,
-    tiles: Tiles,
-    (walk, pixels): (&mut Walk, usize),
-    runs: Runs,
-    epilogue: &Int8Epilogue,
-    (input, output): (*const u8, *mut u8),
-) {
-    let prepare = |panel: &Panel| job(panels, panel, tiles, &runs, epilogue, (input, output));
-    // SAFETY: the offsets are of `count` pixels that the caller guarantees, and the tiles are the panel's.
-    let tile =
-        |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| unsafe { tiles[count - 1](job, offsets) };
-    panels.together(walk, pixels, prepare, tile);
-}
-
-/// What all tiles of a panel have in common, and its tiles by their pixels; nothing if there are none of its width.
-#[inline(always)]
-fn job<'a>(
-    panels: &Panels<u8>,
-    panel: &Panel,
-    tiles: Tiles,
-    &Runs { starts, run, skips }: &Runs<'a>,
-    epilogue: &'a Int8Epilogue,
-    (input, output): (*const u8, *mut u8),
-) -> Option<(usize, (Job<'a>, &'static [Tile]))> {
-    let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
-    let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
-    // The panel starts inside the packed weights, and has those before the first run.
-    let weights = panels.weights[panel.weights + first..].as_ptr();
-    Some((tiles.len(), (Job { starts, run, skip, epilogue, c: panel.c, input, weights, output }, *tiles)))
+/// the groups of all runs; `tiles` store what the epilogue says, and the CPU has their instructions.
+pub(crate) unsafe fn sweep(panels: &Panels<u8>, tiles: Tiles, sweep: Sweep) {
+    let Sweep { walk, pixels, runs, epilogue, input, output } = sweep;
+    let prepare = |panel: &Panel| {
+        let (_, tiles) = tiles.iter().find(|t| t.0 == panel.width)?;
+        let Runs { starts, run, skips } = runs;
+        let [first, skip] = skips.map(|groups| groups * panel.width * GROUP);
+        // The panel starts inside the packed weights, and has those before the first run.
+        let weights = panels.weights[panel.weights + first..].as_ptr();
+        Some((tiles.len(), (Job { starts, run, skip, epilogue, c: panel.c, input, weights, output }, *tiles)))
+    };
+    let tile = |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| {
+        // SAFETY: the offsets are those of `count` pixels of the walk; panels, epilogue and tiles belong together, as the
+        // caller guarantees.
+        unsafe { tiles[count - 1](job, offsets) }
+    };
+    if panels.near() { panels.together(walk, pixels, prepare, tile) } else { panels.each(walk, pixels, prepare, tile) }
 }

@@ -12,15 +12,15 @@ use self::filter::Filter;
 pub(crate) use self::filter::{Four, Two};
 use super::epilogue::{Int8Epilogue, Into8, Store, scales};
 use super::memory::narrow;
-use super::pack::pack;
-use super::tile::{Tiles, sweep};
+use super::pack::{Group, pack};
+use super::tile::{Sweep, Tiles, sweep};
 use super::weights::Sums;
 use crate::error::{Error, Result};
 use crate::kernels::isa::int8::{Int16, Limits};
 use crate::kernels::layers::border::Runs;
 use crate::kernels::layers::epilogue::Activation;
 use crate::kernels::layers::f32::winograd::{Tile, Winograd};
-use crate::kernels::layers::panels::Panels;
+use crate::kernels::layers::panels::{Outputs, Panels};
 use crate::kernels::layers::pixels::{Grid, Grids, Walk};
 use crate::kernels::layers::quant::Storage;
 use crate::kernels::layers::window::{Window, mismatch};
@@ -259,13 +259,13 @@ impl Winograd8 {
         };
         let count = rows * columns;
         let block = count.div_ceil(count.div_ceil(BLOCK / points(tile)));
-        let run = from.c.div_ceil(PAIR);
+        let (run, outputs) = (from.c.div_ceil(PAIR), Outputs { count: to.c, unpadded: false });
         let panels = (0..points(tile)).map(|p| {
             let weight = |k: usize, o: usize| match k < from.c {
                 true => transformed[(o * from.c + k) * points(tile) + p],
                 false => 0,
             };
-            pack(kernels, table.tiles, (Storage::I16, PAIR), run, (to.c, false), weight)
+            pack(kernels, table.tiles, Group { storage: Storage::I16, items: PAIR }, run, outputs, weight)
         });
         let channels = to.vectors(kernels.lanes) * kernels.lanes;
         let limits = Limits { lo: 0.0, hi: 0.0, zero: 0 };
@@ -363,14 +363,22 @@ impl Winograd8 {
     fn multiply(&self, tiles: Tiles, count: usize, inputs: &[f32], sums: &mut [f32]) {
         let co = self.plain.bias.len();
         let grid = |pixel: usize| Grid { at: 0, row: 0, pixel };
-        let mut walk = Walk::new(Grids { from: grid(self.wide), beside: None, to: grid(co) }, count);
+        let mut walk = Walk::new(Grids { from: grid(self.wide), residual: None, to: grid(co) }, count);
         let (mut input, mut output) = (inputs.as_ptr().cast::<i16>(), sums.as_mut_ptr().cast::<i32>());
         for panels in &self.points {
             // SAFETY: each point has `count` pixels of all registers in both, and the panels were packed for `run`
             // pairs, which are no more than `wide` numbers.
             unsafe {
-                let memory = (input.cast(), output.cast());
-                sweep(panels, tiles, (&mut walk, count), Runs::one(self.run), &self.plain, memory);
+                let (input_bytes, output_bytes) = (input.cast(), output.cast());
+                let pixels = Sweep {
+                    walk: &mut walk,
+                    pixels: count,
+                    runs: Runs::one(self.run),
+                    epilogue: &self.plain,
+                    input: input_bytes,
+                    output: output_bytes,
+                };
+                sweep(panels, tiles, pixels);
                 (input, output) = (input.add(count * self.wide), output.add(count * co));
             }
         }
