@@ -1,24 +1,26 @@
-//! The arithmetic of networks and of their input, once per instruction set.
+//! The arithmetic of networks and of their input, compiled once per instruction set.
 //!
-//! A [`Kernels`] is a table of functions for one instruction set; layers are packed for one table and keep it.
-//! [`chosen`] picks the best table of this CPU once and logs its name; [`available`] lists all that it can run.
+//! A [`Kernels`] is a table of functions for one instruction set. Layers are packed for one table and keep it.
+//! [`chosen`] picks the best table for this CPU once and logs its name; [`available`] lists all that the CPU can run.
 //!
-//! **Layout.** Maps are NHWC with one pixel of zeros around them ([`Map`]), so that windows need no tests and
-//! nothing is gathered at run time. A bias, an activation and a residual are applied before a value is stored.
+//! `isa` holds the instruction sets, `image` the kernels of pictures, `layers` those of networks, and `tables` compiles
+//! all of them for each instruction set. `README.md` beside them says how to add a kernel.
 //!
-//! **Accuracy.** The definitions are in `naive` (double precision). Direct kernels stay within the error bound
-//! of summing in single precision; Winograd's within about 1e-6 of the layer's largest output.
+//! **Layout.** Maps are NHWC with a border of zeros, one pixel wide ([`Map`]). Windows need no bounds tests, and nothing
+//! is gathered at run time. Bias, activation and residual are applied before a value is stored.
 //!
-//! **Integers.** Quantised networks run in `int8`, with the same bits on every table.
+//! **Accuracy.** `naive` defines the results, in double precision. Direct kernels stay within the error bound of
+//! summation in single precision. Winograd's method stays within about 1e-6 of the layer's largest output.
 //!
-//! **NaN and infinity.** Networks expect finite input. A NaN or an infinity is never replaced by a
-//! harmless number on its way (activations pass NaN on), with two exceptions: maximum pooling may pass over a
-//! NaN, and integers cannot hold one. Winograd spreads a NaN or an infinity, as NaN, over the outputs of its tile. Nothing survives
-//! into the next run.
+//! **int8.** Quantised networks give the same bits on every table.
+//!
+//! **NaN and infinity.** Networks expect finite input. No kernel replaces a NaN or an infinity by a finite number, and
+//! activations pass NaN on. There are two exceptions: max pooling may ignore a NaN, and integers cannot hold one.
+//! Winograd's method turns a NaN or an infinity into NaN in all outputs of its tile. Nothing carries over to the next
+//! run.
 
-// Kernels are written with indexed loops over arrays of registers: iterator adaptors and closures are functions of
-// their own, which are compiled without the caller's instruction set and, when not inlined, force the arrays
-// into memory.
+// Kernels are indexed loops over arrays of registers. Iterator adaptors and closures are functions of their own: they are
+// compiled without the caller's CPU features and, if not inlined, force the arrays into memory.
 #![allow(clippy::needless_range_loop)]
 
 mod image;
@@ -57,14 +59,13 @@ pub use map::Map;
 
 use crate::error::{Error, Result};
 
-/// The environment variable that asks for a lesser table than the best, by name.
+/// The environment variable with the name of the highest table to use.
 pub const CHOICE: &str = "HEATMARK_KERNELS";
-/// The environment variable that names a table which must be in use, or nothing runs.
+/// The environment variable with the name of the table that must be used; anything else is an error.
 pub const REQUIRED: &str = "HEATMARK_KERNELS_REQUIRED";
 
-/// Every kernel that all tables have: `name: job = generic function;`. A row makes the field `name` of [`Kernels`] (`f32`:
-/// floats and pictures) or of [`Int8Kernels`] (`int8`), and the entry of every table. It calls the macro `$then` with the
-/// rows.
+/// Every kernel of a table: `name: argument = generic function;`. A row makes the field `name` of [`Kernels`] (`f32`: floats
+/// and pictures) or of [`Int8Kernels`] (`int8`), and the entry of every table. The macro `$then` gets all rows.
 macro_rules! kernel_list {
     ($then:ident $arguments:tt) => {
         $then! {
@@ -119,7 +120,7 @@ macro_rules! structs {
             /// Floats in a register.
             lanes: usize,
             tiles: layers::f32::tile::Tiles,
-            /// For layers of few summands, where it pays.
+            /// Row microkernels, for layers of few summands; empty where tiles are as fast.
             rows: &'static [layers::f32::row::RowKernel],
             /// Registers of output channels that a tile of several pixels takes while this many remain.
             panel: fn(usize) -> usize,
@@ -132,17 +133,17 @@ macro_rules! structs {
             storage: layers::quant::Storage,
             /// Summands of one product.
             group: usize,
-            /// Those that store numbers, and those that store floats.
+            /// Those that store integers, and those that store floats.
             tiles: [layers::int8::tile::Tiles; 2],
-            /// Float tiles whose results are rounded before they are stored.
+            /// Float tiles that quantise their results.
             quantising_tiles: Option<layers::f32::tile::Tiles>,
-            /// Strips of floats whose results are, where it pays.
+            /// Row microkernels of floats that quantise their results.
             rows: &'static [layers::f32::row::RowKernel],
             /// int8 row microkernels.
             int8_rows: &'static [layers::int8::row::RowKernel],
-            /// Whole convolutions, where an instruction multiplies matrices.
+            /// Whole convolutions, for CPUs with matrix products.
             matrix: Option<unsafe fn(&layers::int8::matrix::Sweep)>,
-            /// Winograd's transforms for F(2x2) and F(4x4), where they pay.
+            /// Winograd's transforms for F(2x2) and F(4x4), where the method is faster.
             winograd: Option<layers::int8::winograd::Table>,
             /// Whether a network runs faster in int8 than in float on CPUs of this table.
             faster: bool,
@@ -246,6 +247,11 @@ pub fn detect(choice: Option<&str>, required: Option<&str>) -> Result<&'static K
     Ok(best)
 }
 
+/// The values of [`CHOICE`] and [`REQUIRED`], if they are set and not empty.
+fn environment() -> [Option<String>; 2] {
+    [CHOICE, REQUIRED].map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
+}
+
 /// The table that this process uses, chosen at the first call from the CPU and the environment variables
 /// [`CHOICE`] and [`REQUIRED`], and logged by name.
 ///
@@ -254,8 +260,8 @@ pub fn detect(choice: Option<&str>, required: Option<&str>) -> Result<&'static K
 pub fn chosen() -> Result<&'static Kernels> {
     static CHOSEN: OnceLock<std::result::Result<&'static Kernels, String>> = OnceLock::new();
     let chosen = CHOSEN.get_or_init(|| {
-        let read = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
-        let table = detect(read(CHOICE).as_deref(), read(REQUIRED).as_deref());
+        let [choice, required] = environment();
+        let table = detect(choice.as_deref(), required.as_deref());
         if let Ok(table) = &table {
             log::info!("kernels: {}", table.name);
         }
@@ -264,8 +270,8 @@ pub fn chosen() -> Result<&'static Kernels> {
     chosen.as_ref().copied().map_err(|e| Error::fix("kernels", e))
 }
 
-/// The table that this process uses, for what is drawn or prepared beside the networks: nothing can fail here, as
-/// whoever asks for impossible kernels hears of it from the networks.
+/// The table that this process uses, or the scalar one if [`chosen`] fails. For code that draws or prepares pictures:
+/// the networks report the error.
 pub fn current() -> &'static Kernels {
     chosen().unwrap_or(&tables::scalar::SCALAR)
 }
