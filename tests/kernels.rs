@@ -142,11 +142,11 @@ fn quantised_networks_agree_with_tract() {
     let text = region::explain(&nets::quantised(64, 40).typed().unwrap(), kernels::scalar()).unwrap();
     println!("{text}");
     for what in [
-        "round 2->2",
+        "quantise 2->2",
         "int8 conv 3x3/2 2->16",
         "int8 winograd",
-        "int8 mix 16->16 relu + residual",
-        "int8 mix 16->16 + residual",
+        "int8 add 16->16 relu + residual",
+        "int8 add 16->16 + residual",
     ] {
         assert!(text.contains(what), "no {what}");
     }
@@ -171,7 +171,7 @@ fn quantised_values_that_something_else_reads_are_floats_again() {
     let mut n = Net::new(34, 1, [2, 24, 28]);
     n.rounded(1.0 / 64.0, 128, false).conv(16, 3, 1).relu().rounded(1.0 / 4.0, 0, false).output();
     let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
-    assert!(text.contains("dequantise 2->2") && text.contains("round 16->16") && !text.contains("int8 conv"), "{text}");
+    assert!(text.contains("dequantise 2->2") && text.contains("quantise 16->16") && !text.contains("int8 conv"), "{text}");
 }
 
 /// A shipped model as tract loads it, and its input's height and width.
@@ -258,7 +258,7 @@ fn linear_interpolation_agrees_with_tract() {
     let mut n = Net::new(18, 1, [8, 12, 10]);
     n.resize("linear", "half_pixel", [2.0, 2.0]).conv(5, 3, 1).output();
     let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
-    assert!(text.contains("interpolate to 24x20 8->8"), "{text}");
+    assert!(text.contains("resize to 24x20 8->8"), "{text}");
 }
 
 #[test]

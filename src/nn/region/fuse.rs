@@ -7,16 +7,16 @@ use crate::kernels::{Activation, Pooling, ResidualPosition};
 
 impl Unit {
     /// Whether an activation may still be applied before the store.
-    fn takes(&self, act: &Activation) -> bool {
+    fn takes(&self, activation: &Activation) -> bool {
         let after = self.other.is_some_and(|o| o.1 == ResidualPosition::AfterActivation);
         (self.sums() || matches!(self.layer, Layer::Add))
             && !after
-            && act.fuses()
-            && (self.act == Activation::None || clamps(&self.act, act).is_some())
+            && activation.fuses()
+            && (self.activation == Activation::None || clamps(&self.activation, activation).is_some())
     }
 
-    fn take(&mut self, act: &Activation) {
-        self.act = clamps(&self.act, act).unwrap_or_else(|| act.clone());
+    fn take(&mut self, activation: &Activation) {
+        self.activation = clamps(&self.activation, activation).unwrap_or_else(|| activation.clone());
     }
 
     /// Whether another map may still be added before the store.
@@ -62,15 +62,15 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
         };
         let unit = match &node.layer {
             Layer::Source | Layer::View => continue,
-            Layer::Activation(act) => {
-                match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(act))) {
+            Layer::Activation(activation) => {
+                match producer(inputs[0], &units).and_then(|at| fused(&mut units[at], |u| u.takes(activation))) {
                     Some(mut unit) => {
-                        unit.take(act);
+                        unit.take(activation);
                         unit.nodes.push(i);
                         unit
                     }
                     // An activation alone is an affine layer of scale one.
-                    None => Unit { act: act.clone(), ..Unit::plain(i, unscaled(), inputs) },
+                    None => Unit { activation: activation.clone(), ..Unit::plain(i, unscaled(), inputs) },
                 }
             }
             Layer::Affine { scale, shift } => {
@@ -90,7 +90,7 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
                 sides.sort_by_key(|s| std::cmp::Reverse(s.0));
                 let joined = sides.into_iter().find_map(|(at, other)| {
                     let mut unit = fused(&mut units[at?], Unit::joins)?;
-                    let join = if unit.act == Activation::None {
+                    let join = if unit.activation == Activation::None {
                         ResidualPosition::BeforeActivation
                     } else {
                         ResidualPosition::AfterActivation
@@ -119,7 +119,7 @@ fn unscaled() -> Layer {
 
 /// Whether scale and shift can be folded into what a unit computes.
 fn scales(unit: &Unit, scale: &[f32], shift: &[f32]) -> bool {
-    let free = unit.act == Activation::None && unit.other.is_none();
+    let free = unit.activation == Activation::None && unit.other.is_none();
     free && match unit.layer {
         Layer::Conv { .. } | Layer::Connected { .. } => true,
         Layer::Pool { pooling: Pooling::Sum(_), .. } => scale.len() == 1 && shift.iter().all(|s| *s == 0.0),

@@ -29,7 +29,7 @@ pub(super) fn fuse_horizontally(graph: &Graph, units: Vec<Unit>, lanes: usize) -
 
 /// Whether two units differ only in their weights.
 fn alike(a: &Unit, b: &Unit) -> bool {
-    let limits = matches!(a.act, Activation::None | Activation::Clamp { .. });
+    let limits = matches!(a.activation, Activation::None | Activation::Clamp { .. });
     let layers = match (&a.layer, &b.layer) {
         (Layer::Conv { window, depthwise: false, .. }, Layer::Conv { window: w, depthwise: false, .. }) => window == w,
         (Layer::Conv8 { window, from, into, .. }, Layer::Conv8 { window: w, from: f, into: i, .. }) => {
@@ -37,7 +37,7 @@ fn alike(a: &Unit, b: &Unit) -> bool {
         }
         _ => false,
     };
-    layers && limits && a.act == b.act && a.inputs == b.inputs
+    layers && limits && a.activation == b.activation && a.inputs == b.inputs
 }
 
 fn append(first: &mut Unit, unit: Unit) {

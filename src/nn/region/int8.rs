@@ -49,7 +49,7 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
         Layer::Dequantise(quant) => Some((graph.root(graph.nodes[node].inputs[0]), *quant)),
         _ => None,
     };
-    let limits = matches!(unit.act, Activation::None | Activation::Clamp { .. });
+    let limits = matches!(unit.activation, Activation::None | Activation::Clamp { .. });
     let (input, from) = int8_input(*unit.inputs.first()?).or_else(|| {
         let (first, Layer::Dequantise(q)) = (unit.inputs[0], &unit.layer) else { return None };
         Some((first, *q))
@@ -65,7 +65,7 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
             (Layer::AddRequantise { repeat: *repeat, from, other: None, into }, None)
         }
         (Layer::Upsample(repeat), Some((node, join)))
-            if limits && (join == ResidualPosition::BeforeActivation || unit.act == Activation::None) =>
+            if limits && (join == ResidualPosition::BeforeActivation || unit.activation == Activation::None) =>
         {
             let (node, quant) = int8_input(node)?;
             (Layer::AddRequantise { repeat: *repeat, from, other: Some(quant), into }, Some(node))
@@ -77,7 +77,14 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
         _ => return None,
     };
     let other = other.map(|node| (node, ResidualPosition::BeforeActivation));
-    Some(Unit { nodes: unit.nodes.clone(), layer, act: unit.act.clone(), inputs: vec![input], other, also: vec![] })
+    Some(Unit {
+        nodes: unit.nodes.clone(),
+        layer,
+        activation: unit.activation.clone(),
+        inputs: vec![input],
+        other,
+        also: vec![],
+    })
 }
 
 /// Fuses a quantisation into the unit before it, if that can store its result as `quant`.

@@ -39,7 +39,7 @@ pub(super) fn pack(
             after.bias = bias.clone();
             if let Some(quant) = quant {
                 let conv = Conv::quantising(kernels, (from, to), *window, weights, after, quant)?;
-                packed(conv, format!("rounding conv {}", size(window)))
+                packed(conv, format!("quantising conv {}", size(window)))
             } else if *depthwise {
                 let conv = Depthwise::pack(kernels, from, to, *window, weights, after)?;
                 packed(conv, format!("depthwise {}", size(window)))
@@ -50,12 +50,12 @@ pub(super) fn pack(
         Layer::Connected { weights, bias } => {
             after.bias = bias.clone();
             let conv = Conv::fully_connected(kernels, from, to, weights, after)?;
-            packed(conv, format!("connected {}x{}x", from.h, from.w))
+            packed(conv, format!("fully connected {}x{}x", from.h, from.w))
         }
         Layer::Affine { scale, shift } => {
             let each = |v: &[f32]| if v.len() == 1 { vec![v[0]; to.c] } else { v.to_vec() };
             after.bias = each(shift);
-            packed(Elementwise::pack(kernels, from, to, &each(scale), after)?, "point")
+            packed(Elementwise::pack(kernels, from, to, &each(scale), after)?, "affine")
         }
         Layer::Add => packed(Elementwise::pack(kernels, from, to, &[], after)?, "add"),
         Layer::Upsample([rows, columns]) => {
@@ -64,17 +64,17 @@ pub(super) fn pack(
         }
         Layer::Resize { rows, columns } => {
             let resize = Resize::pack(kernels, from, to, rows.clone(), columns.clone())?;
-            packed(resize, format!("interpolate to {}x{}", to.h, to.w))
+            packed(resize, format!("resize to {}x{}", to.h, to.w))
         }
         Layer::Pool { window, pooling } => {
             packed(Pool::pack(kernels, from, to, *window, *pooling)?, format!("pool {}", size(window)))
         }
-        Layer::Quantise(quant) => packed(Quantise::pack(kernels, from, to, quant)?, "round"),
+        Layer::Quantise(quant) => packed(Quantise::pack(kernels, from, to, quant)?, "quantise"),
         Layer::Conv8 { .. } => conv8(kernels, layer, (from, to), &after)?,
         Layer::AddRequantise { repeat, from: quant, other, into } => {
             let second = after.residual.map(|o| o.0).zip(*other);
-            let mix = AddRequantise::pack(kernels, (from, *quant), second, *repeat, to, &after.activation, into)?;
-            packed(mix, if into == &Into8::Floats { "dequantise" } else { "int8 mix" })
+            let add = AddRequantise::pack(kernels, (from, *quant), second, *repeat, to, &after.activation, into)?;
+            packed(add, if into == &Into8::Floats { "dequantise" } else { "int8 add" })
         }
         Layer::Dequantise(_) | Layer::Source | Layer::View | Layer::Activation(_) | Layer::Concat => {
             return Err(Error::fatal("region", "a layer that is no unit"));

@@ -57,7 +57,7 @@ impl<'g> Planner<'g> {
             windowed[*whole] |= windowed[*part];
         }
         let unpadded = unpadded(graph, units, kernels.lanes());
-        let mut layout = Self {
+        let mut planner = Self {
             graph,
             kernels,
             places: HashMap::new(),
@@ -70,10 +70,10 @@ impl<'g> Planner<'g> {
         };
         for (i, node) in graph.nodes.iter().enumerate() {
             if matches!(node.layer, Layer::Source) {
-                layout.place(i, 0);
+                planner.place(i, 0);
             }
         }
-        layout
+        planner
     }
 
     fn buffer(&mut self, map: Map, quant: Option<Quant>, step: usize) -> usize {
@@ -155,7 +155,7 @@ impl<'g> Planner<'g> {
         let to = if unit.also.is_empty() { self.place(output, at) } else { self.place_fused(unit, at) };
         self.buffers[to.buffer].last = self.buffers[to.buffer].last.max(at);
         let other = added.map(|(place, join)| (place.map, join));
-        let after = Epilogue { bias: vec![], activation: unit.act.clone(), residual: other };
+        let after = Epilogue { bias: vec![], activation: unit.activation.clone(), residual: other };
         let quant = self.buffers[to.buffer].quant;
         let packed = pack(self.kernels, &unit.layer, (from.map, to.map), after, quant.as_ref())?;
         let scratch = match packed.op.scratch_floats() {
@@ -163,7 +163,7 @@ impl<'g> Planner<'g> {
             floats => Some(self.buffer(Map::vector(floats, floats), None, at)),
         };
         let mut name = format!("{} {}->{}", packed.name, from.map.c, to.map.c);
-        for word in [unit.act.name(), if unit.other.is_some() { "+ residual" } else { "" }] {
+        for word in [unit.activation.name(), if unit.other.is_some() { "+ residual" } else { "" }] {
             if !word.is_empty() {
                 name = format!("{name} {word}");
             }

@@ -11,7 +11,7 @@ pub(super) struct Unit {
     pub nodes: Vec<usize>,
     /// Never a source, a view or an activation.
     pub layer: Layer,
-    pub act: Activation,
+    pub activation: Activation,
     /// Nodes whose values it reads, views followed back.
     pub inputs: Vec<usize>,
     /// A node whose value is added, and whether before or after the activation.
@@ -23,7 +23,7 @@ pub(super) struct Unit {
 impl Unit {
     /// A unit of one node, with nothing fused into it.
     pub fn plain(node: usize, layer: Layer, inputs: Vec<usize>) -> Self {
-        Self { nodes: vec![node], layer, act: Activation::None, inputs, other: None, also: vec![] }
+        Self { nodes: vec![node], layer, activation: Activation::None, inputs, other: None, also: vec![] }
     }
 
     /// The node whose value the unit stores.
