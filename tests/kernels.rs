@@ -171,7 +171,10 @@ fn quantised_values_that_something_else_reads_are_floats_again() {
     let mut n = Net::new(34, 1, [2, 24, 28]);
     n.rounded(1.0 / 64.0, 128, false).conv(16, 3, 1).relu().rounded(1.0 / 4.0, 0, false).output();
     let text = region::explain(&n.typed().unwrap(), kernels::scalar()).unwrap();
-    assert!(text.contains("dequantise 2->2") && text.contains("quantise 16->16") && !text.contains("int8 conv"), "{text}");
+    assert!(
+        text.contains("dequantise 2->2") && text.contains("quantise 16->16") && !text.contains("int8 conv"),
+        "{text}"
+    );
 }
 
 /// A shipped model as tract loads it, and its input's height and width.
