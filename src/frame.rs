@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ndarray::{ArrayView2, aview2};
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
@@ -130,6 +131,12 @@ impl Frame {
     pub fn reshape(&mut self, format: FrameFormat) {
         self.format = format;
         self.pixels.resize(format.pixels(), 0);
+    }
+
+    /// A view of the counts, shape `[rows, columns]`.
+    pub fn view(&self) -> ArrayView2<'_, u16> {
+        let shape = (self.height(), self.width());
+        ArrayView2::from_shape(shape, &self.pixels).unwrap_or_else(|_| aview2::<u16, 0>(&[]))
     }
 
     /// Width as index.
