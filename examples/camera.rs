@@ -14,11 +14,18 @@ fn main() -> heatmark::Result<()> {
     let summary = Stream::open(&spec)?.run(engine, move |frame, result| {
         for face in &result.faces {
             let nose = face.points().row(30).to_vec();
-            println!("frame {}: face {} looks {:+.0} deg, nose tip at {nose:.1?}", frame.meta.seq, face.track, face.pose.yaw);
+            println!(
+                "frame {}: face {} looks {:+.0} deg, nose tip at {nose:.1?}",
+                frame.meta.seq, face.track, face.pose.yaw
+            );
         }
         seen += 1;
         if seen < FRAMES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    println!("{} frames presented, {} dropped", summary.snapshot.counts.presented, summary.snapshot.counts.dropped.sum());
+    println!(
+        "{} frames presented, {} dropped",
+        summary.snapshot.counts.presented,
+        summary.snapshot.counts.dropped.sum()
+    );
     Ok(())
 }

@@ -1,51 +1,148 @@
-//! Heatmark: a real-time inference runtime for thermal cameras.
+//! Faces for thermal cameras: 70 landmarks and the temperature under each, in real time, on a CPU.
 //!
-//! Folders are the data path, top to bottom:
-//! [`source`] → [`frame`] → [`radiometry`], [`preprocess`] → [`nn`] ([`kernels`]) → [`face`] →
-//! [`render`] → [`sink`]. [`pipeline`] is the one place that assembles them and the only one that
-//! starts threads on the path. `source`, `face`, `render` and `sink` never import one another.
-//! [`assembly`] makes its parts from a [`config`]; [`cli`] is the program.
+//! ```
+//! use std::time::Duration;
+//! use heatmark::{Engine, Signal};
+//! use ndarray::Array2;
 //!
-//! `unsafe` stands in [`kernels`], in [`source::v4l::linux`] and in [`bench::alloc`] (an allocator that
-//! counts), nowhere else. Loops of `synth` are compiled for several instruction sets by a crate that sees to it.
+//! let mut engine = Engine::builder().signal(Signal::CENTIKELVIN).build()?;
+//! let pixels = Array2::<u16>::from_elem((120, 160), 29_500); // one frame of 160x120, all at 21.85 degC
+//! let faces = engine.process(pixels.view(), Duration::ZERO)?;
+//! assert!(faces.is_empty());
+//! # Ok::<(), heatmark::Error>(())
+//! ```
+//!
+//! [`Engine`] takes pixels from anywhere; [`Stream`] runs a camera or a file on three threads and calls back with
+//! every result; [`open`], [`read_still`] and [`Recorder`] read and write files; a [`Sink`] is an output.
+//! The folder `examples/` has a program for each.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | none | the inference core: [`Engine`], frames, results |
+//! | `stream` | files, recordings, [`Stream`], sinks, the overlay |
+//! | `camera` | V4L2 cameras |
+//! | `page` | the live page, its streams and metrics |
+//! | `program` | the command line, configuration, evaluation, benchmarks |
+//! | `synth` | the renderer of training scenes |
+//! | `base-model` | the float network `face-landmarks-base`, 10 MB |
+//! | `nokhwa` | colour cameras |
+//!
+//! # Stability
+//!
+//! What this page lists is the public interface. The modules below it are internal: they are public for the
+//! program, tests and benchmarks, and may change in any release.
 
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod assembly;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod bench;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod clock;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod config;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod doctor;
+#[doc(hidden)]
 pub mod error;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod eval;
+#[doc(hidden)]
 pub mod face;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod fleet;
+#[doc(hidden)]
 pub mod frame;
+#[doc(hidden)]
 pub mod geometry;
+#[doc(hidden)]
 pub mod kernels;
 pub mod landmarks;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod look;
+#[doc(hidden)]
 pub mod nn;
+#[doc(hidden)]
 pub mod npy;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod picture;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod pipeline;
+#[doc(hidden)]
 pub mod preprocess;
+#[doc(hidden)]
 pub mod radiometry;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod ranges;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod recording;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod render;
+#[doc(hidden)]
 pub mod result;
+#[cfg(feature = "program")]
+#[doc(hidden)]
 pub mod session;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod sink;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod source;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod status;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod stop;
+#[cfg(feature = "stream")]
+#[doc(hidden)]
 pub mod stream;
 #[cfg(feature = "synth")]
+#[doc(hidden)]
 pub mod synth;
+#[doc(hidden)]
 pub mod units;
 
 pub use error::{Error, Remedy, Result};
 pub use face::{Engine, EngineBuilder};
 pub use frame::{FfcState, Frame, FrameFormat, FrameMeta, Signal};
-pub use result::Face;
-pub use stream::Stream;
+pub use geometry::Rect;
+pub use result::{
+    DropCounts, DropReason, Face, FrameResult, Landmark, Latency, NoTemperature, Pose, Readings, StreamState,
+    TrackState,
+};
+pub use units::{Celsius, Nanos};
+
+#[cfg(feature = "stream")]
+pub use {
+    picture::Canvas,
+    recording::CameraInfo,
+    recording::files::{Files as Recorder, Settings as RecorderSettings},
+    sink::{Output, RESULT_SCHEMA, Report, Sink, Wants},
+    source::{Read, Source},
+    status::{Counts, LatencySummary, Snapshot},
+    stream::{Stream, open, read_still},
+};
+
+/// Names of the built-in models.
+pub fn models() -> Vec<&'static str> {
+    nn::Model::names().collect()
+}

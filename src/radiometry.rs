@@ -1,22 +1,30 @@
 //! Counts to temperature, with emissivity and reflected temperature; refusal when not radiometric.
 
-use schemars::JsonSchema;
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::frame::Signal;
+#[cfg(feature = "stream")]
 use crate::ranges;
 use crate::units::{Celsius, Kelvin};
 
+/// Emissivities that can be set.
+pub(crate) const EMISSIVITY: RangeInclusive<f64> = 0.1..=1.0;
+/// Reflected temperatures that can be set, degC.
+pub(crate) const REFLECTED_C: RangeInclusive<f64> = -100.0..=500.0;
+
 /// What the surface under a pixel is like.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Emissivity of what is measured. Human skin: 0.98 (Steketee 1973, Phys. Med. Biol. 18:686).
-    #[schemars(range(min = 0.1, max = 1))]
+    #[cfg_attr(feature = "stream", schemars(range(min = *EMISSIVITY.start(), max = *EMISSIVITY.end())))]
     pub emissivity: f32,
     /// Apparent temperature of the surroundings mirrored by the surface, degC.
-    #[schemars(range(min = -100, max = 500))]
+    #[cfg_attr(feature = "stream", schemars(range(min = *REFLECTED_C.start(), max = *REFLECTED_C.end())))]
     pub reflected_c: f32,
 }
 
@@ -32,7 +40,9 @@ impl Settings {
     /// # Errors
     /// `Fix` for the first value out of its range.
     pub fn validate(&self) -> Result<()> {
-        ranges::check("surface", self)
+        #[cfg(feature = "stream")]
+        ranges::check("surface", self)?;
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! `heatmark schema`); every producer is validated against it in tests.
 
 mod drops;
+#[cfg(feature = "stream")]
 mod json;
 mod readings;
 

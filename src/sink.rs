@@ -1,9 +1,13 @@
 //! Where results and pictures go: a file for each kind of output, and a row in the table ([`SINKS`]).
 
+#[cfg(feature = "page")]
 pub mod http;
+#[cfg(feature = "page")]
 mod hubs;
+#[cfg(feature = "page")]
 pub mod ndjson;
 pub mod record;
+#[cfg(feature = "page")]
 pub(crate) mod ring;
 
 use std::net::SocketAddr;
@@ -178,15 +182,15 @@ pub struct Row {
 /// Makes [`Settings`] and [`SINKS`] from one list of fields, each a [`SinkKind`].
 macro_rules! sinks {
     ($(#[$attribute:meta])* pub struct Settings {
-        $($(#[doc = $doc:literal])+ pub $name:ident: $kind:ty,)+
+        $($(#[cfg($feature:meta)])? $(#[doc = $doc:literal])+ pub $name:ident: $kind:ty,)+
     }) => {
         $(#[$attribute])*
         pub struct Settings {
-            $($(#[doc = $doc])+ pub $name: $kind,)+
+            $($(#[cfg($feature)])? $(#[doc = $doc])+ pub $name: $kind,)+
         }
 
         /// Every kind of output, in the order in which they are opened and fed.
-        pub const SINKS: &[Row] = &[$(Row {
+        pub const SINKS: &[Row] = &[$($(#[cfg($feature)])? Row {
             name: stringify!($name),
             doc: concat!($($doc),+).trim_ascii(),
             kind: |settings| &settings.$name,
@@ -199,8 +203,10 @@ sinks! {
     #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields, default)]
     pub struct Settings {
+        #[cfg(feature = "page")]
         /// The live page, its streams and metrics.
         pub http: http::Settings,
+        #[cfg(feature = "page")]
         /// Results as lines of JSON.
         pub ndjson: ndjson::Settings,
         /// Recordings of raw frames.

@@ -5,8 +5,10 @@ pub mod demo;
 pub mod file;
 pub mod folder;
 pub mod replay;
+#[cfg(feature = "camera")]
 pub mod scripted;
 pub mod still;
+#[cfg(feature = "camera")]
 pub mod v4l;
 #[cfg(feature = "nokhwa")]
 pub mod webcam;
@@ -91,12 +93,20 @@ pub struct Settings {
     #[schemars(range(min = 0.1, max = 1000))]
     pub rate_hz: f32,
     /// Cameras.
+    #[cfg(feature = "camera")]
     pub camera: v4l::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { from: "auto".into(), repeat: false, signal: None, rate_hz: 9.0, camera: v4l::Settings::default() }
+        Self {
+            from: "auto".into(),
+            repeat: false,
+            signal: None,
+            rate_hz: 9.0,
+            #[cfg(feature = "camera")]
+            camera: v4l::Settings::default(),
+        }
     }
 }
 
@@ -107,7 +117,9 @@ impl Settings {
     /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         ranges::check("source", self)?;
-        self.camera.validate()
+        #[cfg(feature = "camera")]
+        self.camera.validate()?;
+        Ok(())
     }
 }
 
@@ -126,7 +138,7 @@ pub struct Driver {
 }
 
 /// Every driver; the first that claims a spec opens it.
-pub const DRIVERS: [Driver; 4] = [
+pub const DRIVERS: &[Driver] = &[
     Driver {
         name: "demo",
         about: "demo: the built-in clip, rendered, no person",
@@ -134,6 +146,7 @@ pub const DRIVERS: [Driver; 4] = [
         open: |_, settings, _| Ok(Box::new(demo::open(settings)?)),
         live: None,
     },
+    #[cfg(feature = "camera")]
     Driver {
         name: "script",
         about: "script:STEPS: synthetic frames and faults, as in script:frames(30),stall(2000),gap(3)",
@@ -143,6 +156,7 @@ pub const DRIVERS: [Driver; 4] = [
             Ok(Box::new(script(spec, clock)?.with_stall_limit(settings.camera.stall_limit())))
         }),
     },
+    #[cfg(feature = "camera")]
     Driver {
         name: "v4l2",
         about: "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT, v4l2:profile=NAME: a camera",
@@ -166,6 +180,7 @@ pub const DRIVERS: [Driver; 4] = [
     },
 ];
 
+#[cfg(feature = "camera")]
 fn script(spec: &str, clock: &SharedClock) -> Result<scripted::Script> {
     scripted::Script::parse(spec.strip_prefix("script:").unwrap_or(spec), clock.clone())
 }

@@ -1,14 +1,16 @@
 //! A camera or a file, its faces, and a callback: the whole path in three lines.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
+use crate::clock::RealClock;
 use crate::error::Result;
 use crate::face::Engine;
 use crate::frame::Frame;
 use crate::pipeline::{self, Input, Parts, Policy, Settings, Summary};
 use crate::result::FrameResult;
 use crate::sink::{Output, Sink, Wants};
-use crate::source;
+use crate::source::{self, Source};
 use crate::stop::{self, Stopper};
 
 /// A source of frames that is processed on three threads: capture, inference, output.
@@ -45,8 +47,7 @@ impl Stream {
     /// [`crate::Remedy::Fix`] where nothing has this name or the file cannot be read.
     pub fn open(spec: &str) -> Result<Self> {
         let settings = source::Settings::default();
-        let clock = crate::clock::RealClock::shared();
-        let input = match source::live(spec, &settings, &clock)? {
+        let input = match source::live(spec, &settings, &RealClock::shared())? {
             Some(_) => Input::open(spec, &settings)?,
             None => Input::recording(spec, &settings, Policy::Every)?,
         };
@@ -108,4 +109,21 @@ impl<F: FnMut(&Frame, &FrameResult) -> ControlFlow<()> + Send> Sink for Callback
         }
         Ok(())
     }
+}
+
+/// Opens a camera or a file by the names that [`Stream::open`] takes, to be read frame by frame.
+///
+/// # Errors
+/// [`crate::Remedy::Fix`] where nothing has this name or the file cannot be read, [`crate::Remedy::Retry`] where a
+/// camera is away or busy.
+pub fn open(spec: &str) -> Result<Box<dyn Source>> {
+    source::open(spec, &source::Settings::default(), &RealClock::shared())
+}
+
+/// Reads one picture: PNG, JPEG or TIFF, 8 or 16 bits, grey or colour.
+///
+/// # Errors
+/// [`crate::Remedy::Fix`] where it is no picture or its size is not supported.
+pub fn read_still(path: &Path) -> Result<Frame> {
+    source::still::still(path, &source::Settings::default())
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ndarray::ArrayView2;
 
+use super::settings::MAX_FACES;
 use super::{Engine, Own, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, within};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::radiometry;
 use crate::result::{Face, FrameResult};
@@ -70,6 +71,7 @@ impl EngineBuilder {
     /// [`crate::Remedy::Fix`] where a setting is out of range or a model is not found,
     /// [`crate::Remedy::Fatal`] where a model fails its self-check.
     pub fn build(self) -> Result<Engine> {
+        self.check()?;
         Ok(self.with_own(Engine::new(&self.settings, self.surface)?))
     }
 
@@ -78,7 +80,15 @@ impl EngineBuilder {
     /// # Errors
     /// As [`EngineBuilder::build`].
     pub fn build_for_stills(self) -> Result<Engine> {
+        self.check()?;
         Ok(self.with_own(Engine::of_stills(&self.settings, self.surface)?))
+    }
+
+    /// The ranges of what this builder sets.
+    fn check(&self) -> Result<()> {
+        within("max_faces", self.settings.max_faces, 1..=MAX_FACES)?;
+        within("emissivity", self.surface.emissivity.into(), radiometry::EMISSIVITY)?;
+        within("reflected_c", self.surface.reflected_c.into(), radiometry::REFLECTED_C)
     }
 
     fn with_own(&self, engine: Engine) -> Engine {

@@ -1,17 +1,17 @@
 //! What can be configured about faces.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::landmarker::VIEWS;
 use super::smooth;
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::nn::{Model, Precision, Task, Use};
+#[cfg(feature = "stream")]
 use crate::ranges;
 
 /// Settings of detection, following and temperatures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`: `face-detector-int8` on
@@ -21,35 +21,38 @@ pub struct Settings {
     /// streams, between base's for stills, which are as accurate as can be and may take their time.
     pub landmarks: String,
     /// Most faces followed at once; bounds the time per frame.
-    #[schemars(range(min = 1, max = 16))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 1, max = MAX_FACES)))]
     pub max_faces: usize,
     /// Views of each face in a frame, whose landmarks are averaged: as it is, mirrored, closer, and so on. Each
     /// costs a run of the landmark network.
-    #[schemars(range(min = 1, max = VIEWS))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 1, max = super::landmarker::VIEWS)))]
     pub views: usize,
     /// How often new faces are looked for while some are followed, ms; 0 looks in every frame.
     pub detect_every_ms: u32,
     /// How often faces are looked for while none is followed or one is lost, ms; 0 looks in every frame.
     pub search_every_ms: u32,
     /// Lowest detector score; absent takes the model card's.
-    #[schemars(range(min = 0, max = 1))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1)))]
     pub score: Option<f32>,
     /// Presence below which a followed face counts as lost; absent takes the model card's. A new
     /// face needs 0.2 more, so that a doubtful one does not come and go; its odds count times those of the
     /// detector's score, so that a detector that is sure asks for less and one that doubts for more.
-    #[schemars(range(min = 0, max = 1))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1)))]
     pub presence: Option<f32>,
     /// How long a lost face keeps its identity, ms. Shutter calibration does not count.
-    #[schemars(range(max = 10_000))]
+    #[cfg_attr(feature = "stream", schemars(range(max = 10_000)))]
     pub lost_ms: u32,
     /// Smoothing of the landmarks.
     pub smooth: smooth::Settings,
     /// Confidence below which a point counts as hidden and has no temperature.
-    #[schemars(range(min = 0, max = 1))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1)))]
     pub visible: f32,
     /// Temperatures the sensor can measure, degC: lowest, highest. Readings outside are reported as saturated.
     pub range_c: [f32; 2],
 }
+
+/// Largest setting of [`Settings::max_faces`].
+pub(super) const MAX_FACES: usize = 16;
 
 /// The model of a setting that leaves the choice to the CPU.
 const AUTO: &str = "auto";
@@ -114,6 +117,7 @@ impl Settings {
     /// # Errors
     /// [`Error::fix`] about the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
+        #[cfg(feature = "stream")]
         ranges::check("face", self)?;
         let [low, high] = self.range_c;
         if !(-273.15 <= low && low < high && high <= 3000.0) {

@@ -10,25 +10,25 @@
 
 use std::f32::consts::TAU;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::landmarks::COUNT;
 
 /// Settings of the filter.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// False publishes the network's points as they are.
     pub enabled: bool,
     /// Cutoff for a point at rest, Hz: lower is calmer.
-    #[schemars(range(min = 0.05, max = 100))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 0.05, max = 100)))]
     pub min_cutoff_hz: f32,
     /// Hz of cutoff per face size per second: higher trails less.
-    #[schemars(range(min = 0, max = 1000))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1000)))]
     pub beta: f32,
     /// Cutoff of the speed estimate, Hz.
-    #[schemars(range(min = 0.05, max = 100))]
+    #[cfg_attr(feature = "stream", schemars(range(min = 0.05, max = 100)))]
     pub speed_cutoff_hz: f32,
 }
 

@@ -143,10 +143,10 @@ pub struct Card {
     pub golden: Option<Golden>,
     /// How the model was trained: data, seeds, steps. Free form.
     #[serde(default)]
-    pub training: toml::Table,
+    pub training: serde_json::Map<String, serde_json::Value>,
     /// Measured metrics. Free form; keys of metrics on rendered pictures end in `synthetic`.
     #[serde(default)]
-    pub metrics: toml::Table,
+    pub metrics: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Largest input side a card may ask for, pixels.
@@ -159,7 +159,7 @@ impl Card {
     /// Fix: the text is no card, has an unknown key, or a value is out of range.
     pub fn parse(text: &str, subject: &str) -> Result<Self> {
         let card: Card =
-            toml::from_str(text).map_err(|e| Error::fix(subject, "not a model card").because(e.to_string()))?;
+            basic_toml::from_str(text).map_err(|e| Error::fix(subject, "not a model card").because(e.to_string()))?;
         card.check().map_err(|what| Error::fix(subject, what))?;
         Ok(card)
     }
@@ -254,7 +254,7 @@ nme_box_synthetic = 0.021
         assert_eq!(card.task, Task::Landmarks);
         assert_eq!(card.input.crop_factor, Some(1.4));
         assert_eq!(card.decoding, Decoding::default());
-        assert_eq!(card.metrics["nme_box_synthetic"].as_float(), Some(0.021));
+        assert_eq!(card.metrics["nme_box_synthetic"].as_f64(), Some(0.021));
     }
 
     #[test]

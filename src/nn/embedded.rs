@@ -1,17 +1,15 @@
 //! The models built into this program.
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use flate2::read::DeflateDecoder;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A file of `models/`.
 enum File {
     /// As it is.
     Plain(&'static [u8]),
     /// Compressed by the build script.
+    #[cfg(feature = "compressed-models")]
     #[allow(dead_code, reason = "a debug build compresses nothing")]
     Compressed(&'static [u8]),
 }
@@ -31,16 +29,23 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn file(name: &str) -> Result<Option<Cow<'static, [u8]>>> {
     Ok(match FILES.iter().find(|f| f.0 == name) {
         Some((_, File::Plain(bytes))) => Some(Cow::Borrowed(bytes)),
+        #[cfg(feature = "compressed-models")]
         Some((_, File::Compressed(bytes))) => {
-            let contents = decompress(bytes).ok_or_else(|| Error::fatal(name, "is damaged in this program"))?;
+            let contents =
+                decompress(bytes).ok_or_else(|| crate::error::Error::fatal(name, "is damaged in this program"))?;
             Some(Cow::Owned(contents))
         }
         None => None,
     })
 }
 
-/// The contents of a compressed file; `build/compress.rs` describes the format.
+/// The contents of a compressed file; `src/build/compress.rs` describes the format.
+#[cfg(feature = "compressed-models")]
 fn decompress(mut compressed: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+
+    use flate2::read::DeflateDecoder;
+
     const CHUNK: usize = 1 << 16;
     const PLANES: usize = 4;
     const DEFLATED: u32 = 1 << 31;
@@ -69,14 +74,15 @@ fn decompress(mut compressed: &[u8]) -> Option<Vec<u8>> {
     compressed.is_empty().then_some(file)
 }
 
-#[cfg(test)]
-#[path = "../../build/compress.rs"]
+#[cfg(all(test, feature = "compressed-models"))]
+#[path = "../build/compress.rs"]
 mod compress;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(feature = "compressed-models")]
     #[test]
     fn what_is_compressed_comes_back_unchanged_and_damage_is_noticed() {
         let floats: Vec<u8> = (0..40_000).flat_map(|i| ((i as f32 * 0.37).sin() * 0.1).to_le_bytes()).collect();

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use sha2::{Digest, Sha256};
-
 use super::card::{Card, Golden, Precision, Task, Use};
 use super::network::{Build, Network};
 use super::{embedded, tract};
@@ -75,7 +73,7 @@ impl Model {
         let text = std::str::from_utf8(card).map_err(|e| Error::fix(subject, "not a model card").because(e))?;
         let card = Card::parse(text, subject)?;
         let onnx = get(&card.file)?;
-        let found: String = Sha256::digest(&onnx).iter().map(|b| format!("{b:02x}")).collect();
+        let found: String = hmac_sha256::Hash::hash(&onnx).iter().map(|b| format!("{b:02x}")).collect();
         if found != card.sha256 {
             return Err(Error::fix(&card.file, format!("its SHA-256 is {found}, the card wants {}", card.sha256)));
         }

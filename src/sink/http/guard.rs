@@ -10,7 +10,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use sha2::{Digest, Sha256};
 
 use super::server::Site;
 use crate::error::{Error, Result};
@@ -63,7 +62,7 @@ pub(super) struct Access {
 
 impl Access {
     pub(super) fn new(token: Option<&Secret>, hosts: &[String]) -> Self {
-        let token = token.map(|t| Sha256::digest(t.0.as_bytes()).into());
+        let token = token.map(|t| hmac_sha256::Hash::hash(t.0.as_bytes()));
         Self { token, hosts: hosts.iter().map(|h| h.to_ascii_lowercase()).collect() }
     }
 
@@ -86,7 +85,7 @@ impl Access {
             }
             Some(wanted) => {
                 let given = bearer(headers).or_else(|| query_token(uri));
-                if !given.is_some_and(|t| wanted == *Sha256::digest(t.as_bytes())) {
+                if !given.is_some_and(|t| wanted == hmac_sha256::Hash::hash(t.as_bytes())) {
                     return Err(refuse(StatusCode::UNAUTHORIZED, "wanted a token: Authorization: Bearer, or ?token="));
                 }
             }

@@ -15,7 +15,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -105,7 +104,7 @@ fn busy() -> Response {
 static PAGE_POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let inside = PAGE.split_once(&format!("<{tag}>"))?.1.split_once(&format!("</{tag}>"))?.0;
-        Some(format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(inside.as_bytes()))))
+        Some(format!("'sha256-{}'", BASE64_STANDARD.encode(hmac_sha256::Hash::hash(inside.as_bytes()))))
     };
     let policy = format!(
         "default-src 'none'; script-src {}; style-src {}; img-src 'self' data:; connect-src 'self'; \

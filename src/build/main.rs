@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=src/build");
     // Unoptimised, this script would take a minute to compress.
     let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");
     if release {
         link::fold_identical_code(&out);
     }
+    let compressed = release && cfg!(feature = "compressed-models");
     let without: &[&str] = if cfg!(feature = "base-model") { &[] } else { &["face-landmarks-base."] };
-    write(&out, "models.rs", &compress::table(&root.join("models"), &out, release, without));
+    write(&out, "models.rs", &compress::table(&root.join("models"), &out, compressed, without));
     write(&out, "boards.rs", &boards(&root.join("boards")));
 }
 

@@ -8,7 +8,10 @@
 //! The format: the length of the file in bytes (u64), then for each plane its stored length in bytes (u32, the top bit
 //! set if deflated) and its bytes. Numbers are little-endian.
 
+#![cfg_attr(not(feature = "compressed-models"), allow(dead_code))]
+
 use std::fmt::Write as _;
+#[cfg(feature = "compressed-models")]
 use std::io::Write as _;
 use std::path::Path;
 
@@ -23,6 +26,7 @@ pub const DEFLATED: u32 = 1 << 31;
 ///
 /// # Errors
 /// None in practice: a `Vec` takes all that is written.
+#[cfg(feature = "compressed-models")]
 pub fn compress(file: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut compressed = (file.len() as u64).to_le_bytes().to_vec();
     for chunk in file.chunks(CHUNK) {
@@ -38,6 +42,15 @@ pub fn compress(file: &[u8]) -> std::io::Result<Vec<u8>> {
         }
     }
     Ok(compressed)
+}
+
+/// Without the feature nothing is compressed.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "compressed-models"))]
+fn compress(_: &[u8]) -> std::io::Result<Vec<u8>> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 /// The table of `models` for the program: `&[(file name, File)]` by name. If `compressed`, everything but cards is compressed,
