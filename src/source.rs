@@ -25,33 +25,35 @@ use crate::frame::{Frame, FrameFormat};
 use crate::ranges;
 pub use crate::recording::Unit;
 
-/// What one call of [`Source::read`] brought.
+/// The outcome of one call of [`Source::read`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     /// `into` holds a new frame.
     Frame,
-    /// Nothing arrived within the wait; `into` is untouched or garbage.
+    /// No frame arrived within the wait; the content of `into` is unspecified.
     Idle,
-    /// Nothing will ever arrive again.
+    /// The source has ended; no frame will come.
     End,
 }
 
-/// A camera, a file or a scene.
+/// A camera, a file or a synthetic scene.
 pub trait Source: Send {
     /// Name in results and logs ("demo", "replay:clip.tiff").
     fn name(&self) -> &str;
 
-    /// The current format; may change between reads, and a frame always carries its own.
+    /// The current format. It may change between reads; each frame carries its own.
     fn format(&self) -> FrameFormat;
 
     /// Blocks for at most `wait` and fills `into` (reshaping it where the format changed).
     ///
-    /// Never allocates once the largest format was seen. `into.meta.seq` counts what the source
-    /// produced, so that a gap shows what was lost before us; `into.meta.captured` is when the
-    /// frame was captured on the recording's or driver's own clock (the pipeline maps it for
-    /// recordings). A frame that arrived short or that the driver flagged as damaged is handed on
-    /// with fewer `pixels` than its format says (none where nothing is known to be good), so that
-    /// it is counted. An error means: drop this source and open it again.
+    /// Does not allocate once the largest format was seen. `into.meta.seq` counts the frames of the
+    /// source, so a gap shows how many were lost before they were read. `into.meta.captured` is the time
+    /// of capture, on the pipeline's clock for live sources and on the recording's own clock otherwise.
+    /// A frame that is short or flagged as damaged has fewer `pixels` than its format says (none where
+    /// all may be wrong), so that it is counted.
+    ///
+    /// # Errors
+    /// The source has failed: drop it and open it again. `Fatal` where that cannot help.
     fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read>;
 }
 
@@ -84,12 +86,12 @@ pub struct Settings {
     /// What `heatmark run` opens: `auto` for the first thermal camera, `/dev/videoN`,
     /// `v4l2:serial=SERIAL`, `v4l2:usb=PORT`, `v4l2:profile=NAME`, or a file.
     pub from: String,
-    /// True begins a recording again at its end, with times and numbers going on.
+    /// Repeats a recording at its end; times and frame numbers continue.
     pub repeat: bool,
-    /// What 16-bit counts mean of a file or a camera that does not say it: `centikelvin`, `decikelvin`
-    /// or `counts`. Without it they are counts, and no temperature is given.
+    /// The unit of 16-bit counts of a file or a camera that does not state it: `centikelvin`, `decikelvin`
+    /// or `counts`. Without it no temperature is given.
     pub signal: Option<Unit>,
-    /// Frames per second of folders and TIFFs that hold no times.
+    /// Frames per second of folders and of TIFFs without times.
     #[schemars(range(min = 0.1, max = 1000))]
     pub rate_hz: f32,
     /// Cameras.
@@ -111,10 +113,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses what lies outside the documented ranges.
+    /// Refuses values outside the documented ranges.
     ///
     /// # Errors
-    /// [`Error::fix`] about the first key that is wrong.
+    /// `Fix` for the first value that is out of its range.
     pub fn validate(&self) -> Result<()> {
         ranges::check("source", self)?;
         #[cfg(feature = "camera")]
@@ -123,15 +125,15 @@ impl Settings {
     }
 }
 
-/// A way to get frames: one row in [`DRIVERS`].
+/// A kind of source: one row in [`DRIVERS`].
 pub struct Driver {
-    /// First word of a spec ("script" in "script:frames(3)").
+    /// Name of the driver.
     pub name: &'static str,
-    /// How it is named, and what for.
+    /// The specs that name it, and what they mean.
     pub about: &'static str,
-    /// True where it is meant by this spec.
+    /// True for the specs that name it.
     pub claims: fn(&str) -> bool,
-    /// Opens it.
+    /// Opens the source of a spec.
     pub open: fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Source>>,
     /// Makes the opener of a live source; `None` where frames are recorded.
     pub live: Option<fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Open>>>,
@@ -187,6 +189,10 @@ fn script(spec: &str, clock: &SharedClock) -> Result<scripted::Script> {
 
 /// Opens the source named by `spec`: a camera, `demo`, `script:STEPS`, or the path of a recording, a
 /// picture or a folder. Files are recognised by their content.
+///
+/// # Errors
+/// `Fix` where the spec names no source, a setting is out of range or a file cannot be read; for cameras also
+/// those of [`Open::open`].
 pub fn open(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Box<dyn Source>> {
     settings.validate()?;
     (driver(spec)?.open)(spec, settings, clock)

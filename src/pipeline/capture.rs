@@ -1,4 +1,5 @@
-//! The capture thread: reads the source, opens it again, stamps and counts frames.
+//! The capture thread: reads the source, opens it again after errors, and stamps, numbers and counts
+//! its frames.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,9 +11,9 @@ use super::settings::Settings;
 use super::stats::Ticket;
 use super::status::SharedStatus;
 use super::{Feed, Policy, Stamps};
-use crate::clock::{Pacing, SharedClock};
+use crate::clock::Pacing;
 use crate::error::{Error, Remedy, Result};
-use crate::frame::{Frame, FrameFormat};
+use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
 use crate::result::{DropCounts, DropReason};
 use crate::source::{Read, Source};
 use crate::stop::Stop;
@@ -20,20 +21,20 @@ use crate::units::Nanos;
 
 /// A jump of the sequence number beyond this is a restart of the count, not a loss.
 const MAX_GAP: u64 = 100_000;
-/// A driver's stamp further in the past than this cannot be on our clock.
-const MAX_AGE: Duration = Duration::from_secs(10);
-/// Pause between two looks for a free buffer where the policy allows no loss.
-const BUFFER_WAIT: Duration = Duration::from_millis(1);
-/// A pause after a source said that nothing came, against sources that do not wait.
-const IDLE_WAIT: Duration = Duration::from_millis(1);
-/// Longest wait for a frame's due time without a look at whether anybody still takes frames.
-const SLICE: Duration = Duration::from_millis(50);
+/// A driver's stamp further in the past than this cannot be on the pipeline's clock.
+const MAX_STAMP_AGE: Duration = Duration::from_secs(10);
+/// Pause before another look for a free buffer, where no frame may be lost.
+const BUFFER_RETRY: Duration = Duration::from_millis(1);
+/// Pause after a read without a frame, because some sources do not wait in a read.
+const IDLE_PAUSE: Duration = Duration::from_millis(1);
+/// Longest wait without a check whether the pipeline stops.
+const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// A frame on its way to inference.
-pub(super) struct Shot {
+pub(super) struct CapturedFrame {
     pub frame: Arc<Frame>,
     pub source: Arc<str>,
-    /// Frames lost when this one was captured.
+    /// Frames lost before this one was captured.
     pub dropped: DropCounts,
     pub ticket: Ticket,
 }
@@ -41,29 +42,49 @@ pub(super) struct Shot {
 pub(super) struct Capture {
     feed: Feed,
     stamps: Stamps,
-    policy: Policy,
-    clock: SharedClock,
     settings: Settings,
     status: Arc<SharedStatus>,
-    link: Giver<Shot>,
+    output: Output,
+    buffers: Buffers,
+    stream: Stream,
+    sequence: Sequence,
+    pacing: Pacing,
+}
+
+/// Where frames go, and the order to stop.
+struct Output {
+    link: Giver<CapturedFrame>,
     stop: Stop,
-    // The source reads into `spare`, which trades places with a free buffer once it holds a frame,
-    // so no buffer is tied up while waiting.
+}
+
+impl Output {
+    /// False where the pipeline stops or no thread receives frames any more.
+    fn is_open(&self) -> bool {
+        !self.stop.asked() && self.link.is_open()
+    }
+}
+
+/// The source reads into `spare`, which is swapped with a free buffer of the pool once it holds a frame, so
+/// that no buffer of the pool is held during a wait.
+struct Buffers {
     spare: Frame,
     pool: Option<SharedPool<Frame>>,
+}
+
+/// The open source.
+struct Stream {
     name: Arc<str>,
     format: FrameFormat,
-    count: Sequence,
-    pacing: Pacing,
     had_frames: bool,
+    /// True once the log has said that its stamps are not on the pipeline's clock.
     warned: bool,
 }
 
-/// What goes on after one frame.
+/// Whether capture goes on after a frame or a wait.
 #[derive(PartialEq)]
 enum Next {
-    More,
-    Over,
+    Continue,
+    End,
 }
 
 impl Capture {
@@ -72,66 +93,59 @@ impl Capture {
         stamps: Stamps,
         settings: &Settings,
         status: &Arc<SharedStatus>,
-        link: Giver<Shot>,
+        link: Giver<CapturedFrame>,
         stop: &Stop,
     ) -> Self {
-        let none = FrameFormat { width: 0, height: 0, signal: crate::frame::Signal::Counts, rate_hz: 0.0 };
+        let format = FrameFormat { width: 0, height: 0, signal: Signal::Counts, rate_hz: 0.0 };
         Self {
             feed,
             stamps,
-            policy: status.policy,
-            clock: Arc::clone(&status.clock),
             settings: settings.clone(),
             status: Arc::clone(status),
-            link,
-            stop: stop.clone(),
-            spare: Frame::new(none),
-            pool: None,
-            name: Arc::from(""),
-            format: none,
-            count: Sequence::default(),
+            output: Output { link, stop: stop.clone() },
+            buffers: Buffers { spare: Frame::new(format), pool: None },
+            stream: Stream { name: Arc::from(""), format, had_frames: false, warned: false },
+            sequence: Sequence::default(),
             pacing: Pacing::default(),
-            had_frames: false,
-            warned: false,
         }
     }
 
-    /// Captures until the source ends, nobody takes frames any more, a stop is asked for or an
-    /// error cannot be mended by opening the source again.
+    /// Captures until the source ends, the pipeline stops, or an error comes that another attempt to open
+    /// the source cannot resolve.
     pub fn run(mut self) -> Result<()> {
         let mut failures = 0u32;
         loop {
-            self.had_frames = false;
+            self.stream.had_frames = false;
             let error = match self.run_once() {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            failures = if self.had_frames { 0 } else { failures + 1 };
+            failures = if self.stream.had_frames { 0 } else { failures + 1 };
             if !self.may_reopen(&error) {
                 return Err(error);
             }
             let pause = self.settings.backoff(failures.saturating_sub(1));
             self.report(&error, pause);
-            if self.pause(pause) == Next::Over {
+            if self.wait_until(self.status.clock.now() + pause) == Next::End {
                 return Ok(());
             }
             self.status.reopened.fetch_add(1, Relaxed);
         }
     }
 
-    /// One life of the source.
+    /// Opens the source and captures until it ends or fails.
     fn run_once(&mut self) -> Result<()> {
         let mut source = self.feed.open()?;
         self.opened(&*source);
         let wait = Duration::from_millis(self.settings.read_wait_ms);
-        let mut heard = self.clock.now();
-        while self.goes_on() {
-            match source.read(&mut self.spare, wait)? {
+        let mut last_frame = self.status.clock.now();
+        while self.output.is_open() {
+            match source.read(&mut self.buffers.spare, wait)? {
                 Read::End => return Ok(()),
-                Read::Idle => self.idle(heard)?,
+                Read::Idle => self.idle(last_frame)?,
                 Read::Frame => {
-                    heard = self.clock.now();
-                    if self.frame(heard) == Next::Over {
+                    last_frame = self.status.clock.now();
+                    if self.frame(last_frame) == Next::End {
                         return Ok(());
                     }
                 }
@@ -142,184 +156,186 @@ impl Capture {
 
     fn opened(&mut self, source: &dyn Source) {
         let format = source.format();
-        if *self.name != *source.name() {
-            self.name = Arc::from(source.name());
+        if *self.stream.name != *source.name() {
+            self.stream.name = Arc::from(source.name());
         }
-        if self.pool.is_none() {
-            self.pool = Some(SharedPool::new(self.settings.frames, || Frame::new(format)));
+        if self.buffers.pool.is_none() {
+            self.buffers.pool = Some(SharedPool::new(self.settings.frames, || Frame::new(format)));
         }
-        self.spare.reshape(format);
-        self.format = format;
-        log::info!("{}: opened, {}x{}, {}", self.name, format.width, format.height, format.signal);
+        self.buffers.spare.reshape(format);
+        self.stream.format = format;
+        log::info!("{}: opened, {}x{}, {}", self.stream.name, format.width, format.height, format.signal);
         let mut origin = self.status.origin();
-        origin.source = Arc::clone(&self.name);
+        origin.source = Arc::clone(&self.stream.name);
         origin.format = Some(format);
     }
 
-    fn goes_on(&self) -> bool {
-        !self.stop.asked() && self.link.is_open()
-    }
-
-    fn idle(&self, heard: Nanos) -> Result<()> {
+    /// A read brought no frame: an error where the source has been silent for too long.
+    fn idle(&self, last_frame: Nanos) -> Result<()> {
         let limit = self.feed.stall_limit().filter(|_| self.stamps == Stamps::Live);
         if let Some(limit) = limit
-            && self.clock.now().since(heard) >= limit
+            && self.status.clock.now().since(last_frame) >= limit
         {
             let ms = limit.as_millis();
-            return Err(Error::retry(&self.name, format_args!("no frame for {ms} ms")));
+            return Err(Error::retry(&self.stream.name, format_args!("no frame for {ms} ms")));
         }
-        self.stop.wait(IDLE_WAIT);
+        self.output.stop.wait(IDLE_PAUSE);
         Ok(())
     }
 
-    /// Counts, checks, stamps and hands on the frame in `spare`.
+    /// Counts, stamps, checks and sends the frame in `spare`.
     fn frame(&mut self, now: Nanos) -> Next {
         self.arrived(now);
-        let (seq, gap) = self.count.next(self.spare.meta.seq);
-        self.spare.meta.seq = seq;
+        let (seq, gap) = self.sequence.next(self.buffers.spare.meta.seq);
+        self.buffers.spare.meta.seq = seq;
         if gap > 0 {
             self.status.stats.lost(gap, DropReason::Driver);
         }
         let ticket = self.status.stats.captured();
-        if self.stamp(now) == Next::Over {
-            return Next::Over;
+        if self.stamp(now) == Next::End {
+            return Next::End;
         }
-        let (format, pixels) = (self.spare.format, self.spare.pixels.len());
-        if pixels == 0 || pixels != format.pixels() {
-            log::debug!("{}: frame {seq} has {pixels} pixels, not {}x{}", self.name, format.width, format.height);
+        let Frame { format, pixels, meta } = &self.buffers.spare;
+        if pixels.is_empty() || pixels.len() != format.pixels() {
+            let (name, n) = (&self.stream.name, pixels.len());
+            log::debug!("{name}: frame {seq} has {n} pixels, not {}x{}", format.width, format.height);
             ticket.dropped(DropReason::Corrupt);
-            return Next::More;
+            return Next::Continue;
         }
-        if self.settings.drop_ffc && self.spare.meta.ffc.hides_scene() {
+        if self.settings.drop_ffc && meta.ffc.hides_scene() {
             ticket.dropped(DropReason::Calibrating);
-            return Next::More;
+            return Next::Continue;
         }
-        self.hand_on(ticket)
+        self.send(ticket)
     }
 
+    /// Publishes what a new frame changes about the source.
     fn arrived(&mut self, now: Nanos) {
         self.status.last_arrival.store(now.0.max(1), Relaxed);
         self.status.captures.mark(now);
-        if !self.had_frames {
-            self.had_frames = true;
-            let mut origin = self.status.origin();
-            if let Some(why) = origin.error.take() {
-                log::info!("{}: frames arrive again after: {why}", self.name);
+        let stream = &mut self.stream;
+        if !stream.had_frames {
+            stream.had_frames = true;
+            if let Some(error) = self.status.origin().error.take() {
+                log::info!("{}: frames arrive again after: {error}", stream.name);
             }
         }
-        if self.format != self.spare.format {
-            self.format = self.spare.format;
-            self.status.origin().format = Some(self.format);
+        let format = self.buffers.spare.format;
+        if stream.format != format {
+            stream.format = format;
+            self.status.origin().format = Some(format);
         }
     }
 
-    /// Puts the stamps on the pipeline's clock; for a recording, waits until the frame is due.
+    /// Puts the stamps on the pipeline's clock. For a recording, waits until the frame is due.
     fn stamp(&mut self, now: Nanos) -> Next {
-        let meta = &mut self.spare.meta;
-        if self.policy == Policy::Every {
+        let meta = &mut self.buffers.spare.meta;
+        if self.status.policy == Policy::Every {
             meta.received = meta.captured;
-            return Next::More;
+            return Next::Continue;
         }
         meta.received = now;
         match self.stamps {
+            Stamps::Live => self.stream.check_stamp(meta, now),
             Stamps::Recorded => {
                 let due = self.pacing.due(meta.captured, now);
                 meta.captured = due;
-                if self.wait_until(due) == Next::Over {
-                    return Next::Over;
+                if self.wait_until(due) == Next::End {
+                    return Next::End;
                 }
-                self.spare.meta.received = self.clock.now();
+                self.buffers.spare.meta.received = self.status.clock.now();
             }
-            Stamps::Live if meta.captured > now || now.since(meta.captured) > MAX_AGE => {
-                if !std::mem::replace(&mut self.warned, true) {
-                    log::warn!("{}: frames are not stamped on the system's monotonic clock", self.name);
-                }
-                meta.captured = now;
-            }
-            Stamps::Live => {}
         }
-        Next::More
+        Next::Continue
     }
 
-    fn hand_on(&mut self, ticket: Ticket) -> Next {
+    fn send(&mut self, ticket: Ticket) -> Next {
         let frame = loop {
-            let Some(pool) = &mut self.pool else { return Next::Over };
-            match pool.fill(|free| std::mem::swap(free, &mut self.spare)) {
+            let Buffers { spare, pool: Some(pool) } = &mut self.buffers else { return Next::End };
+            match pool.fill(|free| std::mem::swap(free, spare)) {
                 Some((frame, ())) => break frame,
-                None if !self.policy.loses_nothing() => {
+                None if !self.status.policy.loses_nothing() => {
                     ticket.dropped(DropReason::NoBuffer);
-                    return Next::More;
+                    return Next::Continue;
                 }
-                None if !self.goes_on() || self.stop.wait(BUFFER_WAIT) => return Next::Over,
+                None if !self.output.is_open() || self.output.stop.wait(BUFFER_RETRY) => return Next::End,
                 None => {}
             }
         };
         let dropped = self.status.stats.dropped();
-        let shot = Shot { frame, source: Arc::clone(&self.name), dropped, ticket };
-        match self.link.put(shot, &self.stop) {
-            Put::Sent => Next::More,
+        let frame = CapturedFrame { frame, source: Arc::clone(&self.stream.name), dropped, ticket };
+        match self.output.link.put(frame, &self.output.stop) {
+            Put::Sent => Next::Continue,
             Put::Evicted(old) => {
                 old.ticket.dropped(DropReason::Superseded);
-                Next::More
+                Next::Continue
             }
-            // Their tickets say that they were lost to the stop.
-            Put::Closed(_) | Put::Stopped(_) => Next::Over,
+            // The dropped ticket counts the frame as lost to the stop.
+            Put::Closed(_) | Put::Stopped(_) => Next::End,
         }
     }
 
     fn may_reopen(&self, error: &Error) -> bool {
-        let mendable = match error.remedy() {
+        let may_help = match error.remedy() {
             Remedy::Retry => true,
-            // A camera that worked and comes back is for a moment without its udev permissions.
-            Remedy::Fix => self.stamps == Stamps::Live && self.count.last.is_some(),
+            // A camera that was plugged in again has no udev permissions for a moment.
+            Remedy::Fix => self.stamps == Stamps::Live && self.sequence.last.is_some(),
             Remedy::Fatal => false,
         };
-        mendable && self.feed.can_reopen() && self.policy != Policy::Every
+        may_help && self.feed.can_reopen() && self.status.policy != Policy::Every
     }
 
-    fn report(&mut self, error: &Error, pause: Duration) {
-        let said = error.to_string();
+    /// Publishes the error and logs it, unless it is the same as the last one.
+    fn report(&self, error: &Error, pause: Duration) {
+        let error = error.to_string();
         let mut origin = self.status.origin();
-        // The same trouble over and over is worth one line.
-        if origin.error.as_ref() != Some(&said) {
-            log::warn!("{said}; opening again in {} ms", pause.as_millis());
-            origin.error = Some(said);
+        if origin.error.as_ref() != Some(&error) {
+            log::warn!("{error}; opening again in {} ms", pause.as_millis());
+            origin.error = Some(error);
         }
-    }
-
-    fn pause(&self, pause: Duration) -> Next {
-        let until = self.clock.now() + pause;
-        self.wait_until(until)
     }
 
     fn wait_until(&self, due: Nanos) -> Next {
         loop {
-            if !self.goes_on() {
-                return Next::Over;
+            if !self.output.is_open() {
+                return Next::End;
             }
-            let left = due.since(self.clock.now());
+            let left = due.since(self.status.clock.now());
             if left.is_zero() {
-                return Next::More;
+                return Next::Continue;
             }
-            if self.clock.wait(left.min(SLICE), &self.stop) {
-                return Next::Over;
+            if self.status.clock.wait(left.min(STOP_CHECK), &self.output.stop) {
+                return Next::End;
             }
         }
     }
 }
 
-/// Sequence numbers that never step back within a run, and the gaps in them.
+impl Stream {
+    /// Replaces a driver's stamp that cannot be on the pipeline's clock.
+    fn check_stamp(&mut self, meta: &mut FrameMeta, now: Nanos) {
+        if meta.captured <= now && now.since(meta.captured) <= MAX_STAMP_AGE {
+            return;
+        }
+        if !std::mem::replace(&mut self.warned, true) {
+            log::warn!("{}: frames are not stamped on the system's monotonic clock", self.name);
+        }
+        meta.captured = now;
+    }
+}
+
+/// Sequence numbers that only rise during a run, and the gaps in them.
 #[derive(Debug, Default)]
 struct Sequence {
-    // The source's last number, and what is added to it.
+    /// The source's last number, and what is added to it.
     last: Option<u64>,
     offset: u64,
 }
 
 impl Sequence {
-    /// The number to publish for the source's number `seq`, and how many were lost before it.
+    /// The number to publish for the source's number `seq`, and how many frames were lost before it.
     ///
-    /// A source that starts again (opened again, looped) is counted on without a gap.
+    /// After a restart of the source's count (it was opened again, or repeats) numbers continue without a gap.
     fn next(&mut self, seq: u64) -> (u64, u64) {
         let step = self.last.map(|last| (last, seq.saturating_sub(last)));
         let gap = match step {
@@ -341,9 +357,9 @@ mod tests {
 
     #[test]
     fn numbers_rise_whatever_the_source_does() {
-        let mut count = Sequence::default();
-        let said: Vec<_> = [7, 8, 11, 0, 1, 1, u64::MAX, 0, 3].map(|seq| count.next(seq)).into();
+        let mut sequence = Sequence::default();
+        let numbers: Vec<_> = [7, 8, 11, 0, 1, 1, u64::MAX, 0, 3].map(|seq| sequence.next(seq)).into();
         let wanted = [(7, 0), (8, 0), (11, 2), (12, 0), (13, 0), (14, 0), (15, 0), (16, 0), (19, 2)];
-        assert_eq!(said, wanted);
+        assert_eq!(numbers, wanted);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::capture::Shot;
+use super::capture::CapturedFrame;
 use super::handoff::{Giver, Put, Taken, Taker};
 use super::pool::{Pool, Pooled};
 use super::status::{SharedStatus, Stage};
@@ -20,7 +20,7 @@ const RESULTS: usize = 4;
 
 /// A frame with its result, on its way to the output.
 pub(super) struct Done {
-    pub shot: Shot,
+    pub shot: CapturedFrame,
     pub result: Pooled<FrameResult>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Inference {
     engine: Box<dyn Infer>,
     policy: Policy,
     status: Arc<SharedStatus>,
-    from: Taker<Shot>,
+    from: Taker<CapturedFrame>,
     to: Giver<Done>,
     results: Pool<FrameResult>,
     stop: Stop,
@@ -40,7 +40,7 @@ impl Inference {
         engine: Box<dyn Infer>,
         faces: usize,
         status: &Arc<SharedStatus>,
-        from: Taker<Shot>,
+        from: Taker<CapturedFrame>,
         to: Giver<Done>,
         stop: &Stop,
     ) -> Self {
@@ -73,7 +73,7 @@ impl Inference {
     }
 
     /// False where nobody takes results any more.
-    fn one(&mut self, shot: Shot) -> Result<bool> {
+    fn one(&mut self, shot: CapturedFrame) -> Result<bool> {
         let Some(mut result) = self.results.take() else {
             shot.ticket.dropped(DropReason::NoBuffer);
             return Ok(true);

@@ -1,7 +1,7 @@
-//! A camera that follows a script: synthetic frames, and every fault a real one shows.
+//! A camera that follows a script: synthetic frames, and the faults of real cameras.
 //!
-//! A script outlives the sources opened from it: after an error, the next opening goes on with the
-//! next step, so that a test can watch a whole life of faults.
+//! A script outlives the sources opened from it: after an error, the next source continues with the
+//! next step, so that a test can follow many faults in a row.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,16 +14,16 @@ use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameFormat, FrameMeta, Signal};
 use crate::units::Nanos;
 
-/// What the camera does next.
+/// One step of a script.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
     /// Brings this many good frames.
     Frames(u32),
-    /// Brings nothing for so long, ms.
+    /// Brings no frame for this long, ms.
     Stall(u32),
     /// Brings one frame that lacks its lower half.
     Short,
-    /// Loses this many frames: the count and the time go on without them.
+    /// Loses this many frames: frame numbers and times jump over them.
     Gap(u32),
     /// Brings one frame flagged as damaged by the driver (no pixels).
     Corrupt,
@@ -33,7 +33,7 @@ pub enum Step {
     Format(FrameFormat),
     /// Fails; the source has to be opened again.
     Error,
-    /// Cannot be opened for so long, ms, counted from the failure before it.
+    /// Cannot be opened for this long, ms, counted from the failure before it.
     Away(u32),
     /// Announces a flat-field correction, closes the shutter for this many frames, settles for as many.
     Ffc(u32),
@@ -92,7 +92,7 @@ impl FromStr for Step {
     }
 }
 
-/// What a script begins with: a radiometric Lepton 3.
+/// The first format of a script: that of a radiometric Lepton 3.
 pub const FORMAT: FrameFormat = FrameFormat { width: 160, height: 120, signal: Signal::CENTIKELVIN, rate_hz: 9.0 };
 
 struct State {
@@ -100,11 +100,11 @@ struct State {
     at: usize,
     /// Frames brought by the current step.
     done: u32,
-    /// The format now, and numbers and times of the frame to come.
+    /// The current format, and number and time of the next frame.
     format: FrameFormat,
     seq: u64,
     due: Nanos,
-    /// The frame whose picture is shown.
+    /// The number of the painted picture.
     shown: u64,
     failed_at: Option<Nanos>,
 }
@@ -130,13 +130,19 @@ impl Script {
         Self { stall_limit: Some(limit), ..self }
     }
 
-    /// Reads steps separated by commas, as in `frames(30),stall(2000),gap(3)`.
+    /// Parses steps separated by commas, as in `frames(30),stall(2000),gap(3)`.
+    ///
+    /// # Errors
+    /// `Fix` with the known steps where one is unknown.
     pub fn parse(text: &str, clock: SharedClock) -> Result<Self> {
         let steps = text.split(',').map(|step| step.trim().parse()).collect::<Result<_>>()?;
         Ok(Self::new(steps, clock))
     }
 
-    /// Opens the camera where the script stands; fails while it is away.
+    /// Opens the camera at the current step.
+    ///
+    /// # Errors
+    /// `Retry` while it is away.
     pub fn open(&self) -> Result<Scripted> {
         let mut state = self.lock();
         if let Some(Step::Away(ms)) = state.step() {
@@ -200,7 +206,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Waits for the frame that is due; false where the wait ends before.
+    /// Waits for the frame that is due; false where `wait` ends before it.
     fn wait_until(&self, due: Nanos, wait: Duration) -> bool {
         let left = due.since(self.script.clock.now());
         self.script.clock.sleep(left.min(wait));
@@ -289,7 +295,7 @@ fn deliver(state: &mut State, step: Step, into: &mut Frame, now: Nanos) {
     state.pass(1);
 }
 
-/// One frame of warning, `n` behind the shutter, `n` settling.
+/// One frame of warning, `n` with the shutter closed, `n` settling.
 fn ffc(done: u32, n: u32) -> FfcState {
     match done {
         0 => FfcState::Imminent,
@@ -303,7 +309,7 @@ fn period(format: &FrameFormat) -> Duration {
 }
 
 /// A warm disc (34 degC in centikelvin) wandering over a cool, slightly noisy slope (22 degC);
-/// behind the shutter everything is at 30 degC. The same number paints the same picture.
+/// a closed shutter shows 30 degC everywhere. Equal numbers give equal pictures.
 fn paint(frame: &mut Frame, number: u64) {
     let (width, height) = (frame.width(), frame.height());
     let hidden = frame.meta.ffc.hides_scene();

@@ -1,7 +1,7 @@
-//! Colour cameras beside the thermal one, through `nokhwa` (feature `nokhwa`): what RGB-T pairs are made of.
+//! Colour cameras, through `nokhwa` (feature `nokhwa`).
 //!
-//! The crate waits for a frame without limit, so it does that on a thread of its own; whoever reads, waits as
-//! long as he likes and always gets the newest picture.
+//! `nokhwa` waits for a frame without limit, so it runs on its own thread. A reader waits as long as it
+//! chooses and gets the newest picture.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ pub struct Picture {
     pub height: u32,
     /// Red, green, blue of every pixel, row by row, 8 bits each.
     pub rgb: Vec<u8>,
-    /// Number of the picture since the camera was opened; gaps are pictures that nobody read.
+    /// Number of the picture since the camera was opened; gaps are pictures that were not read.
     pub seq: u64,
     /// When it arrived.
     pub arrived: Option<Instant>,
@@ -50,7 +50,7 @@ struct Slot {
     picture: Picture,
     /// Format as opened.
     about: Option<String>,
-    /// Why there will be no more pictures, until it is told.
+    /// Why no more pictures will come; `None` again once a reader has it.
     failed: Option<Error>,
     stop: bool,
 }
@@ -72,8 +72,8 @@ impl Webcam {
     /// Opens a `/dev/videoN` that gives YUYV or MJPEG, at the size nearest to `size` (columns, rows).
     ///
     /// # Errors
-    /// Fix: the path is no video node. Retry: the camera does not open within `timeout`, or offers nothing of
-    /// use.
+    /// `Fix` where the path is no video node; `Retry` where the camera does not open within `timeout` or offers
+    /// no format that can be read.
     pub fn open(node: &Path, size: (u32, u32), rate_hz: u32, timeout: Duration) -> Result<Self> {
         let name = node.display().to_string();
         let index = name.strip_prefix("/dev/video").and_then(|n| n.parse().ok());
@@ -81,9 +81,9 @@ impl Webcam {
         let shared = Arc::new(Shared::default());
         let (theirs, subject) = (Arc::clone(&shared), name.clone());
         let started = thread::Builder::new().name("webcam".into()).spawn(move || {
-            let taken = take(index, size, rate_hz, &subject, &theirs);
+            let ended = capture(index, size, rate_hz, &subject, &theirs);
             let mut slot = theirs.lock();
-            slot.failed = taken.err();
+            slot.failed = ended.err();
             theirs.news.notify_all();
         });
         started.map_err(|e| Error::fatal(&name, "no thread can be started").because(e))?;
@@ -102,16 +102,16 @@ impl Webcam {
         &self.about
     }
 
-    /// Swaps the newest picture that was not read yet into `into`; false where none came within `wait`.
+    /// Swaps the newest unread picture into `into`; false where none came within `wait`.
     ///
     /// # Errors
-    /// Retry: the camera is gone; open it again.
+    /// `Retry` where the camera has failed: open it again.
     pub fn read(&mut self, into: &mut Picture, wait: Duration) -> Result<bool> {
         let seen = self.seen;
         let mut slot = self.shared.wait(wait, |slot| slot.picture.seq > seen || slot.failed.is_some());
         if slot.picture.seq > seen {
             std::mem::swap(&mut slot.picture, into);
-            // What comes back must not look newer than what was given out.
+            // The picture that the reader gave back must not count as new.
             slot.picture.seq = 0;
             self.seen = into.seq;
             return Ok(true);
@@ -130,29 +130,29 @@ impl Drop for Webcam {
     }
 }
 
-/// Codings that are read; of two that are as near in size and rate, the one before.
-const CODINGS: [FrameFormat; 2] = [FrameFormat::YUYV, FrameFormat::MJPEG];
+/// Pixel formats that can be read. With equal size and rate the first one is chosen.
+const PIXEL_FORMATS: [FrameFormat; 2] = [FrameFormat::YUYV, FrameFormat::MJPEG];
 
 /// The format nearest in size, then in rate.
 fn nearest(offered: &[CameraFormat], (width, height): (u32, u32), rate_hz: u32) -> Option<CameraFormat> {
     let off = |a: u32, b: u32| u64::from(a.abs_diff(b)).pow(2);
     let far = |format: &CameraFormat| {
         let Resolution { width_x: w, height_y: h } = format.resolution();
-        let coding = CODINGS.iter().position(|coding| *coding == format.format());
-        (off(w, width) + off(h, height), format.frame_rate().abs_diff(rate_hz), coding)
+        let order = PIXEL_FORMATS.iter().position(|known| *known == format.format());
+        (off(w, width) + off(h, height), format.frame_rate().abs_diff(rate_hz), order)
     };
-    offered.iter().filter(|format| CODINGS.contains(&format.format())).min_by_key(|format| far(format)).copied()
+    offered.iter().filter(|format| PIXEL_FORMATS.contains(&format.format())).min_by_key(|format| far(format)).copied()
 }
 
-/// Takes pictures until told to stop.
-fn take(index: u32, size: (u32, u32), rate_hz: u32, node: &str, shared: &Shared) -> Result<()> {
+/// Captures pictures until asked to stop.
+fn capture(index: u32, size: (u32, u32), rate_hz: u32, node: &str, shared: &Shared) -> Result<()> {
     let failed = |what: &str, e: nokhwa::NokhwaError| Error::retry(node, format_args!("{what}: {e}"));
-    // The crate's own search for the nearest format looks at one coding and at exact sizes only.
-    let any = RequestedFormat::with_formats(RequestedFormatType::None, &CODINGS);
+    // The crate's own search for the nearest format considers one pixel format and exact sizes only.
+    let any = RequestedFormat::with_formats(RequestedFormatType::None, &PIXEL_FORMATS);
     let mut camera = Camera::new(CameraIndex::Index(index), any).map_err(|e| failed("cannot be opened", e))?;
     let offered = camera.compatible_camera_formats().map_err(|e| failed("does not say what it offers", e))?;
     if let Some(best) = nearest(&offered, size, rate_hz).filter(|best| *best != camera.camera_format()) {
-        let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(best), &CODINGS);
+        let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(best), &PIXEL_FORMATS);
         camera.set_camera_requset(exact).map_err(|e| failed("does not take the format", e))?;
     }
     camera.open_stream().map_err(|e| failed("does not start to stream", e))?;
@@ -162,10 +162,10 @@ fn take(index: u32, size: (u32, u32), rate_hz: u32, node: &str, shared: &Shared)
     shared.news.notify_all();
     let mut picture = Picture::default();
     for seq in 1.. {
-        let taken = camera.frame().map_err(|e| failed("gives no frame", e))?;
-        let (columns, rows) = (taken.resolution().width(), taken.resolution().height());
-        let bytes = taken.buffer();
-        let whole = match taken.source_frame_format() {
+        let buffer = camera.frame().map_err(|e| failed("gives no frame", e))?;
+        let (columns, rows) = (buffer.resolution().width(), buffer.resolution().height());
+        let bytes = buffer.buffer();
+        let whole = match buffer.source_frame_format() {
             FrameFormat::MJPEG => decode(bytes, &mut picture),
             _ => from_yuyv(bytes, (columns, rows), &mut picture),
         };
@@ -182,7 +182,7 @@ fn take(index: u32, size: (u32, u32), rate_hz: u32, node: &str, shared: &Shared)
     Ok(())
 }
 
-/// A JPEG to RGB; false where it is damaged.
+/// Decodes a JPEG to RGB; false where it is damaged.
 fn decode(bytes: &[u8], into: &mut Picture) -> bool {
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -195,7 +195,7 @@ fn decode(bytes: &[u8], into: &mut Picture) -> bool {
     true
 }
 
-/// YUYV with the ranges of ITU-R BT.601 (16 to 235 and 16 to 240), as webcams send it; false where bytes lack.
+/// YUYV with the ranges of ITU-R BT.601 (16 to 235 and 16 to 240), as webcams send it; false where bytes are missing.
 fn from_yuyv(bytes: &[u8], (width, height): (u32, u32), into: &mut Picture) -> bool {
     let pixels = width as usize * height as usize;
     if pixels == 0 || !width.is_multiple_of(2) || bytes.len() < 2 * pixels {
@@ -243,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_format_is_taken_in_whatever_coding() {
+    fn the_nearest_format_is_taken_in_any_pixel_format() {
         use FrameFormat::{GRAY, MJPEG, YUYV};
-        let format = |w, h, coding, hz| CameraFormat::new(Resolution::new(w, h), coding, hz);
+        let format = |w, h, pixel_format, hz| CameraFormat::new(Resolution::new(w, h), pixel_format, hz);
         let webcam = [
             format(640, 480, MJPEG, 30),
             format(640, 480, YUYV, 30),
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_node_is_refused_and_what_is_absent_may_come() {
+    fn what_is_no_node_is_refused_and_an_absent_camera_may_come() {
         let open = |path: &str| Webcam::open(Path::new(path), (640, 480), 30, Duration::from_secs(5)).err().unwrap();
         assert_eq!(open("/dev/null").remedy(), crate::Remedy::Fix);
         assert_eq!(open("/dev/video987654").remedy(), crate::Remedy::Retry);

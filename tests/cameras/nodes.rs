@@ -91,7 +91,7 @@ fn a_machine_without_cameras_has_none() {
 }
 
 #[test]
-fn specs_pick_the_camera_that_is_meant_wherever_it_is() {
+fn specs_pick_the_same_camera_at_any_node() {
     let root = tempfile::tempdir().unwrap();
     let nodes = machine(root.path());
     let picked = |spec: &str| -> Vec<u32> {
@@ -103,7 +103,7 @@ fn specs_pick_the_camera_that_is_meant_wherever_it_is() {
     assert_eq!(picked("v4l2:usb=1-1.3"), [2]);
     assert_eq!(picked("v4l2:profile=boson"), [4]);
     assert_eq!(picked("v4l2:profile=purethermal"), [2, 10]);
-    assert_eq!(picked("v4l2:profile=y16"), [0, 5, 6], "shapes are told when opened");
+    assert_eq!(picked("v4l2:profile=y16"), [0, 5, 6], "shapes are known when opened");
     assert!(picked("v4l2:serial=none").is_empty());
     // A file, and udev's link to it.
     let file = root.path().join("dev/video4");

@@ -1,4 +1,4 @@
-//! Every fault is seen within its limit, told, and healed without a restart.
+//! Every fault is noticed within its limit, reported, and healed without a restart of the program.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use super::world::{Cure, Fault, World};
 
 const LEPTON: (u32, u32) = (160, 122);
 
-/// One row of the table of faults: the fault, its cure, ms until it must be seen, ms until frames must
-/// come again after that (or after the cure, where that is time).
+/// One row of the table of faults: the fault, its cure, the limit until it is noticed, ms, and the limit
+/// from then (or from the cure, where that is time) until frames come again, ms.
 type Row = (Fault, Cure, u64, u64, &'static [Step]);
 
 const S: u64 = 1_000;
@@ -37,7 +37,7 @@ const TABLE: [Row; 13] = [
 ];
 
 #[test]
-fn every_fault_is_seen_and_healed_within_its_bound() {
+fn every_fault_is_noticed_and_healed_within_its_bound() {
     for (fault, cure, seen_ms, healed_ms, steps) in TABLE {
         let world = World::new(LEPTON);
         let camera = Running::start(&world, "auto", &Settings::default());
@@ -106,7 +106,7 @@ fn a_camera_that_needed_a_reset_gets_it_first_the_next_time() {
 }
 
 #[test]
-fn what_may_not_be_done_is_left_out() {
+fn forbidden_steps_are_left_out() {
     let world = World::new(LEPTON);
     world.lock().forbidden = vec![Step::Reset, Step::Replug];
     let camera = Running::start(&world, "auto", &Settings::default());
@@ -118,7 +118,7 @@ fn what_may_not_be_done_is_left_out() {
 }
 
 #[test]
-fn a_camera_that_offers_other_formats_when_it_comes_back_is_taken_as_it_is() {
+fn a_camera_that_offers_other_formats_when_it_comes_back_is_used_as_it_is() {
     let world = World::new(LEPTON);
     let camera = Running::start(&world, "auto", &Settings::default());
     camera.run_for(Duration::from_secs(3));
@@ -128,29 +128,29 @@ fn a_camera_that_offers_other_formats_when_it_comes_back_is_taken_as_it_is() {
     let whole = camera.run_for(Duration::from_secs(5)).whole;
     assert!(whole > 10);
     let format = camera.format();
-    assert_eq!((format.width, format.height, format.signal), (80, 60, Signal::Counts), "nobody says what they mean");
+    assert_eq!((format.width, format.height, format.signal), (80, 60, Signal::Counts), "their meaning is unknown");
 }
 
 #[test]
-fn a_camera_that_sets_another_of_its_modes_is_taken_as_it_is() {
+fn a_camera_that_sets_another_of_its_modes_is_used_as_it_is() {
     let world = World::new(LEPTON);
     let camera = Running::start(&world, "auto", &Settings::default());
     camera.run_for(Duration::from_secs(3));
-    // It changed without a word: what arrives is too short, and the list of modes is the old one.
+    // It changed without notice: frames are too short, and the list of modes is the old one.
     world.lock().grants = Some((160, 120));
     world.inject(Fault::Short, Cure::By(Step::Reopen));
     let whole = camera.run_for(Duration::from_secs(20)).whole;
     assert!(whole > 100, "{whole}");
     let format = camera.format();
     assert_eq!((format.width, format.height, format.signal), (160, 120, Signal::Counts));
-    // What is no mode of the camera is refused.
+    // A size that is no mode of the camera is refused.
     world.lock().grants = Some((161, 120));
     world.inject(Fault::Short, Cure::By(Step::Reopen));
     assert_eq!(camera.run_for(Duration::from_secs(20)).whole, 0);
 }
 
 #[test]
-fn a_camera_without_telemetry_is_asked_what_its_counts_mean() {
+fn a_camera_without_telemetry_reports_what_its_counts_mean_on_request() {
     let u32_le = |v: u32| v.to_le_bytes().to_vec();
     for (tlinear, resolution, agc, wanted) in [
         (1, 1, 0, Signal::CENTIKELVIN),
@@ -213,7 +213,7 @@ fn commands_reach_the_units_that_the_firmware_names() {
 }
 
 #[test]
-fn devices_say_what_is_wrong_with_them() {
+fn the_list_of_devices_says_what_is_wrong_with_them() {
     let mut world = World::new(LEPTON);
     let all = discover(&mut world);
     let camera = all[0].camera.as_ref().unwrap();
@@ -227,7 +227,7 @@ fn devices_say_what_is_wrong_with_them() {
 }
 
 #[test]
-fn what_cannot_be_had_is_told_with_what_was_found() {
+fn an_error_names_what_was_found_instead() {
     let world = World::new((640, 480));
     world.lock().usb = "046d:0825".parse().unwrap();
     let open = |spec: &str, settings: Settings| supervisor(&world, spec, &settings).open().err();
@@ -240,7 +240,7 @@ fn what_cannot_be_had_is_told_with_what_was_found() {
     sized.camera.size = "32x24".into();
     let size = open("/dev/video0", sized).unwrap();
     assert!(size.remedy() == Remedy::Fix && size.to_string().contains("at 32x24"), "{size}");
-    assert!(open("auto", Settings::default()).is_none(), "counts of a stranger are taken");
+    assert!(open("auto", Settings::default()).is_none(), "counts of an unknown camera are taken");
     world.inject(Fault::Forbidden, Cure::After(Duration::from_secs(1)));
     let forbidden = open("auto", Settings::default()).unwrap();
     assert!(forbidden.remedy() == Remedy::Fix && forbidden.to_string().contains("install udev"), "{forbidden}");

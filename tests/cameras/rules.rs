@@ -66,7 +66,7 @@ fn what_is_known_to_matter_is_set() {
     }
     let boson = RULES.lines().find(|l| l.starts_with("ATTR{idVendor}==\"09cb\"")).unwrap();
     assert!(boson.contains("ENV{ID_MM_DEVICE_IGNORE}=\"1\""));
-    assert!(!RULES.contains("MODE=\"0666\""), "nobody else may watch");
+    assert!(!RULES.contains("MODE=\"0666\""), "no other user may capture");
 }
 
 #[test]

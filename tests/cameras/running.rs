@@ -25,12 +25,6 @@ use super::world::World;
 /// Real time after which a pipeline that does not reach the gate has failed.
 const REAL_LIMIT: Duration = Duration::from_secs(600);
 
-/// The pipeline as shipped, but for one wait: a read ends later than the camera's next frame is due, because
-/// each read without a frame costs a real millisecond.
-fn path() -> pipeline::Settings {
-    pipeline::Settings { read_wait_ms: 200, ..pipeline::Settings::default() }
-}
-
 /// The supervisor of the camera `spec` on `world`.
 pub fn supervisor(world: &World, spec: &str, settings: &Settings) -> Supervisor {
     let bus = Box::new(world.clone());
@@ -175,8 +169,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the pipeline on the camera `spec` of `world`. The camera is opened when time first goes on.
+    /// Starts the pipeline as it ships on the camera `spec` of `world`. The camera is opened when time first
+    /// goes on.
     pub fn start(world: &World, spec: &str, settings: &Settings) -> Self {
+        Self::start_with(world, spec, settings, pipeline::Settings::default())
+    }
+
+    /// The same with other settings of the pipeline.
+    pub fn start_with(world: &World, spec: &str, settings: &Settings, path: pipeline::Settings) -> Self {
         let state = State { until: Nanos(0), condition: None, waiting: false, over: false, before: 0, first: None };
         let gate = Arc::new(Gate {
             clock: world.clock(),
@@ -191,7 +191,7 @@ impl Running {
             draw: None,
             serialise: None,
             sinks: Vec::new(),
-            settings: path(),
+            settings: path,
         };
         let pipeline = build(parts).unwrap();
         assert!(gate.status.set(pipeline.status()).is_ok());

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use heatmark::bench::alloc;
+use heatmark::pipeline;
 use heatmark::source::Settings;
 use heatmark::source::v4l::escalation::Step;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -58,7 +59,7 @@ fn disturb(world: &World, random: &mut Random) {
     // The next stream counts from somewhere, now and then just before the count wraps.
     state.first = if random.below(3) == 0 { u32::MAX - 1_000 } else { random.below(1 << 32) as u32 };
     state.number = random.below(4) as u32;
-    // A driver that stamps by the clock of the day says nothing, or nonsense when that clock is set.
+    // A driver that stamps with the time of day gives no age, or a wrong one when that clock is set.
     state.age = match random.below(4) {
         0 => None,
         1 => Some(Duration::from_secs(random.below(1 << 31))),
@@ -73,7 +74,9 @@ fn a_week_of_faults_loses_no_count_and_no_memory() {
     let mut settings = Settings::default();
     settings.camera.size = "32x24".into();
     world.lock().usb = "ffff:0001".parse().unwrap();
-    let camera = Running::start(&world, "auto", &settings);
+    // A read ends later than the next frame is due: each read without a frame costs a real millisecond.
+    let path = pipeline::Settings { read_wait_ms: 200, ..pipeline::Settings::default() };
+    let camera = Running::start_with(&world, "auto", &settings, path);
     let clock = world.clock();
     let start = clock.now();
     let mut random = Random(Pcg64::seed_from_u64(0x5eed_5eed));

@@ -1,6 +1,6 @@
-//! The telemetry row of FLIR Bosons, as far as it is public.
+//! The public part of the telemetry row of FLIR Bosons.
 //!
-//! Offsets in bytes from the start of the row, as Elphel's reader has them: frame counter at 84
+//! Offsets in bytes from the start of the row, from Elphel's imagej-elphel: frame counter at 84
 //! (32 bits), temperature of the sensor at 94 (16 bits, tenths of a kelvin). The order of the two
 //! words of the counter is not stated; it is only compared with itself.
 
@@ -10,7 +10,7 @@ const COUNTER: usize = 84;
 const FPA_DK: usize = 94;
 const ALL: usize = 96;
 
-/// What a Boson says about one frame.
+/// What a Boson reports with one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Telemetry {
     /// Changes with every frame.
@@ -20,7 +20,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Reads a row; `None` where it is no telemetry.
+    /// Parses a row; `None` where it is no telemetry.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..ALL)?;
         let at = |i: usize| u16::from_le_bytes([bytes[i], bytes[i + 1]]);

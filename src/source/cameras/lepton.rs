@@ -8,7 +8,7 @@
 use crate::frame::{FfcState, Signal};
 use crate::units::{Celsius, Kelvin};
 
-/// Offsets are not settled for this long after a correction, milliseconds.
+/// Time after a correction until the offsets have settled, milliseconds.
 pub const SETTLING_MS: u32 = 10_000;
 
 mod word {
@@ -49,10 +49,10 @@ pub enum Gain {
     Low,
 }
 
-/// What a Lepton says about one frame.
+/// What a Lepton reports with one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Telemetry {
-    /// Counts frames inside the camera, of which only every third is sent.
+    /// Counts the frames inside the camera, which sends every third.
     pub counter: u32,
     /// Time since power-on.
     pub uptime_ms: u32,
@@ -62,15 +62,15 @@ pub struct Telemetry {
     pub ffc_desired: bool,
     /// Time of the last correction, as uptime; 0 where there was none.
     pub last_ffc_ms: u32,
-    /// Pixels have been through the camera's contrast, so that nothing can be measured.
+    /// The camera's AGC is on: pixels are a picture, not counts.
     pub agc: bool,
-    /// Too hot or cold for the shutter.
+    /// The camera is too hot or too cold for its shutter.
     pub shutter_locked: bool,
-    /// Will switch itself off within seconds.
+    /// The camera will switch itself off within seconds.
     pub overheating: bool,
     /// Temperature of the sensor.
     pub fpa: Celsius,
-    /// Temperature of the housing, which only Lepton 2 tells.
+    /// Temperature of the housing, which only the Lepton 2 reports.
     pub housing: Option<Celsius>,
     /// Range in force.
     pub gain: Gain,
@@ -79,7 +79,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Reads the words that `bytes` holds, little-endian; `None` where they are no telemetry.
+    /// Parses little-endian words; `None` where they are no telemetry.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (words, _) = bytes.as_chunks::<2>();
         let words = words.get(..word::ALL)?;
@@ -114,8 +114,8 @@ impl Telemetry {
         })
     }
 
-    /// The words that say this, low half first: what [`Telemetry::read`] reads, for rendered cameras. Bits and
-    /// numbers that it does not read are 0.
+    /// The words of this telemetry, for rendered cameras: the inverse of [`Telemetry::read`]. Bits and numbers
+    /// that it does not read are 0.
     pub fn words(&self) -> [u16; word::ALL] {
         let mut words = [0; word::ALL];
         let ck = |c: Celsius| (Kelvin::from(c).0 * 100.0).round() as u16;
@@ -150,7 +150,7 @@ impl Telemetry {
         words
     }
 
-    /// What the counts of the frame mean.
+    /// The meaning of the frame's counts.
     pub fn signal(&self) -> Signal {
         match self.kelvin_per_count {
             _ if self.agc => Signal::Grey8,

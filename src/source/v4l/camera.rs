@@ -69,6 +69,8 @@ pub struct Camera {
     device: Box<dyn Device>,
     decoder: Decoder,
     watchdog: Watchdog,
+    /// Reported by the next read, so that the frame that showed it is delivered and counted.
+    fault: Option<Fault>,
     limits: Limits,
     clock: SharedClock,
     report: Arc<StreamReport>,
@@ -123,6 +125,7 @@ impl Camera {
             device,
             decoder,
             watchdog: Watchdog::new(limits, clock.now()),
+            fault: None,
             limits,
             clock: Arc::clone(clock),
             report: Arc::clone(report),
@@ -167,15 +170,15 @@ impl Camera {
         }
     }
 
-    fn check(&mut self) -> Result<()> {
-        let Some(fault) = self.watchdog.fault(self.clock.now()) else { return Ok(()) };
+    /// The error for a fault that the watchdog found.
+    fn failed(&self, fault: Fault) -> Error {
         self.report.set_faulty(true);
         let (stall, frozen) = (self.limits.stall.as_millis(), self.limits.frozen.as_millis());
-        Err(match fault {
+        match fault {
             Fault::Silent => Error::retry(&self.name, format_args!("streams and sent no frame for {stall} ms")),
             Fault::Damaged => Error::retry(&self.name, format_args!("sent only damaged frames for {stall} ms")),
             Fault::Frozen => Error::retry(&self.name, format_args!("sent the same frame for {frozen} ms")),
-        })
+        }
     }
 }
 
@@ -189,6 +192,9 @@ impl Source for Camera {
     }
 
     fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read> {
+        if let Some(fault) = self.fault.take() {
+            return Err(self.failed(fault));
+        }
         let mut got = None;
         let decoder = &mut self.decoder;
         let dequeued = self.device.dequeue(wait, &mut |bytes, info| got = Some((info, decoder.decode(bytes, into))));
@@ -196,16 +202,16 @@ impl Source for Camera {
             self.report.set_faulty(!is_gone(&e));
             return Err(failure(self.name.clone(), Operation::Dequeue, e));
         }
-        let read = match got {
-            Some((info, telemetry)) => {
-                self.account(into, info, telemetry);
-                Read::Frame
-            }
-            None => Read::Idle,
-        };
-        // A camera that sends nothing but damaged or frozen frames is faulty as well.
-        self.check()?;
-        Ok(read)
+        if let Some((info, telemetry)) = got {
+            self.account(into, info, telemetry);
+            // A camera that sends only damaged or unchanged frames is faulty as well.
+            self.fault = self.watchdog.fault(self.clock.now());
+            return Ok(Read::Frame);
+        }
+        match self.watchdog.fault(self.clock.now()) {
+            Some(fault) => Err(self.failed(fault)),
+            None => Ok(Read::Idle),
+        }
     }
 }
 

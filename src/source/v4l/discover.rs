@@ -15,7 +15,7 @@ pub struct Discovered {
     pub node: Node,
     /// The spec that names it for as long as possible.
     pub spec: String,
-    /// The camera, as far as it can be identified; `None` for other devices.
+    /// The camera; `None` for a device that cannot be identified as one.
     pub camera: Option<Camera>,
     /// What it offers, as in `Y16 160x120`.
     pub formats: Vec<String>,
