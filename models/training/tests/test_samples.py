@@ -217,7 +217,7 @@ def on_the_dots(image, points):
 def test_faces_of_scenes_are_the_visible_ones_and_their_truth_follows_the_picture(folder, scenes, monkeypatch):
     monkeypatch.setattr(sensor_model, "simulate", lambda image, face, rng: (image, 20.0))
     visible = landmark_samples.visible_scene_faces(scenes.folders, scenes.train)
-    assert len(visible) == len(scenes.train) and {f for _, _, f in seen} == {0}
+    assert len(visible) == len(scenes.train) and {f for _, _, f in visible} == {0}
     source = LandmarkSource(Shards(str(folder)), scenes, negatives=0.0, scene_share=1.0)
     batch = source.batch(24, np.random.default_rng(3))
     held_out = landmark_samples.held_out_scene_faces(scenes, 10)
