@@ -25,12 +25,12 @@ fn handoff(c: &mut Criterion) {
         group.bench_function(format!("{name}/wake"), |b| {
             b.iter_custom(|n| {
                 let (_stopper, stop) = stop::pair();
-                let (mut giver, taker) = link();
+                let (mut sender, receiver) = link();
                 let told = stop.clone();
                 let total = std::thread::spawn(move || {
                     let mut total = Duration::ZERO;
                     loop {
-                        match taker.take(LONG, &told) {
+                        match receiver.take(LONG, &told) {
                             Taken::Value(sent) => total += sent.elapsed(),
                             Taken::Idle => {}
                             Taken::Closed | Taken::Stopped => return total,
@@ -39,17 +39,17 @@ fn handoff(c: &mut Criterion) {
                 });
                 for _ in 0..n {
                     std::thread::sleep(Duration::from_micros(50));
-                    let _ = giver.put(Instant::now(), &stop);
+                    let _ = sender.put(Instant::now(), &stop);
                 }
-                drop(giver);
+                drop(sender);
                 total.join().unwrap_or_default()
             });
         });
     }
     group.bench_function("newest/evict", |b| {
         let (_stopper, stop) = stop::pair();
-        let (mut giver, _taker) = newest::<u64>();
-        b.iter(|| giver.put(1, &stop));
+        let (mut sender, _taker) = newest::<u64>();
+        b.iter(|| sender.put(1, &stop));
     });
     group.finish();
 }

@@ -63,3 +63,6 @@ pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn
     })?;
     Ok(Assembly { pipeline, reports })
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use self::capture::Capture;
 use self::handoff::{every, newest};
 use self::infer::Inference;
-use self::output::Out;
+use self::output::OutputThread;
 pub use self::settings::Settings;
 pub use self::status::{SharedStatus, Summary};
 use crate::clock::{RealClock, SharedClock};
@@ -196,8 +196,8 @@ pub fn build(parts: Parts) -> Result<Pipeline> {
     Ok(Pipeline { parts })
 }
 
-/// Longest wait of the calling thread without a look around.
-const SLICE: Duration = Duration::from_millis(100);
+/// How often the calling thread checks for a stop and for threads that have ended.
+const WATCH_PERIOD: Duration = Duration::from_millis(100);
 
 impl Pipeline {
     /// The counters, to be read while the pipeline runs and after.
@@ -224,7 +224,7 @@ impl Pipeline {
         let limit = Duration::from_millis(self.parts.settings.stop_ms);
         let (threads, ended) = self.start(stop)?;
         let (mut seen, mut stopping) = (Instant::now(), None);
-        while ended.recv_timeout(SLICE.min(period)) == Err(RecvTimeoutError::Timeout) {
+        while ended.recv_timeout(WATCH_PERIOD.min(period)) == Err(RecvTimeoutError::Timeout) {
             if seen.elapsed() >= period {
                 seen = Instant::now();
                 see(&status);
@@ -249,7 +249,7 @@ impl Pipeline {
 
         let capture = Capture::new(feed, stamps, &settings, &status, to_infer, stop);
         let infer = Inference::new(engine, settings.faces, &status, from_capture, to_output, stop);
-        let output = Out::new(sinks, draw, serialise, &settings, &status, from_infer, stop);
+        let output = OutputThread::new(sinks, draw, serialise, &settings, &status, from_infer, stop);
 
         // The output first: whatever fails to start after it, the sinks are finished.
         let (alive, ended) = bounded(1);
@@ -307,19 +307,19 @@ fn join<T>(name: &str, handle: JoinHandle<Result<T>>, limit: Duration) -> Result
     // All have let go of their token by now unless the limit has passed; those get one more moment.
     let grace = Instant::now();
     while !handle.is_finished() {
-        if grace.elapsed() > SLICE {
+        if grace.elapsed() > WATCH_PERIOD {
             let ms = limit.as_millis();
             return Err(Error::fatal(subject, format_args!("did not stop within {ms} ms and was given up")));
         }
         thread::sleep(Duration::from_millis(1));
     }
     match handle.join() {
-        Ok(said) => said,
-        Err(panic) => Err(Error::fatal(subject, format_args!("panicked: {}", words(&*panic)))),
+        Ok(ended) => ended,
+        Err(panic) => Err(Error::fatal(subject, format_args!("panicked: {}", message(&*panic)))),
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }

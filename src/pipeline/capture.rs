@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::handoff::{Giver, Put};
+use super::handoff::{Put, Sender};
 use super::pool::SharedPool;
 use super::settings::Settings;
-use super::stats::Ticket;
+use super::stats::InFlight;
 use super::status::SharedStatus;
 use super::{Feed, Policy, Stamps};
 use crate::clock::Pacing;
@@ -36,7 +36,7 @@ pub(super) struct CapturedFrame {
     pub source: Arc<str>,
     /// Frames lost before this one was captured.
     pub dropped: DropCounts,
-    pub ticket: Ticket,
+    pub in_flight: InFlight,
 }
 
 pub(super) struct Capture {
@@ -53,7 +53,7 @@ pub(super) struct Capture {
 
 /// Where frames go, and the order to stop.
 struct Output {
-    link: Giver<CapturedFrame>,
+    link: Sender<CapturedFrame>,
     stop: Stop,
 }
 
@@ -93,7 +93,7 @@ impl Capture {
         stamps: Stamps,
         settings: &Settings,
         status: &Arc<SharedStatus>,
-        link: Giver<CapturedFrame>,
+        link: Sender<CapturedFrame>,
         stop: &Stop,
     ) -> Self {
         let format = FrameFormat { width: 0, height: 0, signal: Signal::Counts, rate_hz: 0.0 };
@@ -191,7 +191,7 @@ impl Capture {
         if gap > 0 {
             self.status.stats.lost(gap, DropReason::Driver);
         }
-        let ticket = self.status.stats.captured();
+        let in_flight = self.status.stats.captured();
         if self.stamp(now) == Next::End {
             return Next::End;
         }
@@ -199,14 +199,14 @@ impl Capture {
         if pixels.is_empty() || pixels.len() != format.pixels() {
             let (name, n) = (&self.stream.name, pixels.len());
             log::debug!("{name}: frame {seq} has {n} pixels, not {}x{}", format.width, format.height);
-            ticket.dropped(DropReason::Corrupt);
+            in_flight.dropped(DropReason::Corrupt);
             return Next::Continue;
         }
         if self.settings.drop_ffc && meta.ffc.hides_scene() {
-            ticket.dropped(DropReason::Calibrating);
+            in_flight.dropped(DropReason::Calibrating);
             return Next::Continue;
         }
-        self.send(ticket)
+        self.send(in_flight)
     }
 
     /// Publishes what a new frame changes about the source.
@@ -249,13 +249,13 @@ impl Capture {
         Next::Continue
     }
 
-    fn send(&mut self, ticket: Ticket) -> Next {
+    fn send(&mut self, in_flight: InFlight) -> Next {
         let frame = loop {
             let Buffers { spare, pool: Some(pool) } = &mut self.buffers else { return Next::End };
             match pool.fill(|free| std::mem::swap(free, spare)) {
                 Some((frame, ())) => break frame,
                 None if !self.status.policy.loses_nothing() => {
-                    ticket.dropped(DropReason::NoBuffer);
+                    in_flight.dropped(DropReason::NoBuffer);
                     return Next::Continue;
                 }
                 None if !self.output.is_open() || self.output.stop.wait(BUFFER_RETRY) => return Next::End,
@@ -263,14 +263,14 @@ impl Capture {
             }
         };
         let dropped = self.status.stats.dropped();
-        let frame = CapturedFrame { frame, source: Arc::clone(&self.stream.name), dropped, ticket };
+        let frame = CapturedFrame { frame, source: Arc::clone(&self.stream.name), dropped, in_flight };
         match self.output.link.put(frame, &self.output.stop) {
             Put::Sent => Next::Continue,
             Put::Evicted(old) => {
-                old.ticket.dropped(DropReason::Superseded);
+                old.in_flight.dropped(DropReason::Superseded);
                 Next::Continue
             }
-            // The dropped ticket counts the frame as lost to the stop.
+            // The dropped in_flight counts the frame as lost to the stop.
             Put::Closed(_) | Put::Stopped(_) => Next::End,
         }
     }

@@ -1,27 +1,27 @@
 //! Links between two threads that hold one value: newest-wins and every-value.
 //!
-//! Both have one giving and one taking end, no allocation per value, and tell either side when the
+//! Both have one sender and one receiver, allocate nothing per value, and tell either side when the
 //! other is gone.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select};
+use crossbeam_channel::{self as channel, TryRecvError, TrySendError, bounded, select};
 
 use crate::stop::Stop;
 
-/// Longest time a blocked [`Giver`] goes without looking around.
-const SLICE: Duration = Duration::from_millis(100);
+/// How often a blocked [`Sender`] checks that its receiver exists.
+const LIVENESS_CHECK: Duration = Duration::from_millis(100);
 
 /// What became of a value that was put. Values that did not go through are handed back.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Put<T> {
-    /// It waits for the taker.
+    /// It waits for the receiver.
     Sent,
-    /// It waits for the taker in place of this older value, which was never taken.
+    /// It waits for the receiver in place of this older value, which was never taken.
     Evicted(T),
-    /// The taker is gone.
+    /// The receiver is gone.
     Closed(T),
     /// The stop came while the link was full.
     Stopped(T),
@@ -35,53 +35,53 @@ pub enum Taken<T> {
     Value(T),
     /// Nothing came within the limit.
     Idle,
-    /// The giver is gone and everything it gave was taken.
+    /// The sender is gone and everything it gave was taken.
     Closed,
     /// The stop came first; a value may be left in the link.
     Stopped,
 }
 
-/// The giving end.
+/// The end that values are put into.
 #[derive(Debug)]
-pub struct Giver<T> {
-    tx: Sender<T>,
-    // A newest-wins giver takes back what nobody took. Its receiver keeps the channel connected,
-    // so the taker's life is watched through `alive` instead.
-    back: Option<Receiver<T>>,
+pub struct Sender<T> {
+    tx: channel::Sender<T>,
+    // A newest-wins sender takes back what nobody took. Its receiver keeps the channel connected,
+    // so the receiver's life is watched through `alive` instead.
+    back: Option<channel::Receiver<T>>,
     alive: Weak<()>,
 }
 
-/// The taking end.
+/// The end that values are taken from.
 #[derive(Debug)]
-pub struct Taker<T> {
-    rx: Receiver<T>,
+pub struct Receiver<T> {
+    rx: channel::Receiver<T>,
     _alive: Arc<()>,
 }
 
 /// A link in which a new value replaces one that was not taken: `put` never blocks.
-pub fn newest<T>() -> (Giver<T>, Taker<T>) {
+pub fn newest<T>() -> (Sender<T>, Receiver<T>) {
     link(true)
 }
 
 /// A link that loses nothing: `put` waits until the previous value was taken.
-pub fn every<T>() -> (Giver<T>, Taker<T>) {
+pub fn every<T>() -> (Sender<T>, Receiver<T>) {
     link(false)
 }
 
-fn link<T>(evicts: bool) -> (Giver<T>, Taker<T>) {
+fn link<T>(evicts: bool) -> (Sender<T>, Receiver<T>) {
     let (tx, rx) = bounded(1);
     let alive = Arc::new(());
-    let giver = Giver { tx, back: evicts.then(|| rx.clone()), alive: Arc::downgrade(&alive) };
-    (giver, Taker { rx, _alive: alive })
+    let sender = Sender { tx, back: evicts.then(|| rx.clone()), alive: Arc::downgrade(&alive) };
+    (sender, Receiver { rx, _alive: alive })
 }
 
-impl<T> Giver<T> {
-    /// True while the taker exists.
+impl<T> Sender<T> {
+    /// True while the receiver exists.
     pub fn is_open(&self) -> bool {
         self.alive.strong_count() > 0
     }
 
-    /// Gives `value`. Waits, if this is an every-value link, until there is room, the taker is gone
+    /// Gives `value`. Waits, if this is an every-value link, until there is room, the receiver is gone
     /// or `stop` is asked for.
     pub fn put(&mut self, value: T, stop: &Stop) -> Put<T> {
         if !self.is_open() {
@@ -107,7 +107,7 @@ impl<T> Giver<T> {
                     Err(e) => Put::Closed(e.into_inner()),
                 },
                 recv(stop.channel()) -> _ => return Put::Stopped(value),
-                default(SLICE) => {}
+                default(LIVENESS_CHECK) => {}
             }
             value = match self.tx.try_send(value) {
                 Ok(()) => return Put::Sent,
@@ -118,7 +118,7 @@ impl<T> Giver<T> {
     }
 }
 
-fn replace<T>(tx: &Sender<T>, back: &Receiver<T>, mut value: T) -> Put<T> {
+fn replace<T>(tx: &channel::Sender<T>, back: &channel::Receiver<T>, mut value: T) -> Put<T> {
     let mut evicted = None;
     loop {
         match tx.try_send(value) {
@@ -132,7 +132,7 @@ fn replace<T>(tx: &Sender<T>, back: &Receiver<T>, mut value: T) -> Put<T> {
     }
 }
 
-impl<T> Taker<T> {
+impl<T> Receiver<T> {
     /// Waits for a value for at most `limit` of real time; a stop ends the wait at once and comes
     /// before a value that is there.
     pub fn take(&self, limit: Duration, stop: &Stop) -> Taken<T> {
@@ -166,18 +166,18 @@ mod tests {
     fn each_side_sees_the_other_leave() {
         let (_stopper, stop) = stop::pair();
         for link in [newest::<u32>, every::<u32>] {
-            let (mut giver, taker) = link();
-            assert_eq!(giver.put(1, &stop), Put::Sent);
-            drop(taker);
-            assert!(!giver.is_open());
-            assert_eq!(giver.put(2, &stop), Put::Closed(2));
+            let (mut sender, receiver) = link();
+            assert_eq!(sender.put(1, &stop), Put::Sent);
+            drop(receiver);
+            assert!(!sender.is_open());
+            assert_eq!(sender.put(2, &stop), Put::Closed(2));
 
-            let (mut giver, taker) = link();
-            assert_eq!(taker.take(NOW, &stop), Taken::Idle);
-            assert_eq!(giver.put(1, &stop), Put::Sent);
-            drop(giver);
-            assert_eq!(taker.take(NOW, &stop), Taken::Value(1), "what was given can still be taken");
-            assert_eq!(taker.take(LONG, &stop), Taken::Closed);
+            let (mut sender, receiver) = link();
+            assert_eq!(receiver.take(NOW, &stop), Taken::Idle);
+            assert_eq!(sender.put(1, &stop), Put::Sent);
+            drop(sender);
+            assert_eq!(receiver.take(NOW, &stop), Taken::Value(1), "what was given can still be taken");
+            assert_eq!(receiver.take(LONG, &stop), Taken::Closed);
         }
     }
 
@@ -185,11 +185,11 @@ mod tests {
     fn stop_ends_every_wait_at_once() {
         let began = Instant::now();
         let (stopper, stop) = stop::pair();
-        let (mut giver, full) = every::<u32>();
-        assert_eq!(giver.put(1, &stop), Put::Sent);
+        let (mut sender, full) = every::<u32>();
+        assert_eq!(sender.put(1, &stop), Put::Sent);
         let (_idle, empty) = newest::<u32>();
         std::thread::scope(|s| {
-            let put = s.spawn(|| giver.put(2, &stop));
+            let put = s.spawn(|| sender.put(2, &stop));
             let take = s.spawn(|| empty.take(LONG, &stop));
             std::thread::sleep(Duration::from_millis(20));
             drop(stopper);
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_giver_sees_the_taker_leave() {
+    fn a_blocked_sender_sees_the_receiver_leave() {
         let (_stopper, stop) = stop::pair();
-        let (mut giver, taker) = every::<u32>();
-        assert_eq!(giver.put(1, &stop), Put::Sent);
+        let (mut sender, receiver) = every::<u32>();
+        assert_eq!(sender.put(1, &stop), Put::Sent);
         std::thread::scope(|s| {
-            let put = s.spawn(|| giver.put(2, &stop));
+            let put = s.spawn(|| sender.put(2, &stop));
             std::thread::sleep(Duration::from_millis(20));
-            drop(taker);
+            drop(receiver);
             assert_eq!(put.join().unwrap(), Put::Closed(2));
         });
     }
@@ -217,24 +217,24 @@ mod tests {
     fn newest_under_stress_keeps_order_and_loses_nothing_uncounted() {
         const N: u64 = 200_000;
         let (_stopper, stop) = stop::pair();
-        let (mut giver, taker) = newest::<u64>();
+        let (mut sender, receiver) = newest::<u64>();
         let (evicted, taken) = std::thread::scope(|s| {
             let gives = s.spawn(|| {
                 let mut evicted = Vec::new();
                 for i in 0..N {
-                    match giver.put(i, &stop) {
+                    match sender.put(i, &stop) {
                         Put::Sent => {}
                         Put::Evicted(old) => evicted.push(old),
                         other => panic!("{other:?}"),
                     }
                 }
-                drop(giver);
+                drop(sender);
                 evicted
             });
             let takes = s.spawn(|| {
                 let mut taken = Vec::new();
                 loop {
-                    match taker.take(LONG, &stop) {
+                    match receiver.take(LONG, &stop) {
                         Taken::Value(v) => taken.push(v),
                         Taken::Closed => return taken,
                         other => panic!("{other:?}"),
@@ -254,18 +254,18 @@ mod tests {
     fn every_under_stress_delivers_each_value_in_order() {
         const N: u64 = 20_000;
         let (_stopper, stop) = stop::pair();
-        let (mut giver, taker) = every::<u64>();
+        let (mut sender, receiver) = every::<u64>();
         std::thread::scope(|s| {
             s.spawn(move || {
                 let (_keep, stop) = stop::pair();
                 for i in 0..N {
-                    assert_eq!(giver.put(i, &stop), Put::Sent);
+                    assert_eq!(sender.put(i, &stop), Put::Sent);
                 }
             });
             for i in 0..N {
-                assert_eq!(taker.take(LONG, &stop), Taken::Value(i));
+                assert_eq!(receiver.take(LONG, &stop), Taken::Value(i));
             }
-            assert_eq!(taker.take(LONG, &stop), Taken::Closed);
+            assert_eq!(receiver.take(LONG, &stop), Taken::Closed);
         });
     }
 
@@ -274,14 +274,14 @@ mod tests {
         #[test]
         fn newest_is_one_slot(puts in prop::collection::vec(any::<bool>(), 0..64)) {
             let (_stopper, stop) = stop::pair();
-            let (mut giver, taker) = newest::<usize>();
+            let (mut sender, receiver) = newest::<usize>();
             let mut slot = None;
             for (i, put) in puts.into_iter().enumerate() {
                 if put {
-                    let said = giver.put(i, &stop);
-                    prop_assert_eq!(said, slot.replace(i).map_or(Put::Sent, Put::Evicted));
+                    let got = sender.put(i, &stop);
+                    prop_assert_eq!(got, slot.replace(i).map_or(Put::Sent, Put::Evicted));
                 } else {
-                    let got = taker.take(NOW, &stop);
+                    let got = receiver.take(NOW, &stop);
                     prop_assert_eq!(got, slot.take().map_or(Taken::Idle, Taken::Value));
                 }
             }

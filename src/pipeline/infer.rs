@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::capture::CapturedFrame;
-use super::handoff::{Giver, Put, Taken, Taker};
+use super::handoff::{Put, Receiver, Sender, Taken};
 use super::pool::{Pool, Pooled};
 use super::status::{SharedStatus, Stage};
 use super::{Infer, Policy};
@@ -13,14 +13,14 @@ use crate::error::{Remedy, Result};
 use crate::result::{DropReason, FrameResult, Latency};
 use crate::stop::Stop;
 
-/// Longest wait for a frame without a look around.
-const SLICE: Duration = Duration::from_millis(500);
+/// How often a waiting thread checks that somebody takes its results.
+const LIVENESS_CHECK: Duration = Duration::from_millis(500);
 /// Results there can be at once: here, in the link, evicted from it, at the output.
 const RESULTS: usize = 4;
 
 /// A frame with its result, on its way to the output.
-pub(super) struct Done {
-    pub shot: CapturedFrame,
+pub(super) struct InferredFrame {
+    pub captured: CapturedFrame,
     pub result: Pooled<FrameResult>,
 }
 
@@ -28,11 +28,11 @@ pub(super) struct Inference {
     engine: Box<dyn Infer>,
     policy: Policy,
     status: Arc<SharedStatus>,
-    from: Taker<CapturedFrame>,
-    to: Giver<Done>,
+    from: Receiver<CapturedFrame>,
+    to: Sender<InferredFrame>,
     results: Pool<FrameResult>,
     stop: Stop,
-    complained: bool,
+    warned: bool,
 }
 
 impl Inference {
@@ -40,8 +40,8 @@ impl Inference {
         engine: Box<dyn Infer>,
         faces: usize,
         status: &Arc<SharedStatus>,
-        from: Taker<CapturedFrame>,
-        to: Giver<Done>,
+        from: Receiver<CapturedFrame>,
+        to: Sender<InferredFrame>,
         stop: &Stop,
     ) -> Self {
         let nameless: Arc<str> = Arc::from("");
@@ -53,16 +53,16 @@ impl Inference {
             to,
             results: Pool::new(RESULTS, || FrameResult::new(Arc::clone(&nameless), faces)),
             stop: stop.clone(),
-            complained: false,
+            warned: false,
         }
     }
 
     /// Infers until no more frames come, nobody takes results any more or a stop is asked for.
     pub fn run(mut self) -> Result<()> {
         loop {
-            match self.from.take(SLICE, &self.stop) {
-                Taken::Value(shot) => {
-                    if !self.one(shot)? {
+            match self.from.take(LIVENESS_CHECK, &self.stop) {
+                Taken::Value(captured) => {
+                    if !self.one(captured)? {
                         return Ok(());
                     }
                 }
@@ -73,40 +73,40 @@ impl Inference {
     }
 
     /// False where nobody takes results any more.
-    fn one(&mut self, shot: CapturedFrame) -> Result<bool> {
+    fn one(&mut self, captured: CapturedFrame) -> Result<bool> {
         let Some(mut result) = self.results.take() else {
-            shot.ticket.dropped(DropReason::NoBuffer);
+            captured.in_flight.dropped(DropReason::NoBuffer);
             return Ok(true);
         };
-        result.describe(&shot.frame);
-        result.source = Arc::clone(&shot.source);
-        result.dropped = shot.dropped;
+        result.describe(&captured.frame);
+        result.source = Arc::clone(&captured.source);
+        result.dropped = captured.dropped;
         let began = self.status.clock.now();
-        if let Err(error) = self.engine.infer(&shot.frame, &mut result) {
+        if let Err(error) = self.engine.infer(&captured.frame, &mut result) {
             if error.remedy() != Remedy::Retry {
                 return Err(error);
             }
             result.faces.clear();
             self.status.infer_errors.fetch_add(1, Relaxed);
-            if !std::mem::replace(&mut self.complained, true) {
+            if !std::mem::replace(&mut self.warned, true) {
                 log::warn!("{error}; counted from now on");
             }
         }
         let infer = self.status.clock.now().micros_since(began);
         self.status.add_latency(Stage::Infer, infer);
         if self.policy != Policy::Every {
-            let queue = began.micros_since(shot.frame.meta.captured);
+            let queue = began.micros_since(captured.frame.meta.captured);
             self.status.add_latency(Stage::Queue, queue);
             result.latency = Latency { queue_us: queue, infer_us: infer, total_us: 0 };
         }
-        Ok(self.hand_on(Done { shot, result }))
+        Ok(self.hand_on(InferredFrame { captured, result }))
     }
 
-    fn hand_on(&mut self, done: Done) -> bool {
-        match self.to.put(done, &self.stop) {
+    fn hand_on(&mut self, inferred: InferredFrame) -> bool {
+        match self.to.put(inferred, &self.stop) {
             Put::Sent => true,
             Put::Evicted(old) => {
-                old.shot.ticket.dropped(DropReason::SinkBehind);
+                old.captured.in_flight.dropped(DropReason::SinkBehind);
                 true
             }
             // Their tickets say that they were lost to the stop.

@@ -200,8 +200,8 @@ mod tests {
             let d = histogram.read();
             for q in [0.0, 0.5, 0.9, 0.99, 1.0] {
                 let rank = ((us.len() as f64 * q).ceil() as usize).max(1);
-                let (exact, said) = (us[rank - 1], d.quantile_us(q));
-                prop_assert!(said >= exact && said <= exact + exact / 8, "{q}: {exact} {said}");
+                let (exact, got) = (us[rank - 1], d.quantile_us(q));
+                prop_assert!(got >= exact && got <= exact + exact / 8, "{q}: {exact} {got}");
             }
             prop_assert_eq!((d.count(), d.max_us), (us.len() as u64, us[us.len() - 1]));
             prop_assert_eq!(d.summary().mean_us(), us.iter().sum::<u64>() / us.len() as u64);

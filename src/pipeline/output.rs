@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::handoff::{Taken, Taker};
-use super::infer::Done;
+use super::handoff::{Receiver, Taken};
+use super::infer::InferredFrame;
 use super::settings::Settings;
 use super::status::{SharedStatus, Stage};
 use super::{Draw, Policy, Serialise};
@@ -17,29 +17,29 @@ use crate::sink::{Output, Sink, Wants};
 use crate::stop::Stop;
 use crate::units::Nanos;
 
-/// Room for the JSON of one face, bytes: 70 points with their temperatures.
-const FACE_JSON: usize = 8 * 1024;
-/// Longest wait for a result without a look at the clock.
-const SLICE: Duration = Duration::from_millis(50);
+/// Room for the JSON of one face, 70 points with their temperatures.
+const FACE_JSON_BYTES: usize = 8 * 1024;
+/// Longest wait for a result before the clock is read again.
+const CLOCK_CHECK: Duration = Duration::from_millis(50);
 
-pub(super) struct Out {
+pub(super) struct OutputThread {
     status: Arc<SharedStatus>,
     settings: Settings,
-    from: Taker<Done>,
+    from: Receiver<InferredFrame>,
     stop: Stop,
-    desk: Desk,
+    stage: OutputStage,
     /// The frame presented last, shown while it is stale.
     last: Option<Arc<Frame>>,
-    // The result of a tick: no faces, and the words of the last frame.
+    /// The result of a tick: no faces, and the header of the last frame's result.
     blank: FrameResult,
-    heard: Nanos,
+    last_arrival: Nanos,
     ticked: Option<(StreamState, Nanos)>,
 }
 
 /// The sinks and what is made for them.
-struct Desk {
+struct OutputStage {
     status: Arc<SharedStatus>,
-    sinks: Vec<Seat>,
+    sinks: Vec<SinkSlot>,
     errors: Vec<Error>,
     draw: Option<Box<dyn Draw>>,
     serialise: Option<Serialise>,
@@ -49,53 +49,53 @@ struct Desk {
 }
 
 /// A sink and its place among those there were at the start.
-struct Seat {
+struct SinkSlot {
     sink: Box<dyn Sink>,
     place: usize,
 }
 
-impl Seat {
+impl SinkSlot {
     /// Writes down what this sink has lost so far.
     fn account(&self, status: &SharedStatus) {
-        if let Some((_, lost)) = status.lost.get().and_then(|seats| seats.get(self.place)) {
+        if let Some((_, lost)) = status.lost.get().and_then(|slots| slots.get(self.place)) {
             lost.store(self.sink.lost(), Relaxed);
         }
     }
 }
 
-impl Out {
+impl OutputThread {
     pub fn new(
         sinks: Vec<Box<dyn Sink>>,
         draw: Option<Box<dyn Draw>>,
         serialise: Option<Serialise>,
         settings: &Settings,
         status: &Arc<SharedStatus>,
-        from: Taker<Done>,
+        from: Receiver<InferredFrame>,
         stop: &Stop,
     ) -> Self {
-        // A board serves one pipeline.
+        // A status serves one pipeline.
         let _ = status.lost.set(sinks.iter().map(|s| (s.name().to_string(), AtomicU64::new(0))).collect());
-        let seat = |(place, sink)| Seat { sink, place };
-        let desk = Desk {
+        let slot = |(place, sink)| SinkSlot { sink, place };
+        let stage = OutputStage {
             status: Arc::clone(status),
-            sinks: sinks.into_iter().enumerate().map(seat).collect(),
+            sinks: sinks.into_iter().enumerate().map(slot).collect(),
             errors: Vec::new(),
             draw,
-            json: String::with_capacity(if serialise.is_some() { settings.faces * FACE_JSON } else { 0 }),
+            json: String::with_capacity(if serialise.is_some() { settings.faces * FACE_JSON_BYTES } else { 0 }),
             serialise,
             canvas: Canvas::default(),
             slow: Duration::from_millis(settings.slow_sink_ms),
         };
-        desk.count_sinks();
+        stage.count_sinks();
         Self {
             status: Arc::clone(status),
             settings: settings.clone(),
             from,
             stop: stop.clone(),
-            desk,
+            stage,
             last: None,
             blank: FrameResult::new(Arc::from(""), 0),
-            heard: status.clock.now(),
+            last_arrival: status.clock.now(),
             ticked: None,
         }
     }
@@ -104,42 +104,42 @@ impl Out {
     /// the errors of single sinks; an error only where the last sink has failed.
     pub fn run(mut self) -> Result<Vec<Error>> {
         loop {
-            match self.from.take(self.patience(), &self.stop) {
-                Taken::Value(done) => self.present(done)?,
+            match self.from.take(self.wait_limit(), &self.stop) {
+                Taken::Value(inferred) => self.present(inferred)?,
                 Taken::Idle => self.tick()?,
                 Taken::Closed | Taken::Stopped => break,
             }
         }
-        Ok(self.desk.finish())
+        Ok(self.stage.finish())
     }
 
-    fn present(&mut self, done: Done) -> Result<()> {
-        let Done { shot, mut result } = done;
+    fn present(&mut self, inferred: InferredFrame) -> Result<()> {
+        let InferredFrame { captured, mut result } = inferred;
         let every = self.status.policy == Policy::Every;
-        // Where nothing is lost frames queue up, and what counts is that they still come.
+        // Where nothing is lost frames queue up; what counts then is that they arrive here.
         let queues = self.status.policy.loses_nothing();
-        self.heard = if queues { self.status.clock.now() } else { shot.frame.meta.received };
+        self.last_arrival = if queues { self.status.clock.now() } else { captured.frame.meta.received };
         self.ticked = None;
         self.status.set_state(result.state);
         self.status.faces.store(result.faces.len() as u64, Relaxed);
         self.status.last_seq.store(result.seq, Relaxed);
-        self.status.set_camera(&shot.frame.meta);
+        self.status.set_camera(&captured.frame.meta);
         if !every {
             result.dropped = self.status.stats.dropped();
         }
-        self.desk.serve(Some(&shot.frame), &mut result)?;
+        self.stage.serve(Some(&captured.frame), &mut result)?;
         if !every {
             self.status.add_latency(Stage::Total, result.latency.total_us);
         }
-        shot.ticket.presented();
+        captured.in_flight.presented();
         self.status.presents.mark(self.status.clock.now());
-        self.recall(&result);
-        self.last = Some(shot.frame);
+        self.remember(&result);
+        self.last = Some(captured.frame);
         Ok(())
     }
 
-    /// Keeps what a tick says about the last frame.
-    fn recall(&mut self, result: &FrameResult) {
+    /// Keeps the header of the last frame's result for ticks.
+    fn remember(&mut self, result: &FrameResult) {
         self.blank.source = Arc::clone(&result.source);
         self.blank.seq = result.seq;
         self.blank.captured = result.captured;
@@ -148,12 +148,12 @@ impl Out {
         self.blank.radiometric = result.radiometric;
     }
 
-    /// Says that there is no frame, where there has been none for too long.
+    /// Presents a result without a frame, where no frame has come for too long.
     fn tick(&mut self) -> Result<()> {
         let now = self.status.clock.now();
-        let Some(state) = self.silence(now) else { return Ok(()) };
+        let Some(state) = self.state_without_frames(now) else { return Ok(()) };
         let pause = Duration::from_millis(self.settings.tick_ms);
-        if self.ticked.is_some_and(|(said, at)| said == state && now.since(at) < pause) {
+        if self.ticked.is_some_and(|(last, at)| last == state && now.since(at) < pause) {
             return Ok(());
         }
         self.ticked = Some((state, now));
@@ -167,44 +167,48 @@ impl Out {
         self.blank.latency = Latency::default();
         self.blank.dropped = self.status.stats.dropped();
         let frame = if state == StreamState::Stale { self.last.as_ref() } else { None };
-        self.desk.serve(frame, &mut self.blank)
+        self.stage.serve(frame, &mut self.blank)
     }
 
-    /// The state that the silence since the last frame amounts to; `None` while it is short.
-    fn silence(&self, now: Nanos) -> Option<StreamState> {
+    /// The state after the time without frames so far; `None` while it is short.
+    fn state_without_frames(&self, now: Nanos) -> Option<StreamState> {
         if self.status.policy == Policy::Every {
             return None;
         }
-        let silence = now.since(self.heard);
-        if silence < Duration::from_millis(self.settings.stale_ms) {
+        let idle = now.since(self.last_arrival);
+        if idle < Duration::from_millis(self.settings.stale_ms) {
             return None;
         }
-        let gone = self.last.is_none() || silence >= Duration::from_millis(self.settings.no_signal_ms);
+        let gone = self.last.is_none() || idle >= Duration::from_millis(self.settings.no_signal_ms);
         Some(if gone { StreamState::NoSignal } else { StreamState::Stale })
     }
 
-    /// How long to wait for a result before a look at the clock: until it could make a difference,
-    /// and shorter, because a simulated clock does not run while we wait.
-    fn patience(&self) -> Duration {
+    /// How long to wait for a result: until the next tick may be due, but no longer than
+    /// [`CLOCK_CHECK`], since a simulated clock may be moved meanwhile.
+    fn wait_limit(&self) -> Duration {
         let now = self.status.clock.now();
         let ms = |after: Nanos, ms| after + Duration::from_millis(ms);
         let again = self.ticked.map(|(_, at)| ms(at, self.settings.tick_ms));
-        [Some(ms(self.heard, self.settings.stale_ms)), Some(ms(self.heard, self.settings.no_signal_ms)), again]
-            .into_iter()
-            .flatten()
-            .filter(|&due| due > now)
-            .map(|due| due.since(now))
-            .min()
-            .unwrap_or(SLICE)
-            .clamp(Duration::from_millis(1), SLICE)
+        [
+            Some(ms(self.last_arrival, self.settings.stale_ms)),
+            Some(ms(self.last_arrival, self.settings.no_signal_ms)),
+            again,
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|&due| due > now)
+        .map(|due| due.since(now))
+        .min()
+        .unwrap_or(CLOCK_CHECK)
+        .clamp(Duration::from_millis(1), CLOCK_CHECK)
     }
 }
 
-impl Desk {
+impl OutputStage {
     /// Makes what is wanted of one frame and puts it to every sink. A sink that fails is left out
     /// from then on; an error only where the last one failed.
     fn serve(&mut self, frame: Option<&Arc<Frame>>, result: &mut FrameResult) -> Result<()> {
-        let wants = self.sinks.iter().fold(Wants::default(), |all, seat| all.or(seat.sink.wants()));
+        let wants = self.sinks.iter().fold(Wants::default(), |all, slot| all.or(slot.sink.wants()));
         let ages = self.status.policy != Policy::Every && matches!(result.state, StreamState::Live | StreamState::Ffc);
         let age = |now: Nanos, result: &FrameResult| if ages { now.micros_since(result.captured) } else { 0 };
         let picture = wants.picture && self.draw.is_some();
@@ -225,7 +229,7 @@ impl Desk {
         let Self { sinks, errors, json: text, canvas, status, slow, .. } = self;
         let output = Output { frame, result, json: json.then_some(&**text), picture: picture.then_some(&*canvas) };
         let before = sinks.len();
-        sinks.retain_mut(|seat| put(seat, &output, *slow, status, errors));
+        sinks.retain_mut(|slot| put(slot, &output, *slow, status, errors));
         if sinks.len() == before { Ok(()) } else { self.after_failure() }
     }
 
@@ -248,24 +252,30 @@ impl Desk {
     }
 
     fn finish(mut self) -> Vec<Error> {
-        for seat in &mut self.sinks {
-            if let Err(error) = seat.sink.finish() {
+        for slot in &mut self.sinks {
+            if let Err(error) = slot.sink.finish() {
                 log::error!("{error}");
                 self.errors.push(error);
             }
-            seat.account(&self.status);
+            slot.account(&self.status);
         }
         self.errors
     }
 }
 
 /// One sink's share; false where it failed.
-fn put(seat: &mut Seat, output: &Output<'_>, slow: Duration, status: &SharedStatus, errors: &mut Vec<Error>) -> bool {
-    let began = Instant::now();
-    let done = seat.sink.put(output);
-    seat.account(status);
-    let sink = &seat.sink;
-    let took = began.elapsed();
+fn put(
+    slot: &mut SinkSlot,
+    output: &Output<'_>,
+    slow: Duration,
+    status: &SharedStatus,
+    errors: &mut Vec<Error>,
+) -> bool {
+    let began = status.clock.now();
+    let done = slot.sink.put(output);
+    slot.account(status);
+    let sink = &slot.sink;
+    let took = status.clock.now().since(began);
     if took > slow {
         // Once a power of two, so that a sink that is always slow does not fill the log.
         let times = status.slow_puts.fetch_add(1, Relaxed) + 1;

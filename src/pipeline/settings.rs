@@ -90,8 +90,8 @@ mod tests {
     fn the_default_is_valid_and_errors_name_the_key() {
         Settings::default().validate().unwrap();
         let bad = Settings { no_signal_ms: 100, ..Settings::default() };
-        let said = bad.validate().unwrap_err().to_string();
-        assert_eq!(said, "pipeline.no_signal_ms: is 100, wanted 1500 to 600000");
+        let found = bad.validate().unwrap_err().to_string();
+        assert_eq!(found, "pipeline.no_signal_ms: is 100, wanted 1500 to 600000");
         assert!(toml::from_str::<Settings>("stale_s = 1").is_err());
     }
 

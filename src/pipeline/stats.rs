@@ -28,13 +28,13 @@ pub struct Stats {
 const TRIES: u32 = 1_000;
 
 impl Stats {
-    /// Counts a captured frame, which is on its way until its [`Ticket`] says otherwise.
-    pub fn captured(self: &Arc<Self>) -> Ticket {
+    /// Counts a captured frame, which is on its way until its [`InFlight`] says otherwise.
+    pub fn captured(self: &Arc<Self>) -> InFlight {
         self.event(|s| {
             s.captured.fetch_add(1, SeqCst);
             s.in_flight.fetch_add(1, SeqCst);
         });
-        Ticket { stats: Some(Arc::clone(self)) }
+        InFlight { stats: Some(Arc::clone(self)) }
     }
 
     /// Counts `frames` that never became ours: captured, and lost at once.
@@ -96,11 +96,11 @@ impl Stats {
 /// unwinding, or in a link that nobody empties any more) counts as [`DropReason::Stopping`].
 #[derive(Debug)]
 #[must_use]
-pub struct Ticket {
+pub struct InFlight {
     stats: Option<Arc<Stats>>,
 }
 
-impl Ticket {
+impl InFlight {
     /// The frame was given to the sinks.
     pub fn presented(mut self) {
         self.settle(|s| &s.presented);
@@ -121,7 +121,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.settle(|s| &s.dropped[DropReason::Stopping as usize]);
     }
