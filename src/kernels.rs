@@ -19,8 +19,8 @@
 //! Winograd's method turns a NaN or an infinity into NaN in all outputs of its tile. Nothing carries over to the next
 //! run.
 
-// Kernels are indexed loops over arrays of registers. Iterator adaptors and closures are functions of their own: they are
-// compiled without the caller's CPU features and, if not inlined, force the arrays into memory.
+// Kernels are indexed loops over arrays of registers. Iterator adaptors and closures are functions of their own: they
+// are compiled without the caller's CPU features and, if not inlined, force the arrays into memory.
 #![allow(clippy::needless_range_loop)]
 
 mod image;
@@ -64,8 +64,8 @@ pub const CHOICE: &str = "HEATMARK_KERNELS";
 /// The environment variable with the name of the table that must be used; anything else is an error.
 pub const REQUIRED: &str = "HEATMARK_KERNELS_REQUIRED";
 
-/// Every kernel of a table: `name: argument = generic function;`. A row makes the field `name` of [`Kernels`] (`f32`: floats
-/// and pictures) or of [`Int8Kernels`] (`int8`), and the entry of every table. The macro `$then` gets all rows.
+/// Every kernel of a table: `name: argument = generic function;`. A row makes the field `name` of [`Kernels`] (`f32`:
+/// floats and pictures) or of [`Int8Kernels`] (`int8`), and the entry of every table. The macro `$then` gets all rows.
 macro_rules! kernel_list {
     ($then:ident $arguments:tt) => {
         $then! {

@@ -1,5 +1,5 @@
-//! Layers of networks. What `f32` and `int8` share lies beside them: neither folder is below the other but in that int8
-//! builds on the tiles of floats.
+//! Layers of networks. The files here are shared by `f32` and `int8`. `int8` builds on the tiles of `f32`, never the
+//! other way round.
 
 pub(crate) mod border;
 pub(crate) mod epilogue;

@@ -26,9 +26,9 @@ pub(crate) use function;
 
 /// The functions of one instruction set, and the table made of them, in a module.
 ///
-/// `f32` makes those of floats and pictures, and `table(name, int8)`; `int8` those of integers, and `TABLE`. `tiles` lists,
-/// for each number of registers, the numbers of pixels that there are tiles for; sums, weights and one input are to stay
-/// in registers. `rows` is the number of pixels of the row microkernel, where it pays, and more such kernels.
+/// `f32` makes those of floats and pictures, and `table(name, int8)`; `int8` those of integers, and `TABLE`. `tiles`
+/// lists, for each number of registers, the numbers of pixels that there are tiles for; sums, weights and one input are
+/// to stay in registers. `rows` is the number of pixels of the row microkernel, where it pays, and more such kernels.
 macro_rules! tables {
     (
         f32 $module:ident: $isa:ty = $value:expr, $features:tt,

@@ -46,8 +46,8 @@ pub fn subsampled_len(width: usize, rows: usize) -> usize {
 
 impl Kernels {
     /// Copies every second value of every second row of `values` (rows of `width`, no NaN), from the first on, to `to`,
-    /// which has room for [`subsampled_len`]. Returns the least and the greatest of them; infinity and minus infinity if
-    /// there are none.
+    /// which has room for [`subsampled_len`]. Returns the least and the greatest of them; infinity and minus infinity
+    /// if there are none.
     ///
     /// # Panics
     /// If `to` is shorter than that.

@@ -119,8 +119,8 @@ pub(crate) struct Reduction<'a> {
 }
 
 impl Kernels {
-    /// Fills `out` (rows of `width`): each output pixel is the mean of `fine * fine` bilinear samples on a regular
-    /// grid inside it, coordinates clamped to the picture; a NaN coordinate reads as 0. What [`Kernels::subsample`] keeps of
+    /// Fills `out` (rows of `width`): each output pixel is the mean of `fine * fine` bilinear samples on a regular grid
+    /// inside it, coordinates clamped to the picture; a NaN coordinate reads as 0. What [`Kernels::subsample`] keeps of
     /// it goes into `samples`; returns the least and the greatest of these.
     ///
     /// # Panics
@@ -215,8 +215,8 @@ pub(crate) fn reduce<I: Counts>(isa: I, job: Reduction) {
                 continue;
             }
             let column = (left + (j * factor) as isize).unsigned_abs();
-            // SAFETY: outputs from `first` to `last` have all their columns in the picture, and `j` plus the lanes is not
-            // beyond `last`, which is at most `width`.
+            // SAFETY: outputs from `first` to `last` have all their columns in the picture, and `j` plus the lanes is
+            // not beyond `last`, which is at most `width`.
             unsafe {
                 let v = match factor {
                     1 => isa.load_u16(upper.as_ptr().add(column)),

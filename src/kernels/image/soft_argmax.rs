@@ -77,7 +77,8 @@ pub(crate) unsafe fn soft_argmax<I: Isa>(isa: I, job: Job) {
             let band = y..rows.min(y + BAND);
             // By number: zipped, the sums and registers would come through a function that is not inlined here.
             for register in 0..group {
-                // SAFETY: a register of points from this one on is in every cell, and all rows of the band are in `cells`.
+                // SAFETY: a register of points from this one on is in every cell, and all rows of the band are in
+                // `cells`.
                 unsafe { add(isa, from(first + register), &job, band.clone(), &mut sums[register]) };
             }
         }

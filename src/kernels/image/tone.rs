@@ -53,8 +53,8 @@ impl Kernels {
         unsafe { (self.bin_counts)(Scaling { counts, low, gain, to, extra: f32::from(bins) }) };
     }
 
-    /// Each count's value on a curve that lies `share` of the way from the first of `curves` to the second, and
-    /// `step` further for each count. Curves have a value at every integer `(v - low) * gain` from 0 on, and are straight
+    /// Each count's value on a curve that lies `share` of the way from the first of `curves` to the second, and `step`
+    /// further for each count. Curves have a value at every integer `(v - low) * gain` from 0 on, and are straight
     /// between; the ends' values hold beyond.
     ///
     /// # Panics

@@ -31,7 +31,8 @@ pub(crate) unsafe fn nhwc_to_nchw<I: Transpose>(isa: I, job: Job) {
             let c = c.min(channels - FOUR);
             let mut rows = [isa.zero(); FOUR];
             for (i, row) in rows.iter_mut().enumerate() {
-                // SAFETY: pixels `x + i`, `x + i + 4` and so on, up to at most the last of the register's, all in `from`.
+                // SAFETY: pixels `x + i`, `x + i + 4` and so on, up to at most the last of the register's, all in
+                // `from`.
                 *row = unsafe { isa.load_fours(from.as_ptr().add((x + i) * pitch + c), FOUR * pitch) };
             }
             for (i, row) in isa.transpose4(rows).into_iter().enumerate() {
@@ -58,8 +59,8 @@ impl Kernels {
         for line in 0..lines {
             let (from, to) = (&data[map.at(line, 0)..], &mut planes[line * map.w..]);
             let job = Job { from, pitch: map.pitch, pixels, channels: map.c, to, plane };
-            // SAFETY: the line's pixels are in `data`, and in `planes` at their place in each plane; a `Kernels` is only
-            // handed out on a CPU that has its instructions.
+            // SAFETY: the line's pixels are in `data`, and in `planes` at their place in each plane; a `Kernels` is
+            // only handed out on a CPU that has its instructions.
             unsafe { (self.nhwc_to_nchw)(job) };
         }
     }

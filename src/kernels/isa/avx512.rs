@@ -142,7 +142,8 @@ impl Counts for Avx512<0> {
 
     #[inline(always)]
     unsafe fn gather_pairs(self, p: *const f32, count: usize, at: *const u32) -> [__m512; 2] {
-        // SAFETY: the caller guarantees that the values are readable; two registers are read where the values have so many.
+        // SAFETY: the caller guarantees that the values are readable; two registers are read where the values have so
+        // many.
         unsafe {
             let first = at.read();
             let at = _mm512_loadu_si512(at.cast());
@@ -164,8 +165,8 @@ impl Counts for Avx512<0> {
     }
 }
 
-/// Whether gather instructions take longer than the loads they stand for: on AMD's, up to Zen 4 at least (measured there:
-/// 12 to 17 us a crop of 160x120 by gathers, 10 by loads).
+/// Whether gather instructions take longer than the loads they stand for: on AMD's, up to Zen 4 at least (measured
+/// there: 12 to 17 us a crop of 160x120 by gathers, 10 by loads).
 pub(crate) fn slow_gathers() -> bool {
     let vendor = __cpuid(0);
     [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"

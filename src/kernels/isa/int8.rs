@@ -188,7 +188,7 @@ pub(crate) trait Int16: Ints {
     /// Divided by `2^N`, rounded down.
     fn i32_shr<const N: i32>(self, a: Self::S) -> Self::S;
 
-    /// Reads `I16_LANES` items as 16-bit numbers, less `zero`; such as are 16-bit numbers are stored without it.
+    /// Reads `I16_LANES` items as 16-bit numbers, less `zero`. Items of 16 bits are stored without it.
     ///
     /// # Safety
     /// `p` is valid for reading them; no alignment is needed.

@@ -66,7 +66,8 @@ impl Isa for Scalar {
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
-        // SAFETY: the caller guarantees that four floats are readable; an array of floats needs no more than their alignment.
+        // SAFETY: the caller guarantees that four floats are readable; an array of floats needs no more than their
+        // alignment.
         unsafe { p.cast::<V>().read() }
     }
 

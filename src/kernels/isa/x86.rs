@@ -33,7 +33,8 @@ macro_rules! transpose {
 }
 pub(crate) use transpose;
 
-/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by [`Pack4`](super::ints::Fours).
+/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by
+/// [`Pack4`](super::ints::Fours).
 macro_rules! store_pack4 {
     ($v:ty) => {
         #[inline(always)]

@@ -1,5 +1,6 @@
-//! Taps of a window that lie over the map's border of zeros are left out where that pays: at 6x6 pixels they are a fifth
-//! of a 3x3 convolution's products. At 3x3 they are two fifths, but reading the weights again for each part costs more.
+//! Taps of a window that lie over the map's border of zeros are left out where that pays: at 6x6 pixels they are a
+//! fifth of a 3x3 convolution's products. At 3x3 they are two fifths, but reading the weights again for each part costs
+//! more.
 
 use std::ops::Range;
 
@@ -99,9 +100,9 @@ impl OutputRegion {
     }
 }
 
-/// The parts of the `whole` of a convolution `from` -> `to`, with the taps that each needs; one part where little would be left out, or
-/// where taps do not lie close together. What is over the border in rows is told apart first, what is in columns only
-/// between those.
+/// The parts of the `whole` of a convolution `from` -> `to`, with the taps that each needs; one part where little would
+/// be left out, or where taps do not lie close together. Rows over the border are separated first, columns only between
+/// those.
 pub(crate) fn regions(whole: &OutputRegion, window: &Window, from: &Map, to: &Map, items: usize) -> Vec<OutputRegion> {
     let undivided = || vec![whole.clone()];
     if !contiguous(from) {

@@ -45,7 +45,7 @@ pub(crate) struct Panels<W> {
 
 impl<W: Copy + Default> Panels<W> {
     /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
-    /// are more, `None`, up to whole registers. `pixels` tells how many pixels share the weights: a single one
+    /// are more, `None`, up to whole registers. `pixels` is how many pixels share the weights: a single one
     /// gets wider panels. The last panel of a `unpadded` map ends with the channels.
     pub fn lay(
         kernels: &Kernels,
@@ -144,8 +144,8 @@ impl<W> Panels<W> {
         (2..=TOGETHER).contains(&self.panels.len()) && size_of_val(&self.weights[..]) <= NEAR
     }
 
-    /// As [`Panels::each`] for [near](Panels::near) panels, all of them for a tile's pixels before the next pixels: what
-    /// is written lies in a row then.
+    /// As [`Panels::each`] for [near](Panels::near) panels, all of them for a tile's pixels before the next pixels:
+    /// what is written lies in a row then.
     #[inline(never)]
     pub fn together<T>(
         &self,

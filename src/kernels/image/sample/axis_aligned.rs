@@ -19,7 +19,7 @@ const ROWS: usize = MOST_STEP as usize + 3;
 /// Whether this way works: columns and rows of the picture rise with those of the output, in steps that fit.
 pub(crate) fn fits(picture: &Picture, lattice: &Lattice) -> bool {
     let [step, turn] = lattice.across;
-    // NaN fits nowhere. In wider pictures positions are not known well enough to say which columns a strip needs.
+    // False for NaN. In wider pictures single precision does not say exactly which columns a strip needs.
     let sized = picture.width.max(picture.height) <= KNOWN;
     sized && turn == 0.0 && step > 0.0 && step <= MOST_STEP && (1..=MOST_FINE).contains(&lattice.fine)
 }

@@ -1,6 +1,6 @@
-//! Integers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without
-//! saturation (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpbusd` sums four products of bytes, its `vpdpwssd` two
-//! of 16-bit numbers.
+//! Integers with AVX2: `vpmaddwd` multiplies sixteen pairs of 16-bit numbers and adds neighbours, without saturation
+//! (which `vpmaddubsw`, on bytes, has); AVX-VNNI's `vpdpbusd` sums four products of bytes, its `vpdpwssd` two of 16-bit
+//! numbers.
 
 use std::arch::x86_64::*;
 

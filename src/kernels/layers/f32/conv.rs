@@ -213,15 +213,15 @@ impl Conv {
             if let Some(row) = self.row {
                 let (rows, columns) = region.size;
                 let sweep = row::Sweep { rows, columns, runs, epilogue, grids, input, output };
-                // SAFETY: `need` bounds every pixel of the grids, as asserted; the kernel was chosen for these rows, and a
-                // `Kernels` is only handed out on a CPU that has its instructions.
+                // SAFETY: `need` bounds every pixel of the grids, as asserted; the kernel was chosen for these rows,
+                // and a `Kernels` is only handed out on a CPU that has its instructions.
                 unsafe { row::sweep(&self.panels, row, &sweep) };
                 continue;
             }
             let (mut walk, pixels) = region.walk(grids);
             let sweep = tile::Sweep { walk: &mut walk, pixels, runs, epilogue, input, residual, output };
-            // SAFETY: every offset is below the lengths asserted above, the epilogue is padded to full registers, and the
-            // CPU has the instructions of its table.
+            // SAFETY: every offset is below the lengths asserted above, the epilogue is padded to full registers, and
+            // the CPU has the instructions of its table.
             unsafe { self.panels.sweep(tiles, sweep) };
         }
     }

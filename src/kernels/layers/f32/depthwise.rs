@@ -28,7 +28,7 @@ pub(crate) struct Job<'a> {
 /// # Safety
 /// The input pixels below the outputs are readable, the outputs writable, the weights readable.
 #[inline(always)]
-unsafe fn strip<I: Isa, const S: usize, const R: usize>(
+unsafe fn run_of<I: Isa, const S: usize, const R: usize>(
     isa: I,
     job: &Job,
     w: *const f32,
@@ -85,28 +85,28 @@ const NEAR: usize = 24 << 10;
 /// registers; `from.row` and `from.pixel` step from output to output, so they are multiples of `S`.
 #[inline(always)]
 pub(crate) unsafe fn depthwise<I: Isa, const S: usize>(isa: I, job: &Job) {
-    // The outputs of a row are shared out evenly among as few strips as can hold them.
+    // The outputs of a row are shared out evenly among as few runs as can hold them.
     let most = if S == 1 { 6 } else { 4 };
-    let strips = job.columns.div_ceil(most);
-    let start = |strip: usize| strip * job.columns / strips;
-    // Three rows are read and one is written. Where whole rows are too wide, a block of strips goes all the way down.
-    let strip_bytes = (3 * S + 1) * most * job.registers * I::LANES * size_of::<f32>();
-    let block = (NEAR / strip_bytes).max(1);
-    for first in (0..strips).step_by(block) {
+    let runs = job.columns.div_ceil(most);
+    let start = |run: usize| run * job.columns / runs;
+    // Three rows are read and one is written. Where whole rows are too wide, a block of runs goes all the way down.
+    let run_bytes = (3 * S + 1) * most * job.registers * I::LANES * size_of::<f32>();
+    let block = (NEAR / run_bytes).max(1);
+    for first in (0..runs).step_by(block) {
         for y in 0..job.rows {
             for register in 0..job.registers {
                 // SAFETY: weights and bias are padded to whole registers; the windows are the caller's promise.
                 unsafe {
                     let (w, c) = (job.weights.add(register * 9 * I::LANES), register * I::LANES);
-                    for i in first..strips.min(first + block) {
+                    for i in first..runs.min(first + block) {
                         let x = start(i);
                         match start(i + 1) - x {
-                            1 => strip::<I, S, 1>(isa, job, w, c, (y, x)),
-                            2 => strip::<I, S, 2>(isa, job, w, c, (y, x)),
-                            3 => strip::<I, S, 3>(isa, job, w, c, (y, x)),
-                            4 => strip::<I, S, 4>(isa, job, w, c, (y, x)),
-                            5 if S == 1 => strip::<I, S, 5>(isa, job, w, c, (y, x)),
-                            _ => strip::<I, S, 6>(isa, job, w, c, (y, x)),
+                            1 => run_of::<I, S, 1>(isa, job, w, c, (y, x)),
+                            2 => run_of::<I, S, 2>(isa, job, w, c, (y, x)),
+                            3 => run_of::<I, S, 3>(isa, job, w, c, (y, x)),
+                            4 => run_of::<I, S, 4>(isa, job, w, c, (y, x)),
+                            5 if S == 1 => run_of::<I, S, 5>(isa, job, w, c, (y, x)),
+                            _ => run_of::<I, S, 6>(isa, job, w, c, (y, x)),
                         }
                     }
                 }

@@ -31,7 +31,7 @@ pub(crate) struct Job<'a> {
 /// # Safety
 /// The `F` pixels from `(y, x)` on exist in the output and, if there is one, the second map.
 #[inline(always)]
-unsafe fn strip<I: Isa, const F: usize>(isa: I, job: &Job, v: I::V, c: usize, (y, x): (usize, usize)) {
+unsafe fn copies<I: Isa, const F: usize>(isa: I, job: &Job, v: I::V, c: usize, (y, x): (usize, usize)) {
     let r = job.replicate;
     let to = Grid::of(&r.to);
     let mut out = [[v]; F];
@@ -74,10 +74,10 @@ pub(crate) unsafe fn replicate<I: Isa>(isa: I, job: &Job) {
                 unsafe {
                     let v = isa.load(job.input.add(from.offset(y, x) + c));
                     if r.factor[1] == 2 {
-                        strip::<I, 2>(isa, job, v, c, (yy, 2 * x));
+                        copies::<I, 2>(isa, job, v, c, (yy, 2 * x));
                     } else {
                         for xx in x * r.factor[1]..(x + 1) * r.factor[1] {
-                            strip::<I, 1>(isa, job, v, c, (yy, xx));
+                            copies::<I, 1>(isa, job, v, c, (yy, xx));
                         }
                     }
                 }

@@ -1,5 +1,5 @@
-//! Dense layers of few summands: the weights stay in registers while a row of pixels passes. There are no offsets to
-//! look up, which take as long as so few products.
+//! The row microkernel, for dense layers of few summands: the weights stay in registers while a row of pixels passes.
+//! There are no offsets to look up, which take as long as so few products.
 
 use super::tile::Job;
 use crate::kernels::isa::Isa;
@@ -13,12 +13,12 @@ pub(crate) const RUNS: usize = 3;
 /// Floats of a run: its columns, over one channel.
 pub(crate) const RUN: usize = 3;
 
-/// How an instruction set computes strips.
+/// A row microkernel of an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowKernel<F = unsafe fn(&RowJob)> {
     /// Output channels.
     pub lanes: usize,
-    /// Pixels at once; a strip has no fewer.
+    /// Pixels at once; a row has no fewer.
     pub pixels: usize,
     pub run: F,
 }
@@ -42,7 +42,7 @@ pub(crate) struct RowJob<'a> {
     pub count: usize,
 }
 
-/// A strip, `P` pixels at a time.
+/// A row, `P` pixels at a time.
 ///
 /// # Safety
 /// As [`super::tile::tile`] for every pixel; there are at least `P`.
@@ -65,10 +65,10 @@ pub(crate) unsafe fn row<I: Isa, const P: usize>(isa: I, row: &RowJob) {
     }
 }
 
-/// All weights of a strip.
+/// All weights of a row.
 ///
 /// # Safety
-/// As [`strip`].
+/// As [`row`].
 #[inline(always)]
 pub(crate) unsafe fn weights<I: Isa>(isa: I, job: &Job) -> [[I::V; RUN]; RUNS] {
     let mut weights = [[isa.zero(); RUN]; RUNS];
@@ -84,7 +84,7 @@ pub(crate) unsafe fn weights<I: Isa>(isa: I, job: &Job) -> [[I::V; RUN]; RUNS] {
 /// `P` pixels from the one at `x` on, after their activation.
 ///
 /// # Safety
-/// As [`strip`].
+/// As [`row`].
 #[inline(always)]
 pub(crate) unsafe fn sums<I: Isa, const P: usize>(
     isa: I,
@@ -143,7 +143,8 @@ pub(crate) unsafe fn sweep(panels: &Panels<f32>, kernel: RowKernel, sweep: &Swee
             };
             let (input, output) = (from.offset(y, 0), to.offset(y, 0));
             let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: *columns };
-            // SAFETY: the pixels are those of the grid; the caller guarantees that the kernel was chosen for this row and these panels.
+            // SAFETY: the pixels are those of the grid; the caller guarantees that the kernel was chosen for this row
+            // and these panels.
             unsafe { (kernel.run)(&row) };
         }
     }

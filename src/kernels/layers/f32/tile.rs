@@ -30,7 +30,7 @@ pub(crate) struct Job<'a> {
     pub weights: *const f32,
     /// The residual, or null, of the panel's channels.
     pub residual: *const f32,
-    /// Of all channels; floats, or integers where `finish` says how to make them.
+    /// Of all channels; floats, or integers if the epilogue quantises them.
     pub output: *mut f32,
 }
 
@@ -40,9 +40,10 @@ pub(crate) type Tile = unsafe fn(&Job, &PixelOffsets);
 /// `P` pixels times `N` registers.
 ///
 /// # Safety
-/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` floats, `output + offset + c`
-/// writable and `other + offset` (unless null) readable for `N` registers. `weights` is readable for `N` registers for each
-/// summand of the runs and for what is between them, and `c` plus `N` registers is within `finish`'s channels.
+/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` floats, `output + offset
+/// + c` writable and `other + offset` (unless null) readable for `N` registers. `weights` is readable for `N` registers
+/// for each summand of the runs and for what is between them, and `c` plus `N` registers is within the epilogue's
+/// channels.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, offsets: &PixelOffsets) {
     // SAFETY: the caller keeps the contract, which sums and store share.
@@ -215,7 +216,8 @@ impl Panels<f32> {
             Some((tiles.len(), (job, *tiles)))
         };
         self.each(walk, pixels, prepare, |(job, tiles), count, offsets| {
-            // SAFETY: the offsets are those of `count` pixels of the grid; the caller guarantees weights, epilogue and CPU.
+            // SAFETY: the offsets are those of `count` pixels of the grid; the caller guarantees weights, epilogue and
+            // CPU.
             unsafe { tiles[count - 1](job, offsets) };
         });
     }

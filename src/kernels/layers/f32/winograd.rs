@@ -80,8 +80,8 @@ pub(crate) unsafe fn input_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: u
 }
 
 /// # Safety
-/// `SIDE` x `SIDE` points are readable for `registers` registers each; the `size` pixels at `output` are writable, those at
-/// `residual` (unless null) readable, and `finish` is padded to as many channels.
+/// `SIDE` x `SIDE` points are readable for `registers` registers each; the `size` pixels at `output` are writable,
+/// those at `residual` (unless null) readable, and `epilogue` is padded to as many channels.
 #[inline(always)]
 pub(crate) unsafe fn output_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
     isa: I,
@@ -101,7 +101,7 @@ pub(crate) unsafe fn output_transform<I: Isa, F: Filter<SIDE, OUT>, const SIDE: 
                 lines[y][x] = column[y];
             }
         }
-        // SAFETY: `finish` has a bias for every padded channel; pixels beyond `size` are neither read nor written.
+        // SAFETY: `epilogue` has a bias for every padded channel; pixels beyond `size` are neither read nor written.
         unsafe {
             let bias = isa.load(t.epilogue.bias.as_ptr().add(c));
             let mut tile = [[bias; OUT]; OUT];
@@ -323,7 +323,8 @@ impl Winograd {
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
                 let shift = |g: Grid| Grid { at: g.offset(y, x), ..g };
-                // SAFETY: `sums` holds the points of `block` tiles, and the CPU has the instructions; `size` keeps the pixels inside the output map.
+                // SAFETY: `sums` holds the points of `block` tiles, and the CPU has the instructions; `size` keeps the
+                // pixels inside the output map.
                 unsafe {
                     from_points(&OutputTransform {
                         points: sums.as_ptr().add(t * co * lanes),

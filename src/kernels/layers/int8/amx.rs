@@ -53,7 +53,8 @@ macro_rules! products {
         /// The CPU has AMX, and the tile registers their [`Shapes`]; so many pixels of each chunk are readable from the
         /// inputs on, the weights of all chunks, and a bias for every output. There is a chunk.
         unsafe fn $name(p: Products) {
-            // SAFETY: the caller guarantees AMX, shaped registers, pixels, weights and biases; the sums hold four tiles. No other code uses tile registers.
+            // SAFETY: the caller guarantees AMX, shaped registers, pixels, weights and biases; the sums hold four
+            // tiles. No other code uses tile registers.
             unsafe {
                 asm!(
                     // Every row of a tile of sums begins as the biases: a stride of nothing.
@@ -133,7 +134,7 @@ products!(two_by_two:
 /// The sums of `height` pixels to the output from `to` on.
 ///
 /// # Safety
-/// The pixels are writable for the register of outputs from `c` on, which `finish` has.
+/// The pixels are writable for the register of outputs from `c` on, which `epilogue` has.
 #[inline(always)]
 unsafe fn store_block(job: &Sweep, c: usize, sums: &[i32], to: usize) {
     let isa = Avx512::<1>(());
@@ -166,7 +167,7 @@ unsafe fn store_block(job: &Sweep, c: usize, sums: &[i32], to: usize) {
 /// # Safety
 /// The CPU has AMX and VNNI, and the process may use them ([`available`]). Every block's offsets are such that
 /// [`super::matrix::DEPTH`] bytes of each of its pixels' chunks are readable, and whole registers of outputs writable;
-/// `finish` has as many channels.
+/// `epilogue` has as many channels.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(crate) unsafe fn sweep(job: &Sweep) {
     let Packed { weights, chunks, height, .. } = job.packed;
@@ -182,7 +183,8 @@ pub(crate) unsafe fn sweep(job: &Sweep) {
         while let Some(block) = blocks.next() {
             let other = blocks.next();
             let ([from, to], beside) = (job.offsets(block), other.map(|o| job.offsets(o)));
-            // SAFETY: the blocks and chunks are those of the layer, whose pixels, weights and biases the caller guarantees.
+            // SAFETY: the blocks and chunks are those of the layer, whose pixels, weights and biases the caller
+            // guarantees.
             unsafe {
                 let products = Products {
                     input: [job.input.add(from), job.input.add(beside.map_or(from, |b| b[0]))],

@@ -19,7 +19,8 @@ use crate::kernels::{Kernels, Map};
 /// Packed weights, by what multiplies them.
 #[derive(Debug)]
 enum Weights {
-    /// For each part of the map, what follows the sums: zeros of the border that are left out are missing in their bias.
+    /// For each part of the map, what follows the sums: zeros of the border that are left out are missing in their
+    /// bias.
     Panels(Panels<u8>, Vec<(OutputRegion, Int8Epilogue)>),
     Rows(Panels<u8>, row::RowKernel, (OutputRegion, Int8Epilogue)),
     Matrix(Packed, Int8Epilogue),
@@ -146,8 +147,8 @@ impl Conv8 {
         assert!(input.len() >= self.need[0] && output.len() >= self.need[1]);
         let Self { size, grids, .. } = self;
         let (input, output_bytes) = (input.as_ptr().cast(), output.as_mut_ptr().cast());
-        // SAFETY: `need` bounds every pixel of the grids, and was just checked; the epilogue is padded to full registers; a
-        // `Kernels` is only handed out on a CPU that has its instructions.
+        // SAFETY: `need` bounds every pixel of the grids, and was just checked; the epilogue is padded to full
+        // registers; a `Kernels` is only handed out on a CPU that has its instructions.
         unsafe {
             match (&self.weights, self.kernels.int8.matrix) {
                 (Weights::Rows(panels, kernel, (part, epilogue)), _) => {

@@ -151,9 +151,9 @@ pub(crate) struct AddRequantising<'a> {
     output: *mut u8,
 }
 
-/// Dequantises one map, adds another and requantises the sum, or keeps it as floats; each pixel of the first is repeated:
-/// `input * (scale / into) + other * (scale / into)`, each product and the sum rounded as floats, limited, and
-/// rounded to the nearest integer, ties to even, if such it is to be.
+/// Dequantises one map, adds another and requantises the sum, or keeps it as floats; each pixel of the first is
+/// repeated: `input * (scale / into) + other * (scale / into)`, each product and the sum rounded as floats, limited,
+/// and rounded to the nearest integer, ties to even, if such it is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct AddRequantise {
     kernels: &'static Kernels,
@@ -177,7 +177,7 @@ pub(crate) unsafe fn add_requantise<I: Ints>(isa: I, job: &AddRequantising) {
     let requantise = |s: &Side| (isa.i32_splat(s.shift), isa.splat(s.factor));
     let (first, second) = (requantise(&input), other.as_ref().map(requantise));
     let side = |(shift, factor): (I::S, I::V), p: *const u8, offset: usize| {
-        // SAFETY: the spot is of a pixel of the map at `p`.
+        // SAFETY: the offset is of a pixel of the map at `p`.
         let v = unsafe { isa.load_items(p.cast::<I::Item>().add(offset)) };
         isa.mul(isa.to_f32(isa.i32_add(v, shift)), factor)
     };
@@ -270,7 +270,8 @@ impl AddRequantise {
         };
         let job =
             AddRequantising { layer: self, input: input.as_ptr().cast(), other, output: output.as_mut_ptr().cast() };
-        // SAFETY: the maps fit their memory, as asserted, and a `Kernels` is only handed out on a CPU that has its instructions.
+        // SAFETY: the maps fit their memory, as asserted, and a `Kernels` is only handed out on a CPU that has its
+        // instructions.
         unsafe { (kernels.int8.add_requantise)(&job) }
     }
 }

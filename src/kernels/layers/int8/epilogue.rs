@@ -39,7 +39,7 @@ pub(crate) struct Int8Epilogue {
 /// change them for all that the compiler knows.
 ///
 /// # Safety
-/// `finish` has the channels of the registers from `c` on.
+/// `epilogue` has the channels of the registers from `c` on.
 #[inline(always)]
 pub(crate) unsafe fn scales<I: Ints, const N: usize>(isa: I, epilogue: &Int8Epilogue, c: usize) -> [I::V; N] {
     let mut scale = [isa.zero(); N];

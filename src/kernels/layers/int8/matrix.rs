@@ -23,7 +23,7 @@ pub(crate) struct Sweep<'a> {
     pub packed: &'a Packed,
     pub epilogue: &'a Int8Epilogue,
     pub input: *const u8,
-    /// Items or floats, as `finish` says.
+    /// Items or floats, as the epilogue says.
     pub output: *mut u8,
     pub grids: Grids,
     /// Rows and columns of the output.

@@ -32,7 +32,8 @@ unsafe fn four<const P: usize, const N: usize>(sum: &mut [[int32x4_t; N]; P], pi
             }
         };
     }
-    // SAFETY: the caller guarantees the pixels, the weights and dot products; the instruction touches nothing but its registers.
+    // SAFETY: the caller guarantees the pixels, the weights and dot products; the instruction touches nothing but its
+    // registers.
     unsafe {
         let mut a = [vdupq_n_s8(0); P];
         for i in 0..P {

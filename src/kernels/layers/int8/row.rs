@@ -1,4 +1,4 @@
-//! Convolutions 3x3 over one channel: as for floats ([`strip`](crate::kernels::strip)), the weights stay in registers
+//! The int8 row microkernel, for 3x3 convolutions over one channel: as for floats, the weights stay in registers
 //! while a row of pixels passes. A row of the window is one group of summands, or two.
 
 use super::epilogue::{Int8Epilogue, scales};
@@ -26,7 +26,7 @@ pub(crate) struct RowJob<'a> {
     count: usize,
 }
 
-/// A strip, `P` pixels at a time, stored as integers.
+/// A row, `P` pixels at a time, stored as integers.
 ///
 /// # Safety
 /// As [`super::tile::tile`] for every pixel; there are at least `P`.
@@ -95,7 +95,8 @@ pub(crate) unsafe fn sweep(panels: &Panels<u8>, kernel: RowKernel, sweep: &Sweep
                 Job { starts, run, skip: 0, epilogue, c, input: *input, weights: weights.as_ptr(), output: *output };
             let (input, output) = (from.offset(y, 0), to.offset(y, 0));
             let row = RowJob { job, input, output, step: from.pixel, pitch: to.pixel, count: *columns };
-            // SAFETY: the pixels are those of the grid; the caller guarantees panels, runs and epilogue that belong together.
+            // SAFETY: the pixels are those of the grid; the caller guarantees panels, runs and epilogue that belong
+            // together.
             unsafe { (kernel.run)(&row) };
         }
     }

@@ -41,10 +41,9 @@ pub(crate) type Tiles = &'static [(usize, &'static [Tile])];
 /// `P` pixels times `N` registers, stored as `STORE` says.
 ///
 /// # Safety
-/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` groups and `output + spot +
-/// c` writable for `N` registers of what is stored. `weights` is readable for `N` registers for each group of the
-/// runs and for what is between them, and
-/// `c` plus `N` registers is within `finish`'s channels.
+/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` groups and `output +
+/// offset + c` writable for `N` registers of what is stored. `weights` is readable for `N` registers for each group of
+/// the runs and for what is between them, and `c` plus `N` registers is within the epilogue's channels.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Ints, const STORE: usize, const P: usize, const N: usize>(
     isa: I,
@@ -66,7 +65,7 @@ pub(crate) unsafe fn tile<I: Ints, const STORE: usize, const P: usize, const N: 
 /// A tile of floats, whose results are stored as integers.
 ///
 /// # Safety
-/// As [`float::tile`], but that `output` is writable for integers, which `finish` says how to make.
+/// As [`float::tile`], but that `output` is writable for integers, as the epilogue says.
 #[inline(always)]
 pub(crate) unsafe fn quantising_tile<I: Ints, const P: usize, const N: usize>(
     isa: I,
@@ -90,10 +89,10 @@ pub(crate) unsafe fn quantising_tile<I: Ints, const P: usize, const N: usize>(
     }
 }
 
-/// A strip of floats, whose results are stored as integers, `P` pixels at a time.
+/// A row of floats, whose results are stored as integers, `P` pixels at a time.
 ///
 /// # Safety
-/// As [`row::strip`], but that `output` is writable for integers, which `finish` says how to make.
+/// As [`row::row`], but that `output` is writable for integers, as the epilogue says.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others gain nothing by it"))]
 #[inline(always)]
 pub(crate) unsafe fn quantising_row<I: Ints, const P: usize>(isa: I, row: &RowJob) {
@@ -125,7 +124,7 @@ pub(crate) unsafe fn quantising_row<I: Ints, const P: usize>(isa: I, row: &RowJo
 pub(crate) unsafe fn biases<I: Ints, const P: usize, const N: usize>(isa: I, job: &Job) -> [[I::S; N]; P] {
     let mut sum = [[isa.i32_splat(0); N]; P];
     for j in 0..N {
-        // SAFETY: the channels of all registers are within `finish`'s.
+        // SAFETY: the channels of all registers are within the epilogue's.
         let b = unsafe { isa.i32_load(job.epilogue.bias.as_ptr().add(job.c + j * I::LANES)) };
         for i in 0..P {
             sum[i][j] = b;
@@ -208,7 +207,7 @@ pub(crate) unsafe fn store_tile<I: Ints, const STORE: usize, const P: usize, con
     unsafe { store::<I, STORE, P, N>(isa, job, offsets, &done) };
 }
 
-/// What [`finish`] does, with sums in memory.
+/// What [`epilogue`] does, with sums in memory.
 ///
 /// # Safety
 /// As [`tile`].
@@ -286,8 +285,8 @@ pub(crate) unsafe fn sweep(panels: &Panels<u8>, tiles: Tiles, sweep: Sweep) {
         Some((tiles.len(), (Job { starts, run, skip, epilogue, c: panel.c, input, weights, output }, *tiles)))
     };
     let tile = |(job, tiles): &(Job, &[Tile]), count: usize, offsets: &PixelOffsets| {
-        // SAFETY: the offsets are those of `count` pixels of the walk; panels, epilogue and tiles belong together, as the
-        // caller guarantees.
+        // SAFETY: the offsets are those of `count` pixels of the walk; panels, epilogue and tiles belong together, as
+        // the caller guarantees.
         unsafe { tiles[count - 1](job, offsets) }
     };
     if panels.near() { panels.together(walk, pixels, prepare, tile) } else { panels.each(walk, pixels, prepare, tile) }

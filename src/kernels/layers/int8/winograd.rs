@@ -68,7 +68,7 @@ pub(crate) struct OutputTransform<'a> {
     /// Registers of channels.
     pub registers: usize,
     pub epilogue: &'a Int8Epilogue,
-    /// Items or floats, as `finish` says.
+    /// Items or floats, as the epilogue says.
     pub output: *mut u8,
     pub to: Grid,
     /// Rows and columns of the tile that exist.
@@ -110,7 +110,7 @@ pub(crate) unsafe fn input_transform<I: Int16, F: Filter<SIDE, OUT>, const SIDE:
 
 /// # Safety
 /// `SIDE` x `SIDE` points are readable for `registers` registers each; the `size` pixels at `output` are writable, and
-/// `finish` is padded to as many channels.
+/// `epilogue` is padded to as many channels.
 #[inline(always)]
 pub(crate) unsafe fn output_transform<I: Int16, F: Filter<SIDE, OUT>, const SIDE: usize, const OUT: usize>(
     isa: I,
@@ -130,7 +130,7 @@ pub(crate) unsafe fn output_transform<I: Int16, F: Filter<SIDE, OUT>, const SIDE
                 lines[y][x] = column[y];
             }
         }
-        // SAFETY: `finish` has a bias and a scale for every padded channel.
+        // SAFETY: `epilogue` has a bias and a scale for every padded channel.
         let (bias, [scale]) = unsafe { (isa.i32_load(t.epilogue.bias.as_ptr().add(c)), scales(isa, t.epilogue, c)) };
         let (limits, (rows, columns)) = (t.epilogue.limits, t.size);
         // What is asked of all pixels of a tile is asked once.
@@ -343,7 +343,8 @@ impl Winograd8 {
             for t in 0..count {
                 let (y, x) = ((first + t) / columns * side, (first + t) % columns * side);
                 let grid = Grid::of(&self.to);
-                // SAFETY: `sums` holds the products of `block` tiles, and the CPU has the instructions; `size` keeps the pixels inside the output map.
+                // SAFETY: `sums` holds the products of `block` tiles, and the CPU has the instructions; `size` keeps
+                // the pixels inside the output map.
                 unsafe {
                     from_points(&OutputTransform {
                         points: sums.as_ptr().cast::<i32>().add(t * co),
