@@ -2,7 +2,6 @@
 
 #[cfg(feature = "page")]
 pub mod http;
-#[cfg(feature = "page")]
 mod hubs;
 #[cfg(feature = "page")]
 pub mod ndjson;

@@ -1,1 +1,0 @@
-../../../src/kernels.rs
