@@ -35,90 +35,90 @@
 //! program, tests and benchmarks, and may change in any release.
 
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod assembly;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod bench;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod cli;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod clock;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod config;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod doctor;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod error;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod eval;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod face;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod fleet;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod frame;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod geometry;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod kernels;
 pub mod landmarks;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod look;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod nn;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod npy;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod picture;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod pipeline;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod preprocess;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod radiometry;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod ranges;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod recording;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod render;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod result;
 #[cfg(feature = "program")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod session;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod sink;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod source;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod status;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod stop;
 #[cfg(feature = "stream")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod stream;
 #[cfg(feature = "synth")]
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod synth;
-#[doc(hidden)]
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod units;
 
 pub use error::{Error, Remedy, Result};
