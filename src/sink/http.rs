@@ -27,6 +27,7 @@ mod pictures;
 mod routes;
 mod serve;
 mod server;
+mod site;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -11,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::server::Site;
 use crate::error::{Error, Result};
 
 /// Shortest token, characters.
@@ -141,12 +141,18 @@ fn same_origin(headers: &HeaderMap, host: &str) -> bool {
     }
 }
 
+/// Who may ask, and how long an answer may take.
+pub(super) struct Guard {
+    pub access: Access,
+    pub patience: Duration,
+}
+
 /// Applies the rules, limits how long an answer may take, and adds the headers.
-pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let checked = site.access.check(request.method(), request.uri(), request.headers());
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let checked = guard.access.check(request.method(), request.uri(), request.headers());
     let mut response = match checked {
         Err((status, why)) => (status, format!("{why}\n")).into_response(),
-        Ok(()) => match tokio::time::timeout(site.patience, next.run(request)).await {
+        Ok(()) => match tokio::time::timeout(guard.patience, next.run(request)).await {
             Ok(response) => response,
             Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
         },

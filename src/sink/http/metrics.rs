@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use std::sync::Arc;
 
 use super::channel::{Channel, GAUGED_FACES, Latest};
-use super::server::Site;
+use super::site::Site;
 use crate::frame::FfcState;
 use crate::landmarks::REGIONS;
 use crate::result::{StreamState, by_reason};

@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::channel::Channel;
 use super::pictures::BOUNDARY;
-use super::server::Site;
+use super::site::Site;
 use super::{guard, metrics};
 use crate::frame::Signal;
 use crate::look::{Adjust, Change, Range};
@@ -59,7 +59,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
     }
     router
         .fallback(|| async { nothing() })
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site.guard), guard::guard))
         .with_state(site)
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Sleep;
 
 use super::routes;
-use super::server::Site;
+use super::site::Site;
 use crate::error::{Error, Result};
 
 /// What the kernel may hold for one client, bytes: enough for a network's round trip, little enough
@@ -53,7 +53,7 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener> {
 /// Serves until `stop` says so; connections that are still open then are dropped.
 pub(super) async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
     let seats = Arc::new(Semaphore::new(2 * site.max_clients + SPARE));
-    let patience = site.patience;
+    let patience = site.guard.patience;
     let router = TowerToHyperService::new(routes::router(site));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);

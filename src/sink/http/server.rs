@@ -1,52 +1,15 @@
 //! The server that the cameras of a process share.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::channel::Channel;
-use super::guard::Access;
+use super::site::Site;
 use super::{Settings, serve};
 use crate::error::{Error, Result};
-
-/// What every request shares: the cameras, the rules and the limits.
-pub(super) struct Site {
-    pub access: Access,
-    channels: RwLock<Vec<Arc<Channel>>>,
-    pub stream_seats: Arc<Semaphore>,
-    pub event_seats: Arc<Semaphore>,
-    pub max_clients: usize,
-    pub stale: Duration,
-    pub patience: Duration,
-}
-
-impl Site {
-    fn new(settings: &Settings) -> Self {
-        Self {
-            access: Access::new(settings.token.as_ref(), &settings.hosts),
-            channels: RwLock::default(),
-            stream_seats: Arc::new(Semaphore::new(settings.max_clients)),
-            event_seats: Arc::new(Semaphore::new(settings.max_clients)),
-            max_clients: settings.max_clients,
-            stale: Duration::from_millis(settings.stale_ms),
-            patience: Duration::from_millis(settings.patience_ms),
-        }
-    }
-
-    /// Every camera, in the order in which they were added.
-    pub fn channels(&self) -> Vec<Arc<Channel>> {
-        self.channels.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The camera of this name; without a name the first.
-    pub fn channel(&self, name: Option<&str>) -> Option<Arc<Channel>> {
-        let channels = self.channels();
-        channels.into_iter().find(|channel| name.is_none_or(|name| name == channel.name()))
-    }
-}
 
 /// Listens on one address for every camera that is added; stops when dropped.
 pub(super) struct Server {
@@ -80,12 +43,11 @@ impl Server {
     }
 
     pub fn add(&self, channel: &Arc<Channel>) {
-        self.site.channels.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(channel));
+        self.site.add(channel);
     }
 
     pub fn remove(&self, channel: &Arc<Channel>) {
-        let mut channels = self.site.channels.write().unwrap_or_else(PoisonError::into_inner);
-        channels.retain(|other| !Arc::ptr_eq(other, channel));
+        self.site.remove(channel);
     }
 }
 
