@@ -69,7 +69,10 @@ pub struct Range {
 impl Range {
     /// The range in the schema of a field; `None` for what is no number.
     pub fn of(schema: &Json) -> Option<Self> {
-        let end = |key: &str| schema.get(key).and_then(Json::as_f64);
+        // An end of type f32 widens to 0.10000000149011612; the value 0.1 of the settings is compared as 0.1.
+        let single = schema.get("format").is_some_and(|format| format == "float");
+        let shortest = |end: f64| if single { (end as f32).to_string().parse().unwrap_or(end) } else { end };
+        let end = |key: &str| schema.get(key).and_then(Json::as_f64).map(shortest);
         let (min, max) = (end("minimum"), end("maximum"));
         (min.is_some() || max.is_some()).then(|| Self { min, max, octal: is_octal(schema) })
     }
@@ -104,12 +107,16 @@ fn number(value: f64, octal: bool) -> String {
 mod tests {
     use super::*;
 
+    const LEAST: f32 = 0.1;
+
     #[derive(Clone, Serialize, JsonSchema)]
     struct Outer {
         #[schemars(range(min = 2, max = 32))]
         buffers: u32,
         #[schemars(range(min = 0.05, max = 100))]
         cutoff_hz: Option<f32>,
+        #[schemars(range(min = LEAST, max = 1))]
+        emissivity: f32,
         #[schemars(range(max = 0o777), extend("format" = "octal"))]
         mode: u32,
         inner: Inner,
@@ -122,8 +129,13 @@ mod tests {
         name: String,
     }
 
-    const GOOD: Outer =
-        Outer { buffers: 32, cutoff_hz: Some(0.05), mode: 0o777, inner: Inner { count: 1, name: String::new() } };
+    const GOOD: Outer = Outer {
+        buffers: 32,
+        cutoff_hz: Some(0.05),
+        emissivity: 0.1,
+        mode: 0o777,
+        inner: Inner { count: 1, name: String::new() },
+    };
 
     #[test]
     fn the_ends_are_inside_and_absent_values_are_not_checked() {
@@ -137,6 +149,7 @@ mod tests {
         assert_eq!(told(Outer { buffers: 33, ..GOOD }), "outer.buffers: is 33, wanted 2 to 32");
         assert_eq!(told(Outer { cutoff_hz: Some(0.04), ..GOOD }), "outer.cutoff_hz: is 0.04, wanted 0.05 to 100");
         assert_eq!(told(Outer { cutoff_hz: Some(f32::NAN), ..GOOD }), "outer.cutoff_hz: is NaN, wanted 0.05 to 100");
+        assert_eq!(told(Outer { emissivity: 0.09, ..GOOD }), "outer.emissivity: is 0.09, wanted 0.1 to 1");
         assert_eq!(told(Outer { mode: 0o1000, ..GOOD }), "outer.mode: is 0o1000, wanted 0o0 to 0o777");
         let inner = Inner { count: 0, ..GOOD.inner };
         assert_eq!(told(Outer { inner, ..GOOD }), "outer.inner.count: is 0, wanted at least 1");
