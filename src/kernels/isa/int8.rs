@@ -97,13 +97,13 @@ pub(crate) trait Ints: Isa {
         }
     }
 
-    /// What [`Ints::pixels`] is to have for `x`, which may be any number, if it limits to `hi` or less.
+    /// What [`Ints::store_pixels`] is to have for `x`, which may be any number, if it limits to `hi` or less.
     #[inline(always)]
     fn below(self, x: Self::V, _hi: Self::V) -> Self::V {
         x
     }
 
-    /// As [`Ints::items`], of `P` pixels at `to`, and of numbers below 2^31.
+    /// As [`Ints::store_items`], of `P` pixels at `to`, and of numbers below 2^31.
     ///
     /// # Safety
     /// As there, for each pixel.
@@ -137,7 +137,7 @@ pub(crate) trait Pack4: Ints<Item = u8> {
     /// Each is valid for writing `LANES` bytes.
     unsafe fn store_bytes(self, to: &[*mut u8; 4], v: Self::B);
 
-    /// [`Ints::pixels`], with the limits on bytes: what comes before them saturates or keeps the order, so that the
+    /// [`Ints::store_pixels`], with the limits on bytes: what comes before them saturates or keeps the order, so that the
     /// results are those of limits on the floats.
     ///
     /// # Safety

@@ -33,8 +33,7 @@ macro_rules! transpose {
 }
 pub(crate) use transpose;
 
-/// [`Ints::below`](super::ints::Ints::below) and [`Ints::pixels`](super::ints::Ints::pixels) by
-/// [`Pack4`](super::ints::Fours).
+/// `Ints::below` and `Ints::store_pixels` by [`Pack4`](super::int8::Pack4).
 macro_rules! store_pack4 {
     ($v:ty) => {
         #[inline(always)]

@@ -145,11 +145,11 @@ macro_rules! bytes {
     };
 }
 
-/// As [`Ints::items`]. The limits come last, on bytes: all steps before them saturate and none changes an order, so
+/// As [`Ints::store_items`]. The limits come last, on bytes: all steps before them saturate and none changes an order, so
 /// the results are those of limits on the floats.
 ///
 /// # Safety
-/// As [`Ints::items`].
+/// As [`Ints::store_items`].
 #[inline(always)]
 unsafe fn store_items<const N: usize>(limits: &Limits, v: &[float32x4_t; N], p: *mut i8) {
     // SAFETY: the caller guarantees that `p` takes the items of `N` registers; every CPU of this architecture has the

@@ -207,7 +207,7 @@ pub(crate) unsafe fn store_tile<I: Ints, const STORE: usize, const P: usize, con
     unsafe { store::<I, STORE, P, N>(isa, job, offsets, &done) };
 }
 
-/// What [`epilogue`] does, with sums in memory.
+/// What [`store_tile`] does, with sums in memory.
 ///
 /// # Safety
 /// As [`tile`].
