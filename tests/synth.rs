@@ -28,6 +28,7 @@ use heatmark::synth::sensor::{Faults, SUPERSAMPLING, Sensor};
 use heatmark::synth::sequence::{Demo, FRAMES};
 use heatmark::synth::studio::Studio;
 use heatmark::synth::truth::{FaceTruth, Visibility};
+use heatmark::synth::vector::V3;
 use heatmark::synth::wear::{Cover, Neck, Outfit};
 use studio::studio;
 
@@ -37,7 +38,7 @@ fn climate() -> Climate {
         emissivity: 1.0,
         grazing: 0.0,
         reflected_c: 22.0,
-        direction: [0.0, 0.0, -1.0],
+        direction: V3::new(0.0, 0.0, -1.0),
         lamp: [0.7; 3],
         ambient: [0.3; 3],
     };
@@ -65,7 +66,7 @@ fn portrait(studio: &Studio, at: [f32; 3], pose: [f32; 3]) -> Rendering {
         texture_k: [0.0; 2],
         size: (SIZE as usize, SIZE as usize),
     };
-    let moment = Moment { at, pose, body_yaw: 0.0, expression: Vec::new(), breath: 0.0 };
+    let moment = Moment { at: V3(at), pose, body_yaw: 0.0, expression: Vec::new(), breath: 0.0 };
     scene.render(studio, &[moment], false, &mut Random::new(0, 0))
 }
 
@@ -119,7 +120,7 @@ fn points_are_where_a_pinhole_puts_them() {
         let face = &r.faces[0];
         let (s, c) = f64::from(yaw).to_radians().sin_cos();
         for i in 0..COUNT {
-            let q = model.neutral[model.landmarks[i]].map(f64::from);
+            let q = model.neutral[model.landmarks[i]].0.map(f64::from);
             // About the neck, 8.5 cm below and 1.5 cm behind the origin; +x is the subject's left.
             let z0 = q[2] + 1.5;
             let (x, y, z) = (c * q[0] + s * z0, q[1], -s * q[0] + c * z0 - 1.5);

@@ -3,7 +3,7 @@
 use super::climate::Climate;
 use super::random::{Random, hash_noise};
 use super::raster::Layers;
-use super::vector::V3;
+use super::vector::Rgb;
 use crate::geometry::Rect;
 
 /// A smooth random field over the picture, from a coarse grid.
@@ -106,7 +106,7 @@ fn room(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     let (gx, gy) = (r.normal(0.0, 0.8), r.normal(0.3, 1.4));
     let (broad, rough) = (Smooth::draw(r, 3), Smooth::draw(r, 9));
     let (ab, ar) = (r.range(0.0, 0.8), r.range(0.0, 0.3));
-    let wall: V3 = [r.range(0.2, 0.9), r.range(0.2, 0.9), r.range(0.2, 0.9)];
+    let wall: Rgb = [r.range(0.2, 0.9), r.range(0.2, 0.9), r.range(0.2, 0.9)];
     fill(layers, [&broad, &rough], |v| {
         let level = climate.ambient_c + gy * (0.5 - v);
         move |u, [broad, rough]| {
@@ -328,7 +328,7 @@ fn spotted(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Ran
     }
 }
 
-type Paint = (f32, V3);
+type Paint = (f32, Rgb);
 
 /// Paints everything by two fields; `row` prepares what a row needs.
 fn fill<R: Fn(f32, [f32; 2]) -> Paint>(layers: &mut Layers, fields: [&Smooth; 2], row: impl Fn(f32) -> R) {

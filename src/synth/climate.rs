@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::raster::Light;
-use super::vector::{V3, unit};
+use super::vector::{Rgb, V3};
 
 /// Conditions shared by everything in a scene.
 #[derive(Debug, Clone)]
@@ -32,14 +32,14 @@ impl Climate {
         let sun_k = if outdoor && r.chance(0.5) { r.range(2.0, 18.0) } else { 0.0 };
         let sky = if outdoor { r.range(0.0, 14.0) } else { r.range(-1.0, 1.5) };
         let dark = if r.chance(0.2) { r.log_range(0.02, 0.3) } else { 1.0 };
-        let tint: V3 = [r.range(0.85, 1.1), 1.0, r.range(0.8, 1.1)];
+        let tint: Rgb = [r.range(0.85, 1.1), 1.0, r.range(0.8, 1.1)];
         let lamp = r.range(0.2, 0.9) * dark;
         let around = r.range(0.15, 0.6) * dark;
         let light = Light {
             emissivity: r.range(0.965, 0.985),
             grazing: r.range(0.1, 0.45),
             reflected_c: ambient_c - sky,
-            direction: unit([r.normal(0.0, 0.7), r.range(-0.2, 1.0), r.range(-1.0, 0.2)]),
+            direction: V3::new(r.normal(0.0, 0.7), r.range(-0.2, 1.0), r.range(-1.0, 0.2)).unit(),
             lamp: tint.map(|t| t * lamp),
             ambient: tint.map(|t| t * around),
         };

@@ -118,7 +118,7 @@ impl Layout {
         for name in self.expressions {
             self.offsets(dir, name, &neutral, &mut expression)?;
         }
-        let positions: Vec<[[u8; 4]; 3]> = neutral.positions.iter().map(|p| p.map(f32::to_le_bytes)).collect();
+        let positions: Vec<[[u8; 4]; 3]> = neutral.positions.iter().map(|p| p.0.map(f32::to_le_bytes)).collect();
         let ints = |v: &[u32]| v.iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<u8>>();
         let mut parts = Vec::with_capacity(n);
         for &(end, number) in self.parts {
@@ -150,7 +150,7 @@ impl Layout {
     fn offsets(&self, dir: &Path, name: &str, neutral: &Obj, out: &mut Vec<u8>) -> Result<()> {
         let shape = self.read(dir, name)?;
         for (p, q) in shape.positions.iter().zip(&neutral.positions) {
-            for (a, b) in p.iter().zip(q) {
+            for (a, b) in p.0.iter().zip(q.0) {
                 out.extend(to_half(a - b).to_le_bytes());
             }
         }
@@ -216,7 +216,7 @@ struct Obj {
 fn position(text: &str) -> Option<V3> {
     let mut numbers = text.split_ascii_whitespace().map(|s| s.parse::<f32>().ok().filter(|x| x.abs() < 1e4));
     let mut next = || numbers.next().flatten();
-    Some([next()?, next()?, next()?])
+    Some(V3::new(next()?, next()?, next()?))
 }
 
 #[cfg(test)]
@@ -235,7 +235,7 @@ mod tests {
         pupils: [6, 7],
     };
 
-    fn cube(shift: V3) -> String {
+    fn cube(shift: [f32; 3]) -> String {
         let mut s = String::from("# made by hand\nmtllib none.mtl\n");
         for i in 0..9 {
             let at = |bit: usize| ((i >> bit) & 1) as f32;
@@ -274,10 +274,10 @@ mod tests {
         assert_eq!(head.triangles[..2], [[0, 2, 3], [0, 3, 1]]);
         assert_eq!(head.part, [0, 0, 0, 0, 6, 6, 6, 6]);
         assert_eq!(head.landmarks[68..], [6, 7]);
-        assert_eq!(head.identity(&[2.0, 1.0])[3], [2.0, 1.25, 0.0]);
+        assert_eq!(head.identity(&[2.0, 1.0])[3], V3::new(2.0, 1.25, 0.0));
         let mut shape = head.neutral.clone();
         head.express(&mut shape, head.expression("jawOpen").expect("named"), 0.5);
-        assert_eq!(shape[7], [1.0, 1.0, 0.5]);
+        assert_eq!(shape[7], V3::new(1.0, 1.0, 0.5));
     }
 
     #[test]

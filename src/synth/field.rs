@@ -2,7 +2,7 @@
 
 use super::head::HeadModel;
 use super::random::step;
-use super::vector::{V3, dot, scale, sub};
+use super::vector::V3;
 
 /// Vertices where a field is not zero, and its values.
 pub fn nonzero(field: &[f32]) -> Vec<(u32, f32)> {
@@ -17,8 +17,8 @@ pub fn gaussian(model: &HeadModel, centres: &[V3], sigma: f32, amplitude: f32) -
         let sum: f32 = centres
             .iter()
             .map(|c| {
-                let d = sub(*p, *c);
-                let d2 = dot(d, d);
+                let d = *p - *c;
+                let d2 = d.dot(d);
                 if d2 > near { 0.0 } else { libm::expf(d2 * k) }
             })
             .sum();
@@ -30,10 +30,10 @@ pub fn gaussian(model: &HeadModel, centres: &[V3], sigma: f32, amplitude: f32) -
 /// Distance from `q` to the nearest segment of a polyline.
 fn away(q: V3, path: &[V3]) -> f32 {
     let from = |a: V3, b: V3| {
-        let (d, w) = (sub(b, a), sub(q, a));
-        let t = (dot(w, d) / dot(d, d).max(1e-9)).clamp(0.0, 1.0);
-        let e = sub(w, scale(d, t));
-        dot(e, e)
+        let (d, w) = (b - a, q - a);
+        let t = (w.dot(d) / d.dot(d).max(1e-9)).clamp(0.0, 1.0);
+        let e = w - d * t;
+        e.dot(e)
     };
     path.windows(2).map(|p| from(p[0], p[1])).fold(f32::MAX, f32::min).sqrt()
 }

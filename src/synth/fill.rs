@@ -6,13 +6,13 @@
 use multiversion::multiversion;
 
 use super::raster::Layers;
-use super::vector::V3;
+use super::vector::{Rgb, V3};
 
 /// Least weight of a corner at a pixel that counts as covered: neighbours leave no gap between them.
 const EDGE: f32 = -1e-4;
 
 /// How a corner looks: apparent temperature, degC, and colour.
-type Tone = (f32, V3);
+type Tone = (f32, Rgb);
 
 /// Pixels of a row drawn together.
 const LANES: usize = 4;
@@ -44,7 +44,7 @@ pub struct Mesh<'a> {
     /// Of each corner, degC.
     pub apparent: &'a [f32],
     /// Of each corner; may be empty where layers have no colour.
-    pub colour: &'a [V3],
+    pub colour: &'a [Rgb],
     /// Of each corner, see [`material`](super::raster::material).
     pub material: &'a [u8],
 }
@@ -271,7 +271,7 @@ fn mix([wa, wb, wc]: [f32; 3], a: f32, b: f32, c: f32) -> f32 {
 }
 
 #[inline(always)]
-fn colour(w: [f32; 3], [(_, a), (_, b), (_, c)]: &[Tone; 3]) -> V3 {
+fn colour(w: [f32; 3], [(_, a), (_, b), (_, c)]: &[Tone; 3]) -> Rgb {
     [mix(w, a[0], b[0], c[0]), mix(w, a[1], b[1], c[1]), mix(w, a[2], b[2], c[2])]
 }
 

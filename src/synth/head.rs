@@ -8,7 +8,7 @@ use std::path::Path;
 use multiversion::multiversion;
 
 use super::npz::Npz;
-use super::vector::{V3, add, cross, dot, scale, sub, unit};
+use super::vector::V3;
 use crate::error::{Error, Result};
 use crate::landmarks::COUNT;
 
@@ -32,7 +32,7 @@ pub mod part {
 
 /// True of the model's bust, which is left out (clothed bodies are drawn in its place): what is below the
 /// throat and no part of the neck, cm.
-fn is_bust([x, y, z]: V3) -> bool {
+fn is_bust(V3([x, y, z]): V3) -> bool {
     y < -15.0 || (y < -12.5 && x * x + (z + 1.4) * (z + 1.4) > 6.8 * 6.8)
 }
 
@@ -53,7 +53,7 @@ pub struct HeadModel {
     pub part: Vec<u8>,
     /// Vertices of the 70 landmarks.
     pub landmarks: [usize; COUNT],
-    identity: Vec<Vec<V3>>,
+    identity: Vec<Vec<f32>>,
     /// Names, and how far each moves the vertices that it moves.
     expression: Vec<(String, Vec<(u32, V3)>)>,
 }
@@ -71,7 +71,7 @@ impl HeadModel {
         let triangles: Vec<[u32; 3]> =
             npz.ints("triangles", &[0, 3])?.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
         let identity = npz.floats("identity", &[0, n, 3])?;
-        let identity: Vec<Vec<V3>> = identity.chunks_exact(3 * n).take(MODES).map(|m| triples(m.to_vec())).collect();
+        let identity: Vec<Vec<f32>> = identity.chunks_exact(3 * n).take(MODES).map(<[f32]>::to_vec).collect();
         let names = npz.texts("expression_names")?;
         let expression = npz.floats("expression", &[names.len(), n, 3])?;
         let expression = names.into_iter().zip(expression.chunks_exact(3 * n)).map(|(k, m)| (k, moved(m))).collect();
@@ -85,7 +85,7 @@ impl HeadModel {
             return Err(bad(format!("the face model names a vertex beyond its {n}")));
         }
         let mut normals = normals(&neutral, &triangles);
-        normals.iter_mut().for_each(|n| *n = unit(*n));
+        normals.iter_mut().for_each(|n| *n = n.unit());
         let bust = |t: &[u32; 3]| t.iter().all(|&i| is_bust(neutral[i as usize]));
         let inner = |t: &[u32; 3]| t.iter().all(|&i| matches!(parts[i as usize], part::TONGUE | part::TEETH));
         let drawn = triangles.into_iter().filter(|t| !bust(t));
@@ -113,21 +113,21 @@ impl HeadModel {
 
     /// The neutral shape moved by `weights` (standard deviations) along the identity modes.
     pub fn identity(&self, weights: &[f32]) -> Vec<V3> {
-        let mut shape = self.neutral.clone();
+        let mut shape: Vec<f32> = self.neutral.iter().flat_map(|v| v.0).collect();
         // Blocks that stay in the first-level cache while the modes stream past.
-        const BLOCK: usize = 1024;
+        const BLOCK: usize = 3 * 1024;
         for (i, block) in shape.chunks_mut(BLOCK).enumerate() {
             let part = i * BLOCK..i * BLOCK + block.len();
             for (w, mode) in weights.chunks(4).zip(self.identity.chunks(4)) {
                 if let ([w0, w1, w2, w3], [m0, m1, m2, m3]) = (w, mode) {
-                    let modes = [m0, m1, m2, m3].map(|m| m[part.clone()].as_flattened());
-                    shift4(block.as_flattened_mut(), modes, [*w0, *w1, *w2, *w3]);
+                    let modes = [m0, m1, m2, m3].map(|m| &m[part.clone()]);
+                    shift4(block, modes, [*w0, *w1, *w2, *w3]);
                 } else {
                     w.iter().zip(mode).for_each(|(w, m)| shift(block, &m[part.clone()], *w));
                 }
             }
         }
-        shape
+        triples(shape)
     }
 
     /// Adds expression `index` with weight `w` to `shape`.
@@ -135,7 +135,7 @@ impl HeadModel {
         if let Some((_, mode)) = self.expression.get(index) {
             for (v, d) in mode {
                 if let Some(p) = shape.get_mut(*v as usize) {
-                    *p = add(*p, scale(*d, w));
+                    *p = *p + *d * w;
                 }
             }
         }
@@ -148,19 +148,19 @@ impl HeadModel {
 
     /// Mean neutral position of some landmarks.
     pub fn centre(&self, of: impl IntoIterator<Item = usize>) -> V3 {
-        let (mut s, mut n) = ([0.0; 3], 0.0);
+        let (mut s, mut n) = (V3::ZERO, 0.0);
         for i in of {
             let p = self.point(i);
-            (0..3).for_each(|k| s[k] += p[k]);
+            s += p;
             n += 1.0;
         }
-        s.map(|x| x / n)
+        V3(s.0.map(|x| x / n))
     }
 }
 
 #[inline]
-fn shift(shape: &mut [V3], mode: &[V3], w: f32) {
-    shape.as_flattened_mut().iter_mut().zip(mode.as_flattened()).for_each(|(p, d)| *p += w * d);
+fn shift(shape: &mut [f32], mode: &[f32], w: f32) {
+    shape.iter_mut().zip(mode).for_each(|(p, d)| *p += w * d);
 }
 
 /// Four modes at once: the shape is loaded and stored once.
@@ -174,36 +174,36 @@ fn shift4(shape: &mut [f32], [a, b, c, d]: [&[f32]; 4], w: [f32; 4]) {
 }
 
 fn triples(v: Vec<f32>) -> Vec<V3> {
-    v.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect()
+    v.as_chunks::<3>().0.iter().copied().map(V3).collect()
 }
 
 /// The vertices that a mode moves, and how far.
 fn moved(mode: &[f32]) -> Vec<(u32, V3)> {
-    (0..).zip(mode.as_chunks::<3>().0.iter().copied()).filter(|(_, d)| *d != [0.0; 3]).collect()
+    (0..).zip(mode.as_chunks::<3>().0.iter().copied().map(V3)).filter(|(_, d)| *d != V3::ZERO).collect()
 }
 
 /// Area-weighted outward normals of any length.
 pub fn normals(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
-    let mut out = vec![[0.0f32; 3]; shape.len()];
+    let mut out = vec![V3::ZERO; shape.len()];
     for &[i, j, k] in triangles {
         let (i, j, k) = (i as usize, j as usize, k as usize);
         let a = shape[i];
-        let n = cross(sub(shape[j], a), sub(shape[k], a));
-        out[i] = add(out[i], n);
-        out[j] = add(out[j], n);
-        out[k] = add(out[k], n);
+        let n = (shape[j] - a).cross(shape[k] - a);
+        out[i] = out[i] + n;
+        out[j] = out[j] + n;
+        out[k] = out[k] + n;
     }
     out
 }
 
 /// Mean curvature per vertex, 1/cm, folds positive, at most 1.5 either way: the Laplacian over an edge's length.
 pub fn curvature(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<f32> {
-    let mut sum = vec![[0.0f32; 3]; shape.len()];
+    let mut sum = vec![V3::ZERO; shape.len()];
     let mut count = vec![0.0f32; shape.len()];
     for t in triangles {
         let [i, j, k] = t.map(|v| v as usize);
         for (v, a, b) in [(i, j, k), (j, k, i), (k, i, j)] {
-            sum[v] = add(sum[v], add(shape[a], shape[b]));
+            sum[v] = sum[v] + (shape[a] + shape[b]);
             count[v] += 2.0;
         }
     }
@@ -212,10 +212,10 @@ pub fn curvature(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<f32> {
         if count[v] == 0.0 {
             return 0.0;
         }
-        let to = sub(scale(sum[v], 1.0 / count[v]), shape[v]);
+        let to = sum[v] * (1.0 / count[v]) - shape[v];
         // The area of the triangles around, six of them about an inner vertex, tells the edge's length.
-        let area = dot(normal[v], normal[v]).sqrt() / count[v];
-        (dot(to, unit(normal[v])) / (2.3 * area).max(1e-3)).clamp(-1.5, 1.5)
+        let area = normal[v].dot(normal[v]).sqrt() / count[v];
+        (to.dot(normal[v].unit()) / (2.3 * area).max(1e-3)).clamp(-1.5, 1.5)
     };
     let raw: Vec<f32> = (0..shape.len()).map(of).collect();
     // Once around each vertex: single vertices are noise.

@@ -9,12 +9,12 @@ use super::raster::{Camera, Layers, Light, Sheet, material};
 use super::shade::{Stand, apparent, placed, projected, reflected, units};
 use super::skin::Fields;
 use super::studio::Studio;
-use super::vector::{Rotation, V3, add, dot, scale, sub, unit};
+use super::vector::{Rgb, Rotation, V3};
 use super::wear;
 use crate::landmarks::COUNT;
 
 /// The joint about which the head turns, head coordinates, cm.
-const NECK: V3 = [0.0, -8.5, -1.5];
+const NECK: V3 = V3::new(0.0, -8.5, -1.5);
 
 /// Pairs of points on the upper and the lower lip.
 const LIPS: [(usize, usize); 3] = [(61, 67), (62, 66), (63, 65)];
@@ -76,7 +76,7 @@ pub struct Person {
     breath_k: f32,
     displacement: Vec<f32>,
     material: Vec<u8>,
-    albedo: Vec<V3>,
+    albedo: Vec<Rgb>,
     head_sheets: Vec<Sheet>,
     body_sheets: Vec<Sheet>,
     front_sheets: Vec<Sheet>,
@@ -245,7 +245,7 @@ impl Person {
         let triangles = if open { &model.triangles[..] } else { &model.triangles[..model.outside] };
         for ((p, n), d) in shape.iter_mut().zip(&model.normals).zip(&self.displacement) {
             if *d != 0.0 {
-                *p = add(*p, scale(*n, *d));
+                *p = *p + *n * *d;
             }
         }
         let mut normals = normals(&shape, triangles);
@@ -272,7 +272,7 @@ impl Person {
             let v = model.landmarks[i];
             let at = head.place(true_points[i]);
             let [x, y] = view.camera.project(at);
-            let cos = -dot(head.face(normals[v]), unit(at));
+            let cos = -head.face(normals[v]).dot(at.unit());
             points.at[i] = [x, y, at[2]];
             points.faces_away[i] = cos < AWAY_COS;
             points.skin_c[i] = self.skin[i] + warmth[v] - self.temps[v];
@@ -292,8 +292,8 @@ impl Person {
 }
 
 /// Skin, lips, brows, eyes.
-fn colours(model: &HeadModel, fields: &Fields, r: &mut Random) -> Vec<V3> {
-    const TONES: [V3; 6] = [
+fn colours(model: &HeadModel, fields: &Fields, r: &mut Random) -> Vec<Rgb> {
+    const TONES: [Rgb; 6] = [
         [0.85, 0.66, 0.56],
         [0.78, 0.57, 0.44],
         [0.68, 0.46, 0.33],
@@ -314,7 +314,7 @@ fn colours(model: &HeadModel, fields: &Fields, r: &mut Random) -> Vec<V3> {
             part::EYE => {
                 let q = model.neutral[v];
                 let near = |p: V3| {
-                    let d = sub(q, p);
+                    let d = q - p;
                     d[0] * d[0] + d[1] * d[1]
                 };
                 if near(pupils[0]).min(near(pupils[1])) < 0.36 { iris } else { [0.85, 0.83, 0.8] }

@@ -1,6 +1,6 @@
 //! Z-buffered triangles with temperature and colour.
 
-use super::vector::{V3, cross, dot, scale, sub, unit};
+use super::vector::{Rgb, V3};
 
 /// What covers a pixel; the upper four bits hold the person's number.
 pub mod material {
@@ -71,9 +71,9 @@ pub struct Light {
     /// Direction towards the lamp.
     pub direction: V3,
     /// Lamp strength per colour.
-    pub lamp: V3,
+    pub lamp: Rgb,
     /// Strength from everywhere per colour.
-    pub ambient: V3,
+    pub ambient: Rgb,
 }
 
 impl Light {
@@ -90,8 +90,8 @@ impl Light {
 impl Light {
     /// Diffusely reflected colour of a surface with this unit normal.
     #[inline]
-    pub fn reflected(&self, albedo: V3, normal: V3) -> V3 {
-        let lit = dot(normal, self.direction).max(0.0);
+    pub fn reflected(&self, albedo: Rgb, normal: V3) -> Rgb {
+        let lit = normal.dot(self.direction).max(0.0);
         let of = |k: usize| albedo[k] * (self.ambient[k] + self.lamp[k] * lit);
         [of(0), of(1), of(2)]
     }
@@ -108,7 +108,7 @@ pub struct Layers {
     /// Apparent temperature, degC.
     pub temp: Vec<f32>,
     /// Linear colour, 0 to 1; empty where only thermal is wanted.
-    pub rgb: Vec<V3>,
+    pub rgb: Vec<Rgb>,
     /// See [`material`].
     pub material: Vec<u8>,
 }
@@ -137,7 +137,7 @@ pub struct Sheet {
     /// Their true surface temperatures, degC.
     pub temps: Vec<f32>,
     /// Their diffuse colours, 0 to 1.
-    pub albedo: Vec<V3>,
+    pub albedo: Vec<Rgb>,
     /// See [`material`].
     pub material: u8,
     /// Triangles over them.
@@ -152,7 +152,7 @@ impl Sheet {
         material: u8,
         inside: V3,
         shape: impl Fn(f32, f32) -> V3,
-        paint: impl Fn(V3) -> (f32, V3),
+        paint: impl Fn(V3) -> (f32, Rgb),
     ) -> Self {
         let stride = nu + 1;
         let corner = |i: usize| ((i % stride) as f32 / nu as f32, (i / stride) as f32 / nv as f32);
@@ -162,14 +162,14 @@ impl Sheet {
             for i in 0..=nu {
                 let node = |i: usize, j: usize| grid[j * stride + i];
                 let at = node(i, j);
-                let across = sub(node((i + 1).min(nu), j), node(i.saturating_sub(1), j));
-                let along = sub(node(i, (j + 1).min(nv)), node(i, j.saturating_sub(1)));
-                let mut normal = unit(cross(across, along));
-                let out = sub(at, inside);
-                if dot(normal, normal) < 0.5 {
-                    normal = unit(out);
-                } else if dot(normal, out) < 0.0 {
-                    normal = scale(normal, -1.0);
+                let across = node((i + 1).min(nu), j) - node(i.saturating_sub(1), j);
+                let along = node(i, (j + 1).min(nv)) - node(i, j.saturating_sub(1));
+                let mut normal = across.cross(along).unit();
+                let out = at - inside;
+                if normal.dot(normal) < 0.5 {
+                    normal = out.unit();
+                } else if normal.dot(out) < 0.0 {
+                    normal = normal * -1.0;
                 }
                 normals.push(normal);
             }
@@ -202,7 +202,7 @@ mod tests {
         let mut filled = 0;
         for round in 0..400 {
             let reach = r.log_range(2.0, 60.0);
-            let mut corner = || [r.range(-reach, reach), r.range(-reach, reach), r.range(60.0, 140.0)];
+            let mut corner = || V3::new(r.range(-reach, reach), r.range(-reach, reach), r.range(60.0, 140.0));
             let at = [corner(), corner(), corner(), corner(), corner(), corner()];
             let mut layers = Layers::new(64, 48, true);
             let mesh = Mesh {

@@ -97,11 +97,11 @@ pub fn crop(studio: &Studio, identity: &Identity, size: usize, colour: bool, r: 
     let focal = tall / FACE_CM * distance;
     let mut people = vec![Person::draw(studio, identity, &climate, colour, r)];
     let centre = |r: &mut Random| r.normal(0.0, 0.05) * size as f32 / focal * distance;
-    let mut moments = vec![moment(studio, [centre(r), centre(r), distance], r)];
+    let mut moments = vec![moment(studio, V3::new(centre(r), centre(r), distance), r)];
     if r.chance(0.15) {
         let away = distance * r.range(1.15, 2.5);
         let side = if r.chance(0.5) { 1.0 } else { -1.0 };
-        let at = [side * r.range(16.0, 45.0), r.normal(0.0, 12.0), away];
+        let at = V3::new(side * r.range(16.0, 45.0), r.normal(0.0, 12.0), away);
         people.push(Person::draw(studio, identity, &climate, colour, r));
         moments.push(moment(studio, at, r));
     }
@@ -136,7 +136,7 @@ pub fn frame(studio: &Studio, size: (usize, usize), most: usize, colour: bool, r
             // Only a body: the face is above the picture.
             y = half_h + tall * r.range(0.75, 2.0);
         }
-        let at = [x * distance / focal, y * distance / focal, distance];
+        let at = V3::new(x * distance / focal, y * distance / focal, distance);
         let overlaps = moments.iter().any(|m| {
             let (ox, oy) = (m.at[0] * focal / m.at[2], m.at[1] * focal / m.at[2]);
             let other = focal * FACE_CM / m.at[2];

@@ -13,7 +13,7 @@ use super::scene::Scene;
 use super::sensor::{SUPERSAMPLING, Sensor};
 use super::studio::Studio;
 use super::truth::FaceTruth;
-use super::vector::{V3, sub, unit};
+use super::vector::V3;
 use super::wear::{Cover, Neck, Outfit};
 use crate::frame::{FfcState, Frame, FrameFormat};
 use crate::units::Nanos;
@@ -37,7 +37,7 @@ const COLOUR_LATE_S: f32 = 0.021;
 const COLOUR_STAMP_S: f32 = 0.048;
 
 /// Where it sits beside the thermal camera, cm: right, up, forward.
-const COLOUR_AT: V3 = [3.2, 1.1, 0.0];
+const COLOUR_AT: V3 = V3::new(3.2, 1.1, 0.0);
 
 /// Half its field of view across, degrees.
 const COLOUR_HALF_DEG: f32 = 33.0;
@@ -111,7 +111,7 @@ impl Demo {
             emissivity: 0.98,
             grazing: 0.3,
             reflected_c: 22.5,
-            direction: unit([-0.4, 0.6, -0.7]),
+            direction: V3::new(-0.4, 0.6, -0.7).unit(),
             lamp: [0.7, 0.68, 0.64],
             ambient: [0.3, 0.31, 0.33],
         };
@@ -169,7 +169,7 @@ impl Demo {
         let profile = 74.0 * (ramp(t, 4.8, 6.2) - ramp(t, 7.4, 8.8));
         let nod = 16.0 * libm::sinf(TAU * 0.7 * (t - 18.5)) * (ramp(t, 18.4, 18.8) - ramp(t, 21.2, 21.8));
         let first = Moment {
-            at: [-10.8 + 1.2 * sway(t, 0.3), -0.3 + 0.5 * sway(t, 1.9), 47.0 + 2.0 * sway(0.5 * t, 4.0)],
+            at: V3::new(-10.8 + 1.2 * sway(t, 0.3), -0.3 + 0.5 * sway(t, 1.9), 47.0 + 2.0 * sway(0.5 * t, 4.0)),
             pose: [profile + 9.0 * sway(t, 0.9), nod + 3.5 * sway(t, 2.2), 4.0 * sway(t, 3.0)],
             body_yaw: 0.35 * profile + 4.0 * sway(t, 5.0),
             expression: self.expression(t, 0.0, 9.2, 11.2),
@@ -179,7 +179,8 @@ impl Demo {
         let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
         let turned =
             35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
-        let at: V3 = [15.5 + away + 1.2 * sway(t, 6.0), -2.5 + 0.6 * sway(t, 7.0), 59.0 + 3.0 * sway(0.4 * t, 8.0)];
+        let at: V3 =
+            V3::new(15.5 + away + 1.2 * sway(t, 6.0), -2.5 + 0.6 * sway(t, 7.0), 59.0 + 3.0 * sway(0.4 * t, 8.0));
         let second = Moment {
             at,
             pose: [
@@ -242,7 +243,7 @@ impl Demo {
     pub fn colour(&mut self, studio: &Studio, i: u64) -> ColourFrame {
         let t = f64::from(i as u32) / f64::from(COLOUR_HZ) + f64::from(COLOUR_LATE_S);
         let mut moments = self.moments(t as f32);
-        moments.iter_mut().for_each(|m| m.at = sub(m.at, COLOUR_AT));
+        moments.iter_mut().for_each(|m| m.at = m.at - COLOUR_AT);
         let ss = SUPERSAMPLING as f32;
         let (w, h) = (COLOUR_SIZE.0 as f32, COLOUR_SIZE.1 as f32);
         let focal = 0.5 * w / libm::tanf(COLOUR_HALF_DEG.to_radians());

@@ -5,7 +5,7 @@ use multiversion::multiversion;
 use super::field::{CHEEK_LINE, EDGE, SOFT_EDGE, along, gaussian, line, nonzero, patch};
 use super::head::{HeadModel, part};
 use super::random::{Random, step};
-use super::vector::{V3, add, dot, scale, sub, unit};
+use super::vector::V3;
 
 /// Fields over the vertices, computed once per face model.
 pub struct Fields {
@@ -87,9 +87,9 @@ enum SkinSpot {
 fn waves(model: &HeadModel, r: &mut Random, count: usize, lo_cm: f32, hi_cm: f32) -> Vec<Wave> {
     (0..count)
         .map(|_| {
-            let d = unit([r.normal(0.0, 1.0), r.normal(0.0, 1.0), r.normal(0.0, 1.0)]);
-            let k = scale(d, std::f32::consts::TAU / r.log_range(lo_cm, hi_cm));
-            let (sin, cos) = model.neutral.iter().map(|p| libm::sincosf(dot(k, *p))).unzip();
+            let d = V3::new(r.normal(0.0, 1.0), r.normal(0.0, 1.0), r.normal(0.0, 1.0)).unit();
+            let k = d * (std::f32::consts::TAU / r.log_range(lo_cm, hi_cm));
+            let (sin, cos) = model.neutral.iter().map(|p| libm::sincosf(k.dot(*p))).unzip();
             Wave { cos, sin }
         })
         .collect()
@@ -191,7 +191,7 @@ impl<'a> Spots<'a> {
         self.gaussian(SkinSpot::OrbitR, &[eyes[0]], 1.7, 1.0);
         self.gaussian(SkinSpot::OrbitL, &[eyes[1]], 1.7, 1.0);
         // The skin of a brow lies below its hair: 0.25 cm under the five points, which run along its upper edge.
-        let brow = |ids: [usize; 5]| ids.map(|i| sub(self.model.point(i), [0.0, 0.25, 0.0]));
+        let brow = |ids: [usize; 5]| ids.map(|i| self.model.point(i) - V3::new(0.0, 0.25, 0.0));
         let (right, left) = (brow([17, 18, 19, 20, 21]), brow([22, 23, 24, 25, 26]));
         self.line(SkinSpot::BrowR, &[&right], 0.33);
         self.line(SkinSpot::BrowL, &[&left], 0.33);
@@ -205,13 +205,13 @@ impl<'a> Spots<'a> {
         self.gaussian(SkinSpot::CheekL, &[m.centre([45, 54]), m.centre([14, 54])], 2.0, 0.8);
         let flank = |ids: [usize; 4]| {
             let [ear, jaw, nose, mouth] = ids.map(|i| m.point(i));
-            let out = |a: V3, b: V3| add(scale(add(a, b), 0.5), [0.0, 0.0, 1.2]);
+            let out = |a: V3, b: V3| (a + b) * 0.5 + V3::new(0.0, 0.0, 1.2);
             patch(m, &[(&[out(ear, nose), out(jaw, mouth)], 2.9)], SOFT_EDGE)
         };
         self.set(SkinSpot::FlankR, flank([2, 4, 31, 48]));
         self.set(SkinSpot::FlankL, flank([14, 12, 35, 54]));
         let fold = |wing: usize, corner: usize, side: f32| {
-            [add(m.point(wing), [0.6 * side, 0.4, 0.0]), add(m.point(corner), [0.6 * side, 0.0, 0.0])]
+            [m.point(wing) + V3::new(0.6 * side, 0.4, 0.0), m.point(corner) + V3::new(0.6 * side, 0.0, 0.0)]
         };
         self.line(SkinSpot::FoldR, &[&fold(31, 48, -1.0)], 0.35);
         self.line(SkinSpot::FoldL, &[&fold(35, 54, 1.0)], 0.35);
@@ -225,8 +225,8 @@ impl<'a> Spots<'a> {
         let lower = [m.centre([59, 60]), m.centre([57, 66]), m.centre([55, 64])];
         self.line(SkinSpot::UpperLip, &[&upper], 0.33);
         self.line(SkinSpot::LowerLip, &[&lower], 0.42);
-        let sulcus = add(scale(self.point(57), 0.7), scale(self.point(8), 0.3));
-        let sulcus = [-0.8, 0.0, 0.8].map(|x| add(sulcus, [x, 0.0, 0.0]));
+        let sulcus = self.point(57) * 0.7 + self.point(8) * 0.3;
+        let sulcus = [-0.8, 0.0, 0.8].map(|x| sulcus + V3::new(x, 0.0, 0.0));
         self.gaussian(SkinSpot::Sulcus, &sulcus, 0.55, 0.7);
         let (closed, open) = (self.path(&[48, 60, 61, 62, 63, 64, 54]), self.path(&[60, 67, 66, 65, 64]));
         self.line(SkinSpot::MouthLine, &[&closed, &open], 0.22);
@@ -236,12 +236,12 @@ impl<'a> Spots<'a> {
     fn forehead_and_jaw(&mut self) {
         // Frontal and angular vessels: from the inner corner of the eye up the forehead.
         let p = |i: usize| self.model.point(i);
-        let vessel = |i: usize, x: f32| [p(i), add(p(27), [x, 1.6, 0.0]), add(p(27), [1.6 * x, 6.0, -0.8])];
+        let vessel = |i: usize, x: f32| [p(i), p(27) + V3::new(x, 1.6, 0.0), p(27) + V3::new(1.6 * x, 6.0, -0.8)];
         let (right, left) = (vessel(39, -0.9), vessel(42, 0.9));
         self.line(SkinSpot::VesselR, &[&right], 0.45);
         self.line(SkinSpot::VesselL, &[&left], 0.45);
         self.gaussian(SkinSpot::Chin, &[self.point(8)], 2.3, 1.0);
-        self.gaussian(SkinSpot::Temples, &[[-7.0, 5.5, 4.5], [7.0, 5.5, 4.5]], 2.0, 1.0);
+        self.gaussian(SkinSpot::Temples, &[V3::new(-7.0, 5.5, 4.5), V3::new(7.0, 5.5, 4.5)], 2.0, 1.0);
         self.gaussian(SkinSpot::Glabella, &[self.model.centre([21, 22])], 1.6, 1.0);
         self.gaussian(SkinSpot::JawR, &self.path(&[3, 4, 5, 6]), 1.6, 0.6);
         self.gaussian(SkinSpot::JawL, &self.path(&[10, 11, 12, 13]), 1.6, 0.6);
@@ -321,11 +321,11 @@ impl Fields {
             spot.iter().for_each(|&(v, f)| t[v as usize] += w * f);
         }
         self.mottle(&mut t, relief, r);
-        let mut add = |w: f32, f: &[(u32, f32)]| f.iter().for_each(|&(v, f)| t[v as usize] += w * f);
-        add(r.range(-0.7, 1.7), &self.neck);
+        let mut raise = |w: f32, f: &[(u32, f32)]| f.iter().for_each(|&(v, f)| t[v as usize] += w * f);
+        raise(r.range(-0.7, 1.7), &self.neck);
         let ear = -r.range(0.0, 3.5 + 4.0 * chill);
-        add(ear + r.normal(0.0, 0.3), &self.ears[0]);
-        add(ear + r.normal(0.0, 0.3), &self.ears[1]);
+        raise(ear + r.normal(0.0, 0.3), &self.ears[0]);
+        raise(ear + r.normal(0.0, 0.3), &self.ears[1]);
         if r.chance(0.15) {
             // Sweat: evaporating patches.
             let patches = Self::random(&self.fine, r, 5);

@@ -1,42 +1,88 @@
 //! Three-vectors and rotations, centimetres.
 
-/// x to the picture's right (the subject's left), y up, z out of the face.
-pub type V3 = [f32; 3];
+use std::ops::{Add, AddAssign, Index, IndexMut, Mul, Sub};
 
-/// `a + b`.
-#[inline(always)]
-pub fn add(a: V3, b: V3) -> V3 {
-    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+/// Linear red, green and blue, 0 to 1.
+pub type Rgb = [f32; 3];
+
+/// A vector: x to the picture's right (the subject's left), y up, z out of the face.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct V3(pub [f32; 3]);
+
+impl V3 {
+    /// The origin.
+    pub const ZERO: V3 = V3([0.0; 3]);
+
+    /// From its components.
+    #[inline(always)]
+    pub const fn new(x: f32, y: f32, z: f32) -> Self {
+        Self([x, y, z])
+    }
+
+    /// Scalar product.
+    #[inline(always)]
+    pub fn dot(self, b: V3) -> f32 {
+        self[0] * b[0] + self[1] * b[1] + self[2] * b[2]
+    }
+
+    /// Vector product.
+    #[inline(always)]
+    pub fn cross(self, b: V3) -> V3 {
+        let a = self;
+        V3([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    }
+
+    /// Unit vector; of the zero vector, a zero vector.
+    #[inline(always)]
+    pub fn unit(self) -> V3 {
+        self * (1.0 / self.dot(self).sqrt().max(1e-9))
+    }
 }
 
-/// `a - b`.
-#[inline(always)]
-pub fn sub(a: V3, b: V3) -> V3 {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+impl Index<usize> for V3 {
+    type Output = f32;
+    #[inline(always)]
+    fn index(&self, k: usize) -> &f32 {
+        &self.0[k]
+    }
 }
 
-/// `a * s`.
-#[inline(always)]
-pub fn scale(a: V3, s: f32) -> V3 {
-    [a[0] * s, a[1] * s, a[2] * s]
+impl IndexMut<usize> for V3 {
+    #[inline(always)]
+    fn index_mut(&mut self, k: usize) -> &mut f32 {
+        &mut self.0[k]
+    }
 }
 
-/// Scalar product.
-#[inline(always)]
-pub fn dot(a: V3, b: V3) -> f32 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+impl Add for V3 {
+    type Output = V3;
+    #[inline(always)]
+    fn add(self, b: V3) -> V3 {
+        V3([self[0] + b[0], self[1] + b[1], self[2] + b[2]])
+    }
 }
 
-/// Vector product.
-#[inline(always)]
-pub fn cross(a: V3, b: V3) -> V3 {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+impl AddAssign for V3 {
+    #[inline(always)]
+    fn add_assign(&mut self, b: V3) {
+        *self = *self + b;
+    }
 }
 
-/// Unit vector; of the zero vector, a zero vector.
-#[inline(always)]
-pub fn unit(a: V3) -> V3 {
-    scale(a, 1.0 / dot(a, a).sqrt().max(1e-9))
+impl Sub for V3 {
+    type Output = V3;
+    #[inline(always)]
+    fn sub(self, b: V3) -> V3 {
+        V3([self[0] - b[0], self[1] - b[1], self[2] - b[2]])
+    }
+}
+
+impl Mul<f32> for V3 {
+    type Output = V3;
+    #[inline(always)]
+    fn mul(self, s: f32) -> V3 {
+        V3([self[0] * s, self[1] * s, self[2] * s])
+    }
 }
 
 /// A rotation by yaw (towards +x), then pitch (up), then roll (clockwise in the picture).
@@ -54,16 +100,17 @@ impl Rotation {
         let y = [[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]];
         let p = [[1.0, 0.0, 0.0], [0.0, cp, sp], [0.0, -sp, cp]];
         let r = [[cr, sr, 0.0], [-sr, cr, 0.0], [0.0, 0.0, 1.0]];
-        Self(mul(r, mul(p, y)))
+        Self(product(r, product(p, y)).map(V3))
     }
 
     /// Rotates.
     #[inline(always)]
     pub fn of(&self, v: V3) -> V3 {
-        [dot(self.0[0], v), dot(self.0[1], v), dot(self.0[2], v)]
+        V3(self.0.map(|row| row.dot(v)))
     }
 }
 
-fn mul(a: [V3; 3], b: [V3; 3]) -> [V3; 3] {
+/// Matrix product.
+fn product(a: [[f32; 3]; 3], b: [[f32; 3]; 3]) -> [[f32; 3]; 3] {
     std::array::from_fn(|i| std::array::from_fn(|j| (0..3).map(|k| a[i][k] * b[k][j]).sum()))
 }

@@ -7,7 +7,7 @@ use super::head::{HeadModel, part};
 use super::random::{Random, step};
 use super::raster::{Sheet, material};
 use super::skin::Fields;
-use super::vector::V3;
+use super::vector::{Rgb, V3};
 
 /// The fields of a person that clothing may change.
 pub struct Look<'a> {
@@ -18,7 +18,7 @@ pub struct Look<'a> {
     /// See [`material`].
     pub material: &'a mut [u8],
     /// Colour; empty where only thermal is wanted.
-    pub albedo: &'a mut [V3],
+    pub albedo: &'a mut [Rgb],
     /// Extra surfaces fixed to the head.
     pub sheets: &'a mut Vec<Sheet>,
     /// Shape without displacement.
@@ -27,7 +27,7 @@ pub struct Look<'a> {
 
 impl Look<'_> {
     /// Blends a covering of weight `w` over vertex `v`.
-    fn cover(&mut self, v: usize, w: f32, temp: f32, colour: V3, kind: u8) {
+    fn cover(&mut self, v: usize, w: f32, temp: f32, colour: Rgb, kind: u8) {
         self.temps[v] += w * (temp - self.temps[v]);
         self.tint(v, w, colour);
         if w > 0.5 {
@@ -36,7 +36,7 @@ impl Look<'_> {
     }
 
     /// Blends a colour of weight `w` over vertex `v`.
-    fn tint(&mut self, v: usize, w: f32, colour: V3) {
+    fn tint(&mut self, v: usize, w: f32, colour: Rgb) {
         if let Some(c) = self.albedo.get_mut(v) {
             (0..3).for_each(|k| c[k] += w * (colour[k] - c[k]));
         }
@@ -185,7 +185,7 @@ fn beard(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, contrast: f32,
     }
 }
 
-fn tone(r: &mut Random) -> V3 {
+fn tone(r: &mut Random) -> Rgb {
     let base =
         *r.pick(&[[0.03, 0.025, 0.02], [0.09, 0.06, 0.04], [0.3, 0.2, 0.1], [0.5, 0.38, 0.2], [0.55, 0.55, 0.55]]);
     base.map(|c| c * r.range(0.8, 1.2))
@@ -226,7 +226,7 @@ fn hair(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, temp: f32, cont
     }
 }
 
-fn long_hair(look: &mut Look<'_>, temp: f32, contrast: f32, colour: V3, r: &mut Random) {
+fn long_hair(look: &mut Look<'_>, temp: f32, contrast: f32, colour: Rgb, r: &mut Random) {
     let (length, width) = (r.range(-24.0, -6.0), r.range(7.8, 9.8));
     let (open, flare) = (r.range(0.9, 1.75), r.range(0.0, 0.25));
     let phase = r.range(0.0, TAU);
@@ -235,13 +235,13 @@ fn long_hair(look: &mut Look<'_>, temp: f32, contrast: f32, colour: V3, r: &mut 
         let y = 8.5 + (length - 8.5) * v;
         let lock = 1.0 + 0.03 * libm::sinf(9.0 * a + phase) + 0.02 * libm::sinf(23.0 * a + 2.0 * v + phase) + flare * v;
         let (s, c) = libm::sincosf(a);
-        [width * lock * s, y, 0.3 - 9.3 * lock * c]
+        V3::new(width * lock * s, y, 0.3 - 9.3 * lock * c)
     };
     let paint = move |p: V3| {
         let strand = libm::sinf(2.3 * p[0] + phase) * libm::sinf(1.9 * p[2] - phase);
         (temp + contrast * (0.07 * strand - 0.008 * (8.0 - p[1])), colour)
     };
-    look.sheets.push(Sheet::new((40, 12), material::HAIR, [0.0, -2.0, 0.0], shape, paint));
+    look.sheets.push(Sheet::new((40, 12), material::HAIR, V3::new(0.0, -2.0, 0.0), shape, paint));
 }
 
 /// Where a knitted hat ends (height at the front, how much lower at the back), its surface and thickness.
@@ -276,9 +276,10 @@ fn brim(look: &mut Look<'_>, line: f32, temp: f32, r: &mut Random) {
     let shape = move |u: f32, v: f32| {
         let (s, c) = libm::sincosf((2.0 * u - 1.0) * half);
         let out = v * reach * c.max(0.0);
-        [8.0 * s, line + 0.4 - sag * out - 0.6 * s * s, 1.0 + 9.6 * c + out]
+        V3::new(8.0 * s, line + 0.4 - sag * out - 0.6 * s * s, 1.0 + 9.6 * c + out)
     };
-    look.sheets.push(Sheet::new((20, 4), material::HAT, [0.0, line - 20.0, 4.0], shape, move |_| (temp, colour)));
+    look.sheets
+        .push(Sheet::new((20, 4), material::HAT, V3::new(0.0, line - 20.0, 4.0), shape, move |_| (temp, colour)));
 }
 
 /// A hood, or a headscarf drawn tight around the face.
@@ -297,17 +298,21 @@ fn hood(look: &mut Look<'_>, temp: f32, r: &mut Random) {
         let (s, c) = libm::sincosf(open + (std::f32::consts::PI - open) * v);
         let (sa, ca) = libm::sincosf(u * TAU);
         let fold = 1.0 + 0.02 * libm::sinf(7.0 * u * TAU + phase) * (1.0 - v);
-        [rx * s * sa * fold, cy + ry * s * ca * fold, cz + rz * c]
+        V3::new(rx * s * sa * fold, cy + ry * s * ca * fold, cz + rz * c)
     };
     let paint = move |p: V3| (temp + 0.5 * libm::sinf(0.8 * p[0] + 0.6 * p[1] + phase), colour);
-    look.sheets.push(Sheet::new((36, 14), material::HAT, [0.0, cy, cz], shape, paint));
+    look.sheets.push(Sheet::new((36, 14), material::HAT, V3::new(0.0, cy, cz), shape, paint));
     // Below it falls to the shoulders.
     let skirt = move |u: f32, v: f32| {
         let (s, c) = libm::sincosf((2.0 * u - 1.0) * if tight { 3.1 } else { 2.5 });
         let k = 1.0 + 0.6 * v;
-        [rx * 0.9 * k * s, -7.5 - 14.0 * v, -1.0 - (rz - 2.0) * k * c * if c < 0.0 && tight { 0.55 } else { 0.8 }]
+        V3::new(
+            rx * 0.9 * k * s,
+            -7.5 - 14.0 * v,
+            -1.0 - (rz - 2.0) * k * c * if c < 0.0 && tight { 0.55 } else { 0.8 },
+        )
     };
-    look.sheets.push(Sheet::new((30, 6), material::HAT, [0.0, -12.0, -1.0], skirt, paint));
+    look.sheets.push(Sheet::new((30, 6), material::HAT, V3::new(0.0, -12.0, -1.0), skirt, paint));
     if tight {
         // The scarf lies on the forehead and hides the hair.
         for v in 0..look.displacement.len() {
@@ -345,15 +350,15 @@ fn spectacles(look: &mut Look<'_>, model: &HeadModel, temp: f32, contrast: f32, 
     let colour = if r.chance(0.4) { [0.03; 3] } else { [0.4, 0.45, 0.5] };
     let eye = |ids: std::ops::RangeInclusive<usize>| -> V3 {
         let n = ids.clone().count() as f32;
-        let sum = ids.fold([0.0; 3], |s, i| super::vector::add(s, look.identity[model.landmarks[i]]));
-        sum.map(|x| x / n)
+        let sum = ids.fold(V3::ZERO, |s, i| s + look.identity[model.landmarks[i]]);
+        V3(sum.0.map(|x| x / n))
     };
     let (right, left) = (eye(36..=41), eye(42..=47));
     // A frame is rigid and straight, whatever the face beneath.
     let (half_x, level) = (0.5 * (left[0] - right[0]), 0.5 * (left[1] + right[1]));
     let eyes = [[-half_x, level, right[2]], [half_x, level, left[2]]];
     let plane = eyes[0][2].max(eyes[1][2]) + gap;
-    let inside = [0.0, 3.0, -4.0];
+    let inside = V3::new(0.0, 3.0, -4.0);
     let frame = temp + contrast * r.range(-0.05, 0.2);
     for (e, side) in eyes.into_iter().zip([-1.0f32, 1.0]) {
         let lens_temp = temp + r.normal(0.0, 0.4);
@@ -361,7 +366,7 @@ fn spectacles(look: &mut Look<'_>, model: &HeadModel, temp: f32, contrast: f32, 
             let (s, c) = libm::sincosf(a);
             let corner = |x: f32| x.signum() * libm::powf(x.abs(), round);
             let x = e[0] + side * 0.15 + k * half_w * corner(c);
-            [x, e[1] + drop + k * half_h * corner(s), plane - bend * x * x]
+            V3::new(x, e[1] + drop + k * half_h * corner(s), plane - bend * x * x)
         };
         let inner = if rim_only { 0.84 } else { 0.0 };
         let lens = move |u: f32, v: f32| outline(u * TAU, inner + (1.0 - inner) * v);
@@ -369,11 +374,11 @@ fn spectacles(look: &mut Look<'_>, model: &HeadModel, temp: f32, contrast: f32, 
         let hinge = e[0] + side * (half_w + 0.2);
         let arm = move |u: f32, v: f32| {
             let z = (plane - bend * hinge * hinge) * (1.0 - u) - 1.0 * u;
-            [hinge + (side * 8.0 - hinge) * u.min(1.0), e[1] + drop + 0.6 - 0.5 * v, z]
+            V3::new(hinge + (side * 8.0 - hinge) * u.min(1.0), e[1] + drop + 0.6 - 0.5 * v, z)
         };
         look.sheets.push(Sheet::new((6, 1), material::GLASSES, inside, arm, move |_| (frame, colour)));
     }
     let y = eyes[0][1] + drop + 0.4;
-    let bridge = move |u: f32, v: f32| [1.6 * (2.0 * u - 1.0), y + 0.35 * v, plane + 0.2];
+    let bridge = move |u: f32, v: f32| V3::new(1.6 * (2.0 * u - 1.0), y + 0.35 * v, plane + 0.2);
     look.sheets.push(Sheet::new((4, 1), material::GLASSES, inside, bridge, move |_| (frame, colour)));
 }
