@@ -71,16 +71,25 @@ impl Own {
 impl Engine {
     /// For a stream: loads the models that `settings` name and checks them. `surface`: emissivity and reflection of
     /// skin.
+    ///
+    /// # Errors
+    /// `Fix` for settings out of range, an unknown model or one that does not match its card.
     pub fn new(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
         Self::through(settings, surface, settings.landmarks_model()?, |build| build)
     }
 
     /// For stills.
+    ///
+    /// # Errors
+    /// Those of [`Engine::new`].
     pub fn of_stills(settings: &Settings, surface: radiometry::Settings) -> Result<Self> {
         Self::through(settings, surface, settings.still_landmarks_model()?, |build| build)
     }
 
     /// As [`Engine::new`], its networks timed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::new`].
     pub fn timed(settings: &Settings, surface: radiometry::Settings, watch: &Stopwatch) -> Result<Self> {
         Self::through(settings, surface, settings.landmarks_model()?, |build| watch.on(build))
     }
@@ -104,6 +113,9 @@ impl Engine {
     }
 
     /// An engine of given networks.
+    ///
+    /// # Errors
+    /// `Fix` for settings out of range or a card of another task; those of the makers of networks.
     pub fn with(
         settings: &Settings,
         surface: radiometry::Settings,
@@ -125,6 +137,9 @@ impl Engine {
     }
 
     /// Builds what frames of this size need, so that the first frame is not late.
+    ///
+    /// # Errors
+    /// Those of the maker of networks.
     pub fn prepare(&mut self, width: usize, height: usize) -> Result<()> {
         self.detector.prepare(width, height)
     }
@@ -134,6 +149,9 @@ impl Engine {
     ///
     /// Frames with a closed shutter are not looked at: faces coast. A stream that jumps in time or
     /// changes its size starts anew; track numbers go on.
+    ///
+    /// # Errors
+    /// Those of the networks.
     pub fn process_frame(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         result.describe(frame);
         self.find(frame, result)
@@ -162,6 +180,9 @@ impl Engine {
 
     /// Faces of a single picture, however many: several scales, refined, unsmoothed; numbered from 1,
     /// strongest first.
+    ///
+    /// # Errors
+    /// Those of the networks.
     pub fn process_still_frame(&mut self, frame: &Frame, result: &mut FrameResult) -> Result<()> {
         result.describe(frame);
         self.stills.clear();
@@ -191,6 +212,9 @@ impl Engine {
 
     /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
     /// network's answer is no shape.
+    ///
+    /// # Errors
+    /// Those of the network.
     pub fn infer_box(&mut self, frame: &Frame, bbox: Rect) -> Result<Option<(Face, Shape)>> {
         let upright = self.landmarker.crop(bbox, 0.0);
         let Some(mut shape) = self.landmarker.measure(frame, &upright, VIEWS)? else { return Ok(None) };
@@ -205,6 +229,9 @@ impl Engine {
     }
 
     /// What the detector alone takes for faces, strongest first, down to scores of `least`.
+    ///
+    /// # Errors
+    /// Those of the network.
     pub fn candidates(&mut self, frame: &Frame, least: f32) -> Result<&[decode::Detection]> {
         self.detector.candidates(frame, least)
     }
@@ -214,7 +241,7 @@ impl Engine {
         self.detector.threshold()
     }
 
-    /// The thermometer of its settings; `None` for a signal that tells no temperature.
+    /// The thermometer of its settings; `None` for a signal that is not radiometric.
     pub fn thermometer(&self, signal: Signal) -> Option<Thermometer> {
         Thermometer::new(signal, self.surface)
     }

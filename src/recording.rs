@@ -96,6 +96,9 @@ impl Unit {
 }
 
 /// Refuses pictures outside [`MIN_SIZE`] to [`MAX_SIZE`].
+///
+/// # Errors
+/// `Fix` for a picture outside those limits.
 pub fn check_size(subject: impl fmt::Display, width: u32, height: u32) -> Result<()> {
     let fits = (MIN_SIZE.0..=MAX_SIZE.0).contains(&width) && (MIN_SIZE.1..=MAX_SIZE.1).contains(&height);
     if fits {

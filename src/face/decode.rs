@@ -57,11 +57,17 @@ const LANDMARKERS: [(&str, Shapes, DecodePoints); 2] =
 pub const CANDIDATES: usize = 128;
 
 /// The function for a detector's card; Fix where its layout or shapes are not known.
+///
+/// # Errors
+/// `Fix` where the layout or the shapes are not known.
 pub fn detector(card: &Card) -> Result<DecodeFaces> {
     find(card, &DETECTORS)
 }
 
 /// The function for a landmark network's card; Fix where its layout or shapes are not known.
+///
+/// # Errors
+/// `Fix` where the layout or the shapes are not known.
 pub fn landmarker(card: &Card) -> Result<DecodePoints> {
     find(card, &LANDMARKERS)
 }

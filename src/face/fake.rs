@@ -44,7 +44,7 @@ impl Network for Tensors {
     }
 }
 
-/// What the fake networks are told and what they were asked.
+/// How the fake networks behave, and how often they ran.
 #[derive(Clone, Default)]
 pub struct World(Arc<Inner>);
 

@@ -12,7 +12,7 @@ use crate::preprocess::{Crop, Preprocessor};
 /// Confidence means: within this share of the face size.
 pub const NEAR: f32 = 0.05;
 
-/// Sizes over the usual one at which a crop can be looked at, each both ways round.
+/// Sizes of the views of a crop, as multiples of its own; each is taken as it is and mirrored.
 const ZOOMS: [f32; 3] = [1.0, 0.9, 1.1];
 
 /// Most views of a crop: as it is, mirrored, then closer and from further off, mirrored again.
@@ -68,6 +68,9 @@ pub struct Landmarker {
 
 impl Landmarker {
     /// A landmark network from its card and a maker of networks.
+    ///
+    /// # Errors
+    /// `Fix` where the card is not of a landmark network or has an unknown output layout; those of `build`.
     pub fn new(card: &Card, build: &Build) -> Result<Self> {
         let (Task::Landmarks, Some(factor)) = (card.task, card.input.crop_factor) else {
             return Err(Error::fix(&card.name, format!("is a {:?} model, wanted landmarks", card.task)));
@@ -113,6 +116,9 @@ impl Landmarker {
 
     /// Measures a crop in so many views, 1 to [`VIEWS`], and averages them, the surer the heavier; `None` where no
     /// answer is a shape.
+    ///
+    /// # Errors
+    /// Those of the network.
     pub fn measure(&mut self, frame: &Frame, around: &Crop, views: usize) -> Result<Option<Shape>> {
         let mut sum = [[0.0f32; 3]; COUNT];
         let (mut spread, mut presence, mut count) = ([0.0f32; COUNT], 0.0, 0.0);
@@ -173,6 +179,9 @@ impl Landmarker {
     }
 
     /// Measures a crop, then in so many views the crop that its shape asks for, which counts.
+    ///
+    /// # Errors
+    /// Those of the network.
     pub fn refine(&mut self, frame: &Frame, crop: &Crop, views: usize) -> Result<Option<Shape>> {
         let Some(shape) = self.measure(frame, crop, 1)? else { return Ok(None) };
         self.measure(frame, &self.crop(shape.bbox, shape.roll), views)

@@ -403,7 +403,7 @@ mod tests {
             let seen = Detection { bbox, score, points: [bbox.center(); 5] };
             enters(&Shape { presence, ..face(bbox) }, &seen, 0.5)
         };
-        // As the presence says where the detector is in two minds.
+        // At a score of 0.5 the presence alone decides.
         assert!(enters(0.71, 0.5) && !enters(0.69, 0.5));
         // A sure detector makes up for a doubtful network, down to what a followed face needs, and the reverse.
         assert!(enters(0.52, 0.75) && !enters(0.48, 0.99));

@@ -1,5 +1,5 @@
 //! Pictures as PNG and JPEG, into a buffer that is kept. The encoders make a handful of small
-//! allocations of their own for each picture, so they belong to the thread of whoever wants one.
+//! allocations of their own for each picture, so they run on the thread that asks for the picture.
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 

@@ -40,6 +40,9 @@ pub struct Cptv<R: Read + Send> {
 
 impl<R: Read + Send> Cptv<R> {
     /// Reads the header.
+    ///
+    /// # Errors
+    /// `Fix` where the header cannot be read or the size or compression is not supported.
     pub fn open(name: &str, inner: R, unit: Option<Unit>) -> Result<Self> {
         let mut gzip = Gzip::new(inner);
         let (version, header) = read_header(&mut gzip).map_err(|e| unreadable(name, "the CPTV header", e))?;

@@ -109,6 +109,9 @@ pub struct Files {
 
 impl Files {
     /// Makes the folder and checks the free space; the first file comes with the first frame.
+    ///
+    /// # Errors
+    /// `Fix` for settings out of range, a folder that cannot be made, or a full disk.
     pub fn new(settings: Settings, camera: CameraInfo) -> Result<Self> {
         settings.validate()?;
         fs::create_dir_all(&settings.dir)
@@ -120,6 +123,9 @@ impl Files {
 
     /// Appends a frame, beginning a new file where it is time. After an error the recording is over
     /// and every frame written before stays readable.
+    ///
+    /// # Errors
+    /// `Fix` where a file cannot be made or written, or the disk is full.
     pub fn put(&mut self, frame: &Frame, result: Option<&str>, lost: u64) -> Result<()> {
         if self.current.as_ref().is_some_and(|current| self.is_over(current, frame)) {
             self.finish()?;
@@ -204,6 +210,9 @@ impl Files {
     }
 
     /// Closes the current file, everything on disk.
+    ///
+    /// # Errors
+    /// `Fix` where the file cannot be synced.
     pub fn finish(&mut self) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
         self.closed_bytes += current.writer.bytes();

@@ -44,6 +44,9 @@ pub struct First {
 
 impl First {
     /// Reads the first directory and rewinds; an error where it is cut or of no reasonable size.
+    ///
+    /// # Errors
+    /// Those of `inner`; `InvalidData` for a directory of no reasonable size.
     pub fn read(inner: &mut (impl Read + Seek)) -> io::Result<Self> {
         inner.rewind()?;
         let first = Self::walk(inner);

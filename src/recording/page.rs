@@ -88,6 +88,9 @@ impl Page {
     }
 
     /// Writes the page as one line of ASCII JSON into `text`, `result` (a JSON object) inside it.
+    ///
+    /// # Errors
+    /// `Fatal` where the facts cannot be written as JSON.
     pub fn write(&self, result: Option<&str>, text: &mut String) -> Result<()> {
         let json =
             serde_json::to_string(self).map_err(|e| Error::fatal("recording", "facts not written").because(e))?;

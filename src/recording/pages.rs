@@ -52,6 +52,9 @@ pub struct Pages<R: Read + Seek> {
 impl<R: BufRead + Seek + Send> Pages<R> {
     /// Reads the first page's facts. `unit` is what 16-bit counts mean where the file does not
     /// say; `rate_hz` paces a TIFF that holds no times.
+    ///
+    /// # Errors
+    /// `Fix` where the first page is damaged, of an unsupported kind or size, or cannot have `unit`.
     pub fn open(name: &str, mut inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
         // The decoder takes limits only after the first page.
         First::read(&mut inner).map_err(|e| incomplete(name, e))?;

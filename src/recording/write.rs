@@ -24,7 +24,7 @@ pub const MAX_BYTES: u64 = (4 << 30) - (64 << 20);
 /// TIFF compression "deflate".
 const DEFLATE: u16 = 8;
 
-/// A recording being written. Dropping it is as good as [`Writer::finish`], but tells no error.
+/// A recording being written. Dropping it does the same as [`Writer::finish`] without syncing, and reports no error.
 pub struct Writer<M: Medium> {
     name: String,
     camera: CameraInfo,
@@ -40,6 +40,9 @@ pub struct Writer<M: Medium> {
 
 impl<M: Medium> Writer<M> {
     /// Starts a recording on an empty medium. `level` is the deflate effort, 0 (none) to 9.
+    ///
+    /// # Errors
+    /// `Fix` where the medium cannot be written.
     pub fn new(name: &str, medium: M, camera: CameraInfo, level: u8) -> Result<Self> {
         let out = Shared::new(medium);
         let started = TiffEncoder::new(out.clone()).and_then(|tiff| {
@@ -63,6 +66,9 @@ impl<M: Medium> Writer<M> {
     /// Appends a frame; `result` is its result as one JSON object, `lost` how many frames the
     /// recorder has lost so far. After an error the recording takes no more, and what was written
     /// before stays readable.
+    ///
+    /// # Errors
+    /// `Fix` for a frame that cannot be recorded, a failed write, or a recording that has failed before.
     pub fn put(&mut self, frame: &Frame, result: Option<&str>, lost: u64) -> Result<()> {
         if self.broken {
             return Err(Error::fix(&self.name, "the recording has stopped after an earlier error"));
@@ -143,11 +149,17 @@ impl<M: Medium> Writer<M> {
     }
 
     /// Waits until everything written is on the disk: a power cut then loses nothing of it.
+    ///
+    /// # Errors
+    /// `Fix` where the medium cannot be synced.
     pub fn sync(&mut self) -> Result<()> {
         self.out.sync().map_err(|e| failed(&self.name, self.pages, e.into()))
     }
 
     /// Syncs and gives the medium back (`None` never happens: the writer holds the only other handle).
+    ///
+    /// # Errors
+    /// Those of [`Writer::sync`].
     pub fn finish(mut self) -> Result<Option<M>> {
         self.sync()?;
         let Self { tiff, out, .. } = self;

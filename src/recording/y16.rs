@@ -43,6 +43,9 @@ pub struct Y16<R: Read + Send> {
 
 impl<R: Read + Send> Y16<R> {
     /// Reads the header. Counts are centikelvin where the header says so, unless `unit` overrules.
+    ///
+    /// # Errors
+    /// `Fix` where the header cannot be read or the size or byte order is not supported.
     pub fn open(name: &str, inner: R, unit: Option<Unit>) -> Result<Self> {
         let mut gzip = Gzip::new(inner);
         let header = read_header(&mut gzip).map_err(|e| unreadable(name, "the Y16 header", e))?;

@@ -150,7 +150,7 @@ fn regions(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
     }
 }
 
-/// Where the face looks: an arrow from the bridge of the nose, as long as the face is turned away.
+/// Where the face looks: an arrow from the bridge of the nose, longer the more the face is turned away.
 fn gaze(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
     let Some(root) = outline.points[27] else { return };
     let (yaw, pitch) = (face.pose.yaw.to_radians(), face.pose.pitch.to_radians());

@@ -27,6 +27,9 @@ fn io<E: std::error::Error + Send + Sync + 'static>(path: &Path) -> impl FnOnce(
 
 /// Renders the first `frames` frames of the built-in clip into `path` and their truth into the same name
 /// with `.truth.ndjson`.
+///
+/// # Errors
+/// `Fix` where the file cannot be written.
 pub fn write_demo(studio: &Studio, seed: u64, frames: u64, readout: Readout, path: &Path) -> Result<()> {
     let truth_path = path.with_extension("truth.ndjson");
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path).map_err(io(path))?;
@@ -90,6 +93,9 @@ impl Transfers {
 
 /// Renders the first `frames` frames of the clip as a PureThermal sends them, 160 x 122 with telemetry, into
 /// `path` with `.y16`: raw little-endian counts, frame after frame, for a virtual camera.
+///
+/// # Errors
+/// `Fix` where the file cannot be written.
 pub fn write_transfers(studio: &Studio, seed: u64, frames: u64, readout: Readout, path: &Path) -> Result<()> {
     let path = path.with_extension("y16");
     let mut out = BufWriter::new(File::create(&path).map_err(io(&path))?);
@@ -106,6 +112,9 @@ pub fn write_transfers(studio: &Studio, seed: u64, frames: u64, readout: Readout
 /// Renders what a colour camera beside the thermal one sees during `frames` thermal frames, into `path`
 /// with `.rgb.tiff`: a TIFF of 8-bit pages, Deflate; and the truth in its pixels into `.rgb.truth.ndjson`.
 /// Both give, per frame, when its driver stamped it; the truth also when it was exposed.
+///
+/// # Errors
+/// `Fix` where a file cannot be written.
 pub fn write_colour(studio: &Studio, seed: u64, frames: u64, path: &Path) -> Result<()> {
     let (path, truth_path) = (path.with_extension("rgb.tiff"), path.with_extension("rgb.truth.ndjson"));
     let mut truth = BufWriter::new(File::create(&truth_path).map_err(io(&truth_path))?);

@@ -79,12 +79,18 @@ const MOST: u64 = 32 << 20;
 
 /// Converts the folder `dir` (`FaceXModel` of ICT-FaceKit, or the checkout around it) into `out`. The
 /// same files give the same bytes; nothing stands at `out` before all of it is written.
+///
+/// # Errors
+/// `Fix` where a file of the model is missing or malformed, or `out` cannot be written.
 pub fn convert(dir: &Path, out: &Path) -> Result<()> {
     FACEKIT.convert(dir, out)
 }
 
 impl Layout {
     /// As [`convert`], for files of this layout.
+    ///
+    /// # Errors
+    /// `Fix` where a file of the model is missing or malformed, or `out` cannot be written.
     pub fn convert(&self, dir: &Path, out: &Path) -> Result<()> {
         let inner = dir.join("FaceXModel");
         let dir = if inner.is_dir() { &inner } else { dir };

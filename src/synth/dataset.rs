@@ -98,6 +98,9 @@ impl Set {
 /// `points.npy` f32 `[N, F, 70, 2]`, `visibility.npy` u8 `[N, F, 70]`, `box.npy` f32 `[N, F, 4]`,
 /// `pose.npy` f32 `[N, F, 3]`, `skin.npy` and `apparent.npy` f32 `[N, F, 70]` degC, `regions.npy` f32
 /// `[N, F, 8]` degC ([`FaceTruth`]), absent faces NaN; F is 1 and left out for crops. `meta.json` says what made them.
+///
+/// # Errors
+/// `Fix` where a file cannot be written.
 pub fn write(studio: &Studio, set: &Set, count: usize, threads: usize, dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::fix(dir.display(), "cannot be made").because(e))?;
     let mut out = Writer::create(dir, set, count)?;

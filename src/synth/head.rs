@@ -60,6 +60,9 @@ pub struct HeadModel {
 
 impl HeadModel {
     /// Reads the model; an error names the file, the array and what was found and wanted.
+    ///
+    /// # Errors
+    /// `Fix` where the file cannot be read, or an array is missing or of another shape.
     pub fn open(path: &Path) -> Result<Self> {
         let mut npz = Npz::open(path)?;
         let bad = |what: String| Error::fix(path.display(), what);
