@@ -147,6 +147,9 @@ pub trait Infer: Send {
     ///
     /// Never allocates after warm-up. A `Retry` error is counted and the frame goes on without
     /// faces; any other ends the pipeline.
+    ///
+    /// # Errors
+    /// Those of the networks.
     fn infer(&mut self, frame: &Frame, out: &mut FrameResult) -> Result<()>;
 }
 

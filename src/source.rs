@@ -136,8 +136,11 @@ pub struct Driver {
     /// Opens the source of a spec.
     pub open: fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Source>>,
     /// Makes the opener of a live source; `None` where frames are recorded.
-    pub live: Option<fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Open>>>,
+    pub live: Option<Opener>,
 }
+
+/// Makes what opens the live source of a spec, as often as it is asked to.
+pub type Opener = fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Open>>;
 
 /// Every driver; the first that claims a spec opens it.
 pub const DRIVERS: &[Driver] = &[

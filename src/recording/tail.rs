@@ -7,9 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Where a recording is written: a file, or memory in tests.
 pub trait Medium: Write + Seek + Send {
     /// Everything written reaches the disk before this returns.
+    ///
+    /// # Errors
+    /// Those of the operating system.
     fn sync(&mut self) -> io::Result<()>;
 
     /// Shortens the medium to `len` bytes.
+    ///
+    /// # Errors
+    /// Those of the operating system.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 }
 

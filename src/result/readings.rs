@@ -20,6 +20,9 @@ impl<const N: usize> Readings<N> {
 
     /// The temperature of one place, degC, or the reason for its absence.
     ///
+    /// # Errors
+    /// The reason.
+    ///
     /// # Panics
     /// Where `place` is `N` or more.
     pub fn at(&self, place: usize) -> Result<f32, NoTemperature> {

@@ -112,12 +112,18 @@ pub struct LineSink {
 
 impl LineSink {
     /// Lines to standard output.
+    ///
+    /// # Errors
+    /// [`Error::fatal`] where its thread cannot be started.
     pub fn stdout(settings: &Settings) -> Result<Self> {
         let outlet = Outlet::start("stdout", "standard output", std::io::stdout())?;
         Ok(Self { name: "stdout", outlet, every: settings.every })
     }
 
     /// Lines appended to `path`; a last line that was cut off is ended first.
+    ///
+    /// # Errors
+    /// [`Error::fix`] where the file cannot be opened for writing.
     pub fn file(path: &std::path::Path, settings: &Settings) -> Result<Self> {
         let file = outlet::append(path)?;
         Ok(Self { name: "file", outlet: Outlet::start("file", path.display(), file)?, every: settings.every })
@@ -164,6 +170,9 @@ pub struct UdpSink {
 
 impl UdpSink {
     /// Datagrams to `to` (`HOST:PORT`; a name is resolved once, now).
+    ///
+    /// # Errors
+    /// [`Error::fix`] where `to` is no address or the name cannot be resolved.
     pub fn open(to: &str, max_bytes: usize) -> Result<Self> {
         use std::net::ToSocketAddrs;
         let addresses = to.to_socket_addrs().map_err(|e| Error::fix(to, "is not a UDP address").because(e))?;

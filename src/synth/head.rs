@@ -138,7 +138,7 @@ impl HeadModel {
         if let Some((_, mode)) = self.expression.get(index) {
             for (v, d) in mode {
                 if let Some(p) = shape.get_mut(*v as usize) {
-                    *p = *p + *d * w;
+                    *p += *d * w;
                 }
             }
         }
@@ -192,9 +192,9 @@ pub fn normals(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
         let (i, j, k) = (i as usize, j as usize, k as usize);
         let a = shape[i];
         let n = (shape[j] - a).cross(shape[k] - a);
-        out[i] = out[i] + n;
-        out[j] = out[j] + n;
-        out[k] = out[k] + n;
+        out[i] += n;
+        out[j] += n;
+        out[k] += n;
     }
     out
 }
@@ -206,7 +206,7 @@ pub fn curvature(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<f32> {
     for t in triangles {
         let [i, j, k] = t.map(|v| v as usize);
         for (v, a, b) in [(i, j, k), (j, k, i), (k, i, j)] {
-            sum[v] = sum[v] + (shape[a] + shape[b]);
+            sum[v] += shape[a] + shape[b];
             count[v] += 2.0;
         }
     }

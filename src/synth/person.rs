@@ -245,7 +245,7 @@ impl Person {
         let triangles = if open { &model.triangles[..] } else { &model.triangles[..model.outside] };
         for ((p, n), d) in shape.iter_mut().zip(&model.normals).zip(&self.displacement) {
             if *d != 0.0 {
-                *p = *p + *n * *d;
+                *p += *n * *d;
             }
         }
         let mut normals = normals(&shape, triangles);

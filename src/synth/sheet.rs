@@ -11,6 +11,9 @@ const SIDE: usize = 8;
 
 /// Renders 64 records of `seed` side by side and encodes them as PNG. Thermal ones are stretched
 /// between their 1st and 99th percentile, as a camera's own picture would be.
+///
+/// # Errors
+/// Those of the scenes and of the PNG encoder.
 pub fn contact(studio: &Studio, kind: Kind, seed: u64, colour: bool, points: bool) -> Result<Vec<u8>> {
     let mut canvas = Canvas::default();
     for i in 0..SIDE * SIDE {

@@ -35,6 +35,9 @@ pub struct UnixSink {
 
 impl UnixSink {
     /// Listens on `path`. A socket file whose owner is gone is replaced, one that answers never.
+    ///
+    /// # Errors
+    /// [`Error::fix`] where another process listens there or the socket cannot be made.
     pub fn open(path: &Path, mode: u32, readers: usize) -> Result<Self> {
         let listener = listen(path)?;
         let failed = |e| Error::fix(path.display(), "cannot be set up as a socket").because(e);

@@ -40,8 +40,8 @@ pub(crate) type Tile = unsafe fn(&Job, &PixelOffsets);
 /// `P` pixels times `N` registers.
 ///
 /// # Safety
-/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` floats, `output + offset
-/// + c` writable and `other + offset` (unless null) readable for `N` registers. `weights` is readable for `N` registers
+/// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` floats,
+/// `output + offset + c` is writable and `other + offset` (unless null) readable for `N` registers. `weights` is readable for `N` registers
 /// for each summand of the runs and for what is between them, and `c` plus `N` registers is within the epilogue's
 /// channels.
 #[inline(always)]
