@@ -639,7 +639,8 @@ fn the_port_is_free_again_at_once() {
     let again = Settings { listen: run.address.to_string(), ..settings() };
     let (hooks, _) = demo::hooks(true);
     let second = HttpSink::open(&again, &hooks).unwrap();
-    let taken = HttpSink::open(&again, &hooks).err().unwrap();
+    let (of_another_program, _) = demo::hooks(true);
+    let taken = HttpSink::open(&again, &of_another_program).err().unwrap();
     assert_eq!(taken.remedy(), heatmark::Remedy::Fix);
     assert!(taken.to_string().contains("another program listens there"), "{taken}");
     drop((watcher, second));
