@@ -262,6 +262,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "page")]
     #[test]
     fn every_kind_has_a_row() {
         let names: Vec<_> = SINKS.iter().map(|row| row.name).collect();

@@ -1,31 +1,40 @@
-//! Identical code folding: functions with the same machine code become one. Generic crates instantiate many of those.
+//! What the linker can do for the size of the program.
 
 use std::path::Path;
 use std::process::Command;
 
-const FLAG: &str = "-Wl,--icf=all";
+/// Identical code folding: functions with the same machine code become one. Generic crates instantiate many of those.
+const FOLD: &str = "-Wl,--icf=all";
 
-/// Asks for folding in programs if the linker has it, as lld, the default on x86-64 Linux, does. `out` takes the files
-/// of the attempt.
-pub fn fold_identical_code(out: &Path) {
-    if works(out).unwrap_or(false) {
-        println!("cargo:rustc-link-arg-bins={FLAG}");
+/// Relative relocations as bitmaps. The C library must know them: glibc does from 2.36 on.
+const PACK: &str = "-Wl,-z,pack-relative-relocs";
+
+/// Asks for what works here. lld, the default linker on x86-64 Linux, has both. `out` takes the files of the attempts.
+pub fn shrink(out: &Path) {
+    for flag in [FOLD, PACK] {
+        if works(flag, out).unwrap_or(false) {
+            println!("cargo:rustc-link-arg-bins={flag}");
+        }
     }
 }
 
-/// Whether an empty program links with the flag, by the same compiler, linker and flags as the package.
-fn works(out: &Path) -> Option<bool> {
-    let [rustc, target] = ["RUSTC", "TARGET"].map(|name| std::env::var(name).ok());
+/// Whether an empty program links with the flag, by the same compiler, linker and flags as the package, and runs.
+fn works(flag: &str, out: &Path) -> Option<bool> {
+    let [rustc, target, host] = ["RUSTC", "TARGET", "HOST"].map(|name| std::env::var(name).ok());
     let target = target.filter(|t| t.contains("-linux-"))?;
-    let source = out.join("empty.rs");
+    let (source, program) = (out.join("empty.rs"), out.join("empty"));
     std::fs::write(&source, "fn main() {}").ok()?;
     let mut command = Command::new(rustc?);
-    command.args(["--edition", "2024", "--target", &target, "-C", &format!("link-arg={FLAG}"), "-o"]);
-    command.arg(out.join("empty")).arg(source);
+    command.args(["--edition", "2024", "--target", &target, "-C", &format!("link-arg={flag}"), "-o"]);
+    command.arg(&program).arg(source);
     if let Ok(linker) = std::env::var("RUSTC_LINKER") {
         command.arg(format!("-Clinker={linker}"));
     }
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     command.args(flags.split('\x1f').filter(|f| !f.is_empty()));
-    Some(command.output().ok()?.status.success())
+    if !command.output().ok()?.status.success() {
+        return Some(false);
+    }
+    // What another machine's C library knows cannot be tried here.
+    if host == Some(target) { Some(Command::new(program).status().ok()?.success()) } else { Some(flag == FOLD) }
 }

@@ -13,7 +13,7 @@ fn main() {
     // Unoptimised, this script would take a minute to compress.
     let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");
     if release {
-        link::fold_identical_code(&out);
+        link::shrink(&out);
     }
     let compressed = release && cfg!(feature = "compressed-models");
     let without: &[&str] = if cfg!(feature = "base-model") { &[] } else { &["face-landmarks-base."] };

@@ -1,6 +1,5 @@
 //! From an ideal thermal picture to what a microbolometer delivers.
 
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::random::{Random, hash_noise};
@@ -29,7 +28,8 @@ pub struct Sensor {
 }
 
 /// Which of a sensor's imperfections are rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Faults {
     /// Blur, noise, stripes, vignetting and dead pixels, drawn for each record.
