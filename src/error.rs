@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 /// What has to happen before the failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Remedy {
     /// The program may try again after a short wait (a camera stalled, a peer is away).
     Retry,

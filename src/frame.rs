@@ -10,6 +10,7 @@ use crate::units::Nanos;
 /// What a pixel value means.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Signal {
     /// Linear in absolute temperature: `kelvin = count * kelvin_per_count + kelvin_at_zero`.
     /// Lepton TLinear at 0.01 K is `{ 0.01, 0.0 }`.
@@ -69,6 +70,7 @@ impl FrameFormat {
 /// State of the flat-field correction (shutter calibration).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FfcState {
     /// No correction is near.
     #[default]

@@ -134,6 +134,7 @@ pub use units::{Celsius, Nanos};
 #[cfg(feature = "stream")]
 pub use {
     picture::Canvas,
+    pipeline::Summary,
     recording::CameraInfo,
     recording::files::{Files as Recorder, Settings as RecorderSettings},
     sink::{Output, RESULT_SCHEMA, Report, Sink, Wants},

@@ -27,6 +27,7 @@ pub const SCHEMA: &str = "heatmark.result/1";
 /// State of the stream behind a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StreamState {
     /// Frames arrive and show the scene.
     Live,
@@ -57,6 +58,7 @@ impl StreamState {
 /// Why no temperature is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NoTemperature {
     /// The camera does not measure temperature.
     NotRadiometric,
@@ -100,6 +102,7 @@ pub struct Pose {
 /// What is known of a followed face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TrackState {
     /// Measured in this frame.
     #[default]
@@ -123,6 +126,7 @@ impl TrackState {
 
 /// One face in one frame.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Face {
     /// Stable over the life of the track; never reused in a run.
     pub track: u64,
@@ -145,6 +149,21 @@ pub struct Face {
 }
 
 impl Face {
+    /// A face of which nothing is measured yet.
+    pub fn new(track: u64) -> Self {
+        Self {
+            track,
+            track_state: TrackState::Tracked,
+            bbox: Rect::default(),
+            score: 0.0,
+            presence: 0.0,
+            pose: Pose::default(),
+            landmarks: [Landmark::default(); COUNT],
+            region_c: Readings::none(NoTemperature::Lost),
+            landmark_c: Readings::none(NoTemperature::Lost),
+        }
+    }
+
     /// A view of the landmarks, shape `[70, 3]`: x and y in pixels of the frame, confidence.
     pub fn points(&self) -> ArrayView2<'_, f32> {
         let rows: &[[f32; 3]; COUNT] = zerocopy::transmute_ref!(&self.landmarks);
@@ -165,6 +184,7 @@ pub struct Latency {
 
 /// The result of one frame.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FrameResult {
     /// Name of the source.
     pub source: Arc<str>,

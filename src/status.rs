@@ -77,6 +77,7 @@ impl LatencySummary {
 
 /// A pipeline at one moment, as published by `/state`, `/metrics` and the status line.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Name of the source; empty until it was opened.
     pub source: Arc<str>,

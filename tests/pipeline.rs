@@ -11,14 +11,13 @@ use heatmark::bench::alloc;
 use heatmark::clock::{RealClock, SharedClock, SimulatedClock};
 use heatmark::error::{Error, Remedy, Result};
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
-use heatmark::geometry::Rect;
 use heatmark::landmarks::COUNT;
 use heatmark::picture::Canvas;
 use heatmark::pipeline::{
     Draw, Feed, Infer, Input, Parts, Pipeline, Policy, Settings, SharedStatus, Stamps, Summary, build,
 };
 use heatmark::result::DropReason;
-use heatmark::result::{Face, FrameResult, Landmark, NoTemperature, Pose, Readings, StreamState, TrackState};
+use heatmark::result::{Face, FrameResult, Landmark, StreamState};
 use heatmark::sink::{Output, Sink, Wants};
 use heatmark::source::{Open, Read, Source};
 use heatmark::status::{Counts, Snapshot, Status};
@@ -139,17 +138,9 @@ impl Infer for Engine {
         assert!(out.faces.is_empty());
         for track in 0..out.seq % 3 {
             let point = Landmark { x: f32::from(frame.pixels[0]), y: track as f32, confidence: 1.0 };
-            out.faces.push(Face {
-                track,
-                track_state: TrackState::Tracked,
-                bbox: Rect::default(),
-                score: 1.0,
-                presence: 1.0,
-                pose: Pose::default(),
-                landmarks: [point; COUNT],
-                region_c: Readings::none(NoTemperature::Lost),
-                landmark_c: Readings::none(NoTemperature::Lost),
-            });
+            let mut face = Face::new(track);
+            (face.score, face.presence, face.landmarks) = (1.0, 1.0, [point; COUNT]);
+            out.faces.push(face);
         }
         if let Some(log) = &self.allocations {
             log.lock().unwrap().push(alloc::on_this_thread().count);

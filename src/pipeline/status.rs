@@ -211,6 +211,7 @@ impl Status for SharedStatus {
 
 /// How a pipeline ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Summary {
     /// The last word on its counters.
     pub snapshot: Snapshot,

@@ -5,6 +5,7 @@ use serde::Serialize;
 /// Why a captured frame was not presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(usize)]
+#[non_exhaustive]
 pub enum DropReason {
     /// Lost before us: a gap in the source's sequence numbers.
     Driver,

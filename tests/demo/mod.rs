@@ -145,21 +145,18 @@ pub fn face(track: u64, place: usize, t: f32, radiometric: bool) -> Face {
     if radiometric && lost {
         region_c = Readings::none(NoTemperature::Lost);
     }
-    Face {
-        track,
-        track_state: if lost { TrackState::Lost } else { TrackState::Tracked },
-        bbox: [cx - 21.0, cy - 26.0, cx + 21.0, cy + 26.0].into(),
-        score: 0.98 - 0.05 * place as f32,
-        presence: 0.99,
-        pose: Pose {
-            yaw: -12.0 + 25.0 * phase.sin(),
-            pitch: 3.0 + 9.0 * (phase * 0.8).cos(),
-            roll: 6.0 * (phase * 0.5).sin(),
-        },
-        landmarks,
-        region_c,
-        landmark_c: std::array::from_fn(|i| temperature(33.0, 0.1 + 0.01 * i as f32)).into(),
-    }
+    let mut face = Face::new(track);
+    face.track_state = if lost { TrackState::Lost } else { TrackState::Tracked };
+    face.bbox = [cx - 21.0, cy - 26.0, cx + 21.0, cy + 26.0].into();
+    (face.score, face.presence) = (0.98 - 0.05 * place as f32, 0.99);
+    face.pose = Pose {
+        yaw: -12.0 + 25.0 * phase.sin(),
+        pitch: 3.0 + 9.0 * (phase * 0.8).cos(),
+        roll: 6.0 * (phase * 0.5).sin(),
+    };
+    (face.landmarks, face.region_c) = (landmarks, region_c);
+    face.landmark_c = std::array::from_fn(|i| temperature(33.0, 0.1 + 0.01 * i as f32)).into();
+    face
 }
 
 /// Point `i` in a box of -1 to 1.
@@ -271,26 +268,20 @@ pub fn snapshot(radiometric: bool) -> Snapshot {
         max_us: Some(2 * p99),
         buckets: vec![(1_024, 20), (2_048, 900), (16_384, 4_000), (131_072, 4_110)],
     };
-    Snapshot {
-        source: "demo".into(),
-        format: Some(FrameFormat { width: SIZE.0, height: SIZE.1, signal, rate_hz: 9.0 }),
-        state: StreamState::Live,
-        ffc: FfcState::Idle,
-        sensor_c: Some(31.25),
-        uptime_s: 458.5,
-        fps: 8.98,
-        counts: Counts {
-            captured: 4133,
-            presented: 4120,
-            in_flight: 1,
-            dropped: DropCounts { driver: 1, superseded: 11, ..DropCounts::default() },
-        },
-        reopened: 2,
-        age: times(9_300, 31_000),
-        infer: times(6_100, 9_700),
-        sink_lost: BTreeMap::from([("http".into(), 3), ("odd \"name\"\\\n".into(), 0)]),
-        ..Snapshot::default()
-    }
+    let mut snapshot = Snapshot::default();
+    snapshot.source = "demo".into();
+    snapshot.format = Some(FrameFormat { width: SIZE.0, height: SIZE.1, signal, rate_hz: 9.0 });
+    (snapshot.state, snapshot.ffc, snapshot.sensor_c) = (StreamState::Live, FfcState::Idle, Some(31.25));
+    (snapshot.uptime_s, snapshot.fps, snapshot.reopened) = (458.5, 8.98, 2);
+    snapshot.counts = Counts {
+        captured: 4133,
+        presented: 4120,
+        in_flight: 1,
+        dropped: DropCounts { driver: 1, superseded: 11, ..DropCounts::default() },
+    };
+    (snapshot.age, snapshot.infer) = (times(9_300, 31_000), times(6_100, 9_700));
+    snapshot.sink_lost = BTreeMap::from([("http".into(), 3), ("odd \"name\"\\\n".into(), 0)]);
+    snapshot
 }
 
 /// Hooks with fixed counters and fresh knobs.
