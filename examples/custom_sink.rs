@@ -1,8 +1,9 @@
 //! An output of one's own beside the callback: `cargo run --release --example custom_sink`
 
+use std::io::Write;
 use std::ops::ControlFlow;
 
-use heatmark::{Engine, Output, Result, Sink, Stream, Wants};
+use heatmark::{Engine, Error, Output, Result, Sink, Stream, Wants};
 
 /// Prints one CSV line for each face.
 struct Csv;
@@ -19,7 +20,8 @@ impl Sink for Csv {
     fn put(&mut self, out: &Output<'_>) -> Result<()> {
         for face in &out.result.faces {
             let celsius: Vec<String> = face.region_c.view().iter().map(|c| format!("{c:.2}")).collect();
-            println!("{},{},{}", out.result.seq, face.track, celsius.join(","));
+            writeln!(std::io::stdout(), "{},{},{}", out.result.seq, face.track, celsius.join(","))
+                .map_err(|e| Error::fatal("standard output", "cannot be written").because(e))?;
         }
         Ok(())
     }
