@@ -1,8 +1,8 @@
 //! Speed, allocations and memory of each stage and of the whole pipeline: `heatmark bench`.
 //!
 //! The recording is read into memory first (`read`) and played from there like frames in a driver's
-//! buffers (`capture`). The stages run one after the other on one thread, so that each is measured
-//! alone; then the real pipeline runs at full speed on its threads.
+//! buffers (`capture`). The stages first run one after the other on one thread, so that each is measured
+//! alone. Then the real pipeline runs at full speed on its own threads.
 //!
 //! [`alloc`] holds `unsafe` code, as every allocator does.
 
@@ -28,11 +28,11 @@ use crate::source::Source as _;
 /// What to measure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// A source: `demo` or a recording; held in memory and played again and again.
+    /// A source, `demo` or a recording. It is held in memory and looped.
     pub source: String,
     /// Frames that are measured, at least 1.
     pub frames: u32,
-    /// Frames before the measurement: at least 1, and at least one round of the recording.
+    /// Frames before the measurement: at least 1, and at least one pass over the recording.
     pub warm_up: u32,
     /// When the program started.
     pub started: Instant,
@@ -43,7 +43,7 @@ pub struct Plan {
 pub struct Report {
     /// The source.
     pub source: String,
-    /// Its first frame.
+    /// Format of its first frame.
     pub format: FrameFormat,
     /// The landmark network.
     pub model: String,
@@ -53,7 +53,7 @@ pub struct Report {
     pub frames: u32,
     /// Mean number of faces in them.
     pub faces: f32,
-    /// One row per stage, in the order of the path.
+    /// One row per stage, in the order of the data path.
     pub stages: Vec<Stage>,
     /// Mean time of the networks in `infer`, milliseconds per frame.
     pub networks_ms: f64,
@@ -68,7 +68,7 @@ pub struct Report {
 /// Runs the measurement.
 ///
 /// # Errors
-/// Whatever cannot be opened or built; Fatal if a frame fails.
+/// Errors of what cannot be opened or built; Fatal if a frame fails.
 pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
     if plan.frames == 0 || plan.warm_up == 0 {
         return Err(Error::fix("bench", "found no frames to measure or none to warm up, wanted at least 1 of each"));
@@ -91,7 +91,7 @@ pub fn run(config: &Config, plan: &Plan) -> Result<Report> {
 }
 
 impl Report {
-    /// Stages that allocated after warm-up although they must not.
+    /// Stages that allocated after warm-up but must not.
     pub fn broken_promises(&self) -> Vec<&'static str> {
         let allocates = |count: Option<u64>| count.is_some_and(|count| count > 0);
         let broken = self.stages.iter().filter(|s| s.must_not_allocate && allocates(s.allocations));

@@ -1,7 +1,7 @@
 //! Evaluation with the usual metrics, on synthetic data sets or on annotated pictures.
 //!
 //! Landmarks are measured twice: *given the box*, as papers report them, and *found*, end to end from the
-//! picture, where a missed face counts as a failure. The report says how many pictures are synthetic.
+//! picture; there a missed face counts as a failure. The report gives the number of synthetic pictures.
 
 pub mod detections;
 pub mod mean;
@@ -80,7 +80,7 @@ pub const SMALL: f32 = 12.0;
 /// Faces of this size and more must not be missed, square root of the box area in pixels.
 pub const LARGE: f32 = 16.0;
 
-/// Lowest score of the candidates for the average precision, which is over all ranks. Recall, precision and false
+/// Minimum score of a candidate for the average precision, which uses all ranks. Recall, precision and false
 /// positives use the detector's own threshold.
 pub const CANDIDATE: f32 = 0.05;
 

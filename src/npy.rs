@@ -4,7 +4,7 @@
 //! header length, a Python dict literal with `descr`, `fortran_order` and `shape`, then the values.
 //! Several arrays may follow one another in one file (`numpy.save` called repeatedly on one handle).
 //!
-//! Sizes are claims of the file: no memory is allocated for more values than it holds.
+//! Sizes in a header are not trusted: no memory is allocated for more values than the file holds.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -25,7 +25,7 @@ pub enum Values {
 }
 
 impl Values {
-    /// The values in `data`; `None` for a type that is not among these.
+    /// The values in `data`; `None` for any other type.
     fn read(descr: &str, data: &[u8]) -> Option<Self> {
         Some(match descr {
             "|u1" | "|b1" => Values::U8(data.to_vec()),
@@ -47,19 +47,19 @@ pub struct Array {
 }
 
 impl Array {
-    /// Reads the one array of a file.
+    /// Reads a file with one array.
     ///
     /// # Errors
-    /// Fix, naming the file and what is wrong with it.
+    /// Fix: names the file and what is wrong with it.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
         Ok(Self::parse(&bytes, &path.display().to_string())?.0)
     }
 
-    /// Reads the array at the start of `bytes`; returns what follows it. `name` is the subject of errors.
+    /// Reads the array at the start of `bytes` and returns it with the bytes after it. `name` is the subject of errors.
     ///
     /// # Errors
-    /// Fix: not an array, cut short, or of a type that is not in [`Values`].
+    /// Fix: `bytes` hold no array, are cut short, or the type is not in [`Values`].
     pub fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<(Self, &'a [u8])> {
         let read = || -> Result<(Self, &'a [u8]), String> {
             let header = Header::parse(bytes)?;
@@ -90,7 +90,7 @@ impl Array {
     }
 }
 
-/// An array of u16 pictures `[n, height, width]` too large to hold: read one by one.
+/// An array of u16 pictures `[n, height, width]` that is too large for memory and read picture by picture.
 #[derive(Debug)]
 pub struct Pictures {
     file: std::fs::File,
@@ -105,7 +105,7 @@ impl Pictures {
     /// Opens a file of pictures.
     ///
     /// # Errors
-    /// Fix: not a file of such pictures, or one that does not hold the first.
+    /// Fix: the file is not an array of such pictures, or the first one is cut short.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let bad = |e: std::io::Error| Error::fix(path.display(), "cannot be read").because(e);
@@ -143,10 +143,10 @@ impl Pictures {
     }
 }
 
-/// What stands before the values of an array of any type.
+/// The header of an array of any type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header<'a> {
-    /// The type as NumPy writes it, as in `<f4`.
+    /// The type as NumPy writes it, for example `<f4`.
     pub descr: &'a str,
     /// Extent of each axis.
     pub shape: Vec<usize>,
@@ -158,7 +158,7 @@ impl<'a> Header<'a> {
     /// Reads the header at the start of `bytes`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Text that says what is wrong with it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("wrong magic")?;
         let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or("cut short")?;
@@ -182,7 +182,7 @@ impl<'a> Header<'a> {
     /// Bytes of an array of this type with extents `shape`.
     ///
     /// # Errors
-    /// The type is not known, or the size is beyond any memory.
+    /// The type is not known, or the size overflows `usize`.
     pub fn size(&self, shape: &[usize]) -> Result<usize, String> {
         let width = match self.descr {
             "|u1" | "|b1" => Some(1),
@@ -195,10 +195,10 @@ impl<'a> Header<'a> {
         size.ok_or_else(|| format!("shape {shape:?}, an impossible size"))
     }
 
-    /// The values of the array that `bytes` begin with, and what follows them.
+    /// The values of the array at the start of `bytes`, and the bytes after them.
     ///
     /// # Errors
-    /// As [`Header::size`], and if `bytes` end before the values do.
+    /// As for [`Header::size`]; also if `bytes` end before the values do.
     pub fn split<'b>(&self, bytes: &'b [u8]) -> Result<(&'b [u8], &'b [u8]), String> {
         let (data, size) = (bytes.get(self.start..).unwrap_or_default(), self.size(&self.shape)?);
         data.split_at_checked(size).ok_or_else(|| format!("cut short: {} bytes of values, wanted {size}", data.len()))

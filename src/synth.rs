@@ -1,11 +1,11 @@
 //! Renderer of synthetic thermal scenes with exact truth.
 //!
-//! From one seed: people of a morphable head ([`head`]) with physically argued skin temperatures
-//! ([`skin`]), hair and clothing ([`wear`], [`body`]) in a climate ([`climate`]) before a background
-//! ([`backdrop`]), seen by an imperfect microbolometer ([`sensor`]); with the 70 points, their
-//! visibility, poses and true temperatures. The same seed gives the same bytes on every machine and
-//! number of threads. Air between face and camera is left out: under 5 m it changes readings by less
-//! than the sensor's noise.
+//! One seed gives people with a morphable head ([`head`]), skin temperatures based on physiology
+//! ([`skin`]), hair and clothing ([`wear`], [`body`]), in a climate ([`climate`]) in front of a background
+//! ([`backdrop`]), as seen by an imperfect microbolometer ([`sensor`]). The truth is the 70 points, their
+//! visibility, poses and true temperatures. The same seed gives the same bytes on every machine and with
+//! any number of threads. The air between face and camera is not modelled: under 5 m it changes readings
+//! by less than the sensor's noise.
 
 pub mod backdrop;
 pub mod body;

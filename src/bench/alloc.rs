@@ -1,7 +1,7 @@
-//! An allocator that counts, so that "allocates nothing" is measured and not promised.
+//! An allocator that counts, so that "allocates nothing" is measured.
 //!
-//! Tests install it; the program does with the feature `count-allocations`. Each allocation costs three additions
-//! more, one of them to a counter that all threads share. The memory itself comes from the system allocator.
+//! Tests install it, and so does the program with the feature `count-allocations`. Each allocation costs three extra
+//! additions, one of them to a counter that all threads share. The memory itself comes from the system allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -24,12 +24,12 @@ pub struct Counting;
 pub struct Allocations {
     /// Calls that allocated or grew memory.
     pub count: u64,
-    /// Bytes asked for by them.
+    /// Bytes that they requested.
     pub bytes: u64,
 }
 
 impl Allocations {
-    /// What was added since `earlier`.
+    /// The difference since `earlier`.
     #[must_use]
     pub fn since(self, earlier: Allocations) -> Allocations {
         Allocations { count: self.count - earlier.count, bytes: self.bytes - earlier.bytes }
@@ -59,7 +59,7 @@ fn count(bytes: usize) {
     BYTES.set(BYTES.get().wrapping_add(bytes as u64));
 }
 
-// SAFETY: every call is passed to `System` unchanged, whose contract is ours; `count` touches only
+// SAFETY: every call is passed unchanged to `System`, which has the same contract; `count` touches only
 // three integers and neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

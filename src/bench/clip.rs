@@ -1,5 +1,5 @@
-//! A recording in memory, played like frames in a driver's buffers, so that capture does not include
-//! reading the file.
+//! A recording in memory. It is played like frames in a driver's buffers, so that capture does not
+//! include reading the file.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::frame::{Frame, FrameFormat};
 use crate::source::{Read, Source};
 use crate::units::Nanos;
 
-/// Frames held at most.
+/// Maximum number of frames in memory.
 const HELD: usize = 600;
-/// Between the last frame and the first of the next round, where there is only one.
+/// Time between two rounds if the recording has only one frame.
 const PERIOD_NS: u64 = 111_000_000;
 
-/// Frames again and again, with numbers and times going on.
+/// Frames in a loop; numbers and times keep rising.
 pub struct Clip {
     name: String,
     frames: Vec<Frame>,
     handed: u64,
-    /// How many are handed out before the end; `None` without end.
+    /// Number of frames before the end; `None` for no end.
     limit: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ impl Clip {
         Ok(Self { name: source.name().to_string(), frames, handed: 0, limit: None })
     }
 
-    /// The same frames from the start, `limit` of them.
+    /// The same frames from the start; ends after `limit` frames.
     pub fn again(&self, limit: u64) -> Self {
         Self { name: self.name.clone(), frames: self.frames.clone(), handed: 0, limit: Some(limit) }
     }

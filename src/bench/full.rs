@@ -23,8 +23,7 @@ use crate::stop;
 pub struct Full {
     /// Frames per second.
     pub fps: f64,
-    /// Allocations of all threads together after warm-up, over all measured frames; `None` if this program does not
-    /// count them.
+    /// Allocations of all threads after warm-up, over all measured frames; `None` if this program does not count them.
     pub allocations: Option<u64>,
 }
 
@@ -54,7 +53,7 @@ pub(super) fn measure(config: &Config, plan: &Plan, clip: &Clip) -> Result<Full>
     Ok(Full { fps, allocations: alloc::is_counting().then_some(allocations) })
 }
 
-/// Time and allocations of the process when warm-up ended and when the last frame came.
+/// Time and allocations of the process at the end of warm-up and at the last frame.
 #[derive(Default)]
 struct Marks {
     frames: AtomicU64,
@@ -64,7 +63,7 @@ struct Marks {
     last_count: AtomicU64,
 }
 
-/// A sink that takes everything and only notes time and allocations.
+/// A sink that accepts everything and only records time and allocations.
 struct Everything {
     marks: Arc<Marks>,
     warm_up: u64,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Resident memory; `None` if `/proc` does not say.
+/// Resident memory; `None` if `/proc` does not report it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// Resident now, kB.

@@ -1,4 +1,4 @@
-//! Each stage of the path alone, one after the other on one thread.
+//! Measures each stage alone, one after the other on one thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,9 +37,9 @@ pub struct Stage {
     pub frames: u64,
     /// Allocations over all of them; `None` if this program does not count them.
     pub allocations: Option<u64>,
-    /// Bytes of these.
+    /// Bytes of these allocations.
     pub allocated_bytes: Option<u64>,
-    /// True if none is allowed after warm-up.
+    /// True if no allocation is allowed after warm-up.
     pub must_not_allocate: bool,
 }
 

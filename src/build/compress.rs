@@ -2,8 +2,8 @@
 //!
 //! In files of floats, mantissa bytes hardly compress and exponent bytes compress well. So a file is cut into chunks of
 //! [`CHUNK`] bytes, and each chunk into four planes: its bytes 0, 4, 8, ..., its bytes 1, 5, 9, ..., and so on. A plane
-//! that deflate shortens by at least a sixteenth is stored deflated, any other as it is, so that a model loads about
-//! as fast as if it were not compressed.
+//! that deflate shortens by at least a sixteenth is stored deflated. Any other is stored as it is, so that a model
+//! loads about as fast as an uncompressed one.
 //!
 //! The format: the length of the file in bytes (u64), then for each plane its stored length in bytes (u32, the top bit
 //! set if deflated) and its bytes. Numbers are little-endian.
@@ -25,7 +25,7 @@ pub const DEFLATED: u32 = 1 << 31;
 /// Compresses the contents of a file.
 ///
 /// # Errors
-/// None in practice: a `Vec` takes all that is written.
+/// None in practice: writing to a `Vec` does not fail.
 #[cfg(feature = "compressed-models")]
 pub fn compress(file: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut compressed = (file.len() as u64).to_le_bytes().to_vec();
@@ -53,9 +53,8 @@ fn compress(_: &[u8]) -> std::io::Result<Vec<u8>> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// The table of `models` for the program: `&[(file name, File)]` by name. If `compressed`, everything but cards is compressed,
-/// into files in `out`.
-/// Files whose name starts with one of `without` are left out.
+/// The table of `models` for the program: `&[(file name, File)]`, sorted by name. If `compressed`, every file except
+/// cards is compressed into a file in `out`. Files whose name starts with one of `without` are left out.
 ///
 /// # Panics
 /// If a file cannot be read or written: the build cannot go on.

@@ -1,15 +1,15 @@
-//! What the linker can do for the size of the program.
+//! Linker options that make the program smaller.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Identical code folding: functions with the same machine code become one. Generic crates instantiate many of those.
+/// Identical code folding: merges functions with the same machine code. Generic crates instantiate many of them.
 const FOLD: &str = "-Wl,--icf=all";
 
-/// Relative relocations as bitmaps. The C library must know them: glibc does from 2.36 on.
+/// Relative relocations as bitmaps. The C library must support them: glibc does since 2.36.
 const PACK: &str = "-Wl,-z,pack-relative-relocs";
 
-/// Asks for what works here. lld, the default linker on x86-64 Linux, has both. `out` takes the files of the attempts.
+/// Passes the flags that work here. lld, the default linker on x86-64 Linux, has both. `out` holds the test files.
 pub fn shrink(out: &Path) {
     for flag in [FOLD, PACK] {
         if works(flag, out).unwrap_or(false) {
@@ -18,7 +18,7 @@ pub fn shrink(out: &Path) {
     }
 }
 
-/// Whether an empty program links with the flag, by the same compiler, linker and flags as the package, and runs.
+/// Whether an empty program links with the flag, using the package's compiler, linker and flags, and runs.
 fn works(flag: &str, out: &Path) -> Option<bool> {
     let [rustc, target, host] = ["RUSTC", "TARGET", "HOST"].map(|name| std::env::var(name).ok());
     let target = target.filter(|t| t.contains("-linux-"))?;
@@ -35,6 +35,6 @@ fn works(flag: &str, out: &Path) -> Option<bool> {
     if !command.output().ok()?.status.success() {
         return Some(false);
     }
-    // What another machine's C library knows cannot be tried here.
+    // When cross-compiling, the target's C library cannot be tried here.
     if host == Some(target) { Some(Command::new(program).status().ok()?.success()) } else { Some(flag == FOLD) }
 }

@@ -1,4 +1,4 @@
-//! Embeds every model in `models/` and every board in `boards/` in the program: a file there is enough.
+//! Embeds every model in `models/` and every board in `boards/` in the program. To add one, add its file.
 
 mod compress;
 mod link;
@@ -10,7 +10,7 @@ fn main() {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=src/build");
-    // Unoptimised, this script would take a minute to compress.
+    // An unoptimised build of this script would take a minute to compress.
     let release = std::env::var("PROFILE").is_ok_and(|p| p == "release");
     if release {
         link::shrink(&out);
@@ -25,7 +25,7 @@ fn write(out: &Path, name: &str, text: &str) {
     std::fs::write(out.join(name), text).expect("OUT_DIR is writable");
 }
 
-/// `&[(file name, contents)]` of the boards in `folder`, by name.
+/// `&[(file name, contents)]` of the boards in `folder`, sorted by name.
 fn boards(folder: &Path) -> String {
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut files: Vec<_> =

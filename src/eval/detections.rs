@@ -41,7 +41,7 @@ pub struct DetectionScores {
     pub faces: usize,
     /// Annotated faces that do not count.
     pub ignored: usize,
-    /// Average precision at an overlap of 0.5: area under the precision envelope over recall, of all candidates.
+    /// Average precision at an IoU of 0.5: area under the precision envelope over recall, from all candidates.
     pub ap_50: f64,
     /// Share of faces found at the detector's threshold.
     pub recall: f64,
@@ -104,7 +104,7 @@ impl Detections {
     }
 }
 
-/// Area under the precision envelope over recall, every recall level used (PASCAL VOC from 2010 on).
+/// Area under the precision envelope over recall, using every recall level (PASCAL VOC since 2010).
 fn average_precision(hits: &[(f32, bool, bool)], faces: usize) -> f64 {
     let mut hits = hits.to_vec();
     hits.sort_by(|a, b| b.0.total_cmp(&a.0));

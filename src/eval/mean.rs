@@ -25,7 +25,7 @@ impl Mean {
     }
 }
 
-/// Lower and upper limit of each bin (none above the last), and its mean.
+/// Lower and upper limit of each bin (the last has no upper limit), and its mean.
 pub type Table = Vec<(f32, Option<f32>, Mean)>;
 
 /// Means by bins of another quantity.
@@ -36,7 +36,7 @@ pub struct Bins<const N: usize> {
 }
 
 impl<const N: usize> Bins<N> {
-    /// Empty bins with these upper limits, rising, the last of them infinite.
+    /// Empty bins with these upper limits, in rising order; the last one is infinite.
     pub fn new(limits: [f32; N]) -> Self {
         Self { limits, means: [Mean::default(); N] }
     }

@@ -110,9 +110,9 @@ pub struct LandmarkScores {
     pub box_size: Curve,
     /// Errors over the box diagonal.
     pub diagonal: Curve,
-    /// Errors of the visible points alone over the square root of the box area, of faces that have some.
+    /// Errors of the visible points only over the square root of the box area, of faces that have visible points.
     pub visible_box: Curve,
-    /// Mean of the same by face size, the square root of the box area in pixels, of faces that got landmarks.
+    /// Mean of the same by face size, the square root of the box area in pixels, of faces with landmarks found.
     pub visible_by_size: Table,
     /// The same by the share of the face's points that are hidden.
     pub visible_by_hidden: Table,
@@ -153,7 +153,7 @@ impl Landmarks {
         let mean = mean(&distance);
         for (errors, norm) in self.errors.iter_mut().zip(Norm::ALL) {
             let length = f64::from(norm.length(truth, bbox));
-            // Without two distinct eye corners that norm is undefined.
+            // The norm is undefined without two distinct eye corners.
             if length > 1e-3 {
                 errors.push(mean / length);
             }
@@ -226,7 +226,7 @@ pub struct Calibration {
     near: Mean,
 }
 
-/// Calibration of predicted errors. Ideal are a coverage of 0.9, and a confidence equal to `within_5`.
+/// Calibration of predicted errors. Ideal: a coverage of 0.9, and a confidence equal to `within_5`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct CalibrationScores {
     /// Share of points within their predicted 90 % radius.

@@ -25,7 +25,7 @@ const PICTURES: [&str; 5] = ["png", "tif", "tiff", "jpg", "jpeg"];
 /// Whether to go on to the next sample.
 pub type Flow = ControlFlow<()>;
 
-/// Calls `each` for every sample under `path` until it breaks. `signal`: what 16-bit pictures hold.
+/// Calls `each` for every sample under `path` until it breaks. `signal` is what 16-bit pictures hold.
 ///
 /// # Errors
 /// Fix errors name the file that cannot be read or holds something unexpected. An error of `each` ends the reading.
@@ -96,7 +96,7 @@ fn annotated(path: &Path, labels: Option<&Path>, signal: Signal) -> Result<Sampl
     Ok(Sample { name: path.display().to_string(), frame, faces })
 }
 
-/// Numbers of points of a complete annotation.
+/// Possible numbers of points of a complete annotation.
 const WHOLE: [usize; 2] = [68, COUNT];
 
 /// A face from 68 or 70 points.
@@ -114,7 +114,7 @@ fn face(points: &[[f32; 2]]) -> Result<Truth, String> {
     Ok(truth)
 }
 
-/// `version: 1`, `n_points: 68`, then `{`, a point a line, `}`. Coordinates count from 1.
+/// `version: 1`, `n_points: 68`, then `{`, one point per line, `}`. Coordinates count from 1.
 fn parse_pts(text: &str) -> Result<Truth, String> {
     let inside = text.split_once('{').and_then(|(_, rest)| rest.split_once('}')).ok_or("no { ... } with points")?.0;
     let mut points = Vec::new();
@@ -137,7 +137,7 @@ fn parse_yolo(text: &str, (width, height): (f32, f32)) -> Result<Vec<Truth>, Str
             return Err(format!("{line:?} is not `class cx cy w h`"));
         };
         let points = keypoints(rest);
-        // Points may lie outside of the picture; values far outside are in another unit.
+        // Points may be outside the picture; values far outside are in another unit.
         let inside = |v: f32, beyond: f32| v.is_nan() || (-beyond..=1.0 + beyond).contains(&v);
         if ![cx, cy, w, h].iter().all(|&v| !v.is_nan() && inside(v, 0.01))
             || !points.iter().flatten().flatten().all(|&v| inside(v, 1.0))

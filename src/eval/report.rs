@@ -105,7 +105,7 @@ fn rates(d: &DetectionScores) -> String {
     format!("recall {recall:.2} %, precision {precision:.2} %, {:.3} false per picture", d.false_per_picture)
 }
 
-/// Shares in percent, by face size and by how much of it is hidden.
+/// Shares in percent, by face size and by hidden share of the face.
 fn tables(f: &mut fmt::Formatter<'_>, title: &str, (by_size, by_hidden): (&Table, &Table)) -> fmt::Result {
     for (by, bins) in [("face size (px)", by_size), ("share of points behind objects or outside", by_hidden)] {
         write!(f, "  {title} by {by}:")?;

@@ -12,7 +12,7 @@ pub struct Truth {
     pub bbox: Rect,
     /// Pixels; NaN for a point that is not annotated; `None` if only the box or five points are known.
     pub points: Option<[[f32; 2]; COUNT]>,
-    /// The points of [`five`], pixels; NaN for a point that is not annotated. Also for sets that have no others.
+    /// The points of [`five`], pixels; NaN for a point that is not annotated. Also set if no other points are known.
     pub five: Option<[[f32; 2]; FIVE]>,
     /// 0 visible, 1 self-occluded, 2 occluded by an object.
     pub visibility: [u8; COUNT],
@@ -21,7 +21,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// A face of which only the box is known.
+    /// A face with only a box.
     pub(super) fn boxed(bbox: Rect) -> Self {
         Self { bbox, points: None, five: None, visibility: [0; COUNT], heat: None }
     }
@@ -44,6 +44,6 @@ pub struct Sample {
     pub name: String,
     /// The picture.
     pub frame: Frame,
-    /// Its faces; empty for a picture in which nothing must be found.
+    /// Its faces; empty for a picture where no face must be found.
     pub faces: Vec<Truth>,
 }

@@ -7,7 +7,7 @@ use crate::radiometry::Thermometer;
 use crate::result::Face;
 use crate::units::Celsius;
 
-/// Smallest face with metrics by groups and regions, square root of the box area in pixels.
+/// Minimum face size for metrics by group and region, square root of the box area in pixels.
 pub const NEAR: f32 = 40.0;
 
 /// True temperatures of a face, degC; NaN where not known.
@@ -72,7 +72,7 @@ pub struct Temperatures {
     far_points: Errors,
     /// Apparent temperatures of regions, faces under [`NEAR`].
     far_regions: Errors,
-    /// Apparent temperatures of points, other faces, by groups; each point is in one group.
+    /// Apparent temperatures of points, other faces, by group; each point is in one group.
     groups: [Errors; GROUPS.len()],
     /// Apparent temperatures of regions, other faces.
     regions: [Errors; REGION_COUNT],
@@ -86,7 +86,7 @@ pub struct Temperatures {
 pub struct TemperatureReport {
     /// By the kind of reading.
     pub kinds: Vec<(&'static str, TemperatureScores)>,
-    /// Apparent temperatures of the points of faces from [`NEAR`] px, by their groups.
+    /// Apparent temperatures of the points of faces of at least [`NEAR`] px, by group.
     pub groups: Vec<(&'static str, TemperatureScores)>,
     /// Apparent temperatures of each region of these faces.
     pub regions: Vec<(&'static str, TemperatureScores)>,

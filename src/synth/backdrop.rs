@@ -1,4 +1,4 @@
-//! What is behind people: rooms, streets, warm and cold things.
+//! Backgrounds: rooms, streets, warm and cold objects.
 
 use super::climate::Climate;
 use super::random::{Random, hash_noise};
@@ -32,7 +32,7 @@ impl Smooth {
     }
 }
 
-/// A [`Smooth`] read row by row: between two lines of its grid only the share of each changes.
+/// A [`Smooth`] read row by row. Between two lines of its grid only the weight of each changes.
 struct Rows<'s> {
     field: &'s Smooth,
     columns: Vec<(usize, f32)>,
@@ -48,7 +48,7 @@ impl<'s> Rows<'s> {
         Self { field, columns, line: None, top: vec![0.0; us.len()], bottom: vec![0.0; us.len()], share: 0.0 }
     }
 
-    /// Goes to the row at `v`.
+    /// Moves to the row at `v`.
     fn go(&mut self, v: f32) {
         let (j, f) = cell(v, self.field.cells);
         self.share = f;
@@ -60,7 +60,7 @@ impl<'s> Rows<'s> {
     }
 }
 
-/// Cell and eased place in it of a share of the picture.
+/// Cell of a position `u` (share of the picture), and the eased position within it.
 #[inline]
 fn cell(u: f32, cells: usize) -> (usize, f32) {
     let n = cells as f32;
@@ -72,7 +72,7 @@ fn cell(u: f32, cells: usize) -> (usize, f32) {
 /// Kind of background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// A drawn room, or a street where the climate is outdoors.
+    /// A random room, or a street if the climate is outdoors.
     Any,
     /// A quiet office: a wall, a window, a shelf, a radiator, a lamp.
     Office,
@@ -143,7 +143,7 @@ fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
             }
         }
     });
-    // Buildings, trees, posts along the horizon, then things nearer.
+    // Buildings, trees and posts along the horizon, then nearer objects.
     for _ in 0..r.below(7) {
         let t = climate.ambient_c + r.normal(0.0, 2.5) + climate.sun_k * r.range(0.0, 0.6);
         let (u0, wide, tall) = (r.range(-0.2, 1.0), r.range(0.02, 0.5), r.range(0.05, 0.6));
@@ -162,7 +162,7 @@ fn street(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         }
     }
     if r.chance(0.35) {
-        // Paving: joints and lines cooler or warmer than the slabs.
+        // Paving: joints and lines are cooler or warmer than the slabs.
         let (pitch, depth, lean) = (r.range(0.05, 0.25), r.normal(0.0, 1.2), r.range(-1.0, 1.0));
         let from = horizon.max(0.0);
         rect(layers, Rect::new(0.0, from, 1.0, 1.0), |u, v| {
@@ -206,7 +206,7 @@ fn thing(layers: &mut Layers, climate: &Climate, r: &mut Random) {
         }
         4 | 5 => animal(layers, climate, r),
         6 => {
-            // Warm and head-sized, but nobody.
+            // Warm and head-sized, but not a person.
             let t = a + r.range(2.0, 14.0);
             let s = r.range(0.04, 0.2);
             let rough = Smooth::draw(r, 8);
@@ -268,7 +268,7 @@ fn animal(layers: &mut Layers, climate: &Climate, r: &mut Random) {
     }
 }
 
-/// Somebody's hand held into the picture: a palm, fingers, a wrist.
+/// A hand held into the picture: a palm, fingers, a wrist.
 fn hand(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random) {
     let t = 33.0 - r.range(0.0, 3.0 + 6.0 * climate.chill);
     let (s, lean) = (r.log_range(0.03, 0.2), r.range(-1.0, 1.0));
@@ -289,7 +289,7 @@ fn hand(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random
     }
 }
 
-/// Clothes on a chair, a bag, a torso in folds: large, patchy, lukewarm, with a warm opening now and then.
+/// Clothes on a chair, a bag, a torso in folds: large, patchy, lukewarm, sometimes with a warm opening.
 fn bundle(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random) {
     let contrast = 33.0 - climate.ambient_c;
     let t = climate.ambient_c + contrast * r.range(0.1, 0.7);
@@ -307,7 +307,7 @@ fn bundle(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Rand
     }
 }
 
-/// Warm, head-sized, with spots where no face has them: pots, lamps, wheels, teddy bears.
+/// Warm, head-sized, with spots unlike those of a face: pots, lamps, wheels, teddy bears.
 fn spotted(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Random) {
     let t = climate.ambient_c + r.range(3.0, 16.0);
     let s = r.log_range(0.025, 0.2);
@@ -330,7 +330,7 @@ fn spotted(layers: &mut Layers, [u, v]: [f32; 2], climate: &Climate, r: &mut Ran
 
 type Paint = (f32, Rgb);
 
-/// Paints everything by two fields; `row` prepares what a row needs.
+/// Paints the whole picture from two fields; `row` prepares the data of a row.
 fn fill<R: Fn(f32, [f32; 2]) -> Paint>(layers: &mut Layers, fields: [&Smooth; 2], row: impl Fn(f32) -> R) {
     let (w, h) = (layers.width, layers.height);
     let pitch = 1.0 / w as f32;
@@ -358,7 +358,7 @@ fn rect(layers: &mut Layers, area: Rect, at: impl Fn(f32, f32) -> Paint) {
 }
 
 fn blob(layers: &mut Layers, centre: [f32; 2], radius: [f32; 2], at: impl Fn(f32, f32) -> Paint) {
-    // Round in the picture, whatever its shape.
+    // Round in a picture of any aspect ratio.
     let aspect = layers.width as f32 / layers.height as f32;
     let (rx, ry) = (radius[0], radius[1] * aspect);
     let at = &at;
@@ -368,7 +368,7 @@ fn blob(layers: &mut Layers, centre: [f32; 2], radius: [f32; 2], at: impl Fn(f32
     });
 }
 
-/// Paints the pixels of an area (shares of the picture); a NaN temperature leaves a pixel as it is.
+/// Paints the pixels of an area (shares of the picture); a NaN temperature leaves a pixel unchanged.
 fn region<R: Fn(f32) -> Paint>(
     layers: &mut Layers,
     area: Rect,

@@ -8,12 +8,12 @@ use super::raster::{Sheet, material};
 use super::vector::{Rgb, V3};
 use super::wear::Neck;
 
-/// Folds and patches of cloth: a few plane waves, and bands of another yarn.
+/// Folds and patches of cloth: a few plane waves, and bands of a different yarn.
 #[derive(Clone, Copy)]
 struct Folds {
     waves: [(V3, f32); 5],
     amplitude: f32,
-    /// Height of a pair of bands, cm, and how much warmer one is, K.
+    /// Height of a pair of bands, cm, and how much warmer one of them is, K.
     bands: Option<(f32, f32)>,
 }
 
@@ -51,7 +51,7 @@ fn tube(
     let shape = move |u: f32, v: f32| {
         let (p, rad) = centre(v);
         let (s, c) = libm::sincosf(u * TAU);
-        // A ring across the overall direction; enough for limbs.
+        // A ring across the overall direction is enough for limbs.
         let along = (joints[2] - joints[0]).unit();
         let side =
             if along[2].abs() > 0.8 { V3::new(1.0, 0.0, 0.0) } else { along.cross(V3::new(0.0, 0.0, 1.0)).unit() };
@@ -83,7 +83,7 @@ fn ellipsoid(
 const HAND_COLOUR: Rgb = [0.7, 0.5, 0.4];
 /// Colour of trousers.
 const TROUSERS: Rgb = [0.2, 0.22, 0.3];
-/// From the shoulders down to the middle of the trunk and to the hips, cm.
+/// Distance from the shoulders down to the middle of the trunk, and to the hips, cm.
 const TRUNK_DOWN: f32 = 30.0;
 const HIPS_DOWN: f32 = 58.0;
 
@@ -116,7 +116,7 @@ struct Trunk {
     deep: f32,
 }
 
-/// What decides how warm cloth is.
+/// What determines the temperature of cloth.
 #[derive(Clone, Copy)]
 struct Warmth<'a> {
     climate: &'a Climate,
@@ -124,16 +124,16 @@ struct Warmth<'a> {
     skin: f32,
     /// Skin above the surroundings, K.
     contrast: f32,
-    /// Gain by the sun, K.
+    /// Warming by the sun, K.
     sun: f32,
 }
 
-/// Torso, arms, legs and what is around the neck; body coordinates (head origin at 0, y up).
+/// Torso, arms, legs and neckwear; body coordinates (head origin at 0, y up).
 pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<Sheet> {
     let contrast = skin - climate.ambient_c;
     let warmth = Warmth { climate, skin, contrast, sun: climate.sun_k * r.range(0.2, 1.0) };
     let temp_c = climate.ambient_c + contrast * r.range(0.08, 0.78) + warmth.sun;
-    // Warm where cloth touches the body, cool where it stands off.
+    // Cloth is warm where it touches the body, cool where it hangs free.
     let patchy = (r.range(0.05, 0.2) * contrast.abs()).clamp(0.2, 2.5);
     let cloth = Cloth { temp_c, folds: Folds::draw(r, patchy), colour: [r.unit(), r.unit(), r.unit()] };
     let trunk = Trunk { half: r.range(17.0, 24.0), shoulder: r.range(-21.0, -16.5), deep: r.range(9.5, 13.5) };
@@ -148,7 +148,7 @@ pub fn clothed(climate: &Climate, skin: f32, neck: Neck, r: &mut Random) -> Vec<
     out
 }
 
-/// Trunk, sometimes with another colour down the front, and shoulders.
+/// Trunk and shoulders, sometimes with another colour down the front.
 fn torso(trunk: Trunk, cloth: Cloth, warmth: Warmth<'_>, r: &mut Random) -> Vec<Sheet> {
     let Trunk { half, shoulder, deep } = trunk;
     let mut out = vec![ellipsoid(
@@ -261,7 +261,7 @@ fn yoke(Trunk { half, shoulder, deep }: Trunk, skin: f32, cloth: Cloth, r: &mut 
         let down = (top - p[1]) / (top - bottom);
         let front = (p[2] / deep).max(0.0) * (1.0 - (p[0] / 9.0).abs()).max(0.0);
         let (temp, colour) = cloth.at(p);
-        // As wide as a cell of the sheet, or the edge would be jagged.
+        // A narrower edge than a cell of the sheet would be jagged.
         let bare = step((line + low * front - down) * 9.0);
         let mix = |a: f32, b: f32| a + bare * (b - a);
         (mix(temp, bare_c), [mix(colour[0], 0.7), mix(colour[1], 0.5), mix(colour[2], 0.4)])
@@ -286,7 +286,7 @@ pub fn in_front(climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
     if r.chance(0.55) { hand(at, climate, skin, r) } else { vec![object(at, climate, skin, r)] }
 }
 
-/// A hand with four fingers, its palm at `at`.
+/// A hand with four fingers and its palm at `at`.
 fn hand(at: V3, climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
     let temp = skin + r.range(-3.5 * (0.4 + climate.chill), 1.0);
     let lean = r.range(-1.5, 1.5);
@@ -310,7 +310,7 @@ fn hand(at: V3, climate: &Climate, skin: f32, r: &mut Random) -> Vec<Sheet> {
     out
 }
 
-/// A cup, a phone or another object at `at`, hot, warmed by the hand or as warm as the room.
+/// A cup, a phone or another object at `at`: hot, warmed by the hand, or at room temperature.
 fn object(at: V3, climate: &Climate, skin: f32, r: &mut Random) -> Sheet {
     let contrast = skin - climate.ambient_c;
     let temp = match r.below(4) {
@@ -323,7 +323,7 @@ fn object(at: V3, climate: &Climate, skin: f32, r: &mut Random) -> Sheet {
     ellipsoid(at, radii, r.range(0.3, 1.0), (16, 10), material::OBJECT, move |_| (temp, colour))
 }
 
-/// How far a finger spread by `a` radians points away from the face, of a length of 1.
+/// How far a finger of length 1, spread by `a` radians, points away from the face.
 fn finger_depth(a: f32) -> f32 {
     0.15 + 0.1 * a.abs()
 }

@@ -1,4 +1,4 @@
-//! Where the scene is: air, surroundings, ground, light.
+//! Conditions of a scene: air, surroundings, ground, light.
 
 use super::random::Random;
 use super::raster::Light;
@@ -7,20 +7,20 @@ use super::vector::{Rgb, V3};
 /// Conditions shared by everything in a scene.
 #[derive(Debug, Clone)]
 pub struct Climate {
-    /// Air, degC.
+    /// Air temperature, degC.
     pub ambient_c: f32,
-    /// Under the sky.
+    /// True if outdoors.
     pub outdoor: bool,
     /// 0 (warm room) to 1 (cold air): how much extremities cool.
     pub chill: f32,
     /// Extra temperature of sunlit surfaces, K.
     pub sun_k: f32,
-    /// How surfaces meet the sensors.
+    /// How surfaces look to the sensors.
     pub light: Light,
 }
 
 impl Climate {
-    /// Draws conditions: rooms of 12 to 38 degC, or outdoors from frost to sun-baked.
+    /// Draws conditions: a room of 12 to 38 degC, or outdoors from frost to hot sun.
     pub fn draw(r: &mut Random) -> Self {
         let outdoor = r.chance(0.45);
         let ambient_c = if !outdoor {

@@ -1,4 +1,4 @@
-//! Writes a rendered sequence as a recording of ours, with its truth beside it.
+//! Writes a rendered sequence as a recording in our own format, with its truth in a second file.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -19,13 +19,13 @@ use crate::recording::write::Writer;
 use crate::source::cameras::lepton::{Gain, Telemetry};
 use crate::units::Celsius;
 
-/// What an I/O error at `path` becomes.
+/// Converts an I/O error at `path`.
 fn io<E: std::error::Error + Send + Sync + 'static>(path: &Path) -> impl FnOnce(E) -> Error {
     let name = path.display().to_string();
     move |e| Error::fix(name, "cannot be written").because(e)
 }
 
-/// Renders the first `frames` frames of the built-in clip into `path` and their truth into the same name
+/// Renders the first `frames` frames of the built-in clip into `path`, and their truth into the same name
 /// with `.truth.ndjson`.
 ///
 /// # Errors
@@ -48,20 +48,20 @@ pub fn write_demo(studio: &Studio, seed: u64, frames: u64, readout: Readout, pat
     truth.flush().map_err(io(&truth_path))
 }
 
-/// A rendered Lepton 3 on a PureThermal: what it sends for the frames of a clip.
+/// A simulated Lepton 3 on a PureThermal: the transfers it sends for the frames of a clip.
 #[derive(Debug, Default)]
 pub struct Transfers {
     last_ffc_ms: u32,
 }
 
-/// The camera has been on for this long when a clip begins, ms.
+/// Camera uptime at the start of a clip, ms.
 const UP_MS: u32 = 60_000;
 
-/// It counts frames at three times the rate at which it sends them.
+/// The camera's frame counter runs at three times the rate at which it sends frames.
 const COUNTS: u32 = 3;
 
 impl Transfers {
-    /// The transfer of a clip's frame, frames in their order: its rows, then two of telemetry.
+    /// The transfer of a clip's next frame: its rows, then two rows of telemetry. Call it in frame order.
     pub fn next(&mut self, frame: &Frame, readout: Readout) -> Vec<u16> {
         let seq = frame.meta.seq as u32;
         let uptime_ms = UP_MS + (seq as f32 / RATE_HZ * 1000.0) as u32;
@@ -92,7 +92,7 @@ impl Transfers {
 }
 
 /// Renders the first `frames` frames of the clip as a PureThermal sends them, 160 x 122 with telemetry, into
-/// `path` with `.y16`: raw little-endian counts, frame after frame, for a virtual camera.
+/// `path` with `.y16`: raw little-endian counts, one frame after the other, for a virtual camera.
 ///
 /// # Errors
 /// `Fix` where the file cannot be written.
@@ -109,9 +109,9 @@ pub fn write_transfers(studio: &Studio, seed: u64, frames: u64, readout: Readout
     out.flush().map_err(io(&path))
 }
 
-/// Renders what a colour camera beside the thermal one sees during `frames` thermal frames, into `path`
-/// with `.rgb.tiff`: a TIFF of 8-bit pages, Deflate; and the truth in its pixels into `.rgb.truth.ndjson`.
-/// Both give, per frame, when its driver stamped it; the truth also when it was exposed.
+/// Renders what a colour camera beside the thermal one sees during `frames` thermal frames into `path`
+/// with `.rgb.tiff`: a TIFF of 8-bit pages, Deflate. The truth in its pixels goes into `.rgb.truth.ndjson`.
+/// Both contain the driver's timestamp of each frame; the truth also contains the exposure time.
 ///
 /// # Errors
 /// `Fix` where a file cannot be written.

@@ -1,4 +1,4 @@
-//! From the OBJ files of ICT-FaceKit (MIT licence, USC Institute for Creative Technologies) to the one
+//! Converts the OBJ files of ICT-FaceKit (MIT licence, USC Institute for Creative Technologies) to the one
 //! compact file that [`super::head`] reads.
 
 use std::fs::File;
@@ -10,17 +10,17 @@ use super::npz::{self, to_half};
 use super::vector::V3;
 use crate::error::{Error, Result};
 
-/// What is where in the upstream files.
+/// Layout of the upstream files.
 pub struct Layout {
     /// Vertices of every file.
     pub vertices: usize,
     /// Faces of every file, quads and triangles.
     pub faces: usize,
-    /// End of each part that is kept and its number, in order; the last end is the number kept.
+    /// End and number of each kept part, in order; the last end is the number of kept vertices.
     pub parts: &'static [(usize, u8)],
     /// Identity modes.
     pub modes: usize,
-    /// Expressions kept; files of other names are left alone.
+    /// Expressions kept; other files are ignored.
     pub expressions: &'static [&'static str],
     /// Vertices of the iBUG-68 points.
     pub landmarks: &'static [u32; 68],
@@ -28,8 +28,8 @@ pub struct Layout {
     pub pupils: [u32; 2],
 }
 
-/// ICT-FaceKit as of commit da5f95a: the parts as its own documentation numbers them, without the
-/// lashes, the blend layers over the eyes and the pupil's own mesh, which are below a thermal pixel.
+/// ICT-FaceKit as of commit da5f95a: the parts as numbered in its documentation, without the lashes, the
+/// blend layers over the eyes and the pupil's own mesh, which are smaller than a thermal pixel.
 pub const FACEKIT: Layout = Layout {
     vertices: 26719,
     faces: 26384,
@@ -71,14 +71,14 @@ const LANDMARKS: [u32; 68] = [
     5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
 ];
 
-/// The file of the shape that every other is an offset from.
+/// File of the neutral shape; all others are stored as offsets from it.
 const NEUTRAL: &str = "generic_neutral_mesh";
 
-/// Largest OBJ file read, ten times the upstream size.
+/// Maximum size of an OBJ file, ten times the upstream size.
 const MOST: u64 = 32 << 20;
 
 /// Converts the folder `dir` (`FaceXModel` of ICT-FaceKit, or the checkout around it) into `out`. The
-/// same files give the same bytes; nothing stands at `out` before all of it is written.
+/// same files give the same bytes; `out` appears only once it is complete.
 ///
 /// # Errors
 /// `Fix` where a file of the model is missing or malformed, or `out` cannot be written.
@@ -175,7 +175,7 @@ impl Layout {
         self.parse(text).map_err(|what| bad(&what))
     }
 
-    /// Positions that are kept, and triangles among them.
+    /// The kept positions, and the triangles between them.
     fn parse(&self, text: &str) -> std::result::Result<Obj, String> {
         let kept = self.kept();
         let (mut vertices, mut faces) = (0, 0);

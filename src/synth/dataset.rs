@@ -1,4 +1,4 @@
-//! Data sets on disk: plain NumPy arrays that training maps into memory.
+//! Data sets on disk: plain NumPy arrays that training memory-maps.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::landmarks::{COUNT, REGION_COUNT};
 use crate::npy::header;
 
-/// Faces a record of a scene has room for.
+/// Maximum faces in a record of a scene.
 pub const FACES: usize = 4;
 
 /// What to render.
@@ -35,8 +35,8 @@ pub enum Kind {
 /// Side of a face crop, pixels.
 pub const CROP: usize = 128;
 
-/// Views rendered of one identity before the next is drawn (crops only; shaping a head is the
-/// dearest step).
+/// Views rendered of one identity before the next is drawn (crops only). Shaping a head is the most
+/// expensive step.
 const VIEWS: u64 = 8;
 
 impl Kind {
@@ -60,21 +60,21 @@ impl Kind {
     }
 }
 
-/// The records of a data set, as many as are asked for.
+/// A data set of any number of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Set {
-    /// What.
+    /// Kind of the records.
     pub kind: Kind,
-    /// The same scenes for the same seed, whatever the sensor's faults.
+    /// The same seed gives the same scenes, regardless of the sensor's faults.
     pub seed: u64,
-    /// In colour, too.
+    /// Whether to render colour as well.
     pub colour: bool,
-    /// Of the sensor.
+    /// Faults of the sensor.
     pub faults: Faults,
 }
 
 impl Set {
-    /// Renders record `index`, with the number and the shape of whom was rendered last, which the next views share.
+    /// Renders record `index`. `last` caches the number and shape of the last identity, which the next views share.
     fn render_after(&self, studio: &Studio, index: u64, last: &mut Option<(u64, Identity)>) -> Rendering {
         let Self { kind, seed, colour, faults, .. } = *self;
         let mut r = Random::new(seed, index);
@@ -104,12 +104,12 @@ impl Set {
 pub fn write(studio: &Studio, set: &Set, count: usize, threads: usize, dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::fix(dir.display(), "cannot be made").because(e))?;
     let mut out = Writer::create(dir, set, count)?;
-    // Groups that share a head are handed out one by one, as some take twice as long as others.
+    // Groups that share a head are handed out one by one because some take twice as long as others.
     let views = VIEWS as usize;
     let groups = count.div_ceil(views);
     let ahead = 4 * threads.max(1);
     std::thread::scope(|s| {
-        // Workers end where these do, on an error too.
+        // Dropping these channels ends the workers, also on an error.
         let (tasks, todo) = crossbeam_channel::bounded::<usize>(ahead);
         let (done, results) = crossbeam_channel::bounded(ahead);
         for _ in 0..threads.max(1) {
@@ -126,7 +126,7 @@ pub fn write(studio: &Studio, set: &Set, count: usize, threads: usize, dir: &Pat
             });
         }
         drop((todo, done));
-        // No more are handed out than both channels hold, so that nobody waits for room.
+        // At most `ahead` groups are in flight, so that no thread blocks on a full channel.
         let mut next = 0..groups;
         let mut hand_out = || next.next().is_none_or(|group| tasks.send(group).is_ok());
         (0..ahead).for_each(|_| _ = hand_out());

@@ -48,22 +48,22 @@ pub fn line(model: &HeadModel, paths: &[&[V3]], sigma: f32) -> Vec<f32> {
     model.neutral.iter().map(at).collect()
 }
 
-/// Edge of a patch, per cm: about a centimetre.
+/// Steepness of a patch's edge, per cm: an edge about 1 cm wide.
 pub const EDGE: f32 = 2.2;
-/// One of twice as many.
+/// Steepness of an edge about 2 cm wide.
 pub const SOFT_EDGE: f32 = 1.0;
 
-/// A level patch around paths, `radius` wide, with an edge so steep.
+/// A flat patch within `radius` of paths; `edge` is the steepness of its edge.
 pub fn patch(model: &HeadModel, paths: &[(&[V3], f32)], edge: f32) -> Vec<f32> {
     let at = |q: &V3| paths.iter().map(|(p, radius)| step((radius - away(*q, p)) * edge)).fold(0.0, f32::max);
     model.neutral.iter().map(at).collect()
 }
 
 /// Upper edge of a full beard, from the sideburns in front of the ears along the cheeks to the base of the nose:
-/// how far in front of the head's origin, and height, cm.
+/// distance in front of the head's origin, and height, cm.
 pub const CHEEK_LINE: [[f32; 2]; 6] = [[3.4, 3.2], [4.4, 1.2], [6.0, -1.8], [8.0, -2.9], [10.2, -2.5], [10.9, -1.7]];
 
-/// Height at `z` of a line given by two corners or more, level beyond its ends.
+/// Height at `z` of a line given by at least two corners, constant beyond its ends.
 pub fn along(line: &[[f32; 2]], z: f32) -> f32 {
     let after = line.partition_point(|p| p[0] <= z).clamp(1, line.len() - 1);
     let ([z0, y0], [z1, y1]) = (line[after - 1], line[after]);

@@ -1,14 +1,14 @@
-//! Which triangles touch a pixel, and drawing them in groups of pixels.
+//! Finds the triangles that touch a pixel, and draws them in groups of pixels.
 //!
-//! Most triangles of a head are smaller than a pixel's neighbourhood, so that branches are guesses and setting up
-//! costs more than drawing. Loops over the arrays of a group become vector instructions on every machine.
+//! Most triangles of a head are smaller than a pixel's neighbourhood, so branches are mispredicted and set-up costs
+//! more than drawing. Loops over the arrays of a group compile to vector instructions on every machine.
 
 use multiversion::multiversion;
 
 use super::raster::Layers;
 use super::vector::{Rgb, V3};
 
-/// Least weight of a corner at a pixel that counts as covered: neighbours leave no gap between them.
+/// Minimum weight of each corner at a covered pixel. Slightly negative, so that neighbours leave no gap.
 const EDGE: f32 = -1e-4;
 
 /// How a corner looks: apparent temperature, degC, and colour.
@@ -17,7 +17,7 @@ type Tone = (f32, Rgb);
 /// Pixels of a row drawn together.
 const LANES: usize = 4;
 
-/// Triangles looked at before those found are drawn.
+/// Triangles tested before the hits are drawn.
 const BATCH: usize = 64;
 
 /// A triangle that may cover the centres of pixels.
@@ -33,19 +33,19 @@ struct Hit {
     y: [i32; 2],
 }
 
-/// Triangles over corners, as a picture shows them.
+/// Projected triangles and their corners.
 pub struct Mesh<'a> {
-    /// Of each corner: column and row, sub-pixels, and distance, cm.
+    /// Column and row, sub-pixels, and distance, cm, of each corner.
     pub screen: &'a [V3],
-    /// Corners of each.
+    /// Corners of each triangle.
     pub triangles: &'a [[u32; 3]],
-    /// Whether those facing away are left out.
+    /// Whether triangles that face away are left out.
     pub cull: bool,
-    /// Of each corner, degC.
+    /// Apparent temperature of each corner, degC.
     pub apparent: &'a [f32],
-    /// Of each corner; may be empty where layers have no colour.
+    /// Colour of each corner; may be empty if the layers have no colour.
     pub colour: &'a [Rgb],
-    /// Of each corner, see [`material`](super::raster::material).
+    /// Material of each corner, see [`material`](super::raster::material).
     pub material: &'a [u8],
 }
 
@@ -56,9 +56,9 @@ impl Mesh<'_> {
     }
 }
 
-/// Draws where nothing nearer is.
+/// Draws the mesh where nothing nearer has been drawn.
 ///
-/// What it calls is inlined into it, or would miss its instructions; closures and what takes them are not.
+/// Its callees must be inlined to use its instruction set. Closures and functions that take them are not inlined.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub(super) fn draw(layers: &mut Layers, mesh: &Mesh) {
     let mut hits = [Hit::default(); BATCH];
@@ -66,7 +66,7 @@ pub(super) fn draw(layers: &mut Layers, mesh: &Mesh) {
         for hit in touching((layers.width, layers.height), mesh, some, &mut hits) {
             let [i, j, k] = some[hit.triangle as usize];
             let (i, j, k) = (i as usize, j as usize, k as usize);
-            // The material of two of three corners wins.
+            // Majority of the three corners.
             let (ma, mb, mc) = (mesh.material[i], mesh.material[j], mesh.material[k]);
             let material = if mb == mc { mb } else { ma };
             let tone = [mesh.tone(i), mesh.tone(j), mesh.tone(k)];
@@ -75,8 +75,8 @@ pub(super) fn draw(layers: &mut Layers, mesh: &Mesh) {
     }
 }
 
-/// Finds the triangles that may cover the centre of a pixel. Which do is as good as random, so that each is
-/// written to `into` and kept by counting on, not by branching.
+/// Finds the triangles that may cover the centre of a pixel. The outcome is close to random, so each one is
+/// written to `into` and kept by incrementing the count instead of branching.
 #[inline(always)]
 fn touching<'h>(
     (width, height): (usize, usize),
@@ -89,8 +89,8 @@ fn touching<'h>(
         let &[i, j, k] = corners;
         let (a, b, c) = (mesh.screen[i as usize], mesh.screen[j as usize], mesh.screen[k as usize]);
         let area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
-        // Counter-clockwise from outside turns clockwise (positive) never on a y-down picture. Neighbours mostly
-        // share this, which makes it worth a branch.
+        // A triangle facing the camera, counter-clockwise from outside, is never clockwise (positive area) on a
+        // y-down picture. Neighbours mostly agree, so a branch pays off.
         if area.abs() < 1e-6 || (mesh.cull && area > 0.0) {
             continue;
         }
@@ -108,7 +108,7 @@ impl Layers {
     #[inline(always)]
     fn fill(&mut self, [a, b, c]: [V3; 3], tone: [Tone; 3], material: u8, hit: &Hit) {
         let ([x0, x1], [y0, y1]) = (hit.x, hit.y);
-        // The last group of a row begins here; a picture narrower than a group shows nothing.
+        // Start of the last group of a row; nothing is drawn on a picture narrower than a group.
         let Some(last) = self.width.checked_sub(LANES) else { return };
         let last = last as i32;
         let inv = 1.0 / hit.area;
@@ -116,7 +116,7 @@ impl Layers {
         let (cx, cy) = ((b[1] - a[1]) * inv, (b[0] - a[0]) * inv);
         let depth = [a[2], b[2], c[2]];
         if x1 - x0 <= LANES as i32 {
-            // Most triangles.
+            // The common case.
             let first = x0.min(last);
             let (columns, within) = (columns(first, a[0], (bx, cx)), within(first, (x0, x1)));
             for y in y0..y1 {
@@ -149,7 +149,7 @@ impl Layers {
         }
     }
 
-    /// Draws the pixels of a group that lie inside the triangle, where nothing nearer is.
+    /// Draws the pixels of a group that are inside the triangle, where nothing nearer has been drawn.
     #[inline(always)]
     fn put(
         &mut self,
@@ -166,7 +166,7 @@ impl Layers {
             self.material.get_mut(at..).and_then(|p| p.first_chunk_mut::<LANES>()),
         );
         let (Some(depths), Some(temps), Some(materials)) = planes else { return };
-        // All are read before any is written, which lets them be one register.
+        // All are read before any is written, so that they can share one vector register.
         let (mut depth, mut temp) = (*depths, *temps);
         for k in 0..LANES {
             let z = mix([w[0][k], w[1][k], w[2][k]], za, zb, zc);
@@ -192,8 +192,8 @@ impl Layers {
     }
 }
 
-/// The weights of b and c are linear in x and in y: the parts of the columns from `first` on, of a triangle whose a lies
-/// in column `a`.
+/// The weights of b and c are linear in x and in y. These are the x terms of the columns from `first` on, with
+/// corner a in column `a`.
 #[inline(always)]
 fn columns(first: i32, a: f32, (bx, cx): (f32, f32)) -> ([f32; LANES], [f32; LANES]) {
     let (mut b, mut c) = ([0.0; LANES], [0.0; LANES]);
@@ -204,14 +204,14 @@ fn columns(first: i32, a: f32, (bx, cx): (f32, f32)) -> ([f32; LANES], [f32; LAN
     (b, c)
 }
 
-/// As [`columns`], a row's part.
+/// As [`columns`], the y terms of a row.
 #[inline(always)]
 fn row(y: i32, a: f32, (by, cy): (f32, f32)) -> (f32, f32) {
     let py = y as f32 + 0.5 - a;
     (by * py, cy * py)
 }
 
-/// Which of the columns from `first` on lie in `x0..x1`.
+/// Which of the columns from `first` on are in `x0..x1`.
 #[inline(always)]
 fn within(first: i32, (x0, x1): (i32, i32)) -> [u32; LANES] {
     let mut inside = [0; LANES];
@@ -221,7 +221,7 @@ fn within(first: i32, (x0, x1): (i32, i32)) -> [u32; LANES] {
     inside
 }
 
-/// From which column on, counted from the corner a, a weight of `w` there comes up to its limit; a pixel of slack.
+/// Column, relative to corner a, from which on a weight of `w` in a's column reaches its limit; a pixel of slack.
 #[inline(always)]
 fn left(w: f32, slope: f32) -> f32 {
     if slope > 0.0 { -(w - EDGE) / slope - 1.5 } else { f32::NEG_INFINITY }
@@ -253,13 +253,13 @@ fn any(inside: &[u32; LANES]) -> bool {
     any != 0
 }
 
-/// All bits where true.
+/// All bits set if true.
 #[inline(always)]
 fn mask(is: bool) -> u32 {
     u32::from(is).wrapping_neg()
 }
 
-/// `a` where the mask is set, else `b`; by bits, which stays free of branches.
+/// `a` where the mask is set, else `b`, without branches.
 #[inline(always)]
 fn pick(mask: u32, a: f32, b: f32) -> f32 {
     f32::from_bits((a.to_bits() & mask) | (b.to_bits() & !mask))
@@ -275,21 +275,21 @@ fn colour(w: [f32; 3], [(_, a), (_, b), (_, c)]: &[Tone; 3]) -> Rgb {
     [mix(w, a[0], b[0], c[0]), mix(w, a[1], b[1], c[1]), mix(w, a[2], b[2], c[2])]
 }
 
-/// Least of three numbers, none NaN: one instruction each, unlike `f32::min`.
+/// Minimum of three numbers, none NaN: one instruction per comparison, unlike `f32::min`.
 #[inline(always)]
 fn least(a: f32, b: f32, c: f32) -> f32 {
     let ab = if b < a { b } else { a };
     if c < ab { c } else { ab }
 }
 
-/// Greatest of three.
+/// Maximum of three numbers, none NaN.
 #[inline(always)]
 fn most(a: f32, b: f32, c: f32) -> f32 {
     let ab = if b > a { b } else { a };
     if c > ab { c } else { ab }
 }
 
-/// Pixels whose centres lie within `lo..=hi`; plain casts, as rounding functions are calls on old targets.
+/// Pixels whose centres are within `lo..=hi`. Uses casts because rounding functions are calls on old targets.
 #[inline(always)]
 fn span(lo: f32, hi: f32, n: usize) -> (i32, i32) {
     let first = (lo + 0.5).max(0.0) as i32;

@@ -1,4 +1,4 @@
-//! The morphable head: read from a file the user gives, never embedded.
+//! The morphable head: read from a file that the user provides, never embedded.
 //!
 //! The file is a NumPy `.npz` with the arrays made from the ICT-FaceKit
 //! OBJ files (MIT licence, USC Institute for Creative Technologies).
@@ -30,22 +30,22 @@ pub mod part {
     pub const EYE: u8 = 6;
 }
 
-/// True of the model's bust, which is left out (clothed bodies are drawn in its place): what is below the
-/// throat and no part of the neck, cm.
+/// True for the model's bust, which is left out (clothed bodies are drawn instead): everything below the
+/// throat that is not part of the neck, cm.
 fn is_bust(V3([x, y, z]): V3) -> bool {
     y < -15.0 || (y < -12.5 && x * x + (z + 1.4) * (z + 1.4) > 6.8 * 6.8)
 }
 
-/// Identity modes used; the rest only add detail below a thermal pixel.
+/// Identity modes used; the others only add detail smaller than a thermal pixel.
 const MODES: usize = 60;
 
 /// A morphable head: neutral shape, identity and expression offsets, landmark vertices.
 pub struct HeadModel {
     /// Neutral vertex positions, cm.
     pub neutral: Vec<V3>,
-    /// Vertex triples, counter-clockwise from outside; those of teeth, gums and tongue last.
+    /// Vertex triples, counter-clockwise from outside; teeth, gums and tongue come last.
     pub triangles: Vec<[u32; 3]>,
-    /// How many triangles can be seen with the mouth closed.
+    /// Number of triangles that are visible with the mouth closed.
     pub outside: usize,
     /// Outward unit normals of the neutral shape.
     pub normals: Vec<V3>,
@@ -54,15 +54,15 @@ pub struct HeadModel {
     /// Vertices of the 70 landmarks.
     pub landmarks: [usize; COUNT],
     identity: Vec<Vec<f32>>,
-    /// Names, and how far each moves the vertices that it moves.
+    /// Names, and the offsets of the vertices that each moves.
     expression: Vec<(String, Vec<(u32, V3)>)>,
 }
 
 impl HeadModel {
-    /// Reads the model; an error names the file, the array and what was found and wanted.
+    /// Reads the model. An error names the file, the array, and what was found and wanted.
     ///
     /// # Errors
-    /// `Fix` where the file cannot be read, or an array is missing or of another shape.
+    /// `Fix` if the file cannot be read, or an array is missing or has another shape.
     pub fn open(path: &Path) -> Result<Self> {
         let mut npz = Npz::open(path)?;
         let bad = |what: String| Error::fix(path.display(), what);
@@ -117,7 +117,7 @@ impl HeadModel {
     /// The neutral shape moved by `weights` (standard deviations) along the identity modes.
     pub fn identity(&self, weights: &[f32]) -> Vec<V3> {
         let mut shape: Vec<f32> = self.neutral.iter().flat_map(|v| v.0).collect();
-        // Blocks that stay in the first-level cache while the modes stream past.
+        // Each block stays in the first-level cache while all modes are applied to it.
         const BLOCK: usize = 3 * 1024;
         for (i, block) in shape.chunks_mut(BLOCK).enumerate() {
             let part = i * BLOCK..i * BLOCK + block.len();
@@ -149,7 +149,7 @@ impl HeadModel {
         self.neutral[self.landmarks[i]]
     }
 
-    /// Mean neutral position of some landmarks.
+    /// Mean neutral position of the landmarks `of`.
     pub fn centre(&self, of: impl IntoIterator<Item = usize>) -> V3 {
         let (mut s, mut n) = (V3::ZERO, 0.0);
         for i in of {
@@ -166,7 +166,7 @@ fn shift(shape: &mut [f32], mode: &[f32], w: f32) {
     shape.iter_mut().zip(mode).for_each(|(p, d)| *p += w * d);
 }
 
-/// Four modes at once: the shape is loaded and stored once.
+/// Adds four modes at once, so that the shape is loaded and stored only once.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn shift4(shape: &mut [f32], [a, b, c, d]: [&[f32]; 4], w: [f32; 4]) {
     let n = shape.len();
@@ -180,12 +180,12 @@ fn triples(v: Vec<f32>) -> Vec<V3> {
     v.as_chunks::<3>().0.iter().copied().map(V3).collect()
 }
 
-/// The vertices that a mode moves, and how far.
+/// The vertices that a mode moves, and their offsets.
 fn moved(mode: &[f32]) -> Vec<(u32, V3)> {
     (0..).zip(mode.as_chunks::<3>().0.iter().copied().map(V3)).filter(|(_, d)| *d != V3::ZERO).collect()
 }
 
-/// Area-weighted outward normals of any length.
+/// Area-weighted outward normals, not normalised.
 pub fn normals(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
     let mut out = vec![V3::ZERO; shape.len()];
     for &[i, j, k] in triangles {
@@ -199,7 +199,7 @@ pub fn normals(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<V3> {
     out
 }
 
-/// Mean curvature per vertex, 1/cm, folds positive, at most 1.5 either way: the Laplacian over an edge's length.
+/// Mean curvature per vertex, 1/cm, positive in folds, clamped to +-1.5: the Laplacian over an edge's length.
 pub fn curvature(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<f32> {
     let mut sum = vec![V3::ZERO; shape.len()];
     let mut count = vec![0.0f32; shape.len()];
@@ -216,12 +216,12 @@ pub fn curvature(shape: &[V3], triangles: &[[u32; 3]]) -> Vec<f32> {
             return 0.0;
         }
         let to = sum[v] * (1.0 / count[v]) - shape[v];
-        // The area of the triangles around, six of them about an inner vertex, tells the edge's length.
+        // The edge length follows from the area of the triangles around, six for an inner vertex.
         let area = normal[v].dot(normal[v]).sqrt() / count[v];
         (to.dot(normal[v].unit()) / (2.3 * area).max(1e-3)).clamp(-1.5, 1.5)
     };
     let raw: Vec<f32> = (0..shape.len()).map(of).collect();
-    // Once around each vertex: single vertices are noise.
+    // Average around each vertex, because single vertices are noisy.
     let mut smooth = vec![0.0f32; shape.len()];
     for t in triangles {
         let [i, j, k] = t.map(|v| v as usize);

@@ -1,8 +1,7 @@
-//! NumPy's `.npz` archives and the `.npy` arrays in them: what face models come in and data sets are
-//! written as.
+//! NumPy's `.npz` archives and the `.npy` arrays in them: the format of face models and data sets.
 //!
-//! C order, little-endian. Reading never trusts a length that the file claims; writing gives the same bytes
-//! for the same arrays.
+//! C order, little-endian. Reading never trusts a length given in the file. Writing the same arrays gives the
+//! same bytes.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -15,7 +14,7 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use crate::error::{Error, Result};
 use crate::npy::{Header, header};
 
-/// Most bytes of one array: well above the largest of a face model, far below what hurts.
+/// Maximum bytes of one array: well above the largest of a face model, small enough to be harmless.
 const MOST: u64 = 128 << 20;
 
 /// An archive being read.
@@ -61,10 +60,10 @@ impl<'p> Npz<'p> {
         Ok(Array { kind: descr.to_string(), length: found.first().copied().unwrap_or(1), data: data.to_vec() })
     }
 
-    /// Finite numbers of an `f4` or `f2` array; a 0 in `shape` accepts any length.
+    /// The numbers of an `f4` or `f2` array, all finite. A 0 in `shape` accepts any length.
     ///
     /// # Errors
-    /// Fix, naming the file, the array and what is wrong with it.
+    /// Fix: names the file, the array and what is wrong with it.
     pub fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let array = self.array(name, shape, &["<f4", "<f2"])?;
         let values: Vec<f32> = if array.kind == "<f2" {
@@ -72,7 +71,7 @@ impl<'p> Npz<'p> {
         } else {
             array.data.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
         };
-        // A head measured in kilometres is as broken as one that is not a number.
+        // Rejects NaN and values too large for a head.
         if values.iter().any(|v| !(v.abs() < 1e4)) {
             return Err(bad(self.path, name, "holds something that is not a length in centimetres"));
         }
@@ -92,7 +91,7 @@ impl<'p> Npz<'p> {
         })
     }
 
-    /// The members of a one-dimensional array of text.
+    /// The strings of a one-dimensional text array.
     ///
     /// # Errors
     /// As [`Npz::floats`].
@@ -111,7 +110,7 @@ fn bad(path: &Path, name: &str, what: &str) -> Error {
     Error::fix(path.display(), format!("face model array `{name}` {what}"))
 }
 
-/// The values of an array as they stand in the file.
+/// The values of an array as stored in the file.
 struct Array {
     /// The type as NumPy writes it.
     kind: String,
@@ -120,7 +119,7 @@ struct Array {
     data: Vec<u8>,
 }
 
-/// An archive being written: deflated, every entry dated 1980-01-01, so that bytes depend on nothing else.
+/// An archive being written: deflated, every entry dated 1980-01-01, so that the bytes depend only on the arrays.
 pub struct Writer<W: Write + Seek>(ZipWriter<W>);
 
 impl<W: Write + Seek> Writer<W> {
@@ -143,7 +142,7 @@ impl<W: Write + Seek> Writer<W> {
         self.0.write_all(values)
     }
 
-    /// Ends the archive.
+    /// Finishes the archive.
     ///
     /// # Errors
     /// Of the writer underneath.

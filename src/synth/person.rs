@@ -1,4 +1,4 @@
-//! One person: a head with skin, hair and what is worn on it, a body, and how they are posed.
+//! One person: a head with skin, hair and headwear, a body, and their pose.
 
 use super::body;
 use super::climate::Climate;
@@ -19,10 +19,10 @@ const NECK: V3 = V3::new(0.0, -8.5, -1.5);
 /// Pairs of points on the upper and the lower lip.
 const LIPS: [(usize, usize); 3] = [(61, 67), (62, 66), (63, 65)];
 
-/// Lips that are no further apart hide the inside of the mouth, cm.
+/// Maximum distance of the lips at which they hide the inside of the mouth, cm.
 const CLOSED_CM: f32 = 0.1;
 
-/// Cosine between a normal and the direction to the camera below which a point faces away.
+/// A point faces away if the cosine between its normal and the direction to the camera is below this.
 const AWAY_COS: f32 = -0.05;
 
 /// Camera and light for one person.
@@ -70,7 +70,7 @@ pub struct Moment {
 pub struct Person {
     forehead: f32,
     shape: Vec<V3>,
-    /// Under each point, before anything covers it.
+    /// Skin temperature at each point, before anything covers it.
     skin: [f32; COUNT],
     temps: Vec<f32>,
     breath_k: f32,
@@ -86,7 +86,7 @@ pub struct Person {
 pub struct Points {
     /// Sub-pixel positions and camera depths.
     pub at: [[f32; 3]; COUNT],
-    /// Outward normal turned away from the camera.
+    /// Whether the outward normal points away from the camera.
     pub faces_away: [bool; COUNT],
     /// True temperature of the skin, whatever covers it, degC.
     pub skin_c: [f32; COUNT],
@@ -94,7 +94,7 @@ pub struct Points {
     pub apparent_c: [f32; COUNT],
 }
 
-/// The shape of a head, which several looks may share.
+/// The shape of a head, which several people may share.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Vertices without expression, head coordinates, cm.
@@ -104,20 +104,20 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A given shape.
+    /// An identity with a given shape.
     pub fn of(model: &HeadModel, shape: Vec<V3>) -> Self {
         let relief = curvature(&shape, &model.triangles);
         Self { shape, relief }
     }
 
-    /// A random one.
+    /// A random identity.
     pub fn draw(model: &HeadModel, r: &mut Random) -> Self {
         let weights: Vec<f32> = (0..model.modes()).map(|_| r.normal(0.0, 0.9)).collect();
         Self::of(model, model.identity(&weights))
     }
 }
 
-/// A random expression: sparse, jaw open in a third, some blinks and smiles.
+/// A random expression: few active, the jaw open in a third of the cases, some blinks and smiles.
 pub fn expression(model: &HeadModel, r: &mut Random) -> Vec<(usize, f32)> {
     let mut out: Vec<(usize, f32)> =
         (0..r.below(4)).map(|_| (r.below(model.expressions()), r.range(0.0, 0.8))).collect();
@@ -147,10 +147,10 @@ pub fn pose(r: &mut Random) -> [f32; 3] {
 }
 
 impl Person {
-    /// Draws the look of a person of this shape in this climate, its colours too if asked.
+    /// Draws a person of this shape in this climate, with colours if `colour`.
     pub fn draw(studio: &Studio, identity: &Identity, climate: &Climate, colour: bool, r: &mut Random) -> Self {
         let outfit = wear::Outfit::draw(climate, r);
-        // Skin tends to its surroundings: about 0.12 K per kelvin around 24 degC (Webb 1992).
+        // Skin follows the air temperature: about 0.12 K per kelvin around 24 degC (Webb 1992).
         let mean = 33.8 + 0.12 * (climate.ambient_c - 24.0) + climate.sun_k * 0.12;
         let forehead = if r.chance(0.93) { r.normal(mean, 1.2) } else { r.normal(mean, 3.0) };
         let mut person = Self::wearing(outfit, forehead, studio, identity, climate, colour, r);
@@ -160,7 +160,7 @@ impl Person {
         person
     }
 
-    /// The same with a given outfit and forehead temperature (degC), and nothing held in front.
+    /// The same with a given outfit and forehead temperature (degC), and no object in front.
     pub fn wearing(
         outfit: wear::Outfit,
         forehead: f32,
@@ -173,7 +173,7 @@ impl Person {
         let Studio { model, fields } = studio;
         let n = model.neutral.len();
         let temps = fields.temperatures(model, &identity.relief, r, forehead, climate.chill);
-        // Of its own stream: the thermal picture is the same with and without.
+        // Colours use their own stream, so that the thermal picture is the same with and without them.
         let mut own = Random::new(r.bits(), 0);
         let albedo = if colour { colours(model, fields, &mut own) } else { Vec::new() };
         let mut person = Self {
@@ -202,8 +202,8 @@ impl Person {
         person
     }
 
-    /// Draws the person and returns the truth about the points, their visibility not yet known. `number` tells the
-    /// people of a scene apart.
+    /// Draws the person and returns the truth about the points, without their visibility. `number` identifies the
+    /// person in the scene.
     pub fn render(
         &self,
         studio: &Studio,
@@ -281,7 +281,7 @@ impl Person {
         points
     }
 
-    /// Temperature of every vertex at this moment of a breath, degC.
+    /// Temperature of every vertex at this phase of a breath, degC.
     fn breathing(&self, model: &HeadModel, fields: &Fields, breath: f32) -> Vec<f32> {
         let of = |((temp, part), near): ((&f32, &u8), &f32)| {
             let inside = matches!(*part, part::MOUTH | part::TONGUE);
@@ -291,7 +291,7 @@ impl Person {
     }
 }
 
-/// Skin, lips, brows, eyes.
+/// Colours of skin, lips, brows and eyes.
 fn colours(model: &HeadModel, fields: &Fields, r: &mut Random) -> Vec<Rgb> {
     const TONES: [Rgb; 6] = [
         [0.85, 0.66, 0.56],

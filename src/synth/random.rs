@@ -3,14 +3,14 @@
 use rand_core::Rng as _;
 use rand_pcg::Pcg64Mcg;
 
-/// A stream of random numbers fixed by a seed and an index.
+/// A stream of random numbers determined by a seed and an index.
 #[derive(Debug, Clone)]
 pub struct Random(Pcg64Mcg);
 
 impl Random {
     /// Stream number `index` of `seed`; streams are independent of each other.
     pub fn new(seed: u64, index: u64) -> Self {
-        // SplitMix64 finaliser (Steele 2014) decorrelates neighbouring seeds and indices.
+        // SplitMix64 finaliser (Steele 2014): decorrelates neighbouring seeds and indices.
         let mix = |x: u64| {
             let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -62,13 +62,13 @@ impl Random {
         mean + sd * r * libm::cosf(std::f32::consts::TAU * self.unit())
     }
 
-    /// A member of a non-empty slice.
+    /// A random element of a non-empty slice.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 }
 
-/// A cheap hash of two coordinates to `[-1, 1)`: noise that needs no state.
+/// A fast hash of two coordinates to `[-1, 1)`: stateless noise.
 #[inline]
 pub fn hash_noise(x: i32, y: i32, seed: u32) -> f32 {
     let mut h = (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77) ^ seed;

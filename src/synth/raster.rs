@@ -2,9 +2,9 @@
 
 use super::vector::{Rgb, V3};
 
-/// What covers a pixel; the upper four bits hold the person's number.
+/// Material of a pixel; the upper four bits hold the person's number.
 pub mod material {
-    /// Nothing but background.
+    /// Background.
     pub const BACKDROP: u8 = 0;
     /// Face, ears, neck.
     pub const SKIN: u8 = 1;
@@ -18,7 +18,7 @@ pub mod material {
     pub const GLASSES: u8 = 5;
     /// Clothing.
     pub const CLOTH: u8 = 6;
-    /// Things in front.
+    /// Objects in front.
     pub const OBJECT: u8 = 7;
     /// Hands and arms.
     pub const HAND: u8 = 8;
@@ -34,7 +34,7 @@ pub mod material {
     }
 }
 
-/// A pinhole camera over a supersampled picture.
+/// A pinhole camera of a supersampled picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Camera {
     /// Focal length, sub-pixels.
@@ -59,7 +59,7 @@ fn fourth(c: f32) -> f32 {
     (k * k) * (k * k)
 }
 
-/// How surfaces meet the two sensors.
+/// How surfaces look to the thermal and the colour sensor.
 #[derive(Debug, Clone, Copy)]
 pub struct Light {
     /// Emissivity at normal incidence.
@@ -72,13 +72,13 @@ pub struct Light {
     pub direction: V3,
     /// Lamp strength per colour.
     pub lamp: Rgb,
-    /// Strength from everywhere per colour.
+    /// Ambient strength per colour.
     pub ambient: Rgb,
 }
 
 impl Light {
-    /// Apparent temperature of a surface seen at `cos` of its normal, degC: the camera sees
-    /// `e T^4 + (1 - e) T_reflected^4` (grey body, total radiation).
+    /// Apparent temperature, degC, of a surface seen at an angle of cosine `cos` to its normal: the camera
+    /// sees `e T^4 + (1 - e) T_reflected^4` (grey body, total radiation).
     #[inline(always)]
     pub fn apparent(&self, temp: f32, cos: f32) -> f32 {
         let g = 1.0 - cos.abs().min(1.0);
@@ -107,7 +107,7 @@ pub struct Layers {
     pub depth: Vec<f32>,
     /// Apparent temperature, degC.
     pub temp: Vec<f32>,
-    /// Linear colour, 0 to 1; empty where only thermal is wanted.
+    /// Linear colour, 0 to 1; empty if only thermal is needed.
     pub rgb: Vec<Rgb>,
     /// See [`material`].
     pub material: Vec<u8>,
@@ -128,9 +128,9 @@ impl Layers {
     }
 }
 
-/// A closed or open surface over a grid of two parameters, for bodies, hats and things.
+/// A closed or open surface over a grid of two parameters, for bodies, hats and objects.
 pub struct Sheet {
-    /// Where its corners are, cm.
+    /// Positions of its corners, cm.
     pub at: Vec<V3>,
     /// Their outward unit normals.
     pub normals: Vec<V3>,
@@ -140,13 +140,13 @@ pub struct Sheet {
     pub albedo: Vec<Rgb>,
     /// See [`material`].
     pub material: u8,
-    /// Triangles over them.
+    /// Triangles of corner indices.
     pub triangles: Vec<[u32; 3]>,
 }
 
 impl Sheet {
     /// Samples `shape(u, v)` for u, v in 0..=1 on an `nu` by `nv` grid and paints each corner with
-    /// `(temperature, colour)`; normals are taken from neighbours and turned away from `inside`.
+    /// `(temperature, colour)`. Normals are computed from neighbours and point away from `inside`.
     pub fn new(
         (nu, nv): (usize, usize),
         material: u8,

@@ -1,4 +1,4 @@
-//! How a Lepton turns what it sees into counts: radiometric or raw, in two gains.
+//! How a Lepton converts temperatures to counts: radiometric or raw, in two gains.
 
 use super::sensor::centikelvin;
 use crate::frame::Signal;
@@ -13,23 +13,23 @@ pub enum Gain {
     Low,
 }
 
-/// What a count means.
+/// The meaning of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Readout {
-    /// Raw 14-bit counts without a stated relation to temperature, in place of TLinear.
+    /// Raw 14-bit counts without a given relation to temperature, instead of TLinear.
     pub raw: bool,
     /// Range.
     pub gain: Gain,
 }
 
-/// Planck's law over the band as Lepton-class cameras fit it, `R / (exp(B / T) - 1)`: R in counts, B in K.
+/// Planck's law over the band in the form fitted for Lepton-class cameras, `R / (exp(B / T) - 1)`: R in counts, B in K.
 const PLANCK: (f32, f32) = (395_653.0, 1428.0);
 
-/// Raw count of a scene as warm as the sensor itself.
+/// Raw count of a scene at the sensor's own temperature.
 const MIDDLE: f32 = 8192.0;
 
 impl Readout {
-    /// The signal of the frames: TLinear at 0.01 K (high gain) or 0.1 K (low gain), or counts.
+    /// The signal of the frames: TLinear in steps of 0.01 K (high gain) or 0.1 K (low gain), or counts.
     pub fn signal(self) -> Signal {
         match (self.raw, self.gain) {
             (true, _) => Signal::Counts,
@@ -38,12 +38,12 @@ impl Readout {
         }
     }
 
-    /// Noise against that of high gain.
+    /// Noise relative to that of high gain.
     pub fn noise(self) -> f32 {
         if self.gain == Gain::Low { 4.0 } else { 1.0 }
     }
 
-    /// Count of an apparent temperature, degC, with the sensor at `sensor_c`.
+    /// Count for an apparent temperature, degC, with the sensor at `sensor_c`.
     pub fn count(self, c: f32, sensor_c: f32) -> u16 {
         let flux = |c: f32| PLANCK.0 / (libm::expf(PLANCK.1 / (c + 273.15).max(1.0)) - 1.0);
         match (self.raw, self.gain) {

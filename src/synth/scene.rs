@@ -1,4 +1,4 @@
-//! Scenes: who stands where before which background, rendered once with exact truth.
+//! Scenes: people in front of a background, rendered once with exact truth.
 
 use super::backdrop::{self, Place};
 use super::climate::Climate;
@@ -18,34 +18,34 @@ pub struct Rendering {
     pub height: usize,
     /// Apparent temperature per pixel, degC, as the sensor reads it.
     pub thermal_c: Vec<f32>,
-    /// sRGB; empty where only thermal was asked for.
+    /// sRGB; empty if only thermal was requested.
     pub rgb: Vec<[u8; 3]>,
     /// Truth about each face that is turned towards the camera, in the order of the people.
     pub faces: Vec<FaceTruth>,
 }
 
-/// People, place, camera: everything but time.
+/// People, place, camera: everything except time.
 pub struct Scene {
     /// Place and light.
     pub climate: Climate,
-    /// Camera over the supersampled picture.
+    /// Camera of the supersampled picture.
     pub camera: Camera,
     /// The sensor.
     pub sensor: Sensor,
-    /// Everybody.
+    /// The people.
     pub people: Vec<Person>,
     /// The background.
     pub place: Place,
-    /// Its seed.
+    /// Seed of the background.
     pub backdrop: u64,
     /// Amplitude of hair strands and cloth weave, K.
     pub texture_k: [f32; 2],
-    /// Pixels.
+    /// Columns and rows, pixels.
     pub size: (usize, usize),
 }
 
 impl Scene {
-    /// Renders everybody at a moment. `noise` feeds the sensor's temporal noise.
+    /// Renders the people at `moments`. `noise` generates the sensor's temporal noise.
     pub fn render(&self, studio: &Studio, moments: &[Moment], colour: bool, noise: &mut Random) -> Rendering {
         let (w, h) = self.size;
         let mut layers = Layers::new(w * SUPERSAMPLING, h * SUPERSAMPLING, colour);
@@ -70,7 +70,7 @@ impl Scene {
     }
 }
 
-/// Draws the parts of a scene that do not depend on where people stand.
+/// Draws the parts of a scene that do not depend on the positions of people.
 fn set(r: &mut Random, climate: &Climate, size: (usize, usize), focal_px: f32, people: Vec<Person>) -> Scene {
     let ss = SUPERSAMPLING as f32;
     let contrast = (33.0 - climate.ambient_c).abs().max(2.0);
@@ -89,7 +89,7 @@ fn set(r: &mut Random, climate: &Climate, size: (usize, usize), focal_px: f32, p
 /// Height of the box around the 70 points of an average frontal face, cm.
 const FACE_CM: f32 = 14.5;
 
-/// One face filling about 36 to 92 pixels of a `size` x `size` crop, others sometimes behind.
+/// One face of about 36 to 92 pixels in a `size` x `size` crop, sometimes with others behind it.
 pub fn crop(studio: &Studio, identity: &Identity, size: usize, colour: bool, r: &mut Random) -> (Scene, Vec<Moment>) {
     let climate = Climate::draw(r);
     let distance = r.log_range(35.0, 400.0);
@@ -108,7 +108,7 @@ pub fn crop(studio: &Studio, identity: &Identity, size: usize, colour: bool, r: 
     (set(r, &climate, (size, size), focal, people), moments)
 }
 
-/// Up to `most` people anywhere in a frame, some partly outside, some turned away; often nobody.
+/// Up to `most` people anywhere in a frame, some partly outside, some turned away; often none.
 pub fn frame(studio: &Studio, size: (usize, usize), most: usize, colour: bool, r: &mut Random) -> (Scene, Vec<Moment>) {
     let climate = Climate::draw(r);
     let count = match r.below(10) {
@@ -124,7 +124,7 @@ pub fn frame(studio: &Studio, size: (usize, usize), most: usize, colour: bool, r
     let mut people = Vec::new();
     let mut moments: Vec<Moment> = Vec::new();
     for _ in 0..count {
-        // Face height in pixels decides the distance; nobody nearer than 30 cm.
+        // The face height in pixels determines the distance, at least 30 cm.
         let tall = r.log_range(9.0, 0.8 * size.1 as f32);
         let distance = (focal * FACE_CM / tall).clamp(30.0, 900.0);
         let tall = focal * FACE_CM / distance;

@@ -1,4 +1,4 @@
-//! From an ideal thermal picture to what a microbolometer delivers.
+//! Turns an ideal thermal picture into the output of a microbolometer.
 
 use serde::Serialize;
 
@@ -17,11 +17,11 @@ pub struct Sensor {
     pub netd_k: f32,
     /// Column and row offsets, K.
     pub stripes_k: f32,
-    /// Corner against centre, K.
+    /// Difference of the corners to the centre, K.
     pub vignette_k: f32,
-    /// Smear by motion, pixels.
+    /// Motion blur, pixels.
     pub motion_px: [f32; 2],
-    /// Share of pixels that read nonsense.
+    /// Share of pixels with wrong values.
     pub dead: f32,
     /// Seed of the fixed pattern.
     pub pattern: u64,
@@ -41,7 +41,7 @@ pub enum Faults {
 }
 
 impl Sensor {
-    /// The same sensor with some of its imperfections only.
+    /// The same sensor with only these imperfections.
     pub fn with(self, faults: Faults) -> Self {
         match faults {
             Faults::Drawn => self,
@@ -50,12 +50,12 @@ impl Sensor {
         }
     }
 
-    /// A sensor without any imperfection but its pixels.
+    /// A sensor without imperfections except its pixel size.
     pub fn ideal() -> Self {
         Self { blur_px: 0.0, netd_k: 0.0, stripes_k: 0.0, vignette_k: 0.0, motion_px: [0.0; 2], dead: 0.0, pattern: 0 }
     }
 
-    /// Lepton-like sensors, good to tired: NETD 20 to 120 mK.
+    /// Draws a Lepton-like sensor, from good to worn: NETD 20 to 120 mK.
     pub fn draw(r: &mut Random) -> Self {
         let moving = r.chance(0.2);
         Self {
@@ -69,7 +69,7 @@ impl Sensor {
         }
     }
 
-    /// Reduces the sub-pixel plane and adds blur, smear, pattern and noise; degC per pixel.
+    /// Reduces the sub-pixel plane to pixels and adds blur, smear, pattern and noise. Returns degC per pixel.
     pub fn expose(&self, layers: &Layers, r: &mut Random) -> Vec<f32> {
         let (w, h) = (layers.width / SUPERSAMPLING, layers.height / SUPERSAMPLING);
         let mut plane = layers.temp.clone();
@@ -128,10 +128,10 @@ impl Sensor {
     }
 }
 
-/// A Gaussian from twelve bytes (Irwin-Hall): cheap, and tails beyond six sigma do not matter here.
+/// A Gaussian from twelve 10-bit numbers (Irwin-Hall): fast, and tails beyond six sigma do not matter here.
 #[inline]
 fn gauss(r: &mut Random) -> f32 {
-    // Ten bits each, at bits 0, 10, ... 50; every other one at a time, their sums have twenty bits of room.
+    // Ten bits each, at bits 0, 10, ... 50. Taking every other one leaves twenty bits for each sum.
     const EVERY_OTHER: u64 = 1023 | 1023 << 20 | 1023 << 40;
     let (a, b) = (r.bits(), r.bits());
     let sums = (a & EVERY_OTHER) + ((a >> 10) & EVERY_OTHER) + (b & EVERY_OTHER) + ((b >> 10) & EVERY_OTHER);
@@ -174,7 +174,7 @@ pub fn blur(plane: &mut [f32], w: usize, h: usize, sigma: f32) {
     }
 }
 
-/// Strands of hair, weave of cloth: fine structure that meshes are too coarse for.
+/// Adds strands of hair and weave of cloth, which are finer than the meshes.
 pub fn texture(layers: &mut Layers, hair_k: f32, cloth_k: f32, salt: u32) {
     for y in 0..layers.height {
         for x in 0..layers.width {
@@ -193,12 +193,12 @@ pub fn texture(layers: &mut Layers, hair_k: f32, cloth_k: f32, salt: u32) {
     }
 }
 
-/// Centikelvin of a temperature, saturating.
+/// A temperature in degC as centikelvin, saturating.
 pub fn centikelvin(c: f32) -> u16 {
     (c * 100.0 + 27315.0).round().clamp(0.0, 65535.0) as u16
 }
 
-/// 8-bit sRGB of the colour plane, reduced to pixels.
+/// The colour plane as 8-bit sRGB, reduced to pixels.
 pub fn colour(layers: &Layers) -> Vec<[u8; 3]> {
     let (w, h) = (layers.width / SUPERSAMPLING, layers.height / SUPERSAMPLING);
     let s = SUPERSAMPLING;

@@ -24,32 +24,32 @@ pub const RATE_HZ: f32 = 8.8;
 /// Length of the demo, frames: a little over 24 s.
 pub const FRAMES: u64 = 214;
 
-/// The colour camera beside it: columns and rows.
+/// Columns and rows of the colour camera beside it.
 pub const COLOUR_SIZE: (usize, usize) = (320, 240);
 
-/// Its frames per second.
+/// Frames per second of the colour camera.
 pub const COLOUR_HZ: f32 = 15.0;
 
-/// It exposes this long after the thermal camera started, s: the two are never in step.
+/// Delay of its first exposure after the start of the thermal camera, s. The two are never in sync.
 const COLOUR_LATE_S: f32 = 0.021;
 
-/// Its driver stamps a frame this long after the exposure, s.
+/// Delay of its driver's timestamp after the exposure, s.
 const COLOUR_STAMP_S: f32 = 0.048;
 
-/// Where it sits beside the thermal camera, cm: right, up, forward.
+/// Its position relative to the thermal camera, cm: right, up, forward.
 const COLOUR_AT: V3 = V3::new(3.2, 1.1, 0.0);
 
-/// Half its field of view across, degrees.
+/// Half of its horizontal field of view, degrees.
 const COLOUR_HALF_DEG: f32 = 33.0;
 
-/// The camera's own temperature, degC.
+/// Temperature of the thermal camera itself, degC.
 pub const SENSOR_C: f32 = 29.3;
 
-/// Seconds at which the shutter closes, opens, and has settled.
+/// Times at which the shutter closes, opens, and readings have settled, s.
 const FFC_S: [f32; 3] = [11.6, 12.3, 13.4];
 
-/// The built-in demo: two people before a Lepton 3, one with glasses and a turn to profile, one who
-/// leaves and comes back, one shutter calibration.
+/// The built-in demo: two people in front of a Lepton 3, and one FFC. One person wears glasses and turns
+/// to profile; the other leaves and comes back.
 pub struct Demo {
     scene: Scene,
     blink: Vec<usize>,
@@ -63,11 +63,11 @@ pub struct Demo {
 pub struct ColourFrame {
     /// sRGB, row-major, [`COLOUR_SIZE`].
     pub rgb: Vec<[u8; 3]>,
-    /// The faces in its pixels.
+    /// Truth about the faces, in the frame's pixels.
     pub faces: Vec<FaceTruth>,
-    /// When it was exposed.
+    /// Exposure time.
     pub exposed: Nanos,
-    /// What its driver says.
+    /// The driver's timestamp.
     pub stamped: Nanos,
 }
 
@@ -80,18 +80,18 @@ fn named(model: &HeadModel, names: &[&str]) -> Vec<usize> {
     names.iter().filter_map(|n| model.expression(n)).collect()
 }
 
-/// 0 before `from`, 1 after `to`, smooth between.
+/// 0 before `from`, 1 after `to`, smooth in between.
 fn ramp(t: f32, from: f32, to: f32) -> f32 {
     let u = ((t - from) / (to - from)).clamp(0.0, 1.0);
     u * u * (3.0 - 2.0 * u)
 }
 
-/// A slow, irregular sway of unit size.
+/// A slow, irregular sway of unit amplitude.
 fn sway(t: f32, phase: f32) -> f32 {
     0.6 * libm::sinf(0.31 * TAU * t + phase) + 0.4 * libm::sinf(0.173 * TAU * t + 2.1 * phase)
 }
 
-/// Those faces that are at least partly in a picture of `size`.
+/// The faces that are at least partly in a picture of `size`.
 fn inside(faces: Vec<FaceTruth>, size: (usize, usize)) -> Vec<FaceTruth> {
     let (w, h) = (size.0 as f32, size.1 as f32);
     let seen = |f: &FaceTruth| f.bbox.x1 > 0.0 && f.bbox.x0 < w && f.bbox.y1 > 0.0 && f.bbox.y0 < h;
@@ -99,12 +99,12 @@ fn inside(faces: Vec<FaceTruth>, size: (usize, usize)) -> Vec<FaceTruth> {
 }
 
 impl Demo {
-    /// Prepares the demo of a seed: TLinear in high gain.
+    /// Prepares the demo of a seed, with TLinear in high gain.
     pub fn new(studio: &Studio, seed: u64) -> Self {
         Self::with(studio, seed, Readout::default())
     }
 
-    /// The same scene with other counts.
+    /// The same scene with another readout.
     pub fn with(studio: &Studio, seed: u64, readout: Readout) -> Self {
         let mut r = Random::new(seed, 0);
         let light = Light {
@@ -127,7 +127,7 @@ impl Demo {
             .collect();
         let size = (160, 120);
         let ss = SUPERSAMPLING as f32;
-        // Lepton 3: 57 degrees across.
+        // Lepton 3: horizontal field of view of 57 degrees.
         let focal = 80.0 / libm::tanf(28.5f32.to_radians());
         let scene = Scene {
             camera: Camera { focal: focal * ss, centre: [80.0 * ss, 60.0 * ss] },
@@ -165,7 +165,7 @@ impl Demo {
 
     fn moments(&self, t: f32) -> Vec<Moment> {
         let breath = |period: f32, phase: f32| libm::sinf(TAU * t / period + phase);
-        // The first turns to profile and back, then nods.
+        // The first person turns to profile and back, then nods.
         let profile = 74.0 * (ramp(t, 4.8, 6.2) - ramp(t, 7.4, 8.8));
         let nod = 16.0 * libm::sinf(TAU * 0.7 * (t - 18.5)) * (ramp(t, 18.4, 18.8) - ramp(t, 21.2, 21.8));
         let first = Moment {
@@ -175,7 +175,7 @@ impl Demo {
             expression: self.expression(t, 0.0, 9.2, 11.2),
             breath: breath(3.9, 0.0),
         };
-        // The second walks out to the right, and comes back.
+        // The second person walks out to the right and comes back.
         let away: f32 = 62.0 * (ramp(t, 13.6, 15.2) - ramp(t, 17.0, 18.8));
         let turned =
             35.0 * (ramp(t, 13.3, 14.0) - ramp(t, 14.9, 15.4)) - 35.0 * (ramp(t, 16.8, 17.4) - ramp(t, 18.4, 19.2));
@@ -207,7 +207,7 @@ impl Demo {
         out
     }
 
-    /// Frame `i` and the truth about its faces; faces that left the frame entirely are left out.
+    /// Frame `i` and the truth about its faces, without faces entirely outside the frame.
     pub fn frame(&mut self, studio: &Studio, i: u64) -> (Frame, Vec<FaceTruth>) {
         let t = i as f32 / RATE_HZ;
         let mut noise = Random::new(self.seed, 1 + i);
@@ -239,7 +239,7 @@ impl Demo {
         (frame, inside(rendering.faces, self.scene.size))
     }
 
-    /// Frame `i` of the colour camera: another place (parallax), lens, size, rate and clock.
+    /// Frame `i` of the colour camera, which differs in position (parallax), lens, size, rate and clock.
     pub fn colour(&mut self, studio: &Studio, i: u64) -> ColourFrame {
         let t = f64::from(i as u32) / f64::from(COLOUR_HZ) + f64::from(COLOUR_LATE_S);
         let mut moments = self.moments(t as f32);

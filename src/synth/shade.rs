@@ -1,31 +1,31 @@
-//! The corners of a mesh before the camera: where they lie, and how warm and bright they look. Each step is a loop over
-//! all corners, which becomes vector instructions where there are some; they give the same bits as others.
+//! Position, apparent temperature and brightness of a mesh's corners as seen by the camera. Each step is a loop over
+//! all corners, which compiles to vector instructions where available. The results are bit-identical to scalar code.
 
 use multiversion::multiversion;
 
 use super::raster::{Camera, Light};
 use super::vector::{Rgb, Rotation, V3};
 
-/// From coordinates of the head to those of the camera.
+/// Transform from head to camera coordinates.
 #[derive(Debug, Clone, Copy)]
 pub struct Stand {
-    /// Its rotation about `joint`.
+    /// Rotation about `joint`.
     pub rotation: Rotation,
-    /// Centre of the rotation, own coordinates, cm.
+    /// Centre of the rotation, head coordinates, cm.
     pub joint: V3,
-    /// Where its origin would be without the rotation, camera space, cm.
+    /// Position of the origin without the rotation, camera space, cm.
     pub at: V3,
 }
 
 impl Stand {
-    /// Where a point lies.
+    /// Transforms a point.
     #[inline(always)]
     pub fn place(&self, p: V3) -> V3 {
         let r = self.rotation.of(p - self.joint) + self.joint;
         V3::new(self.at[0] + r[0], self.at[1] + r[1], self.at[2] - r[2])
     }
 
-    /// Where a direction points.
+    /// Transforms a direction.
     #[inline(always)]
     pub fn face(&self, n: V3) -> V3 {
         let r = self.rotation.of(n);
@@ -33,7 +33,7 @@ impl Stand {
     }
 }
 
-/// [`Stand::place`] of all.
+/// [`Stand::place`] of all points.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn placed(stand: &Stand, points: &[V3]) -> Vec<V3> {
     let mut out = vec![V3::ZERO; points.len()];
@@ -54,7 +54,7 @@ pub fn projected(camera: &Camera, at: &[V3]) -> Vec<V3> {
     out
 }
 
-/// All scaled to a length of one, see [`unit`].
+/// Scales all vectors to a length of one.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn units(vectors: &mut [V3]) {
     for v in vectors {
@@ -62,7 +62,7 @@ pub fn units(vectors: &mut [V3]) {
     }
 }
 
-/// Apparent temperatures, degC, of corners at `at` in camera space, with unit normals as before they were turned and
+/// Apparent temperatures, degC, of corners at `at` in camera space, from their unit normals before rotation and their
 /// true temperatures.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn apparent(light: &Light, stand: &Stand, (at, normals): (&[V3], &[V3]), temps: &[f32]) -> Vec<f32> {
@@ -73,7 +73,7 @@ pub fn apparent(light: &Light, stand: &Stand, (at, normals): (&[V3], &[V3]), tem
     out
 }
 
-/// Reflected colours of corners of these unit normals, as before they were turned, and albedos.
+/// Reflected colours of corners, from their unit normals before rotation and their albedos.
 pub fn reflected(light: &Light, stand: &Stand, normals: &[V3], albedo: &[Rgb]) -> Vec<Rgb> {
     normals.iter().zip(albedo).map(|(n, a)| light.reflected(*a, stand.face(*n))).collect()
 }

@@ -1,4 +1,4 @@
-//! Contact sheets: many small renderings in one picture, to be looked at.
+//! Contact sheets: many small renderings in one picture, for visual checks.
 
 use super::dataset::Kind;
 use super::scene::Rendering;
@@ -6,14 +6,14 @@ use super::studio::Studio;
 use crate::error::Result;
 use crate::picture::Canvas;
 
-/// Scenes across and down.
+/// Scenes per row and per column.
 const SIDE: usize = 8;
 
 /// Renders 64 records of `seed` side by side and encodes them as PNG. Thermal ones are stretched
-/// between their 1st and 99th percentile, as a camera's own picture would be.
+/// between their 1st and 99th percentile, similar to a camera's AGC.
 ///
 /// # Errors
-/// Those of the scenes and of the PNG encoder.
+/// Errors of the scenes and of the PNG encoder.
 pub fn contact(studio: &Studio, kind: Kind, seed: u64, colour: bool, points: bool) -> Result<Vec<u8>> {
     let mut canvas = Canvas::default();
     for i in 0..SIDE * SIDE {

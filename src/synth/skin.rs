@@ -1,4 +1,4 @@
-//! Temperature and colour of skin as fields over the head, amplitudes drawn per subject.
+//! Temperature and colour of skin as fields over the head, with amplitudes drawn per subject.
 
 use multiversion::multiversion;
 
@@ -16,11 +16,11 @@ pub struct Fields {
     lips: Vec<f32>,
     coarse: Vec<Wave>,
     fine: Vec<Wave>,
-    /// Waves of hair and cloth, 0.8 to 3.5 cm.
+    /// Waves for hair and cloth, 0.8 to 3.5 cm.
     pub strand: Vec<Wave>,
     /// Below the chin; vertices and values as in `spots`.
     neck: Vec<(u32, f32)>,
-    /// Right and left ear, likewise.
+    /// Right and left ear, in the same form.
     ears: [Vec<(u32, f32)>; 2],
     /// Where a beard grows.
     pub beard: Vec<Growth>,
@@ -29,9 +29,9 @@ pub struct Fields {
 /// Hair of a beard at a vertex.
 #[derive(Clone, Copy)]
 pub struct Growth {
-    /// Height under the upper edge of a full beard, cm; negative above it.
+    /// Distance below the upper edge of a full beard, cm; negative above it.
     pub below: f32,
-    /// How dense it grows, 0 (lips, ears) to 1.
+    /// Density, 0 (lips, ears) to 1.
     pub density: f32,
 }
 
@@ -95,10 +95,10 @@ fn waves(model: &HeadModel, r: &mut Random, count: usize, lo_cm: f32, hi_cm: f32
         .collect()
 }
 
-/// Sums waves, each with what its cosine and its sine count.
+/// Sums waves, each with the weights of its cosine and its sine.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn superpose(waves: &[(&Wave, f32, f32)], out: &mut [f32]) {
-    // Block by block, which stays in the first-level cache, and two waves at once.
+    // Each block stays in the first-level cache; two waves are added at once.
     for (i, block) in out.chunks_mut(BLOCK).enumerate() {
         let part = i * BLOCK..i * BLOCK + block.len();
         for some in waves.chunks(2) {
@@ -126,7 +126,7 @@ const NECK_TOP: f32 = -9.5;
 /// Makes the fields of the spots, one by one.
 struct Spots<'a> {
     model: &'a HeadModel,
-    /// By [`SkinSpot`], a value for every vertex.
+    /// For each [`SkinSpot`], a value for every vertex.
     fields: Vec<Vec<f32>>,
 }
 
@@ -165,7 +165,7 @@ impl<'a> Spots<'a> {
 
     fn nose(&mut self) {
         let (ridge, wings) = (self.path(&[28, 29, 30]), self.path(&[31, 32, 33, 34, 35]));
-        // The cool of a nose ends at its base in some faces, in others it goes on into the philtrum.
+        // The cool area of the nose ends at its base in some faces; in others it extends into the philtrum.
         let base = self.point(33)[1] - 0.2;
         let below = |q: &V3| step((base - q[1]) * 4.0);
         let nose = patch(self.model, &[(&ridge, 1.15), (&wings, 0.95)], EDGE);
@@ -190,7 +190,7 @@ impl<'a> Spots<'a> {
         self.gaussian(SkinSpot::CanthusL, &[self.point(42)], 0.55, 1.0);
         self.gaussian(SkinSpot::OrbitR, &[eyes[0]], 1.7, 1.0);
         self.gaussian(SkinSpot::OrbitL, &[eyes[1]], 1.7, 1.0);
-        // The skin of a brow lies below its hair: 0.25 cm under the five points, which run along its upper edge.
+        // The five points run along the upper edge of a brow. Its skin is 0.25 cm below them.
         let brow = |ids: [usize; 5]| ids.map(|i| self.model.point(i) - V3::new(0.0, 0.25, 0.0));
         let (right, left) = (brow([17, 18, 19, 20, 21]), brow([22, 23, 24, 25, 26]));
         self.line(SkinSpot::BrowR, &[&right], 0.33);
@@ -256,7 +256,7 @@ fn ear(model: &HeadModel, side: f32) -> Vec<(u32, f32)> {
 }
 
 impl Fields {
-    /// Prepares every field for a model.
+    /// Prepares all fields for a model.
     pub fn new(model: &HeadModel) -> Self {
         let mut r = Random::new(0x5eed_f1e1d5, 0);
         let mut fields = Spots::of(model);
@@ -336,13 +336,13 @@ impl Fields {
         t
     }
 
-    /// Adds blotches, speckles, and the warmth of folds and the cold of ridges (`relief`).
+    /// Adds blotches and speckles, warms folds and cools ridges (`relief`).
     fn mottle(&self, t: &mut [f32], relief: &[f32], r: &mut Random) {
         // Most faces are smooth between their features; some are mottled.
         let (broad, small) = if r.chance(0.75) { (0.5, 0.2) } else { (0.9, 0.4) };
         let (blotches, coarse) = (r.range(0.1, broad), Self::random(&self.coarse, r, 6));
         let (speckles, fine) = (r.range(0.02, small), Self::random(&self.fine, r, 8));
-        // Folds keep their warmth and look blacker than the skin around them; what stands out cools.
+        // Folds keep their heat and have a higher effective emissivity than the skin around them; ridges cool.
         let (fold, ridge) = (r.range(0.05, 0.5), r.range(0.0, 0.35));
         for (((t, coarse), fine), relief) in t.iter_mut().zip(&coarse).zip(&fine).zip(relief) {
             let warmth = if *relief > 0.0 { fold } else { ridge } * relief;
@@ -350,7 +350,7 @@ impl Fields {
         }
     }
 
-    /// How strongly breath touches a vertex, 0 to 1.
+    /// How strongly breath affects each vertex, 0 to 1.
     pub fn breath(&self) -> &[f32] {
         &self.nostrils
     }
@@ -365,12 +365,12 @@ impl Fields {
         self.lips[vertex]
     }
 
-    /// A unit field of 7 to 20 cm.
+    /// A field of unit variance, wavelengths 7 to 20 cm.
     pub fn coarse(&self, r: &mut Random) -> Vec<f32> {
         Self::random(&self.coarse, r, 6)
     }
 
-    /// A unit field of 0.8 to 3.5 cm.
+    /// A field of unit variance, wavelengths 0.8 to 3.5 cm.
     pub fn strands(&self, r: &mut Random) -> Vec<f32> {
         Self::random(&self.strand, r, 8)
     }
@@ -379,7 +379,7 @@ impl Fields {
 /// Amplitudes of the spots of one face, K, in the order of [`SkinSpot`].
 type Amplitudes = [f32; SkinSpot::Count as usize];
 
-/// Draws the amplitudes of the spots. `chill` (0 warm room to 1 cold air) pulls blood from nose, ears, cheeks and chin.
+/// Draws the amplitudes of the spots. `chill` (0 warm room to 1 cold air) draws blood from nose, ears, cheeks and chin.
 fn amplitudes(chill: f32, r: &mut Random) -> Amplitudes {
     let mut a = [0.0; SkinSpot::Count as usize];
     let mut set = |s: SkinSpot, v: f32| a[s as usize] = v;
@@ -396,7 +396,7 @@ fn amplitudes(chill: f32, r: &mut Random) -> Amplitudes {
         set(left, y);
     }
     set(SkinSpot::Lips, r.range(-0.8, 1.2));
-    // Air drawn through the mouth, in speech or panting, dries and cools the lips, the lower one more.
+    // Breathing through the mouth, in speech or panting, dries and cools the lips, the lower one more.
     let dry = r.chance(0.45);
     let lip = if dry { -r.range(0.3, 2.8) } else { r.range(-0.6, 0.8) };
     set(SkinSpot::LowerLip, lip);
@@ -411,9 +411,9 @@ fn amplitudes(chill: f32, r: &mut Random) -> Amplitudes {
     a
 }
 
-/// Draws the amplitudes of spots that a face has on both sides, nearly alike.
+/// Draws the amplitudes of spots that a face has on both sides; both sides are nearly equal.
 fn pairs(chill: f32, r: &mut Random) -> [(SkinSpot, SkinSpot, [f32; 2]); 9] {
-    // Cool cheeks end softly in some faces, in others with an edge along the fold of the nose and the orbit.
+    // In some faces cool cheeks have a soft boundary; in others an edge along the fold of the nose and the orbit.
     let flat = r.chance(0.5);
     // Both spots, lowest and highest amplitude, standard deviation of each side.
     let ranges = [
@@ -433,7 +433,7 @@ fn pairs(chill: f32, r: &mut Random) -> [(SkinSpot, SkinSpot, [f32; 2]); 9] {
     })
 }
 
-/// Sets what is not skin: mouth, tongue, teeth and eyes.
+/// Sets the temperatures of mouth, tongue, teeth and eyes.
 fn moist(t: &mut [f32], model: &HeadModel, forehead: f32, r: &mut Random) {
     let (mouth, eye) = (r.range(-1.5, 2.0), r.range(-2.0, 0.4));
     for (t, p) in t.iter_mut().zip(&model.part) {

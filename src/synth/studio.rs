@@ -3,11 +3,11 @@
 use super::head::HeadModel;
 use super::skin::Fields;
 
-/// What the renderer needs of a face model, prepared once.
+/// The data that the renderer needs from a face model, prepared once.
 pub struct Studio {
     /// The head.
     pub model: HeadModel,
-    /// Fields over it.
+    /// Fields over its vertices.
     pub fields: Fields,
 }
 

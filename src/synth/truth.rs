@@ -1,4 +1,4 @@
-//! What is true of a rendered face.
+//! The exact truth about a rendered face.
 
 use super::person::{Moment, Points};
 use super::raster::{Layers, material};
@@ -10,7 +10,7 @@ use crate::landmarks::{COUNT, REGION_COUNT, REGIONS, RegionDisc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Visibility {
-    /// Seen.
+    /// Visible.
     Visible = 0,
     /// Hidden by the head itself.
     SelfOccluded = 1,
@@ -23,24 +23,24 @@ pub enum Visibility {
 pub struct FaceTruth {
     /// Pixel positions (centre of the first pixel: 0.5).
     pub points: [[f32; 2]; COUNT],
-    /// Whether each can be seen.
+    /// Whether each point can be seen.
     pub visibility: [Visibility; COUNT],
-    /// Around the points, pixels.
+    /// Box around the points, pixels.
     pub bbox: Rect,
     /// Yaw, pitch, roll, degrees.
     pub pose: [f32; 3],
     /// True temperature of the skin under each point, whatever covers it, degC.
     pub skin_c: [f32; COUNT],
-    /// What an ideal camera sees there, of skin or of the hair, beard or mask on it, degC; of a point that
+    /// What an ideal camera sees at each point: skin, or the hair, beard or mask on it, degC. For a point that
     /// cannot be seen, what it would see with nothing in the way.
     pub apparent_c: [f32; COUNT],
-    /// Mean of what an ideal camera sees of each region's disc ([`REGIONS`]), degC; NaN of a disc that is not
-    /// wholly the skin of this face.
+    /// Mean of what an ideal camera sees in each region's disc ([`REGIONS`]), degC; NaN for a disc that is not
+    /// entirely skin of this face.
     pub regions_c: [f32; REGION_COUNT],
 }
 
 impl FaceTruth {
-    /// Of the face of `person`, drawn as `p` at `moment` into `layers`.
+    /// Truth about the face of `person`, drawn with points `p` at `moment` into `layers`.
     pub(super) fn of(p: &Points, moment: &Moment, person: usize, layers: &Layers) -> Self {
         let ss = SUPERSAMPLING as f32;
         let points: [[f32; 2]; COUNT] = std::array::from_fn(|i| [p.at[i][0] / ss, p.at[i][1] / ss]);
@@ -53,8 +53,8 @@ impl FaceTruth {
             let (m, d) = (layers.material[at], layers.depth[at]);
             let own = m >> 4 == person as u8 + 1;
             let skin = m == material::of(material::SKIN, person);
-            // A point lies on the surface; a centimetre forgives the size of a pixel. Creases (corners of the
-            // eyes) may seem to face away and still be seen, but then nothing at all may be in front.
+            // A point is on the surface; the tolerance of 1 cm allows for the pixel size. Creases (corners of the
+            // eyes) may seem to face away and still be visible, so there the tolerance is smaller.
             let away = p.faces_away[i];
             let ahead = d < z - if away { 0.3 } else { 1.0 };
             match (ahead, d > z + 2.0) {
@@ -64,7 +64,7 @@ impl FaceTruth {
                 (_, true) if away => Visibility::SelfOccluded,
                 (_, true) => Visibility::Visible,
                 _ if skin => Visibility::Visible,
-                // What lies on the skin: hair, a mask.
+                // Covered by something on the skin: hair, a mask.
                 _ => Visibility::Occluded,
             }
         });
@@ -79,8 +79,8 @@ impl FaceTruth {
     }
 }
 
-/// Apparent temperature around a point: the mean of the nine sub-pixels nearest to it, those of other
-/// surfaces left out. The normal of the one vertex would mislead in creases.
+/// Apparent temperature around a point: the mean of the nine nearest sub-pixels, without those of other
+/// surfaces. A single vertex's normal would be misleading in creases.
 fn seen([px, py, z]: [f32; 3], layers: &Layers) -> Option<f32> {
     let (x, y) = (px as usize, py as usize);
     let (mut sum, mut count) = (0.0, 0.0);
@@ -95,12 +95,12 @@ fn seen([px, py, z]: [f32; 3], layers: &Layers) -> Option<f32> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// Depths of a region's skin from its middle, cm: a nose in front of a canthus is nearer; a forehead recedes from what
-/// brows and nose make of its depth.
+/// Range of depth of a region's skin relative to its middle, cm. A nose in front of a canthus is nearer; a forehead is
+/// further away than the depth computed from brows and nose.
 const REGION_DEPTHS_CM: std::ops::Range<f32> = -1.8..3.5;
 
-/// Mean over the sub-pixels whose centre lies in the disc; `None` where one of them is not the skin of `person`
-/// about there. `size`: of the face, sub-pixels.
+/// Mean over the sub-pixels whose centre is in the disc; `None` if one of them is not skin of `person` at about the
+/// right depth. `size` is the face size, sub-pixels.
 fn region(disc: &RegionDisc, p: &Points, size: f32, person: usize, layers: &Layers) -> Option<f32> {
     let [cx, cy, z] = disc.middle(|i| p.at[i]);
     let radius = (disc.radius * size).max(1.0);

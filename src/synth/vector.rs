@@ -1,4 +1,4 @@
-//! Three-vectors and rotations, centimetres.
+//! 3D vectors and rotations, centimetres.
 
 use std::ops::{Add, AddAssign, Index, IndexMut, Mul, Sub};
 
@@ -32,7 +32,7 @@ impl V3 {
         V3([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
     }
 
-    /// Unit vector; of the zero vector, a zero vector.
+    /// Unit vector; the zero vector stays zero.
     #[inline(always)]
     pub fn unit(self) -> V3 {
         self * (1.0 / self.dot(self).sqrt().max(1e-9))
@@ -90,7 +90,7 @@ impl Mul<f32> for V3 {
 pub struct Rotation([V3; 3]);
 
 impl Rotation {
-    /// Angles in degrees, signs as in [`crate::result::Pose`].
+    /// A rotation from angles in degrees, with the signs of [`crate::result::Pose`].
     pub fn new(yaw: f32, pitch: f32, roll: f32) -> Self {
         let (sy, cy) = libm::sincosf(yaw.to_radians());
         let (sp, cp) = libm::sincosf(pitch.to_radians());

@@ -1,4 +1,4 @@
-//! What covers a head: hair, beards, hats, hoods, masks, spectacles.
+//! Coverings of a head: hair, beards, hats, hoods, masks, spectacles.
 
 use std::f32::consts::TAU;
 
@@ -17,7 +17,7 @@ pub struct Look<'a> {
     pub displacement: &'a mut [f32],
     /// See [`material`].
     pub material: &'a mut [u8],
-    /// Colour; empty where only thermal is wanted.
+    /// Colour; empty if only thermal is needed.
     pub albedo: &'a mut [Rgb],
     /// Extra surfaces fixed to the head.
     pub sheets: &'a mut Vec<Sheet>,
@@ -43,10 +43,10 @@ impl Look<'_> {
     }
 }
 
-/// What somebody wears on the head.
+/// What a person wears on the head and around the neck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outfit {
-    /// Hair under whatever is worn.
+    /// Hair, under any head covering.
     pub hair: bool,
     /// Beard.
     pub beard: bool,
@@ -56,11 +56,11 @@ pub struct Outfit {
     pub mask: bool,
     /// Spectacles.
     pub spectacles: bool,
-    /// Around the neck.
+    /// Neckwear.
     pub neck: Neck,
 }
 
-/// What is around the neck.
+/// Neckwear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neck {
     /// Nothing.
@@ -85,7 +85,7 @@ pub enum Cover {
 }
 
 impl Outfit {
-    /// Each item at the share that makes rare ones well learnt; more hats in the cold.
+    /// Draws each item often enough that rare ones are learnt well; more hats in the cold.
     pub fn draw(climate: &Climate, r: &mut Random) -> Self {
         let beard = r.chance(0.27);
         let hair = !r.chance(0.12);
@@ -147,12 +147,12 @@ pub fn dress(
     }
 }
 
-/// A full beard, long or short, stubble, a goatee or a moustache, which cools the skin by up to `contrast`, kelvin.
+/// A full beard (long or short), stubble, a goatee or a moustache; it is cooler than skin by up to `contrast`, kelvin.
 fn beard(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, contrast: f32, r: &mut Random) {
     let (patches, ragged) = (fields.strands(r), fields.strands(r));
     let colour = tone(r);
     let style = r.unit();
-    // A goatee, too, is narrow.
+    // A goatee is narrow as well.
     let (narrow, lip_only) = (style >= 0.65, style >= 0.85);
     let (depth, length) = match style {
         s if s < 0.2 => (r.range(0.15, 0.55), r.range(0.3, 1.8)),
@@ -175,7 +175,7 @@ fn beard(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, contrast: f32,
         if w > 0.01 {
             look.temps[v] -= contrast * depth * w;
             look.tint(v, w.min(0.9), colour);
-            // Hangs from chin and jaw, not from the cheeks.
+            // The beard hangs from chin and jaw, not from the cheeks.
             let hang = length * w * step((mouth - q[1]) * 0.8);
             look.displacement[v] += hang;
             if hang > 0.6 {
@@ -199,7 +199,7 @@ fn hair(look: &mut Look<'_>, model: &HeadModel, fields: &Fields, temp: f32, cont
     let side = r.range(-3.5, 1.5);
     let thick = r.range(0.25, 2.8);
     let colour = tone(r);
-    // Roots are warmed by the scalp, tips are not.
+    // The scalp warms the roots but not the tips.
     let root = contrast * r.range(0.0, 0.18);
     for v in 0..look.temps.len() {
         if model.part[v] > part::HEAD {
@@ -244,7 +244,7 @@ fn long_hair(look: &mut Look<'_>, temp: f32, contrast: f32, colour: Rgb, r: &mut
     look.sheets.push(Sheet::new((40, 12), material::HAIR, V3::new(0.0, -2.0, 0.0), shape, paint));
 }
 
-/// Where a knitted hat ends (height at the front, how much lower at the back), its surface and thickness.
+/// Lower edge of a knitted hat (height at the front, drop towards the back), its temperature and thickness.
 struct Hat {
     line: f32,
     drop: f32,
@@ -302,7 +302,7 @@ fn hood(look: &mut Look<'_>, temp: f32, r: &mut Random) {
     };
     let paint = move |p: V3| (temp + 0.5 * libm::sinf(0.8 * p[0] + 0.6 * p[1] + phase), colour);
     look.sheets.push(Sheet::new((36, 14), material::HAT, V3::new(0.0, cy, cz), shape, paint));
-    // Below it falls to the shoulders.
+    // The lower part falls to the shoulders.
     let skirt = move |u: f32, v: f32| {
         let (s, c) = libm::sincosf((2.0 * u - 1.0) * if tight { 3.1 } else { 2.5 });
         let k = 1.0 + 0.6 * v;
@@ -314,7 +314,7 @@ fn hood(look: &mut Look<'_>, temp: f32, r: &mut Random) {
     };
     look.sheets.push(Sheet::new((30, 6), material::HAT, V3::new(0.0, -12.0, -1.0), skirt, paint));
     if tight {
-        // The scarf lies on the forehead and hides the hair.
+        // The scarf covers the forehead and hides the hair.
         for v in 0..look.displacement.len() {
             look.displacement[v] *= 0.3;
         }
@@ -354,7 +354,7 @@ fn spectacles(look: &mut Look<'_>, model: &HeadModel, temp: f32, contrast: f32, 
         V3(sum.0.map(|x| x / n))
     };
     let (right, left) = (eye(36..=41), eye(42..=47));
-    // A frame is rigid and straight, whatever the face beneath.
+    // A frame is rigid and straight, regardless of the face.
     let (half_x, level) = (0.5 * (left[0] - right[0]), 0.5 * (left[1] + right[1]));
     let eyes = [[-half_x, level, right[2]], [half_x, level, left[2]]];
     let plane = eyes[0][2].max(eyes[1][2]) + gap;
