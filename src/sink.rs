@@ -1,4 +1,4 @@
-//! Where results and pictures go: a file for each kind of output, and a row in the table ([`SINKS`]).
+//! Where results and pictures go. Each kind of output has its own file and a row in the table ([`SINKS`]).
 
 #[cfg(feature = "page")]
 pub mod http;
@@ -27,7 +27,7 @@ use crate::status::Status;
 /// The JSON schema (2020-12) of [`FrameResult`], printed by `heatmark schema`.
 pub const RESULT_SCHEMA: &str = include_str!("sink/result.schema.json");
 
-/// What a sink needs; nothing that no sink wants is made.
+/// What a sink needs. Only what some sink wants is produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wants {
     /// The overlay picture ([`Output::picture`]).
@@ -39,14 +39,14 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// What either needs.
+    /// The union of both.
     #[must_use]
     pub fn or(self, other: Wants) -> Wants {
         Wants { picture: self.picture || other.picture, json: self.json || other.json, raw: self.raw || other.raw }
     }
 }
 
-/// Everything known about one presented frame.
+/// All data about one presented frame.
 #[derive(Clone, Copy)]
 pub struct Output<'a> {
     /// The frame; `None` while there is no signal.
@@ -59,43 +59,43 @@ pub struct Output<'a> {
     pub picture: Option<&'a Canvas>,
 }
 
-/// An output. Called on the output thread, so `put` never blocks: a sink with a slow reader keeps
-/// a bounded, newest-wins queue and a thread of its own, and counts what it lost.
+/// An output. `put` runs on the output thread and must not block: a sink with a slow reader keeps
+/// a bounded, newest-wins queue and its own thread, and counts what it lost.
 pub trait Sink: Send {
     /// Name in logs and metrics.
     fn name(&self) -> &str;
 
-    /// What it needs; may change between frames (the page wants pictures only while someone looks).
+    /// What it needs; may change between frames (the page wants pictures only while someone views it).
     fn wants(&self) -> Wants;
 
     /// Takes one frame's output.
     ///
     /// # Errors
-    /// Whatever keeps it from taking any more: the error ends this sink, never the pipeline.
+    /// Returned when the sink cannot continue. The error ends this sink, never the pipeline.
     fn put(&mut self, out: &Output<'_>) -> Result<()>;
 
-    /// Outputs lost so far because a reader was behind or away.
+    /// Outputs lost so far because a reader was slow or absent.
     fn lost(&self) -> u64 {
         0
     }
 
-    /// What it tells the person who runs the program.
+    /// What it reports to the user of the program.
     fn report(&self) -> Option<Arc<dyn Report>> {
         None
     }
 
-    /// Called once at the end: flush, close, join; bounded in time.
+    /// Called once at the end: flush, close and join, within a bounded time.
     ///
     /// # Errors
-    /// What was not written.
+    /// Some data could not be written.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// What a sink tells the person who runs the program; outlives the sink.
+/// What a sink reports to the user of the program; outlives the sink.
 pub trait Report: Send + Sync {
-    /// One line for the start: what was opened, and where.
+    /// One line at the start: what was opened, and where.
     fn opened(&self) -> Option<String> {
         None
     }
@@ -105,7 +105,7 @@ pub trait Report: Send + Sync {
         None
     }
 
-    /// One line for the end: what was done.
+    /// One line at the end: what was done.
     fn done(&self) -> Option<String> {
         None
     }
@@ -118,7 +118,7 @@ pub struct Camera {
     pub name: Arc<str>,
     /// Its number, from 1.
     pub number: usize,
-    /// What its sinks share with those of other cameras.
+    /// What its sinks share with the sinks of other cameras.
     pub hubs: Hubs,
 }
 
@@ -128,8 +128,8 @@ impl Camera {
         Self { name: Arc::from("camera-1"), number: 1, hubs: Hubs::default() }
     }
 
-    /// A name of its own for what cameras cannot share: the first camera has the name as it is, further
-    /// ones their number behind the stem, as in `results-2.ndjson`.
+    /// A separate path for files that cameras cannot share. The first camera uses the path unchanged;
+    /// further cameras append their number to the stem, as in `results-2.ndjson`.
     pub fn own(&self, path: &Path) -> PathBuf {
         if self.number == 1 {
             return path.to_path_buf();
@@ -140,7 +140,7 @@ impl Camera {
     }
 }
 
-/// What a sink may use of the rest of the program.
+/// The parts of the program that a sink may use.
 #[derive(Clone)]
 pub struct Hooks {
     /// The camera whose outputs these are.
@@ -149,22 +149,22 @@ pub struct Hooks {
     pub model: Arc<str>,
     /// Counters and latencies, for `/state` and `/metrics`.
     pub status: Arc<dyn Status>,
-    /// What a viewer may change; `None` shows no controls.
+    /// What a viewer may change; with `None` no controls are shown.
     pub controls: Option<Arc<dyn Adjust>>,
 }
 
-/// One kind of output, as its section of the configuration describes it.
+/// One kind of output, as configured in its section.
 pub trait SinkKind {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`Error::fix`] names the first key that is out of its range.
+    /// [`Error::fix`] names the first key that is out of range.
     fn validate(&self) -> Result<()>;
 
-    /// Opens what is switched on, in the order in which it is to be fed.
+    /// Opens the outputs that are switched on, in the order in which they are served.
     ///
     /// # Errors
-    /// The first output that cannot be opened; those opened before it are closed again.
+    /// The first output that cannot be opened; outputs opened before it are closed.
     fn open(&self, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>>;
 }
 
@@ -172,9 +172,9 @@ pub trait SinkKind {
 pub struct Row {
     /// The section of the configuration, below `sink`.
     pub name: &'static str,
-    /// What it is, for people.
+    /// A description for users.
     pub doc: &'static str,
-    /// The kind, as configured.
+    /// Selects the configured kind.
     pub kind: fn(&Settings) -> &dyn SinkKind,
 }
 
@@ -214,7 +214,7 @@ sinks! {
 }
 
 impl Settings {
-    /// What is out of range, at most one problem per kind.
+    /// Settings that are out of range, at most one problem per kind.
     pub fn problems(&self) -> impl Iterator<Item = Error> + '_ {
         SINKS.iter().filter_map(|row| (row.kind)(self).validate().err())
     }
@@ -223,8 +223,8 @@ impl Settings {
 /// Opens every output that is switched on.
 ///
 /// # Errors
-/// The first setting that is out of range, or the first output that cannot be opened; those opened
-/// before it are closed again.
+/// The first setting that is out of range, or the first output that cannot be opened; outputs opened
+/// before it are closed.
 pub fn open_all(settings: &Settings, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>> {
     if let Some(problem) = settings.problems().next() {
         return Err(problem);
@@ -236,7 +236,7 @@ pub fn open_all(settings: &Settings, hooks: &Hooks) -> Result<Vec<Box<dyn Sink>>
     Ok(sinks)
 }
 
-/// True where `error` says that the reader of an output has closed it, which ends a pipe in peace.
+/// True if `error` means that the reader of an output has closed it: the normal end of a pipe.
 pub fn is_reader_gone(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(e) = cause {

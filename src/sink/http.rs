@@ -1,19 +1,19 @@
 //! The page: a small HTTP server with the live picture, results, counters and controls.
 //!
-//! One thread (`http`) serves every client of every camera; each camera has another (`http-pictures`)
-//! that encodes. Clients get the newest picture they can take; a slow one skips, a silent one is
-//! dropped, and the pipeline notices nothing of either.
+//! One thread (`http`) serves all clients of all cameras; each camera has another thread
+//! (`http-pictures`) that encodes. Clients get the newest picture they can take: a slow client skips
+//! pictures, a silent one is dropped. Neither affects the pipeline.
 //!
-//! The paths of the table are those of the first camera. Each camera, the first too, has them all
-//! below its name: `/NAME/`, `/NAME/state`.
+//! The paths in the table belong to the first camera. Every camera, including the first, also has
+//! them below its name: `/NAME/`, `/NAME/state`.
 //!
-//! | Path | What |
+//! | Path | Response |
 //! |---|---|
 //! | `/` | the page |
 //! | `/stream.mjpg` | the live picture, motion JPEG |
 //! | `/snapshot.png` | the next picture |
 //! | `/frame.tiff` | the next raw frame, 16 bits |
-//! | `/events` | results as server-sent events; `event: lag` tells a slow reader what it lost |
+//! | `/events` | results as server-sent events; `event: lag` tells a slow reader how many it lost |
 //! | `/state` | counters, times and settings, JSON |
 //! | `/metrics` | the same for Prometheus, of all cameras |
 //! | `/healthz` | 200 while frames flow, else 503 |
@@ -43,21 +43,21 @@ use super::{Hooks, Output, Report, Sink, SinkKind, Wants};
 use crate::error::{Error, Result};
 use crate::ranges;
 
-/// The page and who may see it.
+/// The page and who may access it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Serve the page.
     pub enabled: bool,
-    /// `ADDRESS:PORT` to listen on; port 0 takes a free one. Anything but a loopback address needs
-    /// a token.
+    /// `ADDRESS:PORT` to listen on; port 0 takes a free port. Any address other than loopback needs a
+    /// token.
     pub listen: String,
-    /// Secret that every request must bring (`Authorization: Bearer` or `?token=`): at least 16
+    /// Secret that every request must carry (`Authorization: Bearer` or `?token=`): at least 16
     /// letters, digits or `-._~`.
     pub token: Option<Secret>,
-    /// Further host names under which the page is reached, for example behind a proxy.
+    /// Further host names of the page, for example behind a proxy.
     pub hosts: Vec<String>,
-    /// Clients of the live picture, and as many of the events.
+    /// Most clients of the live picture, and separately of the events.
     #[schemars(range(min = 1, max = 1024))]
     pub max_clients: usize,
     /// JPEG quality of the live picture, percent.
@@ -66,8 +66,8 @@ pub struct Settings {
     /// `/healthz` fails once the last frame is older than this, ms.
     #[schemars(range(min = 100, max = 600_000))]
     pub stale_ms: u64,
-    /// A client that takes nothing for this long is dropped, ms. As long may a client
-    /// take to send its request.
+    /// A client that accepts no data for this long is dropped, ms. A client may take equally long to
+    /// send its request.
     #[schemars(range(min = 100, max = 60_000))]
     pub patience_ms: u64,
 }
@@ -88,10 +88,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Checks every range, and that an address others can reach is guarded by a token.
+    /// Checks every range, and that an address other machines can reach is protected by a token.
     ///
     /// # Errors
-    /// [`Error::fix`] about the first key that is wrong.
+    /// [`Error::fix`] for the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         let address = self.address()?;
         if let Some(token) = &self.token {
@@ -128,7 +128,7 @@ impl SinkKind for Settings {
     }
 }
 
-/// Where the page of a camera is.
+/// Location of the page of a camera.
 struct Page {
     address: SocketAddr,
     path: String,
@@ -148,13 +148,13 @@ impl Report for Page {
 pub struct HttpSink {
     channel: Arc<Channel>,
     page: Arc<Page>,
-    /// Gone once finished.
+    /// `None` once finished.
     server: Option<Arc<Server>>,
     encoder: Option<JoinHandle<()>>,
 }
 
 impl HttpSink {
-    /// Adds the camera to the server, which the first camera opens, and starts the camera's encoder.
+    /// Adds the camera to the server and starts its encoder. The first camera opens the server.
     ///
     /// # Errors
     /// [`Error::fix`] for a setting out of range or an address that cannot be listened on.
@@ -173,7 +173,7 @@ impl HttpSink {
         Ok(Self { channel, page, server: Some(server), encoder: Some(encoder) })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.page.address
     }

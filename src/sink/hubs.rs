@@ -1,4 +1,4 @@
-//! What the sinks of several cameras share.
+//! Resources shared by the sinks of several cameras.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -8,18 +8,18 @@ use crate::error::Result;
 
 type Hub = Weak<dyn Any + Send + Sync>;
 
-/// Servers and connections that sinks share, at most one of each type. The first sink that asks for one
-/// opens it; it is closed with the last sink that holds it.
+/// Servers and connections that sinks share, at most one of each type. The first sink that requests one
+/// opens it; it closes with the last sink that holds it.
 #[derive(Clone, Default)]
 pub struct Hubs(Arc<Mutex<HashMap<TypeId, Hub>>>);
 
 impl Hubs {
-    /// The hub of this type, opened with `open` where there is none.
+    /// The hub of this type, opened with `open` if there is none.
     ///
     /// # Errors
     /// Those of `open`.
     pub fn get_or_open<T: Any + Send + Sync>(&self, open: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
-        // Locked while opening, so that two cameras do not open two.
+        // Locked while opening, so that two cameras do not each open one.
         let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = hubs.get(&TypeId::of::<T>()).and_then(Weak::upgrade);
         if let Some(Ok(hub)) = known.map(Arc::downcast::<T>) {

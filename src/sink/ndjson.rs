@@ -1,4 +1,4 @@
-//! Results as lines of JSON: to stdout, a file, a Unix socket with many readers, or UDP.
+//! Results as lines of JSON to stdout, a file, a Unix socket with many readers, or UDP.
 
 mod outlet;
 mod unix;
@@ -16,14 +16,14 @@ use super::{Hooks, Output, Sink, SinkKind, Wants};
 use crate::error::{Error, Result};
 use crate::ranges;
 
-/// Lines kept for a reader that is behind.
+/// Lines kept for a slow reader.
 const LINES: usize = 64;
-/// Longest wait for room where no line may be lost.
+/// Longest wait for room when no line may be lost.
 const ROOM: Duration = Duration::from_secs(30);
 /// Largest payload of a UDP datagram over IPv4, bytes.
 const UDP_MAX: usize = 65_507;
 
-/// Where lines of JSON go; each output is off until it is named.
+/// Where lines of JSON go; each output is off unless it is set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -33,7 +33,7 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     /// Serve any number of readers on this Unix stream socket.
     pub unix: Option<PathBuf>,
-    /// Readers of the Unix socket at once; more are turned away.
+    /// Most readers of the Unix socket at once; further ones are refused.
     #[schemars(range(min = 1, max = 1024))]
     pub unix_readers: usize,
     /// Permission bits of the Unix socket.
@@ -41,11 +41,10 @@ pub struct Settings {
     pub unix_mode: u32,
     /// Send each line as a datagram to this `HOST:PORT`.
     pub udp: Option<String>,
-    /// Largest datagram, bytes. A longer line is left out and counted.
+    /// Largest datagram, bytes. Longer lines are dropped and counted.
     #[schemars(range(min = 128, max = UDP_MAX))]
     pub udp_max_bytes: usize,
-    /// Lose no line: the pipeline waits for stdout and the file instead. For recordings, not for
-    /// cameras.
+    /// Lose no line: the pipeline waits for stdout and the file. For recordings, not for cameras.
     pub every: bool,
 }
 
@@ -68,7 +67,7 @@ impl Settings {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`Error::fix`] about the first key that is wrong.
+    /// [`Error::fix`] for the first key that is wrong.
     pub fn validate(&self) -> Result<()> {
         ranges::check("sink.ndjson", self)?;
         if let Some(to) = &self.udp
@@ -103,7 +102,7 @@ impl SinkKind for Settings {
     }
 }
 
-/// Lines to one blocking writer (stdout or a file) on a thread of its own.
+/// Writes lines to one blocking writer (stdout or a file) on its own thread.
 pub struct LineSink {
     name: &'static str,
     outlet: Outlet,
@@ -114,16 +113,16 @@ impl LineSink {
     /// Lines to standard output.
     ///
     /// # Errors
-    /// [`Error::fatal`] where its thread cannot be started.
+    /// [`Error::fatal`] if its thread cannot be started.
     pub fn stdout(settings: &Settings) -> Result<Self> {
         let outlet = Outlet::start("stdout", "standard output", std::io::stdout())?;
         Ok(Self { name: "stdout", outlet, every: settings.every })
     }
 
-    /// Lines appended to `path`; a last line that was cut off is ended first.
+    /// Appends lines to `path`; an incomplete last line is terminated first.
     ///
     /// # Errors
-    /// [`Error::fix`] where the file cannot be opened for writing.
+    /// [`Error::fix`] if the file cannot be opened for writing.
     pub fn file(path: &std::path::Path, settings: &Settings) -> Result<Self> {
         let file = outlet::append(path)?;
         Ok(Self { name: "file", outlet: Outlet::start("file", path.display(), file)?, every: settings.every })
@@ -160,7 +159,7 @@ impl Sink for LineSink {
     }
 }
 
-/// One datagram a line.
+/// Sends one datagram per line.
 pub struct UdpSink {
     socket: UdpSocket,
     max_bytes: usize,
@@ -169,10 +168,10 @@ pub struct UdpSink {
 }
 
 impl UdpSink {
-    /// Datagrams to `to` (`HOST:PORT`; a name is resolved once, now).
+    /// Sends datagrams to `to` (`HOST:PORT`; a host name is resolved once, here).
     ///
     /// # Errors
-    /// [`Error::fix`] where `to` is no address or the name cannot be resolved.
+    /// [`Error::fix`] if `to` is not an address or the name cannot be resolved.
     pub fn open(to: &str, max_bytes: usize) -> Result<Self> {
         use std::net::ToSocketAddrs;
         let addresses = to.to_socket_addrs().map_err(|e| Error::fix(to, "is not a UDP address").because(e))?;
@@ -211,7 +210,7 @@ impl Sink for UdpSink {
         let trouble = if line.len() > self.max_bytes {
             Some(format!("a line of {} bytes exceeds the datagram limit of {}", line.len(), self.max_bytes))
         } else {
-            // Nobody listening, a full buffer or a missing route: datagrams are simply lost.
+            // If nobody listens, a buffer is full or there is no route, the datagram is lost.
             self.socket.send(line.as_bytes()).err().map(|e| format!("a line was not sent: {e}"))
         };
         if let Some(trouble) = trouble {

@@ -1,9 +1,9 @@
-//! Records raw frames, with their results if asked, on a thread of its own.
+//! Records raw frames, optionally with their results, on its own thread.
 //!
-//! The live path never waits for the disk: frames are copied into a fixed set of slots; while all
-//! are waiting for the disk, the newest frame is the one lost, and counted (the recording keeps an
-//! unbroken run up to the loss; gaps show in `seq`). An error ends the recording, says so once
-//! through [`Sink::put`], and leaves everything else running.
+//! The live path never waits for the disk: frames are copied into a fixed set of slots. While all
+//! slots wait for the disk, the newest frame is dropped and counted (the recording is unbroken up
+//! to the loss; gaps show in `seq`). An error ends the recording, is reported once through
+//! [`Sink::put`], and leaves everything else running.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub use crate::recording::files::Settings;
 /// Longest wait for the disk at the end.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// What a recording has done so far; shared with whoever shows it.
+/// Counters of a recording so far; shared with the code that shows them.
 #[derive(Debug, Default)]
 pub struct Counts {
     dir: PathBuf,
@@ -41,7 +41,7 @@ impl Counts {
         self.frames.load(Ordering::Relaxed)
     }
 
-    /// Frames lost because the disk was behind.
+    /// Frames lost because the disk was too slow.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -51,7 +51,7 @@ impl Counts {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Files begun.
+    /// Files started.
     pub fn files(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
     }
@@ -89,11 +89,11 @@ struct Slot {
     lost: u64,
 }
 
-/// Where the writer thread puts frames.
+/// Where the writer thread stores frames.
 trait Store: Send {
     fn put(&mut self, frame: &Frame, result: Option<&str>, lost: u64) -> Result<()>;
     fn finish(&mut self) -> Result<()>;
-    /// Files begun and bytes written.
+    /// Files started and bytes written.
     fn written(&self) -> (u64, u64);
 }
 
@@ -116,7 +116,7 @@ pub struct Record {
     results: bool,
     free: Receiver<Box<Slot>>,
     full: Option<Sender<Box<Slot>>>,
-    /// Tells the writer's end, with the error that ended it.
+    /// Signals that the writer has ended, with the error if there was one.
     ended: Receiver<Result<()>>,
     over: bool,
     thread: Option<JoinHandle<()>>,
@@ -128,8 +128,8 @@ impl Record {
     /// Checks settings, folder and free space, and starts the writer thread.
     ///
     /// # Errors
-    /// [`Error::fix`] for a setting out of range, a folder that cannot be made or a disk too full;
-    /// [`Error::retry`] where the thread cannot be started.
+    /// [`Error::fix`] for a setting out of range, a folder that cannot be created or a disk that is too
+    /// full; [`Error::retry`] if the thread cannot be started.
     pub fn new(settings: Settings, camera: CameraInfo) -> Result<Self> {
         let (results, queue) = (settings.results, settings.queue);
         let counts = Counts { dir: settings.dir.clone(), ..Counts::default() };
@@ -156,7 +156,7 @@ impl Record {
         Ok(Self { results, free, full: Some(full_in), ended, over: false, thread: Some(thread), counts, last: None })
     }
 
-    /// What has been done so far.
+    /// The counters so far.
     pub fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
     }
@@ -214,7 +214,7 @@ impl Sink for Record {
             return end;
         }
         let Some(frame) = out.frame else { return Ok(()) };
-        // While nothing new arrives, the last frame is shown again; it is recorded once.
+        // While no new frame arrives, the last one is shown again; record it only once.
         let this = (frame.meta.seq, frame.meta.captured);
         if self.last == Some(this) {
             return Ok(());

@@ -1,29 +1,29 @@
-//! The latest lines for many readers: a writer that never waits and readers that may fall behind.
+//! The latest lines for many readers. The writer never waits; readers may fall behind.
 //!
-//! A fixed number of reused buffers. A reader that is slower than the writer loses the oldest
-//! lines and is told how many; it never holds anything up and never makes anything grow.
+//! The buffers are fixed in number and reused. A reader that is slower than the writer loses the
+//! oldest lines and learns how many; it never blocks the writer and never makes memory grow.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// What a reader finds.
+/// Result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The buffer holds the next line.
     Line,
-    /// The buffer holds the oldest line still there; this many before it were lost.
+    /// The buffer holds the oldest line still available; this many lines before it were lost.
     Lagged(u64),
     /// Nothing new yet.
     Empty,
-    /// Nothing will ever come again, and everything was read.
+    /// The ring is closed and everything was read.
     Closed,
 }
 
 struct Lines {
     slots: Vec<String>,
-    /// Lines written since the start; line `n` lies in slot `n % slots.len()`.
+    /// Lines written since the start; line `n` is in slot `n % slots.len()`.
     head: u64,
     /// First line that the one waiting reader (see [`Ring::push_waiting`]) has not finished.
     done: u64,
@@ -49,17 +49,17 @@ impl Ring {
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
-        // Lines are only copied under the lock, so a poisoned one is still whole.
+        // Lines are only copied under the lock, so the data is valid even if the lock is poisoned.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line over the oldest one. Waits for nothing but the copy of one line.
+    /// Adds a line, replacing the oldest one. Waits at most for the copy of one line.
     pub(crate) fn push(&self, line: &str) {
         self.write(self.lock(), line);
     }
 
-    /// Adds a line as soon as the one reader that calls [`Ring::finished`] has left room, so that
-    /// nothing is lost; `false` where it has not within `limit`, and the oldest line was lost.
+    /// Waits until the one reader that calls [`Ring::finished`] has left room, then adds a line, so
+    /// that nothing is lost. `false` if there was no room within `limit`; the oldest line is lost then.
     pub(crate) fn push_waiting(&self, line: &str, limit: Duration) -> bool {
         let full = |l: &mut Lines| !l.closed && l.head - l.done >= l.slots.len() as u64;
         let (lines, waited) =
@@ -82,12 +82,12 @@ impl Ring {
         self.head.send_replace(head);
     }
 
-    /// Where a reader that wants only what comes from now on starts.
+    /// Start position for a reader that wants only new lines.
     pub(crate) fn now(&self) -> u64 {
         self.lock().head
     }
 
-    /// Copies the line at `at` into `into` and moves `at` on.
+    /// Copies the line at `at` into `into` and advances `at`.
     pub(crate) fn read(&self, at: &mut u64, into: &mut String) -> Next {
         read(&self.lock(), at, into)
     }
@@ -102,13 +102,13 @@ impl Ring {
         read(&lines, at, into)
     }
 
-    /// The reader that the writer waits for has dealt with everything before `at`.
+    /// Called by the reader that the writer waits for: everything before `at` is processed.
     pub(crate) fn finished(&self, at: u64) {
         self.lock().done = at;
         self.changed.notify_all();
     }
 
-    /// Ends the ring: readers get what is left, then [`Next::Closed`].
+    /// Closes the ring: readers get the remaining lines, then [`Next::Closed`].
     pub(crate) fn close(&self) {
         let mut lines = self.lock();
         lines.closed = true;
@@ -123,7 +123,7 @@ impl Ring {
         self.lock().closed
     }
 
-    /// Waits until the reader has [`finished`](Ring::finished) everything; `false` past `limit`.
+    /// Waits until the reader has [`finished`](Ring::finished) everything; `false` if `limit` passes first.
     pub(crate) fn drained(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         let mut lines = self.lock();
@@ -137,7 +137,7 @@ impl Ring {
         true
     }
 
-    /// Wakes a task whenever lines were added or the ring was closed.
+    /// Wakes a task whenever lines are added or the ring is closed.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
     }

@@ -1,4 +1,4 @@
-//! One camera of the server: what its sink leaves for the clients.
+//! One camera of the server: the data that its sink provides to the clients.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::sink::Hooks;
 use crate::sink::ring::Ring;
 use crate::units::Nanos;
 
-/// Results kept for a reader of `/events` that is behind.
+/// Results kept for a slow reader of `/events`.
 const EVENTS: usize = 16;
 /// Faces whose temperatures are shown as metrics: the oldest tracks.
 pub(super) const GAUGED_FACES: usize = 4;
@@ -28,7 +28,7 @@ pub(super) struct Channel {
 pub(super) struct Latest {
     pub state: StreamState,
     pub faces: usize,
-    /// Region temperatures of the oldest tracks, degC; NaN where there is none.
+    /// Region temperatures of the oldest tracks, degC; NaN if there is none.
     pub regions_c: [[f32; REGION_COUNT]; GAUGED_FACES],
     captured: Option<Nanos>,
     pub frame_at: Option<Instant>,
@@ -76,7 +76,7 @@ impl Latest {
                 }
             }
         }
-        // A frame shown again (a stale picture with a banner) is no sign of life.
+        // A repeated frame (a stale picture with a banner) does not count as a new frame.
         if captured.is_some() && captured != self.captured {
             self.captured = captured;
             self.frame_at = Some(Instant::now());

@@ -1,4 +1,4 @@
-//! Who may ask for what: token, host names, same origin; and the headers every answer carries.
+//! Access rules (token, host names, same origin) and the headers of every response.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// Shortest token, characters.
 const MIN_TOKEN: usize = 16;
 
-/// A secret of the configuration; never printed.
+/// A secret from the configuration; never printed.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -53,9 +53,9 @@ impl Serialize for Secret {
     }
 }
 
-/// The rules of one server.
+/// The access rules of one server.
 pub(super) struct Access {
-    /// SHA-256 digest of the token: how long comparing two digests takes tells nothing about the token.
+    /// SHA-256 digest of the token: the time to compare two digests reveals nothing about the token.
     token: Option<[u8; 32]>,
     hosts: Vec<String>,
 }
@@ -73,7 +73,7 @@ impl Access {
         };
         let host = host.to_str().map_err(|_| refuse(StatusCode::BAD_REQUEST, "the Host header is not text"))?;
         match self.token {
-            // A name that points at loopback is how another site's page would reach this one.
+            // Another site's page could reach this server through a host name that resolves to loopback.
             None => {
                 let named = uri.authority().map(|a| a.as_str());
                 if !self.knows(host) || named.is_some_and(|n| !self.knows(n)) {
@@ -120,12 +120,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// For `<img>` and event sources, which cannot send headers. Tokens need no percent-encoding.
+/// Token in the query, for `<img>` and event sources, which cannot send headers. Tokens need no
+/// percent-encoding.
 fn query_token(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("token="))
 }
 
-/// True where no browser says that another site asks.
+/// True unless the browser reports that the request comes from another site.
 fn same_origin(headers: &HeaderMap, host: &str) -> bool {
     let site = headers.get("sec-fetch-site");
     if site.is_some_and(|s| s != "same-origin" && s != "none") {
@@ -141,13 +142,13 @@ fn same_origin(headers: &HeaderMap, host: &str) -> bool {
     }
 }
 
-/// Who may ask, and how long an answer may take.
+/// Access rules, and the time limit for a response.
 pub(super) struct Guard {
     pub access: Access,
     pub patience: Duration,
 }
 
-/// Applies the rules, limits how long an answer may take, and adds the headers.
+/// Applies the rules and the time limit for a response, and adds the headers.
 pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let checked = guard.access.check(request.method(), request.uri(), request.headers());
     let mut response = match checked {
@@ -168,7 +169,7 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
     response
 }
 
-/// Nothing is cached, framed, sniffed, embedded elsewhere or told to other sites.
+/// Forbid caching, framing, content sniffing, embedding elsewhere and referrers to other sites.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,7 +1,7 @@
 //! The Prometheus text format, version 0.0.4.
 //!
-//! Cardinality is bounded: faces are numbered by age (0 is the oldest track), not by track. Where a
-//! server has several cameras, each sample of a camera has its name as the label `camera`.
+//! Cardinality is bounded: faces are numbered by age (0 is the oldest track), not by track. If a
+//! server has several cameras, each sample of a camera has the label `camera` with its name.
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::landmarks::REGIONS;
 use crate::result::{StreamState, by_reason};
 use crate::status::{LatencySummary, Snapshot};
 
-/// What is shown of one camera.
+/// The data shown for one camera.
 struct View {
-    /// Its label, where there are several cameras.
+    /// Its label if there are several cameras.
     camera: Option<Arc<str>>,
     model: Arc<str>,
     snapshot: Snapshot,
@@ -46,7 +46,7 @@ impl Samples<'_> {
         self.add_to("", labels, value);
     }
 
-    /// Adds a sample whose name is the family's with this suffix.
+    /// Adds a sample named after the family with this suffix.
     fn add_to(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         // Writing to a String cannot fail, here and below.
         let _ = write!(self.text, "heatmark_{}{suffix}", self.family);
@@ -71,7 +71,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// A family with what `samples` adds for each camera; nothing where there are no samples.
+    /// Writes a family with the samples that `samples` adds for each camera; nothing if there are none.
     fn family(&mut self, name: &str, kind: &str, help: &str, samples: impl Fn(&View, &mut Samples<'_>)) {
         let mut text = String::new();
         for view in self.views {
@@ -90,7 +90,7 @@ impl Page<'_> {
         self.family(name, kind, help, |view, samples| samples.add(&[], value(view)));
     }
 
-    /// One sample a member, 1 for the current one and 0 for the others.
+    /// One sample per member: 1 for the current one, 0 for the others.
     fn set(&mut self, name: &str, help: &str, members: &[&str], current: impl Fn(&View) -> &'static str) {
         self.family(name, "gauge", help, |view, samples| {
             for member in members {

@@ -1,4 +1,4 @@
-//! Encoding: each picture at most once, only while someone wants it, on a thread of its own.
+//! Encodes each picture at most once, only while a client wants it, on its own thread.
 
 use std::io::Cursor;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::picture::Canvas;
 /// Separates the pictures of the stream.
 pub(super) const BOUNDARY: &str = "heatmark-frame";
 
-/// What the output thread leaves for the encoder: the newest picture and frame, in reused buffers.
+/// Input of the encoder, set by the output thread: the newest picture and frame, in reused buffers.
 struct Mail {
     canvas: Canvas,
     new_canvas: bool,
@@ -23,13 +23,13 @@ struct Mail {
     stop: bool,
 }
 
-/// The encoder's letter box and what it last made.
+/// The encoder's mailbox and its latest output.
 pub(super) struct Pictures {
     mail: Mutex<Mail>,
     changed: Condvar,
     skipped: AtomicU64,
     quality: u8,
-    /// Parts of the motion JPEG stream, each with its header and the boundary that ends it.
+    /// Parts of the motion JPEG stream, each with its header and its closing boundary.
     pub(super) parts: watch::Sender<Bytes>,
     /// PNG files.
     pub(super) png: watch::Sender<Bytes>,
@@ -73,7 +73,7 @@ impl Pictures {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    /// Copies what someone wants. Waits for nothing: the encoder holds the lock only to swap.
+    /// Copies what clients want. Does not block: the encoder holds the lock only to swap buffers.
     pub(super) fn offer(&self, picture: Option<&Canvas>, frame: Option<&Arc<Frame>>) {
         let picture = picture.filter(|_| self.wants_picture());
         let frame = frame.filter(|_| self.wants_frame());
@@ -143,7 +143,7 @@ fn publish(to: &watch::Sender<Bytes>, what: &str, made: Result<Vec<u8>, String>)
         Ok(bytes) => {
             to.send_replace(bytes.into());
         }
-        // A picture that cannot be encoded is a defect of its maker; the next one may be fine.
+        // The picture itself is at fault; the next one may be fine.
         Err(e) => log::debug!("http: a {what} was not encoded: {e}"),
     }
 }
@@ -156,14 +156,14 @@ fn whole(canvas: &Canvas) -> Result<(), String> {
     Ok(())
 }
 
-/// One part of `multipart/x-mixed-replace`. The boundary follows at once, since browsers show a
-/// part only when they see its end.
+/// One part of `multipart/x-mixed-replace`. The boundary follows immediately, because browsers show a
+/// part only after its end.
 fn part(canvas: &Canvas, quality: u8, jpeg: &mut Vec<u8>) -> Result<Vec<u8>, String> {
     whole(canvas)?;
     let side = |v: u32| u16::try_from(v).map_err(|_| format!("{v} pixels is beyond JPEG"));
     jpeg.clear();
     let mut encoder = Encoder::new(&mut *jpeg, quality);
-    // Thin coloured lines on a coloured picture: full colour resolution.
+    // Full colour resolution, for thin coloured lines on a coloured picture.
     encoder.set_sampling_factor(SamplingFactor::F_1_1);
     encoder
         .encode(&canvas.rgb, side(canvas.width)?, side(canvas.height)?, ColorType::Rgb)
@@ -186,7 +186,7 @@ fn png(canvas: &Canvas) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// 16-bit grey, uncompressed; what a count means and when it was captured stand in the description.
+/// 16-bit grey, uncompressed; the description gives the meaning of a count and the capture time.
 fn tiff(frame: &Frame) -> Result<Vec<u8>, String> {
     use tiff::encoder::{TiffEncoder, colortype::Gray16};
     use tiff::tags::Tag;

@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The response for each path.
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
@@ -27,20 +27,20 @@ use crate::look::{Adjust, Change, Range};
 use crate::sink::RESULT_SCHEMA;
 use crate::sink::ring::Next;
 
-/// The page, with its style and script inside.
+/// The page, with its style and script inline.
 const PAGE: &str = include_str!("page.html");
 /// Largest body of a request, bytes.
 const MAX_BODY: usize = 16 * 1024;
-/// Longest wait for a picture or a frame that was asked for.
+/// Longest wait for a requested picture or frame.
 const NEXT_PICTURE: Duration = Duration::from_secs(2);
-/// How often something is sent when nothing happens, so that a peer that has gone is noticed.
+/// Interval of keep-alive messages on an idle stream, so that a lost peer is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// When a client of the events that was cut off should come back.
+/// How long a disconnected client of the events should wait before it reconnects.
 const RECONNECT: Duration = Duration::from_secs(1);
-/// Temperatures that a fixed range may span, degC.
+/// Limits of a fixed range, degC.
 const RANGE_C: std::ops::RangeInclusive<f32> = -273.0..=3000.0;
 
-/// Every path, once for the first camera and once below the name of each.
+/// Every path, once at the root for the first camera and once below the name of each camera.
 pub(super) fn router(site: Arc<Site>) -> Router {
     let mut router = Router::new().route("/{camera}", get(with_slash));
     for base in ["/", "/{camera}/"] {
@@ -67,10 +67,10 @@ fn nothing() -> Response {
     (StatusCode::NOT_FOUND, "nothing is here\n").into_response()
 }
 
-/// The camera that a request is about: the one its path names, or the first.
+/// The camera of a request: the one its path names, or the first.
 struct On {
     channel: Arc<Channel>,
-    /// The path names it.
+    /// True if the path names it.
     named: bool,
 }
 
@@ -85,7 +85,7 @@ impl FromRequestParts<Arc<Site>> for On {
     }
 }
 
-/// The page of a camera without the slash that its relative links need.
+/// The page of a camera, requested without the trailing slash that its relative links need.
 async fn with_slash(on: On, uri: Uri) -> Response {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     Redirect::permanent(&format!("{}/{query}", on.channel.name())).into_response()
@@ -100,7 +100,7 @@ fn busy() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, retry, "every seat is taken (see sink.http.max_clients)\n").into_response()
 }
 
-/// The page may run its own script and style, known by their hashes, and talk to this server only.
+/// The page may run only its own script and style, identified by hash, and connect only to this server.
 static PAGE_POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     let hash = |tag: &str| {
         let inside = PAGE.split_once(&format!("<{tag}>"))?.1.split_once(&format!("</{tag}>"))?.0;
@@ -127,7 +127,7 @@ async fn schema(_: On) -> Response {
     typed("application/schema+json", RESULT_SCHEMA)
 }
 
-/// Runs `feed` while a client takes what it sends, one item ahead at most. `None` where every seat is
+/// Runs `feed` while a client receives its items, at most one item ahead. `None` if every seat is
 /// taken.
 fn fed<T, F>(seats: &Arc<Semaphore>, feed: impl FnOnce(mpsc::Sender<T>) -> F) -> Option<ReceiverStream<T>>
 where
@@ -180,8 +180,8 @@ async fn events(State(site): State<Arc<Site>>, on: On) -> Response {
     response
 }
 
-/// Sends each result. A line is read only once there is room for it, so that a slow client gets the
-/// newest and is told what it lost.
+/// Sends each result. A line is read only when there is room for it, so a slow client gets the
+/// newest one and learns how many it lost.
 async fn feed_events(channel: Arc<Channel>, to: mpsc::Sender<Result<Event, Infallible>>) {
     let ring = &channel.events;
     let mut head = ring.subscribe();
@@ -196,7 +196,7 @@ async fn feed_events(channel: Arc<Channel>, to: mpsc::Sender<Result<Event, Infal
             Next::Closed => return,
             Next::Line => room.send(Ok(Event::default().data(&line))),
             Next::Lagged(_) => {
-                // Far behind: go on with the newest.
+                // Far behind: continue with the newest.
                 at = ring.now().saturating_sub(1);
                 let lost = format!("{{\"lost\":{}}}", at - from);
                 room.send(Ok(Event::default().event("lag").data(lost)));
@@ -209,7 +209,7 @@ async fn feed_events(channel: Arc<Channel>, to: mpsc::Sender<Result<Event, Infal
     }
 }
 
-/// The next thing that the encoder makes.
+/// Waits for the encoder's next output.
 async fn next(made: &watch::Sender<Bytes>, kind: &'static str) -> Response {
     let mut newest = made.subscribe();
     match tokio::time::timeout(NEXT_PICTURE, newest.changed()).await {
@@ -265,7 +265,7 @@ fn described(controls: &dyn Adjust) -> serde_json::Value {
     json!({ "choices": controls.choices(), "look": controls.look() })
 }
 
-/// Of every camera at the plain path, of one below its name.
+/// At the plain path all cameras; below a camera's name only that camera.
 async fn metrics_text(State(site): State<Arc<Site>>, on: On) -> Response {
     let all = site.channels();
     let several = all.len() > 1;
@@ -306,7 +306,7 @@ async fn control(on: On, request: Request) -> Response {
     }
 }
 
-/// The change itself where every name and number in it is one of the choices.
+/// Returns the change if every name and number in it is allowed.
 fn allowed(change: Change, controls: &dyn Adjust) -> Result<Change, String> {
     let choices = controls.choices();
     if let Some(palette) = &change.palette

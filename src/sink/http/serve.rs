@@ -1,4 +1,4 @@
-//! Connections: accepted, limited in number, size and time.
+//! Accepts connections and limits them in number, size and time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,14 +19,14 @@ use super::routes;
 use super::site::Site;
 use crate::error::{Error, Result};
 
-/// What the kernel may hold for one client, bytes: enough for a network's round trip, little enough
-/// that a slow client sees pictures late by a few frames only.
+/// Kernel send buffer of one client, bytes: enough for a network round trip, small enough that a
+/// slow client sees pictures only a few frames late.
 const SEND_BUFFER: u32 = 64 * 1024;
-/// Largest head of a request, and what is queued for one client beyond a single picture, bytes.
+/// Largest request head, and most data queued for one client beyond a single picture, bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Most header lines of a request.
 const MAX_HEADERS: usize = 64;
-/// Connections for short requests beside the streams.
+/// Connections for short requests, in addition to the streams.
 const SPARE: usize = 64;
 
 /// Binds the address.
@@ -50,7 +50,7 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves until `stop` says so; connections that are still open then are dropped.
+/// Serves until `stop` is set; connections that are still open then are dropped.
 pub(super) async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watch::Receiver<bool>) {
     let seats = Arc::new(Semaphore::new(2 * site.max_clients + SPARE));
     let patience = site.guard.patience;
@@ -83,7 +83,7 @@ pub(super) async fn serve(listener: TcpListener, site: Arc<Site>, mut stop: watc
     }
 }
 
-/// A connection whose peer must take something within a time limit, or it is an error.
+/// A connection that fails if its peer accepts no data within a time limit.
 struct Patient {
     stream: TcpStream,
     limit: Duration,

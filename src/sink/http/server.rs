@@ -1,4 +1,4 @@
-//! The server that the cameras of a process share.
+//! The server shared by all cameras of a process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::site::Site;
 use super::{Settings, serve};
 use crate::error::{Error, Result};
 
-/// Listens on one address for every camera that is added; stops when dropped.
+/// Listens on one address for all added cameras; stops when dropped.
 pub(super) struct Server {
     site: Arc<Site>,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! What every request shares.
+//! State shared by all requests.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::Settings;
 use super::channel::Channel;
 use super::guard::{Access, Guard};
 
-/// What every request shares: the cameras, the rules and the limits.
+/// State shared by all requests: cameras, access rules and limits.
 pub(super) struct Site {
     pub guard: Arc<Guard>,
     channels: RwLock<Vec<Arc<Channel>>>,
@@ -34,12 +34,12 @@ impl Site {
         }
     }
 
-    /// Every camera, in the order in which they were added.
+    /// All cameras, in the order in which they were added.
     pub fn channels(&self) -> Vec<Arc<Channel>> {
         self.channels.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The camera of this name; without a name the first.
+    /// The camera with this name, or the first if no name is given.
     pub fn channel(&self, name: Option<&str>) -> Option<Arc<Channel>> {
         let channels = self.channels();
         channels.into_iter().find(|channel| name.is_none_or(|name| name == channel.name()))

@@ -1,4 +1,4 @@
-//! A thread that writes lines where writing may block.
+//! A thread for writing lines to a writer that may block.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -13,9 +13,9 @@ use super::super::ring::{Next, Ring};
 use super::LINES;
 use crate::error::{Error, Result};
 
-/// Longest wait for a blocked writer at the end, unless told otherwise.
+/// Default for the longest wait for a blocked writer at the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
-/// How often an idle writer looks whether it should end.
+/// How often an idle writer checks whether it should end.
 const IDLE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct Shared {
     error: Mutex<Option<Error>>,
 }
 
-/// Lines on their way to one blocking writer.
+/// Queue of lines for one blocking writer.
 pub(super) struct Outlet {
     ring: Arc<Ring>,
     shared: Arc<Shared>,
@@ -49,12 +49,12 @@ impl Outlet {
         &self.ring
     }
 
-    /// Lines lost because the writer was behind.
+    /// Lines lost because the writer was too slow.
     pub(super) fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// The error that ended the writer; given once in full.
+    /// The error that ended the writer; returned in full only once.
     pub(super) fn check(&self) -> Result<()> {
         if !self.shared.failed.load(Ordering::Acquire) {
             return Ok(());
@@ -63,8 +63,8 @@ impl Outlet {
         Err(error.unwrap_or_else(|| Error::retry(&self.subject, "has ended")))
     }
 
-    /// Writes what is left, for at most `limit` ([`LAST_LINES`] by default); a writer that is still
-    /// blocked then is left behind, since nothing can interrupt it.
+    /// Writes the remaining lines, for at most `limit` ([`LAST_LINES`] by default). A writer that is still
+    /// blocked then is abandoned, because nothing can interrupt it.
     pub(super) fn finish(&mut self, limit: Option<Duration>) -> Result<()> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let written = self.ring.drained(limit.unwrap_or(LAST_LINES));
@@ -97,7 +97,7 @@ fn write_lines(ring: &Ring, shared: &Shared, subject: &str, mut writer: impl Wri
             }
         }
         line.push('\n');
-        // One write a line, so that lines of several processes never mix and none is held back.
+        // One write per line, so that lines of several processes never mix and none is delayed.
         if let Err(e) = writer.write_all(line.as_bytes()).and_then(|()| writer.flush()) {
             let error = match e.kind() {
                 ErrorKind::BrokenPipe => Error::retry(subject, "its reader has gone"),
@@ -106,7 +106,7 @@ fn write_lines(ring: &Ring, shared: &Shared, subject: &str, mut writer: impl Wri
             };
             *shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.because(e));
             shared.failed.store(true, Ordering::Release);
-            // Nobody waits for a writer that has ended.
+            // Closed so that nobody waits for a writer that has ended.
             ring.close();
             ring.finished(u64::MAX);
             return;
@@ -115,11 +115,11 @@ fn write_lines(ring: &Ring, shared: &Shared, subject: &str, mut writer: impl Wri
     }
 }
 
-/// Opens `path` for appending and ends a last line that was cut off (a full disk, a power cut).
+/// Opens `path` for appending and terminates an incomplete last line (after a full disk or a power cut).
 pub(super) fn append(path: &Path) -> Result<File> {
     let failed = |e| Error::fix(path.display(), "cannot be opened for appending").because(e);
     let mut file = File::options().create(true).append(true).read(true).open(path).map_err(failed)?;
-    // Pipes and devices have neither an end nor a past.
+    // Pipes and devices have no end to seek to and no earlier content.
     if file.metadata().map_err(failed)?.is_file() && file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! A Unix stream socket that any number of readers may connect to.
+//! A Unix stream socket for any number of readers.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,25 +19,25 @@ use super::super::{Output, Sink, Wants};
 use super::LINES;
 use crate::error::{Error, Result};
 
-/// A reader that takes nothing for this long is dropped.
+/// A reader that accepts no data for this long is dropped.
 const SILENT: Duration = Duration::from_secs(5);
 
-/// Lines to every reader of a Unix socket. Each reader has its own place in a bounded ring: a slow
-/// one loses lines, which are counted, and a silent one is dropped.
+/// Sends lines to every reader of a Unix socket. Each reader has its own position in a bounded ring:
+/// a slow reader loses lines, which are counted, and a silent one is dropped.
 pub struct UnixSink {
     ring: Arc<Ring>,
     lost: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
-    /// Device and inode of our socket, so that only it is removed at the end.
+    /// Device and inode of our socket, so that no other file is removed at the end.
     identity: Option<(u64, u64)>,
 }
 
 impl UnixSink {
-    /// Listens on `path`. A socket file whose owner is gone is replaced, one that answers never.
+    /// Listens on `path`. Replaces a socket file whose owner is gone, never one that answers.
     ///
     /// # Errors
-    /// [`Error::fix`] where another process listens there or the socket cannot be made.
+    /// [`Error::fix`] if another process listens there or the socket cannot be created.
     pub fn open(path: &Path, mode: u32, readers: usize) -> Result<Self> {
         let listener = listen(path)?;
         let failed = |e| Error::fix(path.display(), "cannot be set up as a socket").because(e);
@@ -47,7 +47,7 @@ impl UnixSink {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (ring, lost) = (Ring::new(LINES), Arc::new(AtomicU64::new(0)));
         let (r, l) = (Arc::clone(&ring), Arc::clone(&lost));
-        // Subscribed before anybody can close the ring, so that the end is never missed.
+        // Subscribe before anything can close the ring, so that the end is never missed.
         let head = ring.subscribe();
         let thread = std::thread::Builder::new()
             .name("lines-unix".into())
@@ -99,8 +99,8 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
 
-/// Binds `path`, replacing a dead socket. A live one is never replaced: the file is moved aside
-/// first and asked again, so that a socket bound in between is found and put back.
+/// Binds `path`, replacing a dead socket but never a live one: the file is first moved aside and
+/// probed again, so that a socket bound in between is detected and put back.
 fn listen(path: &Path) -> Result<StdListener> {
     let taken = || Error::fix(path.display(), "another process listens there");
     for _ in 0..3 {
@@ -112,7 +112,7 @@ fn listen(path: &Path) -> Result<StdListener> {
         match fs::symlink_metadata(path) {
             Ok(m) if m.file_type().is_socket() => {}
             Ok(_) => return Err(Error::fix(path.display(), "exists and is not a socket")),
-            // Gone since: try again.
+            // Removed in the meantime: try again.
             Err(_) => continue,
         }
         if !dead(path) {
@@ -131,7 +131,7 @@ fn listen(path: &Path) -> Result<StdListener> {
     Err(taken())
 }
 
-/// True where nobody listens on this socket file.
+/// True if nobody listens on this socket file.
 fn dead(path: &Path) -> bool {
     StdStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused)
 }
@@ -163,7 +163,7 @@ async fn serve(
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
             _ = head.changed() => if ring.is_closed() {
-                // Readers get what is left in the ring, within the silent limit.
+                // Readers get the rest of the ring, within the time limit for silent readers.
                 let all = u32::try_from(readers).unwrap_or(u32::MAX);
                 let _ = tokio::time::timeout(Duration::from_secs(1), seats.acquire_many(all)).await;
                 return;
@@ -172,7 +172,7 @@ async fn serve(
     }
 }
 
-/// A reader's place in the ring; what is still owed to it when it is dropped counts as lost.
+/// A reader's position in the ring; lines not yet sent when it is dropped count as lost.
 struct Place<'a> {
     ring: &'a Ring,
     lost: &'a AtomicU64,
@@ -182,7 +182,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        // A reader that left wants nothing any more.
+        // Nothing is lost for a reader that left.
         if !self.gone {
             self.lost.fetch_add(self.ring.now().saturating_sub(self.at), Ordering::Relaxed);
         }
@@ -199,7 +199,7 @@ async fn feed(mut stream: UnixStream, ring: &Ring, lost: &AtomicU64) {
             Next::Empty => {
                 tokio::select! {
                     changed = head.changed() => if changed.is_err() { return },
-                    // What a reader says is ignored, and it may close its half; an error means that it has gone.
+                    // Input from a reader is ignored, and it may close its half; an error means that it is gone.
                     heard = stream.read(&mut ignored), if talks => match heard {
                         Ok(n) => talks = n > 0,
                         Err(_) => return place.gone = true,
