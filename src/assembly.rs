@@ -1,6 +1,6 @@
-//! THE assembly: from a configuration to a pipeline, the one place where settings become parts.
+//! Builds a pipeline from a configuration. This is the only place where settings become parts.
 //!
-//! A live camera, a replay, the demo and a recording are the same [`assemble`] with another [`Input`].
+//! A live camera, a replay, the demo and a recording use the same [`assemble`] with a different [`Input`].
 
 mod parts;
 
@@ -19,23 +19,23 @@ use crate::sink::{self, Camera, Hooks, Report, Sink};
 pub struct Assembly {
     /// The pipeline.
     pub pipeline: Pipeline,
-    /// What its sinks tell about themselves, in their order.
+    /// The reports of its sinks, in sink order.
     pub reports: Vec<Arc<dyn Report>>,
 }
 
 impl Assembly {
-    /// Where the page is served, where it is.
+    /// The address of the page, if it is served.
     pub fn address(&self) -> Option<SocketAddr> {
         self.reports.iter().find_map(|report| report.address())
     }
 }
 
-/// Builds what `config` says around the `input` of one camera; `more` sinks are served after the
+/// Builds the configured pipeline for the `input` of one camera; `more` sinks are served after the
 /// configured ones.
 /// Opens files, sockets and models; starts no thread of the path.
 ///
 /// # Errors
-/// The first part that cannot be built; what was opened before it is closed.
+/// The first part that cannot be built; everything opened before it is closed.
 pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn Sink>>) -> Result<Assembly> {
     let engine = Engine::new(&config.face, config.surface)?;
     let (overlay, controls) = Overlay::new(&config.render, config.surface)?;

@@ -1,7 +1,7 @@
-//! The command line: what can be asked, what the answer means to a shell.
+//! The command line: commands, options and exit codes.
 //!
-//! Each command is a file of its own that reads its arguments, settles the configuration and calls
-//! the library.
+//! Each command has its own file, which reads the arguments, loads the configuration and calls the
+//! library.
 
 mod bench;
 mod camera;
@@ -51,20 +51,20 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Configuration")]
 struct Base {
     /// Read this configuration file.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    /// Take the defaults of this board: a name, or `auto` to look at the machine.
+    /// Use the defaults of this board: a name, or `auto` to detect it.
     #[arg(long, value_name = "NAME", global = true)]
     board: Option<String>,
-    /// Set one key, over every file; may be repeated.
+    /// Set one key, overriding every file; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
-    /// Log more: why things happen, then every frame (-vv).
+    /// Log more: why things happen (-v), or every frame (-vv).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     /// Log only warnings and errors, and print no status lines.
@@ -73,7 +73,7 @@ struct Base {
 }
 
 impl Base {
-    /// Settles the configuration with further flags (flag, key, value) and starts logging.
+    /// Loads the configuration with additional flags (flag, key, value) and starts logging.
     fn settle(&self, flags: Vec<(&'static str, &'static str, toml::Value)>) -> Result<Settled<Config>, Failure> {
         let settled = config::load(&self.given(flags))?;
         exit::start_log(&settled.values.log);
@@ -96,27 +96,27 @@ impl Base {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run cameras until told to stop, through every failure of theirs.
+    /// Run cameras until stopped; cameras that fail are reopened.
     Run(run::Run),
-    /// List cameras: what they are, how they are named, whether they may be used.
+    /// List cameras with their types, names and permissions.
     Devices(devices::Devices),
-    /// Command a camera: shutter, gain, temperatures.
+    /// Control a camera: shutter, gain, temperatures.
     Camera(camera::Camera),
-    /// Look for what keeps this machine from its work, and say what to do.
+    /// Check this machine for problems and print how to fix them.
     Doctor(doctor::Doctor),
-    /// Play the built-in clip through the real pipeline; opens no camera.
+    /// Play the built-in clip through the real pipeline, without a camera.
     Demo(demo::Demo),
     /// Play a recording, a picture or a folder of pictures.
     Replay(replay::Replay),
-    /// Find faces in pictures: one line of JSON each.
+    /// Find faces in pictures and print one line of JSON for each picture.
     Infer(infer::Infer),
-    /// Record raw frames with their temperatures and times.
+    /// Record raw frames with temperatures and times.
     Record(record::Record),
-    /// Measure every stage: time, allocations, memory, start-up.
+    /// Measure every stage: time, allocations, memory and start-up.
     Bench(bench::Bench),
-    /// Compare what is found with annotated pictures.
+    /// Compare results with annotated pictures.
     Eval(eval::Eval),
-    /// List models, or show how one is run.
+    /// List models, or show how a model runs.
     Model {
         #[command(subcommand)]
         command: model::Command,
@@ -128,19 +128,19 @@ enum Command {
     },
     /// Print the JSON schema of the results.
     Schema,
-    /// Render synthetic thermal scenes with exact truth, for training and tests.
+    /// Render synthetic thermal scenes with exact ground truth, for training and tests.
     #[cfg(feature = "synth")]
     Synth(synth::Synth),
 }
 
-/// Runs the command in `args` (the first is the program's name) and says how it ended.
+/// Runs the command in `args` (the first is the program's name) and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit {
     let started = Instant::now();
     let command = Cli::command().after_long_help(exit::table());
     let cli = match command.try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
         Err(e) => {
-            // A reader of the help that is gone needs no help.
+            // An error means that the reader of the help is gone.
             let _ = e.print();
             return match e.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,

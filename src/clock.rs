@@ -1,4 +1,4 @@
-//! Time as a value that can be handed in, so that tests own it.
+//! Time as a value that is passed in, so that tests control it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,16 +11,16 @@ use crate::units::Nanos;
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Nanos;
-    /// Waits for `d`; a simulated clock only moves forward.
+    /// Waits for `d`; a simulated clock only advances.
     fn sleep(&self, d: Duration);
-    /// Waits for `d` or until asked to stop, whichever is first; true where asked to stop.
+    /// Waits for `d` or until a stop is requested, whichever is first; true on a stop.
     fn wait(&self, d: Duration, stop: &Stop) -> bool;
 }
 
 /// A clock shared by every thread of a pipeline.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// CLOCK_MONOTONIC, the clock V4L2 drivers stamp frames with.
+/// CLOCK_MONOTONIC, the clock that V4L2 drivers use to stamp frames.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealClock;
 
@@ -33,8 +33,8 @@ impl RealClock {
 
 impl Clock for RealClock {
     fn now(&self) -> Nanos {
-        // `Instant` is CLOCK_MONOTONIC on Linux; its origin is hidden, so differences from one
-        // process-wide anchor are used. A driver's stamp comes here as `now - (driver's now - stamp)`.
+        // `Instant` is CLOCK_MONOTONIC on Linux; its origin is hidden, so times are differences from one
+        // process-wide anchor. A driver's stamp is converted as `now - (driver's now - stamp)`.
         static ANCHOR: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
         let anchor = *ANCHOR.get_or_init(Instant::now);
         Nanos(u64::try_from(anchor.elapsed().as_nanos()).unwrap_or(u64::MAX))
@@ -49,7 +49,7 @@ impl Clock for RealClock {
     }
 }
 
-/// A clock that moves only when told to, or when somebody sleeps.
+/// A clock that moves only when it is advanced or when a thread sleeps.
 #[derive(Debug, Default)]
 pub struct SimulatedClock(AtomicU64);
 
@@ -59,7 +59,7 @@ impl SimulatedClock {
         Arc::new(Self(AtomicU64::new(now.0)))
     }
 
-    /// Moves forward by `d`.
+    /// Advances by `d`.
     pub fn advance(&self, d: Duration) {
         self.0.fetch_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
@@ -83,23 +83,23 @@ impl Clock for SimulatedClock {
     }
 }
 
-/// A step between two recorded stamps that is longer than this is a cut, not a pause to sit through.
+/// A longer step between two recorded stamps is a cut, not a pause to wait for.
 const CUT: Duration = Duration::from_secs(60);
 
 /// Maps the stamps of a recording to a running clock: frame i is due at `start + (t_i - t_0)`.
 ///
-/// Where the recording steps back (it was reopened, or loops) or jumps by more than a minute, it
-/// goes on after the last step that made sense.
+/// If the recording steps back (it was reopened, or loops) or jumps by more than a minute, playback
+/// continues after the last valid step.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pacing {
-    // (stamp, when it is due) of the frame that time is counted from.
+    // (stamp, due time) of the reference frame.
     origin: Option<(Nanos, Nanos)>,
     last: Nanos,
     step: Duration,
 }
 
 impl Pacing {
-    /// When the frame stamped `recorded` is due, where it is `now`. Due times never step back.
+    /// When the frame stamped `recorded` is due; `now` is the current time. Due times never step back.
     pub fn due(&mut self, recorded: Nanos, now: Nanos) -> Nanos {
         let Some((from, at)) = self.origin else {
             return self.restart(recorded, now);

@@ -1,8 +1,8 @@
-//! Several cameras in one process: a pipeline for each, and what they share.
+//! Several cameras in one process: a pipeline for each, and their shared resources.
 //!
-//! Sinks of one kind share one server or connection ([`crate::sink::Hubs`]): all cameras are on one
-//! page server, each below its name. Files and sockets that cannot be shared have the number of the
-//! camera in their names.
+//! Sinks of one kind share one server or connection ([`crate::sink::Hubs`]): one page server serves
+//! all cameras, each below its name. Files and sockets that cannot be shared have the camera number
+//! in their names.
 
 use std::sync::Arc;
 use std::thread;
@@ -16,13 +16,13 @@ use crate::sink::{Camera, Hubs, Report, Sink};
 use crate::source;
 use crate::stop::{self, Stop};
 
-/// How often a running fleet calls its watcher, and further cameras learn of a stop.
+/// How often a running fleet calls its watcher and passes a stop on to the further cameras.
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
 
-/// Makes sinks beside the configured ones for the camera of a number, from 1.
+/// Makes additional sinks for the camera with this number, from 1.
 pub type MoreSinks<'a> = dyn FnMut(usize) -> Vec<Box<dyn Sink>> + 'a;
 
-/// Pipelines that are ready to run together.
+/// Several pipelines, ready to run.
 pub struct Fleet {
     cameras: Vec<Member>,
     hubs: Hubs,
@@ -37,7 +37,7 @@ impl Fleet {
     /// A camera for each of `specs`, under one configuration.
     ///
     /// # Errors
-    /// [`Error::fix`] where there are no specs; those of [`Input::open`] and [`assemble`].
+    /// [`Error::fix`] if there are no specs; those of [`Input::open`] and [`assemble`].
     pub fn of(config: &Config, specs: &[String], more: &mut MoreSinks<'_>) -> Result<Self> {
         if specs.is_empty() {
             return Err(Error::fix("--source", "names nothing"));
@@ -68,30 +68,30 @@ impl Fleet {
         Ok(())
     }
 
-    /// The counters of every camera, to be read while the fleet runs and after.
+    /// The counters of every camera; can be read during and after the run.
     pub fn statuses(&self) -> Vec<Arc<SharedStatus>> {
         self.cameras.iter().map(|camera| camera.assembly.pipeline.status()).collect()
     }
 
-    /// What the sinks of all cameras tell about themselves.
+    /// The reports of all cameras' sinks.
     pub fn reports(&self) -> Vec<Arc<dyn Report>> {
         self.cameras.iter().flat_map(|camera| camera.assembly.reports.iter().cloned()).collect()
     }
 
-    /// Runs every camera until `stop` is asked for or the first camera ends, which ends the others.
+    /// Runs every camera until a stop is requested or the first camera ends, which ends the others.
     /// Calls `watch` about ten times a second on the calling thread, for a status line or a watchdog.
-    /// Returns how each camera ended. The error of a further camera is logged when it happens and
-    /// leaves the others running.
+    /// Returns how each camera ended. The error of a further camera is logged when it occurs; the others
+    /// keep running.
     ///
     /// # Errors
-    /// [`Error::fatal`] where a thread cannot be started; everything has stopped then.
+    /// [`Error::fatal`] if a thread cannot be started; all cameras have stopped then.
     pub fn run(self, stop: &Stop, mut watch: impl FnMut(&[Arc<SharedStatus>])) -> Result<Vec<Result<Summary>>> {
         let statuses = self.statuses();
         let mut cameras = self.cameras.into_iter();
         let Some(first) = cameras.next() else { return Ok(Vec::new()) };
         let (stopper, stop_others) = stop::pair();
         thread::scope(|scope| {
-            // Dropped on every way out of here, before the threads are joined.
+            // Dropped on every exit path, before the threads are joined.
             let mut stopper = Some(stopper);
             let mut others = Vec::new();
             for Member { name, assembly } in cameras {
@@ -114,7 +114,7 @@ impl Fleet {
     }
 }
 
-/// The source settings of camera number `number`: a further camera has its number behind the name.
+/// The source settings of camera `number`: further cameras append their number to the name.
 fn settings_of(settings: &source::Settings, number: usize) -> source::Settings {
     let mut settings = settings.clone();
     if number > 1 && !settings.camera.name.is_empty() {
@@ -123,8 +123,8 @@ fn settings_of(settings: &source::Settings, number: usize) -> source::Settings {
     settings
 }
 
-/// The name in paths and labels: that of the settings in lower-case letters, digits and `-`, or
-/// `camera-N`.
+/// The name in paths and labels: the name from the settings in lower-case letters, digits and `-`,
+/// or `camera-N`.
 fn name_of(settings: &source::Settings, number: usize) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = settings.camera.name.chars().map(plain).collect();

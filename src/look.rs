@@ -1,7 +1,7 @@
-//! How the picture is drawn, as names and numbers: what a viewer sees and may change.
+//! The look of the picture, as names and numbers that a viewer sees and may change.
 //!
-//! The renderer implements [`Adjust`]; sinks such as the page use it. Both depend on this module and
-//! not on each other.
+//! The renderer implements [`Adjust`]; sinks such as the page use it. Both depend on this module, not
+//! on each other.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ pub enum Range {
     Auto,
     /// Fixed temperatures, degC; `min_c < max_c`.
     Fixed {
-        /// Shown in the coldest colour.
+        /// Temperature of the coldest colour.
         min_c: f32,
-        /// Shown in the hottest colour.
+        /// Temperature of the hottest colour.
         max_c: f32,
     },
 }
 
-/// What there is to choose from.
+/// The available choices.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Choices {
     /// Names of the palettes.
@@ -50,7 +50,7 @@ pub struct Look {
     pub layers: BTreeMap<String, bool>,
 }
 
-/// A request to change the look; what is absent stays as it is.
+/// A request to change the look; absent fields stay unchanged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Change {
@@ -66,16 +66,16 @@ pub struct Change {
 
 /// A picture whose look can be changed while it runs.
 pub trait Adjust: Send + Sync {
-    /// What there is to choose from; constant.
+    /// The available choices; constant.
     fn choices(&self) -> Choices;
 
     /// How the picture is drawn now.
     fn look(&self) -> Look;
 
-    /// Applies a change, from the next picture on, to frames of this signal.
+    /// Applies a change to frames of this signal, from the next picture on.
     ///
     /// # Errors
-    /// [`crate::Error::fix`] for an unknown name, a value out of range, or a fixed range where the
-    /// source does not measure temperature. Nothing is changed then.
+    /// [`crate::Error::fix`] for an unknown name, a value out of range, or a fixed range if the source
+    /// does not measure temperature. Nothing is changed then.
     fn change(&self, change: &Change, signal: Signal) -> Result<()>;
 }

@@ -1,8 +1,8 @@
 //! Three threads joined by two links: capture → infer → output.
 //!
-//! [`build`] takes the parts, [`Pipeline::run`] starts the threads, waits and joins them in the order
-//! of the path. Everything that differs between a camera, a replay and a test is handed in: the
-//! source, the engine, the sinks, the policy and the clock.
+//! [`build`] takes the parts; [`Pipeline::run`] starts the threads, waits and joins them in path
+//! order. Everything that differs between a camera, a replay and a test is passed in: the source,
+//! the engine, the sinks, the policy and the clock.
 //!
 //! | Policy             | Links       | Time of a frame               | Lost frames           |
 //! |--------------------|-------------|-------------------------------|-----------------------|
@@ -10,9 +10,8 @@
 //! | [`Policy::Paced`]  | blocking    | as recorded                   | none                  |
 //! | [`Policy::Every`]  | blocking    | the recording's own stamps    | none                  |
 //!
-//! A thread that ends, for whatever reason, lets go of its links; its neighbours see that and end
-//! too. No thread blocks without a time limit, and none allocates per frame once the largest format
-//! was seen.
+//! A thread that ends, for any reason, drops its links; its neighbours notice and end too. No thread
+//! blocks without a time limit, and none allocates per frame after it has seen the largest format.
 
 pub mod handoff;
 pub mod latency;
@@ -52,30 +51,30 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crate::units::Nanos;
 
-/// Whose clock [`crate::frame::FrameMeta::captured`] is on when a source hands over a frame.
+/// The clock of [`crate::frame::FrameMeta::captured`] in the frames of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamps {
-    /// The pipeline's: a camera or a live scene.
+    /// The pipeline's clock: a camera or a live scene.
     Live,
-    /// The recording's; any origin.
+    /// The recording's clock, with any origin.
     Recorded,
 }
 
 /// Where the source comes from.
 pub enum Feed {
-    /// A source that is opened when the pipeline starts, and again, with growing pauses, after errors.
+    /// A source that is opened when the pipeline starts and reopened, with growing pauses, after errors.
     Opener(Box<dyn Open>),
-    /// A source that is open already; any error of it ends the run.
+    /// A source that is already open; any error from it ends the run.
     Once(Option<Box<dyn Source>>),
 }
 
 impl Feed {
-    /// A source that is open already.
+    /// A source that is already open.
     pub fn once(source: impl Source + 'static) -> Self {
         Feed::Once(Some(Box::new(source)))
     }
 
-    /// A source that can be opened again.
+    /// A source that can be reopened.
     pub fn opener(open: impl Open + 'static) -> Self {
         Feed::Opener(Box::new(open))
     }
@@ -84,7 +83,7 @@ impl Feed {
         matches!(self, Feed::Opener(_))
     }
 
-    /// The longest silence of the open source before it is opened again.
+    /// How long the open source may deliver nothing before it is reopened.
     fn stall_limit(&self) -> Option<Duration> {
         match self {
             Feed::Opener(opener) => opener.stall_limit(),
@@ -100,24 +99,24 @@ impl Feed {
     }
 }
 
-/// Where frames come from, what time means, and where their fate is counted.
+/// The source of frames, the clock of their stamps, and the status that counts them.
 pub struct Input {
-    /// The source, open or to be opened.
+    /// The source, already open or to be opened.
     pub feed: Feed,
-    /// Whose clock stamps its frames.
+    /// The clock of its stamps.
     pub stamps: Stamps,
-    /// The status of the one pipeline that this input is for, with its clock and policy.
+    /// The status of this input's pipeline, with its clock and policy.
     pub status: Arc<SharedStatus>,
 }
 
 impl Input {
-    /// An input with a status of its own.
+    /// An input with a new status.
     pub fn new(feed: Feed, stamps: Stamps, policy: Policy, clock: SharedClock) -> Self {
         Self { feed, stamps, status: SharedStatus::new(clock, policy) }
     }
 
-    /// Whatever `spec` names: the pipeline opens a live source itself, and again whenever it fails; a
-    /// recording is opened now.
+    /// The input that `spec` names. The pipeline opens a live source itself and reopens it whenever it
+    /// fails; a recording is opened now.
     ///
     /// # Errors
     /// Those of [`source::live`] and [`source::open`].
@@ -140,13 +139,13 @@ impl Input {
     }
 }
 
-/// Finds what there is to find in a frame.
+/// Finds the faces in a frame.
 pub trait Infer: Send {
-    /// Adds faces to `out`, which comes without any and with everything else filled in but the
-    /// latency and with [`crate::result::StreamState::Ffc`] where the shutter hides or spoils the scene.
+    /// Adds faces to `out`. It arrives without faces and with everything else but the latency filled in;
+    /// its state is [`crate::result::StreamState::Ffc`] if the shutter hides or disturbs the scene.
     ///
-    /// Never allocates after warm-up. A `Retry` error is counted and the frame goes on without
-    /// faces; any other ends the pipeline.
+    /// Never allocates after warm-up. A `Retry` error is counted and the frame continues without faces;
+    /// any other error ends the pipeline.
     ///
     /// # Errors
     /// Those of the networks.
@@ -161,27 +160,27 @@ impl Infer for Engine {
 
 /// Draws the overlay.
 pub trait Draw: Send {
-    /// Draws `result` over `frame` as it looks at `now`, into `canvas`, which still holds the last
-    /// picture; `frame` is `None` while there is no signal.
+    /// Draws `result` over `frame`, as of `now`, into `canvas`, which still holds the last picture.
+    /// `frame` is `None` while there is no signal.
     fn draw(&mut self, frame: Option<&Frame>, result: &FrameResult, now: Nanos, canvas: &mut Canvas);
 }
 
 /// Appends a result to a string as one line of JSON without a newline.
 pub type Serialise = fn(&FrameResult, &mut String);
 
-/// What a pipeline is made of.
+/// The parts of a pipeline.
 pub struct Parts {
     /// Where frames come from.
     pub input: Input,
-    /// What finds faces in them.
+    /// Finds faces in them.
     pub engine: Box<dyn Infer>,
-    /// What draws the overlay; `None` where there is no display.
+    /// Draws the overlay; `None` if there is no display.
     pub draw: Option<Box<dyn Draw>>,
-    /// What makes JSON of a result; `None` where no sink wants it.
+    /// Serialises results to JSON; `None` if no sink wants it.
     pub serialise: Option<Serialise>,
-    /// Where everything goes, served in this order. With none, results are counted and dropped.
+    /// The outputs, served in this order. Without sinks, results are counted and dropped.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// Limits, buffers, pauses.
+    /// Limits, buffers and pauses.
     pub settings: Settings,
 }
 
@@ -190,10 +189,10 @@ pub struct Pipeline {
     parts: Parts,
 }
 
-/// Checks the settings and puts the parts together. Opens and starts nothing.
+/// Checks the settings and assembles the parts. Opens and starts nothing.
 ///
 /// # Errors
-/// [`Error::fix`] names the setting that is out of its range.
+/// [`Error::fix`] names the setting that is out of range.
 pub fn build(parts: Parts) -> Result<Pipeline> {
     parts.settings.validate()?;
     Ok(Pipeline { parts })
@@ -203,21 +202,21 @@ pub fn build(parts: Parts) -> Result<Pipeline> {
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
 
 impl Pipeline {
-    /// The counters, to be read while the pipeline runs and after.
+    /// The counters; can be read during and after the run.
     pub fn status(&self) -> Arc<SharedStatus> {
         Arc::clone(&self.parts.input.status)
     }
 
-    /// Runs on three threads until the source ends, `stop` is asked for or something fails that
-    /// cannot be mended; returns when every thread has been joined.
+    /// Runs on three threads until the source ends, a stop is requested or an unrecoverable error
+    /// occurs; returns when every thread has been joined.
     ///
     /// # Errors
-    /// The first error of a thread, in the order of the path: capture, infer, output.
+    /// The first error of a thread, in path order: capture, infer, output.
     pub fn run(self, stop: &Stop) -> Result<Summary> {
         self.watch(stop, Duration::MAX, |_| {})
     }
 
-    /// As [`Self::run`], and calls `see` about every `period` on the calling thread, for a status
+    /// Like [`Self::run`], and also calls `see` about every `period` on the calling thread, for a status
     /// line or a watchdog.
     ///
     /// # Errors
@@ -254,7 +253,7 @@ impl Pipeline {
         let infer = Inference::new(engine, settings.faces, &status, from_capture, to_output, stop);
         let output = OutputThread::new(sinks, draw, serialise, &settings, &status, from_infer, stop);
 
-        // The output first: whatever fails to start after it, the sinks are finished.
+        // Start output first: if a later thread fails to start, the sinks are still finished.
         let (alive, ended) = bounded(1);
         let output = spawn("output", &alive, move || output.run())?;
         let infer = spawn("infer", &alive, move || infer.run())?;
@@ -270,13 +269,13 @@ struct Threads {
 }
 
 impl Threads {
-    /// True where a thread further down the path has ended, so that those before it must as well.
-    /// (The end of capture alone is the end of a clip, which is worked off however long it takes.)
+    /// True if a thread later in the path has ended, so that the threads before it must end too.
+    /// (If only capture has ended, the clip is over; the frames left are processed, however long it takes.)
     fn must_end(&self) -> bool {
         self.output.is_finished() || (self.infer.is_finished() && !self.capture.is_finished())
     }
 
-    /// Joins in the order of the path and returns the first error met, or those of single sinks.
+    /// Joins in path order. Returns the first error of a thread, or the errors of single sinks.
     fn join(self, limit: Duration) -> Result<Vec<Error>> {
         let capture = join("capture", self.capture, limit);
         let infer = join("infer", self.infer, limit);
@@ -287,7 +286,7 @@ impl Threads {
     }
 }
 
-/// Starts a thread that holds on to `alive` until it ends.
+/// Starts a thread that holds `alive` until it ends.
 fn spawn<T: Send + 'static>(
     name: &str,
     alive: &Sender<Infallible>,
@@ -304,10 +303,10 @@ fn spawn<T: Send + 'static>(
         .map_err(|e| Error::fatal(format_args!("thread {name}"), "cannot be started").because(e))
 }
 
-/// Joins a thread that has ended or, past `limit`, gives it up.
+/// Joins a thread that has ended; abandons it if `limit` has passed.
 fn join<T>(name: &str, handle: JoinHandle<Result<T>>, limit: Duration) -> Result<T> {
     let subject = format!("thread {name}");
-    // All have let go of their token by now unless the limit has passed; those get one more moment.
+    // Every thread has dropped its token by now, unless the limit has passed; then it gets a short grace.
     let grace = Instant::now();
     while !handle.is_finished() {
         if grace.elapsed() > WATCH_PERIOD {

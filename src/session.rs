@@ -1,5 +1,5 @@
-//! A run in the foreground: a person watches it, and it ends with the input, a time limit, an
-//! interrupt, or the reader of its standard output.
+//! A run in the foreground, watched by a user. It ends with the input, at a time limit, on an
+//! interrupt, or when the reader of its standard output is gone.
 
 mod tally;
 
@@ -15,36 +15,36 @@ use crate::sink::is_reader_gone;
 use crate::status::{Snapshot, Status};
 use crate::stop;
 
-/// How often progress is shown.
+/// Interval of progress output.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
 
-/// Where the person looks. An error says that nobody reads any more, which ends the session in peace.
+/// Output for the user. An error means that nobody reads any more, which ends the session normally.
 pub trait Console {
-    /// A line that stays.
+    /// Writes a permanent line.
     ///
     /// # Errors
     /// The output cannot be written.
     fn line(&mut self, text: &str) -> io::Result<()>;
 
-    /// How the first camera is doing, about once a second.
+    /// Shows the progress of the first camera, about once a second.
     ///
     /// # Errors
     /// The output cannot be written.
     fn progress(&mut self, now: &Snapshot) -> io::Result<()>;
 
-    /// How a camera did, at the end.
+    /// Shows the summary of a camera at the end.
     ///
     /// # Errors
     /// The output cannot be written.
     fn summary(&mut self, status: &SharedStatus, faces: &FaceCounts) -> io::Result<()>;
 }
 
-/// How a session ended where nothing failed.
+/// How a session ended if nothing failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The input or the time was over, or it was interrupted.
+    /// The input ended, the time was up, or it was interrupted.
     Done,
-    /// The reader of standard output is gone, which is no error: `heatmark ... | head`.
+    /// The reader of standard output is gone, which is not an error: `heatmark ... | head`.
     ReaderGone,
 }
 
@@ -52,13 +52,13 @@ pub enum Outcome {
 pub struct Limits<'a> {
     /// Longest run.
     pub time: Option<Duration>,
-    /// True once somebody has asked for the end.
+    /// True once an interrupt was requested.
     pub interrupted: &'a dyn Fn() -> bool,
-    /// Results go to standard output: the session ends in peace when their reader is gone.
+    /// Results go to standard output: the session ends normally when their reader is gone.
     pub results_to_stdout: bool,
 }
 
-/// Runs a fleet to its end. `faces` are the counts of its [`Tally`] sinks, in the order of its cameras.
+/// Runs a fleet to its end. `faces` are the counts of its [`Tally`] sinks, in camera order.
 ///
 /// # Errors
 /// Every error that ended a camera or a sink.
@@ -93,13 +93,13 @@ pub fn run(
     view.verdict(ended.map_err(|e| vec![e])?)
 }
 
-/// What the person sees while it runs.
+/// What the user sees during the run.
 struct View<'a> {
     console: &'a mut dyn Console,
     limits: &'a Limits<'a>,
     until: Option<Instant>,
     next: Instant,
-    /// Standard output was closed by its reader.
+    /// The reader has closed standard output.
     gone: bool,
 }
 
@@ -108,12 +108,12 @@ impl View<'_> {
         self.gone |= text(self.console).is_err();
     }
 
-    /// Shows what is due; true where the cameras should stop.
+    /// Shows progress if it is due; true if the cameras should stop.
     fn is_over(&mut self, status: &SharedStatus) -> bool {
         let now = Instant::now();
         let mut silenced = false;
         if now >= self.next {
-            // After a pause of the machine one line is enough.
+            // After a suspend of the machine one line is enough.
             self.next = (self.next + PROGRESS_PERIOD).max(now);
             let snapshot = status.snapshot();
             self.show(|console| console.progress(&snapshot));

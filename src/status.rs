@@ -1,7 +1,7 @@
-//! What a running pipeline publishes about itself, as plain data.
+//! The published status of a running pipeline, as plain data.
 //!
-//! The pipeline fills it in; sinks and the program read it. Both depend on this module and not on
-//! each other.
+//! The pipeline writes it; sinks and the program read it. Both depend on this module, not on each
+//! other.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,38 +12,38 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{FfcState, FrameFormat};
 use crate::result::{DropCounts, StreamState};
 
-/// How frames are passed on and what time means.
+/// How frames are passed on, and which clock applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// The newest frame wins; what is too late is dropped and counted. A recording is released at
-    /// its own pace and behaves like a camera.
+    /// The newest frame wins; late frames are dropped and counted. A recording plays at its own pace
+    /// and behaves like a camera.
     #[default]
     Live,
-    /// Every frame is presented, as fast as inference goes. Time is the recording's own: latencies
-    /// are given as 0, ages are those of the stamps and there are no ticks, so that the output is the
-    /// same, byte for byte, on every run. Errors of the source end the run.
+    /// Every frame is presented, as fast as inference allows. Time is the recording's own: latencies
+    /// are 0, ages come from the stamps and there are no ticks, so that the output is identical, byte
+    /// for byte, on every run. Errors of the source end the run.
     Every,
-    /// Every frame is presented, and none before its recorded time; where inference is slower than
-    /// the recording, playback falls behind.
+    /// Every frame is presented, and none before its recorded time. If inference is slower than the
+    /// recording, playback falls behind.
     Paced,
 }
 
 impl Policy {
-    /// True where a full link makes the sender wait.
+    /// True if a full link makes the sender wait.
     pub fn loses_nothing(self) -> bool {
         self != Policy::Live
     }
 }
 
-/// What became of the frames so far.
+/// Frame counters so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
-    /// Frames that the source captured, with those it lost before us.
+    /// Frames that the source captured, including those it lost before they reached us.
     pub captured: u64,
-    /// Frames given to the sinks.
+    /// Frames passed to the sinks.
     pub presented: u64,
-    /// Frames on their way.
+    /// Frames in flight.
     pub in_flight: u64,
     /// Frames lost, by reason.
     pub dropped: DropCounts,
@@ -87,46 +87,46 @@ pub struct Snapshot {
     pub policy: Policy,
     /// State of the picture.
     pub state: StreamState,
-    /// Shutter calibration, as of the frame presented last.
+    /// Shutter calibration (FFC), as of the last presented frame.
     pub ffc: FfcState,
-    /// Sensor temperature as of that frame, degC; `None` where the camera does not report it.
+    /// Sensor temperature as of that frame, degC; `None` if the camera does not report it.
     pub sensor_c: Option<f32>,
-    /// Where the frames went: `captured == presented + sum(dropped) + in_flight`.
+    /// Frame counters: `captured == presented + sum(dropped) + in_flight`.
     #[serde(flatten)]
     pub counts: Counts,
     /// Frames presented per second, over the last five seconds.
     pub fps: f32,
     /// Frames captured per second, over the last five seconds.
     pub captured_fps: f32,
-    /// Time since a frame last arrived, milliseconds; `None` where none has.
+    /// Time since a frame last arrived, milliseconds; `None` if none has.
     pub last_frame_age_ms: Option<u64>,
-    /// Sequence number of the frame presented last.
+    /// Sequence number of the last presented frame.
     pub last_seq: u64,
-    /// Faces in the frame presented last.
+    /// Faces in the last presented frame.
     pub faces: u64,
     /// From capture to the start of inference.
     pub queue: LatencySummary,
     /// Inference.
     pub infer: LatencySummary,
-    /// Drawing the overlay, where a sink wants it.
+    /// Drawing the overlay, if a sink wants it.
     pub render: LatencySummary,
-    /// From capture to the hand-over to the sinks.
+    /// From capture to the call of the sinks.
     pub age: LatencySummary,
     /// Outputs made while there was no frame.
     pub ticks: u64,
-    /// How often the source was opened again.
+    /// How often the source was reopened.
     pub reopened: u64,
     /// Frames whose inference failed.
     pub infer_errors: u64,
     /// Sinks still served.
     pub sinks: u64,
-    /// Sinks that failed and were left out from then on.
+    /// Sinks that failed and are no longer served.
     pub sinks_failed: u64,
-    /// Outputs lost because a reader was behind or away, by sink. Sinks of one name are added up.
+    /// Outputs lost because a reader was slow or absent, by sink. Sinks with the same name are added up.
     pub sink_lost: BTreeMap<String, u64>,
     /// Calls of a sink that took longer than `slow_sink_ms`.
     pub slow_puts: u64,
-    /// Why the source is away; `None` while it is there.
+    /// Why the source is not available; `None` while it is.
     #[serde(rename = "trouble")]
     pub source_error: Option<String>,
     /// Seconds since the pipeline was built.
@@ -150,7 +150,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// Microseconds, shown as milliseconds with as many digits as are worth reading.
+/// Microseconds, shown as milliseconds with a sensible number of digits.
 #[derive(Debug, Clone, Copy)]
 pub struct Milliseconds(pub u64);
 
@@ -161,9 +161,9 @@ impl fmt::Display for Milliseconds {
     }
 }
 
-/// Gives [`Snapshot`]s. Asked a few times a second at most, never on the output thread.
+/// Provides [`Snapshot`]s. Called at most a few times a second, never on the output thread.
 pub trait Status: Send + Sync {
-    /// What is known now. Never blocks for long.
+    /// The current status. Never blocks for long.
     fn snapshot(&self) -> Snapshot;
 }
 

@@ -1,17 +1,17 @@
-//! Stopping is dropping a value.
+//! A stop signal that is sent by dropping a value.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
-/// Held by whoever decides; dropping it asks every [`Stop`] to stop, at once and for good.
+/// The sending side: dropping it signals every [`Stop`] immediately and permanently.
 #[derive(Debug)]
 pub struct Stopper {
     _tx: Sender<Infallible>,
 }
 
-/// Held by everyone who must stop. Cheap to clone and to poll.
+/// The receiving side, held by everything that must stop. Cheap to clone and to poll.
 #[derive(Debug, Clone)]
 pub struct Stop(Receiver<Infallible>);
 
@@ -28,12 +28,12 @@ impl Stop {
         self.0.try_recv() == Err(TryRecvError::Disconnected)
     }
 
-    /// Waits for at most `limit` of real time; returns at once, with true, when asked to stop.
+    /// Waits for at most `limit` of real time; returns true at once when a stop is requested.
     pub fn wait(&self, limit: Duration) -> bool {
         self.0.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
     }
 
-    /// To be selected on beside other channels: becomes ready (disconnected) when asked to stop.
+    /// For a select with other channels: becomes ready (disconnected) when a stop is requested.
     pub(crate) fn channel(&self) -> &Receiver<Infallible> {
         &self.0
     }

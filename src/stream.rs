@@ -1,4 +1,4 @@
-//! A camera or a file, its faces, and a callback: the whole path in three lines.
+//! The whole path in three lines: a camera or a file, its faces, and a callback.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -15,8 +15,9 @@ use crate::stop::{self, Stopper};
 
 /// A source of frames that is processed on three threads: capture, inference, output.
 ///
-/// A camera that fails is opened again, with growing pauses, until [`Stream::run`] is told to end. Of a camera the
-/// newest frame wins: what comes while the callback runs is dropped and counted. Of a file every frame is seen.
+/// A camera that fails is reopened, with growing pauses, as long as [`Stream::run`] runs. With a camera the newest
+/// frame wins: frames that arrive while the callback runs are dropped and counted. With a file the callback gets
+/// every frame.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -44,7 +45,7 @@ impl Stream {
     /// of a recording, a picture or a folder of pictures. A camera is opened when the stream runs, a file now.
     ///
     /// # Errors
-    /// [`crate::Remedy::Fix`] where nothing has this name or the file cannot be read.
+    /// [`crate::Remedy::Fix`] if nothing has this name or the file cannot be read.
     pub fn open(spec: &str) -> Result<Self> {
         let settings = source::Settings::default();
         let input = match source::live(spec, &settings, &RealClock::shared())? {
@@ -54,18 +55,18 @@ impl Stream {
         Ok(Self { input, sinks: Vec::new() })
     }
 
-    /// Adds an output, which is served before the callback.
+    /// Adds an output; it is served before the callback.
     #[must_use]
     pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
         self.sinks.push(Box::new(sink));
         self
     }
 
-    /// Runs until the source ends or `each` breaks. `each` is called on the output thread with every frame that
-    /// is presented.
+    /// Runs until the source ends or `each` breaks. `each` is called on the output thread with every presented
+    /// frame.
     ///
     /// # Errors
-    /// What cannot be mended: a source that cannot be opened again, a network, a thread.
+    /// Unrecoverable errors: of a source that cannot be reopened, a network or a thread.
     pub fn run(
         self,
         engine: Engine,
@@ -111,11 +112,11 @@ impl<F: FnMut(&Frame, &FrameResult) -> ControlFlow<()> + Send> Sink for Callback
     }
 }
 
-/// Opens a camera or a file by the names that [`Stream::open`] takes, to be read frame by frame.
+/// Opens a camera or a file by a name that [`Stream::open`] accepts, to read it frame by frame.
 ///
 /// # Errors
-/// [`crate::Remedy::Fix`] where nothing has this name or the file cannot be read, [`crate::Remedy::Retry`] where a
-/// camera is away or busy.
+/// [`crate::Remedy::Fix`] if nothing has this name or the file cannot be read, [`crate::Remedy::Retry`] if a
+/// camera is missing or busy.
 pub fn open(spec: &str) -> Result<Box<dyn Source>> {
     source::open(spec, &source::Settings::default(), &RealClock::shared())
 }
@@ -123,7 +124,7 @@ pub fn open(spec: &str) -> Result<Box<dyn Source>> {
 /// Reads one picture: PNG, JPEG or TIFF, 8 or 16 bits, grey or colour.
 ///
 /// # Errors
-/// [`crate::Remedy::Fix`] where it is no picture or its size is not supported.
+/// [`crate::Remedy::Fix`] if it is not a picture or its size is not supported.
 pub fn read_still(path: &Path) -> Result<Frame> {
     source::still::still(path, &source::Settings::default())
 }

@@ -1,4 +1,4 @@
-//! The renderer as a part of a pipeline.
+//! The renderer as a pipeline part.
 
 use crate::error::Result;
 use crate::frame::Frame;
@@ -9,14 +9,14 @@ use crate::render::{Renderer, Settings, SharedControls};
 use crate::result::FrameResult;
 use crate::units::Nanos;
 
-/// Draws the overlay as the controls are at that moment.
+/// Draws the overlay with the current state of the controls.
 pub struct Overlay {
     renderer: Renderer,
     controls: SharedControls,
 }
 
 impl Overlay {
-    /// A renderer and the handle on its controls.
+    /// A renderer and the handle to its controls.
     ///
     /// # Errors
     /// Those of [`Settings::validate`].

@@ -11,13 +11,13 @@ use crate::error::Error;
 /// Arguments of `heatmark bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What to play: `demo`, or a recording.
+    /// Input: `demo` or a recording.
     #[arg(default_value = "demo")]
     source: String,
     /// Frames to measure.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     frames: u32,
-    /// Frames before the measurement; at least one round of the recording.
+    /// Warm-up frames before the measurement; at least one pass of the recording.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     warm_up: u32,
     /// Print JSON instead of a table.
@@ -25,7 +25,7 @@ pub struct Bench {
     json: bool,
 }
 
-/// Measures every stage. Ends with an error if a stage allocates that must not.
+/// Measures every stage. Fails if a stage allocates that must not.
 pub(super) fn run(base: &Base, bench: &Bench, started: Instant) -> Done {
     let settled = base.settle(Vec::new())?;
     let plan = Plan { source: bench.source.clone(), frames: bench.frames, warm_up: bench.warm_up, started };

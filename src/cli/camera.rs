@@ -14,7 +14,7 @@ use crate::source::v4l::selector::Selector;
 /// Arguments of `heatmark camera`.
 #[derive(Debug, Args)]
 pub struct Camera {
-    /// Which camera: as for `heatmark run`.
+    /// The camera, as for `heatmark run`.
     #[arg(long, value_name = "SPEC", global = true)]
     source: Option<String>,
     #[command(subcommand)]
@@ -23,33 +23,33 @@ pub struct Camera {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Close the shutter and correct the picture now.
+    /// Close the shutter and run a flat-field correction (FFC) now.
     Ffc,
-    /// Let the camera start corrections.
+    /// Let the camera start corrections automatically.
     Auto,
     /// Start corrections only on command.
     Manual,
-    /// Choose the range of temperatures.
+    /// Choose the temperature range.
     Gain {
         /// `high` (fine, narrow), `low` (coarse, wide) or `auto`.
         range: Gain,
     },
-    /// Make counts temperatures of 0.01 K, or not.
+    /// Switch counts as temperatures (0.01 K per count) on or off.
     Tlinear {
         /// `on` or `off`.
         #[arg(value_parser = switch, action = clap::ArgAction::Set)]
         on: bool,
     },
-    /// Switch contrast and palette inside the camera on or off; off for measuring.
+    /// Switch the camera's own contrast and palette on or off; off for measuring.
     Agc {
         /// `on` or `off`.
         #[arg(value_parser = switch, action = clap::ArgAction::Set)]
         on: bool,
     },
-    /// Watch a colour camera for a while: how fast it is, and its last picture.
+    /// Watch a colour camera for a while: its frame rate and last picture.
     #[cfg(feature = "nokhwa")]
     Colour(super::colour::Colour),
-    /// Show what the camera is set to.
+    /// Show the camera's settings.
     Show {
         /// Print JSON.
         #[arg(long)]
@@ -65,7 +65,7 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Sends a command to a camera, which may be streaming to another program.
+/// Sends a command to a camera, even while it streams to another program.
 pub(super) fn run(base: &Base, camera: &Camera) -> Done {
     let command = match &camera.command {
         Command::Ffc => control::Command::Ffc,

@@ -10,18 +10,18 @@ use crate::config::{self, boards, reference};
 /// Subcommands of `heatmark config`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check a file and report every error in it with its line.
+    /// Check a file and report every error with its line.
     Check {
-        /// The file to check; the file of `--config` if absent.
+        /// The file to check; by default the file of `--config`.
         file: Option<PathBuf>,
     },
-    /// Show every final value and where it was set.
+    /// Show every effective value and where it was set.
     Show {
         /// Only values that are set.
         #[arg(long)]
         changed: bool,
     },
-    /// Print every key with its meaning, range and default, as a file to start from.
+    /// Print every key with its meaning, range and default, as a template file.
     Reference,
     /// List the boards for `--board`.
     Boards,

@@ -13,16 +13,16 @@ use crate::source::v4l::probe;
 use crate::source::v4l::selector::Selector;
 use crate::source::webcam::{Picture, Webcam};
 
-/// Arguments of `heatmark camera colour`; the camera is that of `--source`.
+/// Arguments of `heatmark camera colour`; `--source` names the camera.
 #[derive(Debug, Args)]
 pub struct Colour {
-    /// Columns and rows to ask for; the nearest that the camera has is taken.
+    /// Requested columns and rows; the nearest size that the camera has is used.
     #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = size)]
     size: (u32, u32),
     /// Pictures to wait for.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pictures: u32,
-    /// Write the last one here, as PNG.
+    /// Write the last picture to this file, as PNG.
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
 }
@@ -33,12 +33,12 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     Ok((side(w)?, side(h)?))
 }
 
-/// A camera that falls silent for this long is given up.
+/// Longest silence before the camera is given up.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Watches a camera.
 pub(super) fn run(source: Option<&str>, colour: &Colour) -> Done {
-    // With several webcams there is no default.
+    // There may be several webcams, so there is no default.
     let spec = source.ok_or_else(|| Error::fix("camera colour", "found no --source, wanted /dev/videoN"))?;
     let found = probe::find(&mut Machine::new("/"), &Selector::parse(spec)?)?;
     probe::permit(&found)?;

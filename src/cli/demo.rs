@@ -14,7 +14,7 @@ pub struct Demo {
     options: Options,
 }
 
-/// Plays the built-in clip again and again, as a camera would bring it. Opens no camera.
+/// Plays the built-in clip in a loop, like a camera. Opens no camera.
 pub(super) fn run(base: &Base, demo: &Demo) -> Done {
     let settled = demo.options.settle(base, vec![("demo", "source.repeat", true.into())])?;
     let config = &settled.values;

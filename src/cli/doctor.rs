@@ -15,7 +15,7 @@ pub struct Doctor {
     json: bool,
 }
 
-/// Runs every check and prints what it finds and what to do. Ends with an error if a check fails.
+/// Runs every check and prints the results and how to fix problems. Fails if a check fails.
 pub(super) fn run(base: &Base, doctor: &Doctor) -> Done {
     let settled = base.settle(Vec::new())?;
     let mut machine = Machine::new("/");

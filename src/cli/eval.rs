@@ -13,8 +13,8 @@ use crate::frame::Signal;
 /// Arguments of `heatmark eval`.
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// Annotated pictures: a synthetic data set, a folder with `.pts` or YOLO labels (boxes; 5, 68 or 70 points), a CSV of
-    /// points, or a picture.
+    /// Annotated pictures: a synthetic data set, a folder with `.pts` or YOLO labels (boxes; 5, 68 or 70 points), a CSV
+    /// file of points, or a picture.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.

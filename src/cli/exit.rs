@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use crate::config::Log;
 use crate::error::{Error, Remedy};
 
-/// What the exit code says; the one table of them.
+/// The exit codes; the only list of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// Done, or stopped by the first SIGINT or SIGTERM.
     Ok = 0,
-    /// Failed, and nothing outside the program will mend it.
+    /// Failed, and no change outside the program will help.
     Failed = 1,
-    /// Something must be changed first.
+    /// The user must change something first.
     Fix = 2,
     /// Another try may succeed.
     Retry = 3,
-    /// The second SIGINT or SIGTERM: stopped where it was.
+    /// Ended at once by the second SIGINT or SIGTERM.
     Interrupted = 130,
 }
 
@@ -50,7 +50,7 @@ impl From<Remedy> for Exit {
     }
 }
 
-/// The table as the last part of the help.
+/// The table, as the last part of the help.
 pub fn table() -> String {
     let mut text = String::from("Exit codes:\n");
     for (exit, meaning) in Exit::ALL {
@@ -60,12 +60,12 @@ pub fn table() -> String {
     text
 }
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// These are to be told; never empty.
+    /// Errors to report; never empty.
     Errors(Vec<Error>),
-    /// Whoever read standard output is gone, which is no error: `heatmark ... | head`.
+    /// The reader of standard output is gone, which is not an error: `heatmark ... | head`.
     ReaderGone,
 }
 
@@ -73,7 +73,7 @@ impl Failure {
     /// Prints every error with its causes on standard error, once.
     pub fn report(self) -> Exit {
         let Failure::Errors(errors) = self else { return Exit::Ok };
-        // What cannot be told cannot be told.
+        // Write errors are ignored: there is nowhere else to report them.
         let mut err = std::io::stderr().lock();
         for e in &errors {
             let _ = writeln!(err, "error: {e}");
@@ -98,11 +98,11 @@ impl From<Vec<Error>> for Failure {
     }
 }
 
-/// Starts logging to standard error; the first call decides.
+/// Starts logging to standard error; only the first call has an effect.
 pub fn start_log(settings: &Log) {
     let mut builder = env_logger::Builder::new();
     builder.filter_module("heatmark", settings.level.into());
-    // What others log matters only when it is a warning, or when everything is wanted.
+    // Other crates log only warnings, or debug messages at level trace.
     let others = if settings.level == crate::config::Level::Trace {
         log::LevelFilter::Debug
     } else {

@@ -1,4 +1,4 @@
-//! `heatmark infer`: stills.
+//! `heatmark infer`: single pictures.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -23,15 +23,15 @@ pub struct Infer {
     /// Pictures: PNG, TIFF or JPEG.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Write each picture with what was found in it to this folder, as PNG.
+    /// Write each picture with the results drawn on it to this folder, as PNG.
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
-    /// What 16-bit counts mean where the file does not say it: centikelvin, decikelvin or counts.
+    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
     #[arg(long, value_name = "UNIT")]
     signal: Option<String>,
 }
 
-/// Prints one line of JSON per picture. A picture that cannot be read is told and passed over.
+/// Prints one line of JSON per picture. A picture that cannot be read is reported and skipped.
 pub(super) fn run(base: &Base, infer: &Infer) -> Done {
     let mut flags = Vec::new();
     if let Some(unit) = &infer.signal {
@@ -50,7 +50,7 @@ pub(super) fn run(base: &Base, infer: &Infer) -> Done {
     if errors.is_empty() { Ok(()) } else { Err(Failure::Errors(errors)) }
 }
 
-/// What is kept from one picture to the next.
+/// State kept from one picture to the next.
 struct Stills {
     engine: Engine,
     result: FrameResult,
@@ -84,7 +84,7 @@ impl Stills {
     }
 }
 
-/// Annotated pictures in a folder.
+/// A folder for annotated pictures.
 struct Album {
     folder: PathBuf,
     renderer: Renderer,
@@ -92,7 +92,7 @@ struct Album {
     canvas: Canvas,
     png: Vec<u8>,
     names: HashSet<String>,
-    /// What must not be overwritten.
+    /// The input pictures, which must not be overwritten.
     originals: HashSet<PathBuf>,
 }
 
@@ -122,7 +122,7 @@ impl Album {
         std::fs::write(&file, &self.png).map_err(|e| Error::fix(file.display(), "cannot be written").because(e))
     }
 
-    /// `face.png` of `face.tiff`; `face-2.png` where another picture had that name.
+    /// `face.png` for `face.tiff`, or `face-2.png` if another picture has that name.
     fn name(&mut self, path: &Path) -> String {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let name = |n: usize| if n == 1 { format!("{stem}.png") } else { format!("{stem}-{n}.png") };

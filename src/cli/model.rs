@@ -14,12 +14,12 @@ use crate::nn::Model;
 pub enum Command {
     /// List the built-in models.
     List,
-    /// Show what runs each operator of a model, what it costs, and which operators tract runs and why.
+    /// Show what runs each operator of a model, its cost, and which operators tract runs and why.
     Explain {
-        /// Name of a built-in model, path of a model card (`.toml`), or path of any ONNX file (`.onnx`).
+        /// Name of a built-in model, or path of a model card (`.toml`) or an ONNX file (`.onnx`).
         #[arg(value_name = "NAME|FILE")]
         model: String,
-        /// Input shape of an ONNX file that does not fix it: batch, channels, height, width.
+        /// Input shape if the ONNX file does not fix it: batch, channels, height, width.
         #[arg(long, value_name = "N,C,H,W", value_delimiter = ',')]
         shape: Vec<usize>,
     },

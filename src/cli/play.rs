@@ -1,4 +1,4 @@
-//! What the commands that run cameras have in common: their options, and a session on the terminal.
+//! Shared by the commands that run cameras: their options, and a session on the terminal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::fleet::{Fleet, MoreSinks};
 use crate::session::{self, FaceCounts, Limits, Outcome, Tally};
 use crate::sink::Sink;
 
-/// What every command that runs a pipeline takes.
+/// Options of every command that runs a pipeline.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Run")]
 pub struct Options {
-    /// Stop after this time.
+    /// Stop after this time in seconds.
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub seconds: Option<f64>,
-    /// Serve no page.
+    /// Do not serve the page.
     #[arg(long)]
     pub no_http: bool,
-    /// Serve the page on this address instead; port 0 takes a free one.
+    /// Serve the page on this address; port 0 takes a free port.
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_http")]
     pub listen: Option<String>,
     /// Write results as lines of JSON to this file, or to standard output (`-`).
@@ -44,7 +44,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub type Flag = (&'static str, &'static str, Value);
 
 impl Options {
-    /// Settles the configuration with these options and `more` flags.
+    /// Loads the configuration with these options and `more` flags.
     pub(super) fn settle(&self, base: &Base, more: Vec<Flag>) -> Result<Settled<Config>, Failure> {
         let mut flags = more;
         if self.no_http {
@@ -66,7 +66,7 @@ impl Options {
     }
 }
 
-/// Runs the fleet that `open` makes under `config` until it ends, `seconds` have passed or a signal arrives.
+/// Runs the fleet that `open` creates from `config` until it ends, `seconds` have passed or a signal arrives.
 pub(super) fn run(
     base: &Base,
     config: &Config,
@@ -82,7 +82,7 @@ pub(super) fn run(
         vec![tally]
     })?;
     let results_to_stdout = config.sink.ndjson.stdout;
-    // Where results go to standard output, words must not.
+    // If results go to standard output, messages must not.
     let mut screen = Screen::new(results_to_stdout, base.quiet);
     let time = seconds.map(Duration::from_secs_f64);
     let limits = Limits { time, interrupted: &|| interrupt.asked(), results_to_stdout };

@@ -1,4 +1,4 @@
-//! Standard output. A reader that closes it early is no error.
+//! Standard output. A reader that closes it early is not an error.
 
 use std::io::{ErrorKind, Write};
 
@@ -8,13 +8,13 @@ use crate::error::Error;
 /// Writes `text` to standard output and flushes it.
 ///
 /// # Errors
-/// As [`failed`].
+/// See [`failed`].
 pub fn out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(failed)
 }
 
-/// The failure for an error in writing to standard output.
+/// The failure for an error while writing to standard output.
 pub fn failed(e: std::io::Error) -> Failure {
     match e.kind() {
         ErrorKind::BrokenPipe => Failure::ReaderGone,
@@ -22,7 +22,7 @@ pub fn failed(e: std::io::Error) -> Failure {
     }
 }
 
-/// Rows as aligned columns, two spaces apart.
+/// Formats rows as aligned columns, two spaces apart.
 pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

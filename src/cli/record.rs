@@ -15,17 +15,17 @@ use crate::pipeline::Input;
 pub struct Record {
     /// What to record: a camera (as for `heatmark run`), `demo`, a recording, a picture or a folder of pictures.
     source: String,
-    /// Folder of the recordings; made where it does not exist.
+    /// Folder for the recordings; created if missing.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Write each frame's result into its page.
+    /// Write each frame's result into its TIFF page.
     #[arg(long)]
     results: bool,
     #[command(flatten)]
     options: Options,
 }
 
-/// Records raw frames, with temperature and times, and shows them meanwhile.
+/// Records raw frames with temperature and times, and shows them during the recording.
 pub(super) fn run(base: &Base, record: &Record) -> Done {
     let mut flags = vec![("record", "sink.record.enabled", true.into())];
     if let Some(dir) = &record.dir {

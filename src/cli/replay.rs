@@ -12,26 +12,26 @@ use crate::pipeline::{Input, Policy};
 /// Arguments of `heatmark replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// A recording (TIFF, CPTV, Y16), a picture, or a folder of pictures; `demo`, where no file is called so, is the
-    /// built-in clip.
+    /// A recording (TIFF, CPTV, Y16), a picture, or a folder of pictures. `demo` is the built-in clip, unless a file
+    /// has that name.
     file: String,
-    /// Every frame, as fast as inference goes; the same results, byte for byte, on every run.
+    /// Every frame, as fast as inference allows; identical results, byte for byte, on every run.
     #[arg(long, conflicts_with = "paced")]
     every: bool,
-    /// Every frame, none before its time; where inference is slower, playback falls behind.
+    /// Every frame, none before its time; playback falls behind if inference is slower.
     #[arg(long)]
     paced: bool,
-    /// Begin again at the end.
+    /// Restart at the end.
     #[arg(long)]
     repeat: bool,
-    /// What 16-bit counts mean where the file does not say it: centikelvin, decikelvin or counts.
+    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
     #[arg(long, value_name = "UNIT")]
     signal: Option<String>,
     #[command(flatten)]
     options: Options,
 }
 
-/// Plays a recording as a camera would bring it: what comes too late is dropped.
+/// Plays a recording. By default it behaves like a camera: late frames are dropped.
 pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     let mut flags = Vec::new();
     let policy = match (replay.every, replay.paced) {
@@ -55,7 +55,7 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
     play::run(base, config, replay.options.seconds, |more| Fleet::one(config, input, more))
 }
 
-/// The source that plays a file. A plain name is a file here, whatever source may have that name.
+/// The source that plays a file. A plain name means a file here, even if a source has that name.
 fn spec(file: &str) -> String {
     let built_in = file == "demo" && !Path::new(file).exists();
     if built_in { file.into() } else { format!("replay:{file}") }

@@ -10,16 +10,16 @@ use crate::result::DropReason;
 use crate::session::{Console, FaceCounts};
 use crate::status::{Milliseconds, Snapshot, Status};
 
-/// Where words for people go.
+/// Output for the user.
 pub struct Screen {
     out: Box<dyn Write>,
-    /// A terminal shows one line that changes; a file gets a line each time.
+    /// True for a terminal, which shows one changing line; a file gets a new line each time.
     rewrites: bool,
     quiet: bool,
 }
 
 impl Screen {
-    /// Standard output, or standard error where results take standard output.
+    /// Standard output, or standard error if results use standard output.
     pub fn new(stdout_is_taken: bool, quiet: bool) -> Self {
         let (out, rewrites): (Box<dyn Write>, bool) = if stdout_is_taken {
             (Box::new(std::io::stderr()), std::io::stderr().is_terminal())
@@ -29,7 +29,7 @@ impl Screen {
         Self { out, rewrites, quiet }
     }
 
-    /// Takes the last line of progress away.
+    /// Erases the last progress line.
     fn clear(&mut self) -> io::Result<()> {
         if self.rewrites && !self.quiet {
             write!(self.out, "\r\x1b[2K")?;

@@ -17,7 +17,7 @@ impl Interrupt {
     /// Handles both signals for the rest of the process.
     ///
     /// # Errors
-    /// Fatal if the system does not allow it.
+    /// Fatal if the system refuses the handlers.
     pub fn listen() -> Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {

@@ -24,35 +24,35 @@ pub struct Synth {
     command: Command,
 }
 
-/// What every kind of rendering takes.
+/// Options of every kind of rendering.
 #[derive(Debug, Args)]
 struct Common {
-    /// The morphable head, as `heatmark synth convert` writes it.
+    /// The morphable head, as written by `heatmark synth convert`.
     #[arg(long, value_name = "FILE")]
     face_model: PathBuf,
-    /// The same seed gives the same bytes on every machine.
+    /// Random seed; the same seed gives the same bytes on every machine.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// What a data set takes.
+/// Options of a data set.
 #[derive(Debug, Args)]
 struct Set {
     #[command(flatten)]
     common: Common,
-    /// Folder for the arrays; made where it does not exist.
+    /// Folder for the arrays; created if missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Records to render.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
-    /// Render the same scenes in colour too (`rgb.npy`).
+    /// Also render the same scenes in colour (`rgb.npy`).
     #[arg(long)]
     rgb: bool,
-    /// What the sensor does to the picture; the scenes are the same.
+    /// Sensor faults in the picture; the scenes are the same.
     #[arg(long, value_enum, default_value_t = Faults::Drawn)]
     sensor: Faults,
-    /// Threads; every core by default. The bytes do not depend on it.
+    /// Threads; all cores by default. The output does not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
@@ -60,9 +60,9 @@ struct Set {
 /// What counts mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Signal {
-    /// Radiometric: absolute temperature, 0.01 K a count in high gain, 0.1 K in low gain.
+    /// Radiometric: absolute temperature, 0.01 K per count in high gain, 0.1 K in low gain.
     Tlinear,
-    /// Raw 14-bit counts, of which nobody knows the temperature.
+    /// Raw 14-bit counts of unknown temperature.
     Counts,
 }
 
@@ -71,7 +71,7 @@ enum Signal {
 enum Gain {
     /// Fine steps, little noise.
     High,
-    /// For hot scenes: coarse steps, four times the noise.
+    /// Coarse steps, four times the noise; for hot scenes.
     Low,
 }
 
@@ -90,11 +90,11 @@ enum Command {
         #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u16).range(60..=1024))]
         height: u16,
     },
-    /// The built-in clip: a recording, and its truth beside it as NDJSON.
+    /// The built-in clip: a recording, and its ground truth beside it as NDJSON.
     Demo {
         #[command(flatten)]
         common: Common,
-        /// The recording; the truth goes to the same name ending in `.truth.ndjson`.
+        /// The recording; the ground truth goes to the same name ending in `.truth.ndjson`.
         #[arg(long, value_name = "FILE.tiff")]
         out: PathBuf,
         /// Frames to render, at 8.8 per second.
@@ -106,16 +106,16 @@ enum Command {
         /// Range of the camera.
         #[arg(long, value_enum, default_value_t = Gain::High)]
         gain: Gain,
-        /// Also what a colour camera beside it sees, into `.rgb.tiff` and `.rgb.truth.ndjson`: 320 x 240 at
-        /// 15 Hz from 3 cm to the side, out of step, its times 48 ms late.
+        /// Also write the view of a colour camera to `.rgb.tiff` and `.rgb.truth.ndjson`: 320 x 240 at
+        /// 15 Hz, 3 cm to the side, not synchronised, its times 48 ms late.
         #[arg(long)]
         rgb: bool,
-        /// Also every frame as a PureThermal sends it, with its two rows of telemetry, into `.y16`: raw counts of
+        /// Also write every frame as a PureThermal sends it, with two rows of telemetry, to `.y16`: raw counts of
         /// 160 x 122, for a virtual camera.
         #[arg(long)]
         telemetry: bool,
     },
-    /// The face model from the OBJ files of ICT-FaceKit, once.
+    /// Build the face model from the OBJ files of ICT-FaceKit; needed only once.
     Convert {
         /// A checkout of github.com/ICT-VGL/ICT-FaceKit, or its folder `FaceXModel`.
         #[arg(long, value_name = "DIR")]
@@ -124,20 +124,20 @@ enum Command {
         #[arg(long, value_name = "FILE.npz")]
         out: PathBuf,
     },
-    /// A contact sheet of 64 scenes, to look at.
+    /// A contact sheet of 64 scenes, for viewing.
     Sheet {
         #[command(flatten)]
         common: Common,
         /// The picture.
         #[arg(long, value_name = "FILE.png")]
         out: PathBuf,
-        /// Whole frames in place of face crops.
+        /// Whole frames instead of face crops.
         #[arg(long)]
         frames: bool,
         /// In colour.
         #[arg(long)]
         rgb: bool,
-        /// Mark the points: green seen, yellow hidden by the head, red hidden by something else.
+        /// Mark the points: green is visible, yellow hidden by the head, red hidden by something else.
         #[arg(long)]
         points: bool,
     },

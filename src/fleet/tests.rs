@@ -15,7 +15,7 @@ fn config() -> Config {
     config
 }
 
-/// Status and answer of a GET; what is no text in it is replaced.
+/// Status and body of a GET; bytes that are not text are replaced.
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -35,7 +35,7 @@ fn state(address: SocketAddr, path: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap_or_else(|e| panic!("{path}: {e} in {body}"))
 }
 
-/// A fleet of scripted cameras, the address of its page, and what stops it.
+/// A fleet of scripted cameras, the address of its page, and its stopper.
 fn start(config: &Config, specs: &[&str]) -> (Fleet, SocketAddr, Stopper, Stop) {
     let specs: Vec<_> = specs.iter().map(|s| s.to_string()).collect();
     let fleet = Fleet::of(config, &specs, &mut |_| Vec::new()).unwrap();

@@ -1,5 +1,5 @@
-//! The capture thread: reads the source, opens it again after errors, and stamps, numbers and counts
-//! its frames.
+//! The capture thread: reads the source, reopens it after errors, and stamps, numbers and counts its
+//! frames.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,15 +19,15 @@ use crate::source::{Read, Source};
 use crate::stop::Stop;
 use crate::units::Nanos;
 
-/// A jump of the sequence number beyond this is a restart of the count, not a loss.
+/// A larger jump of the sequence number is a restart of the count, not a loss.
 const MAX_GAP: u64 = 100_000;
-/// A driver's stamp further in the past than this cannot be on the pipeline's clock.
+/// A driver's stamp older than this cannot be on the pipeline's clock.
 const MAX_STAMP_AGE: Duration = Duration::from_secs(10);
-/// Pause before another look for a free buffer, where no frame may be lost.
+/// Pause before the next search for a free buffer, when no frame may be lost.
 const BUFFER_RETRY: Duration = Duration::from_millis(1);
-/// Pause after a read without a frame, because some sources do not wait in a read.
+/// Pause after a read without a frame, because some sources do not block in a read.
 const IDLE_PAUSE: Duration = Duration::from_millis(1);
-/// Longest wait without a check whether the pipeline stops.
+/// Longest wait without checking for a stop.
 const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// A frame on its way to inference.
@@ -51,21 +51,21 @@ pub(super) struct Capture {
     pacing: Pacing,
 }
 
-/// Where frames go, and the order to stop.
+/// Where frames go, and the stop signal.
 struct Output {
     link: Sender<CapturedFrame>,
     stop: Stop,
 }
 
 impl Output {
-    /// False where the pipeline stops or no thread receives frames any more.
+    /// False if the pipeline is stopping or no thread receives frames any more.
     fn is_open(&self) -> bool {
         !self.stop.asked() && self.link.is_open()
     }
 }
 
-/// The source reads into `spare`, which is swapped with a free buffer of the pool once it holds a frame, so
-/// that no buffer of the pool is held during a wait.
+/// The source reads into `spare`, which is swapped with a free pool buffer once it holds a frame. So no
+/// pool buffer is held during a wait.
 struct Buffers {
     spare: Frame,
     pool: Option<SharedPool<Frame>>,
@@ -76,11 +76,11 @@ struct Stream {
     name: Arc<str>,
     format: FrameFormat,
     had_frames: bool,
-    /// True once the log has said that its stamps are not on the pipeline's clock.
+    /// True once it was logged that its stamps are not on the pipeline's clock.
     warned: bool,
 }
 
-/// Whether capture goes on after a frame or a wait.
+/// Whether capture continues after a frame or a wait.
 #[derive(PartialEq)]
 enum Next {
     Continue,
@@ -110,8 +110,8 @@ impl Capture {
         }
     }
 
-    /// Captures until the source ends, the pipeline stops, or an error comes that another attempt to open
-    /// the source cannot resolve.
+    /// Captures until the source ends, the pipeline stops, or an error occurs that reopening the source
+    /// cannot resolve.
     pub fn run(mut self) -> Result<()> {
         let mut failures = 0u32;
         loop {
@@ -170,7 +170,7 @@ impl Capture {
         origin.format = Some(format);
     }
 
-    /// A read brought no frame: an error where the source has been silent for too long.
+    /// Handles a read without a frame: an error if the source has stalled for too long.
     fn idle(&self, last_frame: Nanos) -> Result<()> {
         let limit = self.feed.stall_limit().filter(|_| self.stamps == Stamps::Live);
         if let Some(limit) = limit
@@ -209,7 +209,7 @@ impl Capture {
         self.send(in_flight)
     }
 
-    /// Publishes what a new frame changes about the source.
+    /// Publishes what a new frame changes in the status of the source.
     fn arrived(&mut self, now: Nanos) {
         self.status.last_arrival.store(now.0.max(1), Relaxed);
         self.status.captures.mark(now);
@@ -270,7 +270,7 @@ impl Capture {
                 old.in_flight.dropped(DropReason::Superseded);
                 Next::Continue
             }
-            // The dropped in_flight counts the frame as lost to the stop.
+            // Dropping `in_flight` counts the frame as lost to the stop.
             Put::Closed(_) | Put::Stopped(_) => Next::End,
         }
     }
@@ -278,14 +278,14 @@ impl Capture {
     fn may_reopen(&self, error: &Error) -> bool {
         let may_help = match error.remedy() {
             Remedy::Retry => true,
-            // A camera that was plugged in again has no udev permissions for a moment.
+            // A camera that was just plugged in again has no udev permissions for a moment.
             Remedy::Fix => self.stamps == Stamps::Live && self.sequence.last.is_some(),
             Remedy::Fatal => false,
         };
         may_help && self.feed.can_reopen() && self.status.policy != Policy::Every
     }
 
-    /// Publishes the error and logs it, unless it is the same as the last one.
+    /// Publishes and logs the error, unless it equals the last one.
     fn report(&self, error: &Error, pause: Duration) {
         let error = error.to_string();
         let mut origin = self.status.origin();
@@ -324,7 +324,7 @@ impl Stream {
     }
 }
 
-/// Sequence numbers that only rise during a run, and the gaps in them.
+/// Produces sequence numbers that only rise during a run, and finds the gaps in them.
 #[derive(Debug, Default)]
 struct Sequence {
     /// The source's last number, and what is added to it.
@@ -335,7 +335,7 @@ struct Sequence {
 impl Sequence {
     /// The number to publish for the source's number `seq`, and how many frames were lost before it.
     ///
-    /// After a restart of the source's count (it was opened again, or repeats) numbers continue without a gap.
+    /// After a restart of the source's count (it was reopened, or repeats) the numbers continue without a gap.
     fn next(&mut self, seq: u64) -> (u64, u64) {
         let step = self.last.map(|last| (last, seq.saturating_sub(last)));
         let gap = match step {

@@ -1,7 +1,7 @@
 //! Links between two threads that hold one value: newest-wins and every-value.
 //!
-//! Both have one sender and one receiver, allocate nothing per value, and tell either side when the
-//! other is gone.
+//! Both have one sender and one receiver, allocate nothing per value, and let each side detect that
+//! the other is gone.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,57 +13,57 @@ use crate::stop::Stop;
 /// How often a blocked [`Sender`] checks that its receiver exists.
 const LIVENESS_CHECK: Duration = Duration::from_millis(100);
 
-/// What became of a value that was put. Values that did not go through are handed back.
+/// Result of a put. Values that were not delivered are returned.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Put<T> {
-    /// It waits for the receiver.
+    /// The value waits for the receiver.
     Sent,
-    /// It waits for the receiver in place of this older value, which was never taken.
+    /// The value waits for the receiver and has replaced this older one, which was never taken.
     Evicted(T),
     /// The receiver is gone.
     Closed(T),
-    /// The stop came while the link was full.
+    /// A stop was requested while the link was full.
     Stopped(T),
 }
 
-/// What a take brought.
+/// Result of a take.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Taken<T> {
     /// The value.
     Value(T),
-    /// Nothing came within the limit.
+    /// Nothing arrived within the limit.
     Idle,
-    /// The sender is gone and everything it gave was taken.
+    /// The sender is gone and everything it sent was taken.
     Closed,
-    /// The stop came first; a value may be left in the link.
+    /// A stop was requested first; a value may be left in the link.
     Stopped,
 }
 
-/// The end that values are put into.
+/// The sending end.
 #[derive(Debug)]
 pub struct Sender<T> {
     tx: channel::Sender<T>,
-    // A newest-wins sender takes back what nobody took. Its receiver keeps the channel connected,
-    // so the receiver's life is watched through `alive` instead.
+    // A newest-wins sender takes back values that nobody took. This extra receiver keeps the channel
+    // connected, so `alive` shows whether the real receiver exists.
     back: Option<channel::Receiver<T>>,
     alive: Weak<()>,
 }
 
-/// The end that values are taken from.
+/// The receiving end.
 #[derive(Debug)]
 pub struct Receiver<T> {
     rx: channel::Receiver<T>,
     _alive: Arc<()>,
 }
 
-/// A link in which a new value replaces one that was not taken: `put` never blocks.
+/// A link in which a new value replaces an old one that was not taken: `put` never blocks.
 pub fn newest<T>() -> (Sender<T>, Receiver<T>) {
     link(true)
 }
 
-/// A link that loses nothing: `put` waits until the previous value was taken.
+/// A link that loses nothing: `put` waits until the previous value is taken.
 pub fn every<T>() -> (Sender<T>, Receiver<T>) {
     link(false)
 }
@@ -81,8 +81,8 @@ impl<T> Sender<T> {
         self.alive.strong_count() > 0
     }
 
-    /// Gives `value`. Waits, if this is an every-value link, until there is room, the receiver is gone
-    /// or `stop` is asked for.
+    /// Sends `value`. On an every-value link, waits until there is room, the receiver is gone or a stop
+    /// is requested.
     pub fn put(&mut self, value: T, stop: &Stop) -> Put<T> {
         if !self.is_open() {
             return Put::Closed(value);
@@ -94,7 +94,7 @@ impl<T> Sender<T> {
     }
 
     fn put_waiting(&self, value: T, stop: &Stop) -> Put<T> {
-        // Room is used even when a stop was asked for; only waiting is cut short.
+        // If there is room, send even after a stop request; a stop only cuts the wait short.
         let mut value = match self.tx.try_send(value) {
             Ok(()) => return Put::Sent,
             Err(TrySendError::Disconnected(value)) => return Put::Closed(value),
@@ -122,7 +122,7 @@ fn replace<T>(tx: &channel::Sender<T>, back: &channel::Receiver<T>, mut value: T
     let mut evicted = None;
     loop {
         match tx.try_send(value) {
-            // Only this thread sends, so at most one older value can have been in the way.
+            // Only this thread sends, so at most one older value can have blocked the link.
             Ok(()) => return evicted.map_or(Put::Sent, Put::Evicted),
             Err(TrySendError::Full(again) | TrySendError::Disconnected(again)) => value = again,
         }
@@ -133,8 +133,8 @@ fn replace<T>(tx: &channel::Sender<T>, back: &channel::Receiver<T>, mut value: T
 }
 
 impl<T> Receiver<T> {
-    /// Waits for a value for at most `limit` of real time; a stop ends the wait at once and comes
-    /// before a value that is there.
+    /// Waits for a value for at most `limit` of real time. A stop ends the wait at once and takes
+    /// precedence over an available value.
     pub fn take(&self, limit: Duration, stop: &Stop) -> Taken<T> {
         if stop.asked() {
             return Taken::Stopped;

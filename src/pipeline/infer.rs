@@ -1,4 +1,4 @@
-//! The inference thread: one result for each frame it gets to.
+//! The inference thread: one result for each frame it receives.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,9 +13,9 @@ use crate::error::{Remedy, Result};
 use crate::result::{DropReason, FrameResult, Latency};
 use crate::stop::Stop;
 
-/// How often a waiting thread checks that somebody takes its results.
+/// How often a waiting thread checks that its results still have a receiver.
 const LIVENESS_CHECK: Duration = Duration::from_millis(500);
-/// Results there can be at once: here, in the link, evicted from it, at the output.
+/// Most results at once: here, in the link, evicted from it, at the output.
 const RESULTS: usize = 4;
 
 /// A frame with its result, on its way to the output.
@@ -57,7 +57,7 @@ impl Inference {
         }
     }
 
-    /// Infers until no more frames come, nobody takes results any more or a stop is asked for.
+    /// Infers until there are no more frames, the receiver is gone or a stop is requested.
     pub fn run(mut self) -> Result<()> {
         loop {
             match self.from.take(LIVENESS_CHECK, &self.stop) {
@@ -72,7 +72,7 @@ impl Inference {
         }
     }
 
-    /// False where nobody takes results any more.
+    /// False if the receiver is gone.
     fn one(&mut self, captured: CapturedFrame) -> Result<bool> {
         let Some(mut result) = self.results.take() else {
             captured.in_flight.dropped(DropReason::NoBuffer);
@@ -109,7 +109,7 @@ impl Inference {
                 old.captured.in_flight.dropped(DropReason::SinkBehind);
                 true
             }
-            // Their tickets say that they were lost to the stop.
+            // Dropping their `InFlight` counts them as lost to the stop.
             Put::Closed(_) | Put::Stopped(_) => false,
         }
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::status::LatencySummary;
 use crate::units::Nanos;
 
-/// Buckets an octave is cut into, linearly: a quantile is at most 1/8 too high.
+/// Linear buckets per octave: a quantile is at most 1/8 too high.
 const STEPS: u64 = 8;
 /// log2 of [`STEPS`].
 const STEP_BITS: u32 = 3;
-/// Durations of 2^27 µs (134 s) and more fall into the last bucket.
+/// Durations of 2^27 µs (134 s) or more fall into the last bucket.
 const OCTAVES: u32 = 27;
 const BUCKETS: usize = ((OCTAVES - STEP_BITS + 1) as u64 * STEPS) as usize;
 /// The octaves that [`Distribution::cumulative`] reports: from 2^6 µs (64 µs) to 2^23 µs (8.4 s).
@@ -54,7 +54,7 @@ impl Histogram {
         self.max_us.fetch_max(us, Relaxed);
     }
 
-    /// What was added so far.
+    /// The durations added so far.
     pub fn read(&self) -> Distribution {
         let mut buckets = [0; BUCKETS];
         for (to, from) in buckets.iter_mut().zip(&self.buckets) {
@@ -80,8 +80,8 @@ impl Distribution {
         self.buckets.iter().sum()
     }
 
-    /// The duration that a share `q` (0 to 1) of all do not exceed, µs, at most 1/8 too high; 0
-    /// where there are none.
+    /// The duration that a share `q` (0 to 1) of all durations does not exceed, µs, at most 1/8 too high;
+    /// 0 if there are none.
     pub fn quantile_us(&self, q: f64) -> u64 {
         let rank = ((self.count() as f64 * q).ceil() as u64).max(1);
         let mut seen = 0;
@@ -94,9 +94,8 @@ impl Distribution {
         0
     }
 
-    /// Pairs of (upper bound in µs, durations below it), rising, by powers of two from 64 µs to
-    /// 8.4 s: the `le` buckets of a Prometheus histogram, to which `+Inf` ([`Self::count`]) is to be
-    /// added.
+    /// Pairs of (upper bound in µs, durations below it), rising by powers of two from 64 µs to 8.4 s: the
+    /// `le` buckets of a Prometheus histogram. The caller adds `+Inf` ([`Self::count`]).
     pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut seen = self.buckets[..bucket(1u64 << REPORTED.start())].iter().sum::<u64>();
         REPORTED.map(move |octave| {
@@ -107,7 +106,7 @@ impl Distribution {
         })
     }
 
-    /// What is published of it.
+    /// The published summary.
     pub fn summary(&self) -> LatencySummary {
         let count = self.count();
         let known = |us| (count > 0).then_some(us);
@@ -141,18 +140,18 @@ impl Default for Rate {
 }
 
 impl Rate {
-    /// The event happened, at `now`.
+    /// Records an event at `now`.
     pub fn mark(&self, now: Nanos) {
         let n = self.count.load(Relaxed);
         self.marks[n as usize % MARKS].store(now.0, Relaxed);
         self.count.store(n + 1, Relaxed);
     }
 
-    /// Events per second in the window that ends `now`; 0 where it saw fewer than two.
+    /// Events per second in the window that ends `now`; 0 if it contains fewer than two.
     pub fn per_second(&self, now: Nanos) -> f32 {
         let n = self.count.load(Relaxed);
         let (mut first, mut last, mut seen) = (u64::MAX, 0u64, 0u32);
-        // The oldest mark may be overwritten while it is read; it is left out.
+        // The oldest mark may be overwritten while it is read, so it is skipped.
         for i in n.saturating_sub(MARKS as u64 - 1)..n {
             let mark = self.marks[i as usize % MARKS].load(Relaxed);
             if now.since(Nanos(mark)) <= WINDOW {

@@ -1,4 +1,4 @@
-//! The output thread: draws and serialises what a sink wants, and serves every sink.
+//! The output thread: draws and serialises what sinks want, and serves every sink.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,7 +17,7 @@ use crate::sink::{Output, Sink, Wants};
 use crate::stop::Stop;
 use crate::units::Nanos;
 
-/// Room for the JSON of one face, 70 points with their temperatures.
+/// Buffer size for the JSON of one face, 70 points with their temperatures.
 const FACE_JSON_BYTES: usize = 8 * 1024;
 /// Longest wait for a result before the clock is read again.
 const CLOCK_CHECK: Duration = Duration::from_millis(50);
@@ -28,15 +28,15 @@ pub(super) struct OutputThread {
     from: Receiver<InferredFrame>,
     stop: Stop,
     stage: OutputStage,
-    /// The frame presented last, shown while it is stale.
+    /// The last presented frame, shown while it is stale.
     last: Option<Arc<Frame>>,
-    /// The result of a tick: no faces, and the header of the last frame's result.
+    /// The result for a tick: no faces, and the header of the last frame's result.
     blank: FrameResult,
     last_arrival: Nanos,
     ticked: Option<(StreamState, Nanos)>,
 }
 
-/// The sinks and what is made for them.
+/// The sinks and the buffers for their data.
 struct OutputStage {
     status: Arc<SharedStatus>,
     sinks: Vec<SinkSlot>,
@@ -48,14 +48,14 @@ struct OutputStage {
     slow: Duration,
 }
 
-/// A sink and its place among those there were at the start.
+/// A sink and its index in the initial list.
 struct SinkSlot {
     sink: Box<dyn Sink>,
     place: usize,
 }
 
 impl SinkSlot {
-    /// Writes down what this sink has lost so far.
+    /// Publishes what this sink has lost so far.
     fn account(&self, status: &SharedStatus) {
         if let Some((_, lost)) = status.lost.get().and_then(|slots| slots.get(self.place)) {
             lost.store(self.sink.lost(), Relaxed);
@@ -100,8 +100,8 @@ impl OutputThread {
         }
     }
 
-    /// Presents until no more results come or a stop is asked for, then finishes the sinks. Returns
-    /// the errors of single sinks; an error only where the last sink has failed.
+    /// Presents until there are no more results or a stop is requested, then finishes the sinks. Returns
+    /// the errors of single sinks; fails only if the last sink has failed.
     pub fn run(mut self) -> Result<Vec<Error>> {
         loop {
             match self.from.take(self.wait_limit(), &self.stop) {
@@ -116,7 +116,7 @@ impl OutputThread {
     fn present(&mut self, inferred: InferredFrame) -> Result<()> {
         let InferredFrame { captured, mut result } = inferred;
         let every = self.status.policy == Policy::Every;
-        // Where nothing is lost frames queue up; what counts then is that they arrive here.
+        // If nothing may be lost, frames queue up, so the time of arrival here counts.
         let queues = self.status.policy.loses_nothing();
         self.last_arrival = if queues { self.status.clock.now() } else { captured.frame.meta.received };
         self.ticked = None;
@@ -148,7 +148,7 @@ impl OutputThread {
         self.blank.radiometric = result.radiometric;
     }
 
-    /// Presents a result without a frame, where no frame has come for too long.
+    /// Presents a result without a frame if no frame has arrived for too long.
     fn tick(&mut self) -> Result<()> {
         let now = self.status.clock.now();
         let Some(state) = self.state_without_frames(now) else { return Ok(()) };
@@ -170,7 +170,7 @@ impl OutputThread {
         self.stage.serve(frame, &mut self.blank)
     }
 
-    /// The state after the time without frames so far; `None` while it is short.
+    /// The state after this time without frames; `None` while that time is short.
     fn state_without_frames(&self, now: Nanos) -> Option<StreamState> {
         if self.status.policy == Policy::Every {
             return None;
@@ -183,8 +183,8 @@ impl OutputThread {
         Some(if gone { StreamState::NoSignal } else { StreamState::Stale })
     }
 
-    /// How long to wait for a result: until the next tick may be due, but no longer than
-    /// [`CLOCK_CHECK`], since a simulated clock may be moved meanwhile.
+    /// How long to wait for a result: until the next tick may be due, but at most [`CLOCK_CHECK`],
+    /// because a simulated clock may be advanced in the meantime.
     fn wait_limit(&self) -> Duration {
         let now = self.status.clock.now();
         let ms = |after: Nanos, ms| after + Duration::from_millis(ms);
@@ -205,8 +205,8 @@ impl OutputThread {
 }
 
 impl OutputStage {
-    /// Makes what is wanted of one frame and puts it to every sink. A sink that fails is left out
-    /// from then on; an error only where the last one failed.
+    /// Produces what the sinks want for one frame and passes it to every sink. A sink that fails is not
+    /// served again; returns an error only if the last one failed.
     fn serve(&mut self, frame: Option<&Arc<Frame>>, result: &mut FrameResult) -> Result<()> {
         let wants = self.sinks.iter().fold(Wants::default(), |all, slot| all.or(slot.sink.wants()));
         let ages = self.status.policy != Policy::Every && matches!(result.state, StreamState::Live | StreamState::Ffc);
@@ -215,7 +215,7 @@ impl OutputStage {
         if let Some(draw) = self.draw.as_mut().filter(|_| wants.picture) {
             let began = self.status.clock.now();
             result.latency.total_us = age(began, result);
-            // Under `Every` the picture must not depend on when it was drawn.
+            // Under `Every` the picture must not depend on the time of drawing.
             let now = if self.status.policy == Policy::Every { result.captured } else { began };
             draw.draw(frame.map(|frame| &**frame), result, now, &mut self.canvas);
             self.status.add_latency(Stage::Render, self.status.clock.now().micros_since(began));
@@ -263,7 +263,7 @@ impl OutputStage {
     }
 }
 
-/// One sink's share; false where it failed.
+/// Passes the output to one sink; false if it failed.
 fn put(
     slot: &mut SinkSlot,
     output: &Output<'_>,
@@ -277,7 +277,7 @@ fn put(
     let sink = &slot.sink;
     let took = status.clock.now().since(began);
     if took > slow {
-        // Once a power of two, so that a sink that is always slow does not fill the log.
+        // Log only at powers of two, so that a sink that is always slow does not fill the log.
         let times = status.slow_puts.fetch_add(1, Relaxed) + 1;
         if times.is_power_of_two() {
             log::warn!("{}: took {} ms for one frame ({times} slow so far)", sink.name(), took.as_millis());

@@ -1,11 +1,11 @@
-//! Pools of values that are made at start and return by themselves when the last holder drops them.
+//! Pools of values that are created at start and return to the pool when the last holder drops them.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// A fixed set of reusable values with any number of readers each. A value is free when nobody outside the pool holds
+/// A fixed set of reusable values, each with any number of readers. A value is free if nothing outside the pool holds
 /// a handle to it.
 ///
 /// Nothing is allocated after [`SharedPool::new`].
@@ -20,7 +20,7 @@ impl<T> SharedPool<T> {
         Self { slots: (0..size).map(|_| Arc::new(make())).collect(), next: 0 }
     }
 
-    /// Lets `fill` write into a free value; returns a shared handle to it and what `fill` returned. `None` where every
+    /// Lets `fill` write into a free value; returns a shared handle to it and the result of `fill`. `None` if every
     /// value is still held by a reader.
     ///
     /// Dropping the handle frees the value again.
@@ -38,7 +38,7 @@ impl<T> SharedPool<T> {
     }
 }
 
-/// A fixed set of reusable values with one owner at a time, who may change them.
+/// A fixed set of reusable values with one owner at a time, which may change them.
 ///
 /// Nothing is allocated after [`Pool::new`].
 pub struct Pool<T> {
@@ -46,7 +46,7 @@ pub struct Pool<T> {
     returns: Sender<Box<T>>,
 }
 
-/// A value out of a [`Pool`]; dropping it, on any thread, returns it.
+/// A value from a [`Pool`]; dropping it, on any thread, returns it.
 pub struct Pooled<T> {
     // Empty only inside `drop`.
     value: Option<Box<T>>,
@@ -58,13 +58,13 @@ impl<T> Pool<T> {
     pub fn new(size: usize, mut make: impl FnMut() -> T) -> Self {
         let (returns, free) = bounded(size.max(1));
         for _ in 0..size {
-            // The channel has room for every value there is.
+            // The channel has room for all values.
             let _ = returns.try_send(Box::new(make()));
         }
         Self { free, returns }
     }
 
-    /// A free value as its last owner left it; `None` where all are in use.
+    /// A free value, as its last owner left it; `None` if all are in use.
     pub fn take(&self) -> Option<Pooled<T>> {
         let value = self.free.try_recv().ok()?;
         Some(Pooled { value: Some(value), returns: self.returns.clone() })
@@ -87,7 +87,7 @@ impl<T> DerefMut for Pooled<T> {
 impl<T> Drop for Pooled<T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
-            // Fails only where the pool is gone; the value is freed with it.
+            // Fails only if the pool is gone; the value is then freed.
             let _ = self.returns.try_send(value);
         }
     }

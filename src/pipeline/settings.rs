@@ -1,4 +1,4 @@
-//! What can be set about a pipeline.
+//! Settings of a pipeline.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use crate::ranges;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Without a frame for this long the output says `stale`, milliseconds.
+    /// Without a frame for this long the output state is `stale`, milliseconds.
     #[schemars(range(min = 50, max = 600_000))]
     pub stale_ms: u64,
-    /// Without a frame for this long the output says `no_signal`, milliseconds; at least `stale_ms`.
+    /// Without a frame for this long the output state is `no_signal`, milliseconds; at least `stale_ms`.
     #[schemars(range(min = 50, max = 600_000))]
     pub no_signal_ms: u64,
-    /// While there is no frame the output is repeated this often, milliseconds.
+    /// Interval at which the output is repeated while there is no frame, milliseconds.
     #[schemars(range(min = 50, max = 60_000))]
     pub tick_ms: u64,
-    /// Pause before a source is opened again, milliseconds; doubles with each failure.
+    /// Pause before a source is reopened, milliseconds; doubles with each failure.
     #[schemars(range(min = 1, max = 60_000))]
     pub backoff_min_ms: u64,
     /// Longest such pause, milliseconds; at least `backoff_min_ms`.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub backoff_max_ms: u64,
-    /// One read of a source blocks for at most this long, milliseconds. A stop is seen within it.
+    /// Longest time that one read of a source blocks, milliseconds. A stop is noticed within it.
     #[schemars(range(min = 1, max = 1_000))]
     pub read_wait_ms: u64,
-    /// Frame buffers. The path itself holds six; sinks that keep frames need more.
+    /// Frame buffers. The pipeline itself uses six; sinks that keep frames need more.
     #[schemars(range(min = 6, max = 256))]
     pub frames: usize,
-    /// Faces that a result has room for without allocating.
+    /// Faces that fit into a result without allocating.
     #[schemars(range(min = 1, max = 64))]
     pub faces: usize,
-    /// Leaves out frames that show the closed shutter instead of passing them on with state `ffc`.
+    /// Drops frames that show the closed shutter instead of passing them on with state `ffc`.
     pub drop_ffc: bool,
-    /// A sink that takes longer than this for one frame is logged, milliseconds.
+    /// Time for one frame after which a slow sink is logged, milliseconds.
     #[schemars(range(min = 1, max = 10_000))]
     pub slow_sink_ms: u64,
-    /// Threads that have not ended this long after a stop are given up, milliseconds.
+    /// Threads that have not ended this long after a stop are abandoned, milliseconds.
     #[schemars(range(min = 100, max = 60_000))]
     pub stop_ms: u64,
 }
@@ -68,7 +68,7 @@ impl Settings {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`Remedy::Fix`](crate::error::Remedy::Fix) about the first key out of its range.
+    /// [`Remedy::Fix`](crate::error::Remedy::Fix) for the first key that is out of range.
     pub fn validate(&self) -> Result<()> {
         ranges::check("pipeline", self)?;
         within("pipeline.no_signal_ms", self.no_signal_ms, self.stale_ms..=600_000)?;

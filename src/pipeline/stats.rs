@@ -1,9 +1,9 @@
 //! Counters: every lost frame has a reason.
 //!
 //! `captured == presented + dropped.sum() + in_flight` holds in every [`Counts`] that [`Stats::counts`]
-//! returns, whenever it is called. `in_flight` is counted in its own right and not derived: each
-//! event changes two counters between two marks, and a reader takes only a view that no event was
-//! under way in. Writers never wait for a reader.
+//! returns. `in_flight` is counted separately, not derived: each event changes two counters between
+//! two marks, and a reader accepts only a view during which no event was in progress. Writers never
+//! wait for a reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -14,7 +14,7 @@ use crate::status::Counts;
 /// The counters of one pipeline.
 #[derive(Debug, Default)]
 pub struct Stats {
-    // Events that began and that ended; equal where none is under way.
+    // Number of events begun and ended; equal if none is in progress.
     begun: AtomicU64,
     ended: AtomicU64,
     captured: AtomicU64,
@@ -23,12 +23,12 @@ pub struct Stats {
     dropped: [AtomicU64; DropReason::ALL.len()],
 }
 
-/// Tries to see the counters at rest before settling for a derived `in_flight`. An event takes
-/// nanoseconds and there are a few hundred a second.
+/// Attempts to read the counters at rest before `in_flight` is derived instead. An event takes
+/// nanoseconds and there are a few hundred per second.
 const TRIES: u32 = 1_000;
 
 impl Stats {
-    /// Counts a captured frame, which is on its way until its [`InFlight`] says otherwise.
+    /// Counts a captured frame, which is in flight until its [`InFlight`] reports its end.
     pub fn captured(self: &Arc<Self>) -> InFlight {
         self.event(|s| {
             s.captured.fetch_add(1, SeqCst);
@@ -37,7 +37,7 @@ impl Stats {
         InFlight { stats: Some(Arc::clone(self)) }
     }
 
-    /// Counts `frames` that never became ours: captured, and lost at once.
+    /// Counts `frames` that never reached us as captured and immediately lost.
     pub fn lost(&self, frames: u64, reason: DropReason) {
         self.event(|s| {
             s.captured.fetch_add(frames, SeqCst);
@@ -59,12 +59,12 @@ impl Stats {
         }
     }
 
-    /// The counters at one moment at which no event was under way.
+    /// The counters at a moment when no event was in progress.
     pub fn counts(&self) -> Counts {
         for _ in 0..TRIES {
             let ended = self.ended.load(SeqCst);
             let counts = self.view();
-            // Every event that had begun by now had ended before the view began.
+            // Every event that has begun by now had ended before the view was taken.
             if self.begun.load(SeqCst) == ended {
                 return counts;
             }
@@ -92,8 +92,8 @@ impl Stats {
     }
 }
 
-/// The duty to say what became of a captured frame. One that is dropped without a word (on
-/// unwinding, or in a link that nobody empties any more) counts as [`DropReason::Stopping`].
+/// Must be used to report what became of a captured frame. If it is dropped without a report (on
+/// unwinding, or in a link that nobody reads any more), the frame counts as [`DropReason::Stopping`].
 #[derive(Debug)]
 #[must_use]
 pub struct InFlight {

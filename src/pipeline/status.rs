@@ -1,4 +1,4 @@
-//! The counters of a running pipeline: its threads write them, anyone may read.
+//! The counters of a running pipeline: its threads write them, any thread may read them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -13,21 +13,21 @@ use crate::result::{DropCounts, StreamState};
 use crate::status::{Counts, Policy, Snapshot, Status};
 use crate::units::Nanos;
 
-/// A span of a frame's way that is timed.
+/// A timed stage of a frame's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// From capture to the start of inference.
     Queue,
     /// Inference.
     Infer,
-    /// Drawing the overlay, where a sink wants it.
+    /// Drawing the overlay, if a sink wants it.
     Render,
-    /// From capture to the hand-over to the sinks: the age when presented.
+    /// From capture to the call of the sinks: the age when presented.
     Total,
 }
 
 impl Stage {
-    /// Every stage, in the order a frame meets them.
+    /// Every stage, in path order.
     pub const ALL: [Stage; 4] = [Stage::Queue, Stage::Infer, Stage::Render, Stage::Total];
 
     /// Name in logs and metrics.
@@ -41,9 +41,9 @@ impl Stage {
     }
 }
 
-/// The status of one pipeline, made before it and shared with its threads, its sinks and whoever
-/// shows it; valid after the pipeline's end. No thread of the path waits for a reader, except for the
-/// rare changes that `origin` records.
+/// The status of one pipeline. It is created before the pipeline, shared with its threads, sinks and
+/// displays, and stays valid after the pipeline's end. No thread of the path waits for a reader,
+/// except for the rare changes that `origin` records.
 pub struct SharedStatus {
     pub(super) clock: SharedClock,
     pub(super) policy: Policy,
@@ -58,30 +58,30 @@ pub struct SharedStatus {
     pub(super) reopened: AtomicU64,
     pub(super) faces: AtomicU64,
     pub(super) last_seq: AtomicU64,
-    /// When a frame last arrived; 0 where none has.
+    /// When a frame last arrived; 0 if none has.
     pub(super) last_arrival: AtomicU64,
-    /// Outputs that each sink lost, by its name.
+    /// Outputs lost by each sink, by name.
     pub(super) lost: OnceLock<Box<[(String, AtomicU64)]>>,
     started: Nanos,
     stages: [Histogram; Stage::ALL.len()],
     state: AtomicU8,
     ffc: AtomicU8,
-    /// Bits of an f32, NaN where unknown.
+    /// Bits of an f32, NaN if unknown.
     sensor_c: AtomicU32,
     origin: Mutex<Origin>,
 }
 
-/// What changes only when a source is opened or fails.
+/// Data that changes only when a source is opened or fails.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
     pub source: Arc<str>,
     pub format: Option<FrameFormat>,
-    /// Why the source is away.
+    /// Why the source is not available.
     pub error: Option<String>,
 }
 
 impl SharedStatus {
-    /// The status of a pipeline that is about to be built.
+    /// A status for a pipeline that is about to be built.
     pub fn new(clock: SharedClock, policy: Policy) -> Arc<Self> {
         Arc::new(Self {
             started: clock.now(),
@@ -108,7 +108,7 @@ impl SharedStatus {
         })
     }
 
-    /// Where the frames went, alone: cheaper than a snapshot.
+    /// Only the frame counters: cheaper than a snapshot.
     pub fn counts(&self) -> Counts {
         self.stats.counts()
     }
@@ -144,7 +144,7 @@ impl SharedStatus {
         StreamState::ALL.into_iter().find(|&s| s as u8 == code).unwrap_or_default()
     }
 
-    /// What the camera reports about itself in the frame presented last.
+    /// Publishes what the camera reports about itself in the last presented frame.
     pub(super) fn set_camera(&self, meta: &FrameMeta) {
         self.ffc.store(meta.ffc as u8, Relaxed);
         self.sensor_c.store(meta.sensor_c.unwrap_or(f32::NAN).to_bits(), Relaxed);
@@ -169,7 +169,7 @@ impl SharedStatus {
     }
 
     pub(super) fn origin(&self) -> MutexGuard<'_, Origin> {
-        // Written whole or not at all, so a panic elsewhere leaves nothing half-made.
+        // Each field is written completely or not at all, so a panic leaves no partial value.
         self.origin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -213,8 +213,8 @@ impl Status for SharedStatus {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Summary {
-    /// The last word on its counters.
+    /// The final counters.
     pub snapshot: Snapshot,
-    /// Sinks that failed on the way or could not be finished.
+    /// Errors of sinks that failed during the run or could not be finished.
     pub sink_errors: Vec<Error>,
 }

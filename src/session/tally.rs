@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::error::Result;
 use crate::sink::{Output, Sink, Wants};
 
-/// What was seen so far.
+/// Counts so far.
 #[derive(Debug, Default)]
 pub struct FaceCounts {
-    /// Faces that were told apart, over time.
+    /// Distinct face tracks, over time.
     pub tracks: AtomicU64,
     /// Frames with at least one face.
     pub frames: AtomicU64,
@@ -46,7 +46,7 @@ impl Sink for Tally {
         }
         self.counts.frames.fetch_add(1, Relaxed);
         self.counts.most.fetch_max(faces.len() as u64, Relaxed);
-        // Track numbers rise and are never used again.
+        // Track numbers rise and are never reused.
         for face in faces {
             if self.newest.is_none_or(|newest| face.track > newest) {
                 self.newest = Some(face.track);
