@@ -53,9 +53,9 @@ pub struct Output<'a> {
     pub frame: Option<&'a Arc<Frame>>,
     /// The faces and their temperatures.
     pub result: &'a FrameResult,
-    /// The result as one line of JSON without a newline, where a sink wants it.
+    /// The result as one line of JSON without a newline, if a sink wants it.
     pub json: Option<&'a str>,
-    /// The overlay, where a sink wants it.
+    /// The overlay, if a sink wants it.
     pub picture: Option<&'a Canvas>,
 }
 

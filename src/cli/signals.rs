@@ -21,7 +21,7 @@ impl Interrupt {
     pub fn listen() -> Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // Handlers run in this order: the first signal finds the flag unset and sets it, the second ends the process.
+            // Handlers run in this order: the first signal sets the unset flag, the second ends the process.
             flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
                 .map_err(|e| Error::fatal("signals", "cannot be handled").because(e))?;

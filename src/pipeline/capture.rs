@@ -327,7 +327,7 @@ impl Stream {
 /// Produces sequence numbers that only rise during a run, and finds the gaps in them.
 #[derive(Debug, Default)]
 struct Sequence {
-    /// The source's last number, and what is added to it.
+    /// The source's last number, and the offset added to it.
     last: Option<u64>,
     offset: u64,
 }

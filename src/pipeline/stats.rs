@@ -182,7 +182,7 @@ mod tests {
                     })
                 })
                 .collect();
-            // Judged after the writers were told to stop: a failed assertion before would leave them running.
+            // Checked after the writers were stopped: a failed assertion before that would leave them running.
             let wrong = (0..20_000)
                 .map(|_| stats.counts())
                 .find(|c| c.captured != c.presented + c.dropped.sum() + c.in_flight || c.in_flight > 3);
