@@ -1,9 +1,9 @@
-//! The error type; it says who must act.
+//! The error type, which says who must act.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// What has to happen before the failed operation can succeed.
+/// What must happen before the failed operation can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
@@ -97,7 +97,7 @@ impl std::error::Error for Error {
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Checks that the setting `key`, a dotted path, lies in `range`.
+/// Checks that the setting `key`, a dotted path, is in `range`.
 ///
 /// # Errors
 /// [`Remedy::Fix`] about `key`, with the value and the range. NaN is in no range.

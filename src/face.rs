@@ -1,7 +1,7 @@
-//! Detect, tracker, landmarks, pose, temperatures.
+//! Detector, tracker, landmarks, pose, temperatures.
 //!
 //! [`Engine`] turns frames into faces: [`detector`] finds them, [`landmarker`] puts 70 points on each,
-//! [`tracker`] keeps them apart over time, [`pose`] and [`temperature`] read what the points tell.
+//! [`tracker`] tracks them over time, [`pose`] and [`temperature`] derive head pose and temperatures.
 
 mod box_fusion;
 mod builder;
@@ -34,15 +34,15 @@ use crate::nn::{Build, Card, Model, Stopwatch};
 use crate::radiometry::{self, Thermometer};
 use crate::result::{Face, FrameResult, Landmark, NoTemperature, Readings, TrackState};
 
-/// Presence in the detector's crop below which a face of a still is given up.
+/// A face in a still is dropped if its presence in the detector's crop is below this.
 const MIN_PRESENCE: f32 = 0.1;
 
-/// Greatest error of a fitted head, as a share of the face's size, at which it tells which points face away.
+/// Largest error of a fitted head, as a share of the face's size, at which it decides which points face away.
 const MAX_RESIDUAL: f32 = 0.15;
 
 /// Faces of one stream, or of stills.
 ///
-/// Nothing is allocated per frame once the largest frame was seen and `FrameResult::faces` has room for
+/// Allocates nothing per frame once it has seen the largest frame, if `FrameResult::faces` has room for
 /// [`Settings::max_faces`].
 pub struct Engine {
     settings: Settings,
@@ -55,7 +55,7 @@ pub struct Engine {
     own: Option<Box<Own>>,
 }
 
-/// The frame and the result of callers that bring pixels only.
+/// Frame and result for callers that pass only pixels.
 struct Own {
     frame: Frame,
     result: FrameResult,
@@ -86,7 +86,7 @@ impl Engine {
         Self::through(settings, surface, settings.still_landmarks_model()?, |build| build)
     }
 
-    /// As [`Engine::new`], its networks timed.
+    /// Like [`Engine::new`], but times the networks.
     ///
     /// # Errors
     /// Those of [`Engine::new`].
@@ -94,7 +94,7 @@ impl Engine {
         Self::through(settings, surface, settings.landmarks_model()?, |build| watch.on(build))
     }
 
-    /// With this landmark network, and what `wrap` makes of the makers of the networks.
+    /// With this landmark network; `wrap` wraps the functions that build the networks.
     fn through(
         settings: &Settings,
         surface: radiometry::Settings,
@@ -115,7 +115,7 @@ impl Engine {
     /// An engine of given networks.
     ///
     /// # Errors
-    /// `Fix` for settings out of range or a card of another task; those of the makers of networks.
+    /// `Fix` for settings out of range or a card of another task; those of the network builders.
     pub fn with(
         settings: &Settings,
         surface: radiometry::Settings,
@@ -139,16 +139,16 @@ impl Engine {
     /// Builds what frames of this size need, so that the first frame is not late.
     ///
     /// # Errors
-    /// Those of the maker of networks.
+    /// Those of the network builder.
     pub fn prepare(&mut self, width: usize, height: usize) -> Result<()> {
         self.detector.prepare(width, height)
     }
 
-    /// Follows the faces of a stream into its next frame and writes them to `result`, with the frame's
-    /// number, times, size and state; name, latency and drop counts are the caller's.
+    /// Tracks the faces of a stream in its next frame and writes them to `result`, with the frame's
+    /// number, times, size and state. The caller sets name, latency and drop counts.
     ///
-    /// Frames with a closed shutter are not looked at: faces coast. A stream that jumps in time or
-    /// changes its size starts anew; track numbers go on.
+    /// Frames with a closed shutter are not searched: faces coast. If the stream jumps in time or
+    /// changes its size, tracking restarts; track numbers continue.
     ///
     /// # Errors
     /// Those of the networks.
@@ -157,7 +157,7 @@ impl Engine {
         self.find(frame, result)
     }
 
-    /// As [`Engine::process_frame`], but only adds faces to a result that describes `frame` already.
+    /// Like [`Engine::process_frame`], but only adds faces to a result that already describes `frame`.
     ///
     /// # Errors
     /// Those of the networks.
@@ -169,7 +169,7 @@ impl Engine {
             let mut face = self.describe(frame, &points, &confidence, t.fit.as_ref());
             (face.track, face.track_state, face.score, face.presence) = (t.id, t.state, t.score, t.shape.presence);
             if t.state == TrackState::Lost {
-                // Where the shutter is closed or nothing is radiometric, that is the better reason.
+                // A closed shutter or a non-radiometric signal is the more useful reason.
                 let reason = self.reader(frame).refusal().unwrap_or(NoTemperature::Lost);
                 (face.landmark_c, face.region_c) = (Readings::none(reason), Readings::none(reason));
             }
@@ -178,7 +178,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Faces of a single picture, however many: several scales, refined, unsmoothed; numbered from 1,
+    /// All faces of a single picture: searched at several scales, refined, not smoothed; numbered from 1,
     /// strongest first.
     ///
     /// # Errors
@@ -193,8 +193,8 @@ impl Engine {
             if shape.presence < MIN_PRESENCE {
                 continue;
             }
-            // What only one view of the face supports is none. The crop that the shape asks for mostly shows more
-            // than the detector's, but not where the first look was led astray.
+            // A face must hold up when several views are averaged. The crop around the measured shape is usually
+            // better than the detector's, but not if the first measurement was wrong.
             for around in [self.landmarker.crop(shape.bbox, shape.roll), crop] {
                 let Some(shape) = self.landmarker.measure(frame, &around, VIEWS)? else { continue };
                 if tracker::enters(&shape, &face, self.presence) {
@@ -210,15 +210,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Landmarks of a face whose box is known, for evaluation apart from the detector. `None` where the
-    /// network's answer is no shape.
+    /// Landmarks of a face whose box is known, to evaluate them without the detector. `None` if the
+    /// network's output is not a valid shape.
     ///
     /// # Errors
     /// Those of the network.
     pub fn infer_box(&mut self, frame: &Frame, bbox: Rect) -> Result<Option<(Face, Shape)>> {
         let upright = self.landmarker.crop(bbox, 0.0);
         let Some(mut shape) = self.landmarker.measure(frame, &upright, VIEWS)? else { return Ok(None) };
-        // In use a face is looked at along its roll, too; but what an unsure look takes for that may be anything.
+        // In use the crop is also rotated by the face's roll, but an uncertain measurement's roll may be wrong.
         let along = self.landmarker.crop(bbox, shape.roll);
         if let Some(turned) = self.landmarker.measure(frame, &along, VIEWS)?
             && turned.spread.iter().sum::<f32>() < shape.spread.iter().sum::<f32>()
@@ -228,7 +228,7 @@ impl Engine {
         Ok(Some((self.still(frame, &shape, 1.0, 1), shape)))
     }
 
-    /// What the detector alone takes for faces, strongest first, down to scores of `least`.
+    /// Faces found by the detector alone, strongest first, down to scores of `least`.
     ///
     /// # Errors
     /// Those of the network.
@@ -236,12 +236,12 @@ impl Engine {
         self.detector.candidates(frame, least)
     }
 
-    /// The score from which on the detector calls something a face.
+    /// Lowest score that the detector counts as a face.
     pub fn detector_threshold(&self) -> f32 {
         self.detector.threshold()
     }
 
-    /// The thermometer of its settings; `None` for a signal that is not radiometric.
+    /// A thermometer with the engine's settings; `None` for a signal that is not radiometric.
     pub fn thermometer(&self, signal: Signal) -> Option<Thermometer> {
         Thermometer::new(signal, self.surface)
     }
@@ -271,7 +271,7 @@ impl Engine {
     ) -> Face {
         let bbox = Rect::around(points);
         let size = bbox.size();
-        // A head that does not fit its points says nothing about what is turned away.
+        // A head that fits its points badly cannot tell which points are turned away.
         let trusted = fit.filter(|f| f.residual < MAX_RESIDUAL * size);
         let surface = Surface { points, confidence, fit: trusted, size };
         let reader = self.reader(frame);

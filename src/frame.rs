@@ -30,7 +30,7 @@ impl Signal {
     /// Lepton TLinear at 0.01 K per count.
     pub const CENTIKELVIN: Signal = Signal::Radiometric { kelvin_per_count: 0.01, kelvin_at_zero: 0.0 };
 
-    /// True where a count can be turned into a temperature.
+    /// True if counts can be converted to temperature.
     pub fn is_radiometric(&self) -> bool {
         matches!(self, Signal::Radiometric { .. })
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Shape and meaning of the frames of one source; constant until the source says otherwise.
+/// Shape and meaning of the frames of one source; constant until the source announces a change.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrameFormat {
@@ -72,43 +72,43 @@ impl FrameFormat {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FfcState {
-    /// No correction is near.
+    /// No correction is running or announced.
     #[default]
     Idle,
     /// The camera announced that one will start soon.
     Imminent,
     /// The shutter is closed: pixels show the shutter, not the scene.
     Running,
-    /// Just finished: offsets still settle, temperatures are flagged.
+    /// Just finished: offsets are still settling, temperatures are flagged.
     Settling,
 }
 
 impl FfcState {
-    /// True where the pixels do not show the scene.
+    /// True if the pixels do not show the scene.
     pub fn hides_scene(self) -> bool {
         self == FfcState::Running
     }
 
-    /// True where temperatures must not be reported.
+    /// True if temperatures must not be reported.
     pub fn spoils_temperature(self) -> bool {
         matches!(self, FfcState::Running | FfcState::Settling)
     }
 }
 
-/// Everything about one frame but its pixels.
+/// Everything about one frame except its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct FrameMeta {
-    /// The source's own count; a gap of n means n frames lost before us.
+    /// The source's own frame number; a gap of n means that n frames were lost before they reached us.
     pub seq: u64,
     /// Capture time, monotonic.
     pub captured: Nanos,
-    /// When our process got it, monotonic.
+    /// When our process received it, monotonic.
     pub received: Nanos,
-    /// Capture time in UTC, nanoseconds since 1970; `None` where the source does not know it.
+    /// Capture time in UTC, nanoseconds since 1970; `None` if the source does not know it.
     pub captured_utc_ns: Option<i64>,
     /// Shutter calibration.
     pub ffc: FfcState,
-    /// Camera's sensor (FPA) temperature, degC, where its telemetry tells.
+    /// The camera's sensor (FPA) temperature, degC, if its telemetry gives it.
     pub sensor_c: Option<f32>,
 }
 
@@ -117,7 +117,7 @@ pub struct FrameMeta {
 pub struct Frame {
     /// Shape and meaning.
     pub format: FrameFormat,
-    /// Times, count, state.
+    /// Times, frame number, state.
     pub meta: FrameMeta,
     /// Row-major counts.
     pub pixels: Vec<u16>,
@@ -129,7 +129,7 @@ impl Frame {
         Self { format, meta: FrameMeta::default(), pixels: vec![0; format.pixels()] }
     }
 
-    /// Takes on `format`, keeping the allocation where it is large enough.
+    /// Changes to `format`, keeping the allocation if it is large enough.
     pub fn reshape(&mut self, format: FrameFormat) {
         self.format = format;
         self.pixels.resize(format.pixels(), 0);
@@ -141,12 +141,12 @@ impl Frame {
         ArrayView2::from_shape(shape, &self.pixels).unwrap_or_else(|_| aview2::<u16, 0>(&[]))
     }
 
-    /// Width as index.
+    /// Width as `usize`.
     pub fn width(&self) -> usize {
         self.format.width as usize
     }
 
-    /// Height as index.
+    /// Height as `usize`.
     pub fn height(&self) -> usize {
         self.format.height as usize
     }

@@ -1,9 +1,9 @@
-//! Points and axis-aligned boxes of a picture, in pixels where nothing else is said.
+//! Points and axis-aligned boxes of a picture, in pixels unless stated otherwise.
 
 /// A position in a picture, pixels: x from the left edge, y from the top (centre of the first pixel: 0.5, 0.5).
 pub type Point = [f32; 2];
 
-/// An axis-aligned box in a picture, pixels. It is empty where `x1 <= x0` or `y1 <= y0`.
+/// An axis-aligned box in a picture, pixels. It is empty if `x1 <= x0` or `y1 <= y0`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rect {
     /// Left edge.
@@ -22,20 +22,20 @@ impl Rect {
         Self { x0, y0, x1, y1 }
     }
 
-    /// The smallest box around `points`; NaN coordinates are passed over. Without a number in x or y, the box is
-    /// inverted there (`x0 > x1`).
+    /// The smallest box around `points`; NaN coordinates are skipped. If all x or all y are NaN, the box is inverted
+    /// there (`x0 > x1`).
     pub fn around(points: &[Point]) -> Self {
         points.iter().fold(Self::new(f32::MAX, f32::MAX, f32::MIN, f32::MIN), |b, p| {
             Self::new(b.x0.min(p[0]), b.y0.min(p[1]), b.x1.max(p[0]), b.y1.max(p[1]))
         })
     }
 
-    /// Width, negative where the box is inverted.
+    /// Width, negative if the box is inverted.
     pub fn width(self) -> f32 {
         self.x1 - self.x0
     }
 
-    /// Height, negative where the box is inverted.
+    /// Height, negative if the box is inverted.
     pub fn height(self) -> f32 {
         self.y1 - self.y0
     }
@@ -45,7 +45,7 @@ impl Rect {
         self.width().max(self.height())
     }
 
-    /// Area in square pixels, 0 where the box is empty.
+    /// Area in square pixels, 0 if the box is empty.
     pub fn area(self) -> f32 {
         self.width().max(0.0) * self.height().max(0.0)
     }
@@ -70,7 +70,7 @@ impl Rect {
         Self::new(self.x0 - margin, self.y0 - margin, self.x1 + margin, self.y1 + margin)
     }
 
-    /// What two boxes have in common; an empty box where that is nothing.
+    /// The intersection of two boxes; empty if they do not overlap.
     pub fn intersection(self, other: Self) -> Self {
         Self::new(self.x0.max(other.x0), self.y0.max(other.y0), self.x1.min(other.x1), self.y1.min(other.y1))
     }
@@ -92,15 +92,14 @@ impl From<[f32; 4]> for Rect {
     }
 }
 
-/// Intersection over union of two boxes, 0 to 1; 0 where either is empty.
+/// Intersection over union of two boxes, 0 to 1; 0 if either is empty.
 pub fn iou(a: Rect, b: Rect) -> f32 {
     let both = a.intersection(b).area();
     let union = a.area() + b.area() - both;
     if union > 0.0 { both / union } else { 0.0 }
 }
 
-/// Intersection over the area of the smaller of two boxes, 1 where one lies within the other; 0 where either is
-/// empty.
+/// Intersection over the area of the smaller of two boxes: 1 if one contains the other, 0 if either is empty.
 pub fn intersection_over_min(a: Rect, b: Rect) -> f32 {
     let smaller = a.area().min(b.area());
     if smaller > 0.0 { a.intersection(b).area() / smaller } else { 0.0 }

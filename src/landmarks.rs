@@ -34,7 +34,7 @@ pub const CONTOURS: [(usize, usize, bool); 9] = [
     (60, 67, true),
 ];
 
-/// Groups of points whose errors are reported apart.
+/// Groups of points whose errors are reported separately.
 pub const GROUPS: [(&str, &[std::ops::RangeInclusive<usize>]); 6] = [
     ("jaw", &[0..=16]),
     ("brows", &[17..=26]),
@@ -47,8 +47,8 @@ pub const GROUPS: [(&str, &[std::ops::RangeInclusive<usize>]); 6] = [
 /// Points of [`five`].
 pub const FIVE: usize = 5;
 
-/// What most sets annotate, of the 70 points: the subject's right and left eye (the means of their contours), the tip of
-/// the nose, the right and left corner of the mouth.
+/// The five points that most data sets annotate: the subject's right and left eye (the means of their contours), the
+/// tip of the nose, the right and left corner of the mouth.
 pub fn five(points: &[[f32; 2]; COUNT]) -> [[f32; 2]; FIVE] {
     let mean = |contour: &[[f32; 2]]| std::array::from_fn(|k| contour.iter().map(|p| p[k]).sum::<f32>() / 6.0);
     [mean(&points[36..42]), mean(&points[42..48]), points[30], points[48], points[54]]
@@ -79,7 +79,7 @@ pub enum FacialRegion {
 /// A region as a disc: the centre is a weighted sum of landmarks, the radius a share of the face's size.
 #[derive(Debug, Clone, Copy)]
 pub struct RegionDisc {
-    /// Which.
+    /// Which region.
     pub region: FacialRegion,
     /// Name in results and pictures.
     pub name: &'static str,
@@ -91,7 +91,7 @@ pub struct RegionDisc {
 }
 
 impl RegionDisc {
-    /// The centre, where `at` tells of every landmark a position or what else is to be mixed so.
+    /// The weighted sum of `at` over the disc's landmarks; with positions, the centre of the disc.
     pub fn middle<const N: usize>(&self, at: impl Fn(usize) -> [f32; N]) -> [f32; N] {
         self.centre.iter().fold([0.0; N], |sum, &(i, w)| {
             let p = at(usize::from(i));
@@ -105,7 +105,7 @@ pub const REGION_COUNT: usize = 8;
 
 /// Every region, in the order of the results.
 pub const REGIONS: [RegionDisc; REGION_COUNT] = [
-    // Above the brows by two thirds of the way from the nose bridge up to them: clear of brows and hairline.
+    // Above the brows by two thirds of the distance from the nose bridge to them: clear of brows and hairline.
     RegionDisc {
         region: FacialRegion::Forehead,
         name: "forehead",

@@ -1,4 +1,4 @@
-//! Counts to temperature, with emissivity and reflected temperature; refusal when not radiometric.
+//! Counts to temperature, with emissivity and reflected temperature; only for radiometric signals.
 
 use std::ops::RangeInclusive;
 
@@ -10,20 +10,20 @@ use crate::frame::Signal;
 use crate::ranges;
 use crate::units::{Celsius, Kelvin};
 
-/// Emissivities that can be set.
+/// Allowed emissivities.
 pub(crate) const EMISSIVITY: RangeInclusive<f64> = 0.1..=1.0;
-/// Reflected temperatures that can be set, degC.
+/// Allowed reflected temperatures, degC.
 pub(crate) const REFLECTED_C: RangeInclusive<f64> = -100.0..=500.0;
 
-/// What the surface under a pixel is like.
+/// Properties of the measured surface.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Emissivity of what is measured. Human skin: 0.98 (Steketee 1973, Phys. Med. Biol. 18:686).
+    /// Emissivity of the measured surface. Human skin: 0.98 (Steketee 1973, Phys. Med. Biol. 18:686).
     #[cfg_attr(feature = "stream", schemars(range(min = *EMISSIVITY.start(), max = *EMISSIVITY.end())))]
     pub emissivity: f32,
-    /// Apparent temperature of the surroundings mirrored by the surface, degC.
+    /// Apparent temperature of the surroundings that the surface reflects, degC.
     #[cfg_attr(feature = "stream", schemars(range(min = *REFLECTED_C.start(), max = *REFLECTED_C.end())))]
     pub reflected_c: f32,
 }
@@ -57,7 +57,7 @@ pub struct Thermometer {
 }
 
 impl Thermometer {
-    /// `None` where `signal` is not radiometric: there is no temperature to be had.
+    /// `None` if `signal` is not radiometric.
     pub fn new(signal: Signal, surface: Settings) -> Option<Self> {
         let Signal::Radiometric { kelvin_per_count, kelvin_at_zero } = signal else { return None };
         let e = surface.emissivity.clamp(0.1, 1.0);
@@ -65,20 +65,20 @@ impl Thermometer {
         Some(Self { kelvin_per_count, kelvin_at_zero, inv_emissivity: 1.0 / e, reflected_k4: (1.0 - e) * r.powi(4) })
     }
 
-    /// What a blackbody would have to be to give this count; fractional counts are means over pixels.
+    /// Temperature of a blackbody that gives this count; fractional counts are means over pixels.
     pub fn apparent(&self, count: f32) -> Kelvin {
         Kelvin(count * self.kelvin_per_count + self.kelvin_at_zero)
     }
 
     /// Surface temperature: total-radiation (Stefan-Boltzmann) grey-body correction
     /// `T = ((T_app^4 - (1 - e) T_refl^4) / e)^(1/4)`, within 0.1 K of the 8-14 um band integral
-    /// for skin against rooms. NaN where the reflection alone exceeds the reading.
+    /// for skin at room reflections. NaN if the reflection alone exceeds the reading.
     pub fn surface(&self, count: f32) -> Celsius {
         let k = self.apparent(count).0;
         Celsius::from(Kelvin(((k.powi(4) - self.reflected_k4) * self.inv_emissivity).sqrt().sqrt()))
     }
 
-    /// What a blackbody would have to be to look like a surface of this temperature: the inverse of
+    /// Temperature of a blackbody that looks like a surface of this temperature: the inverse of
     /// [`Thermometer::surface`].
     pub fn seen(&self, surface: Celsius) -> Celsius {
         let k4 = Kelvin::from(surface).0.powi(4) / self.inv_emissivity + self.reflected_k4;

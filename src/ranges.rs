@@ -1,6 +1,6 @@
 //! Ranges of settings, stated once: on the field, as `#[schemars(range(min = 1, max = 8))]`.
 //!
-//! The same attribute gives the reference of the configuration its ranges.
+//! The configuration reference takes its ranges from the same attribute.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub fn schema<S: JsonSchema>() -> Schema {
 /// Settings as a TOML table.
 ///
 /// # Errors
-/// Where a value has no form in TOML, such as a path that is not UTF-8.
+/// If a value cannot be written as TOML, such as a path that is not UTF-8.
 pub fn table<S: Serialize>(settings: &S) -> Result<toml::Table, Box<dyn std::error::Error + Send + Sync>> {
     // Through text: a direct conversion turns 0.98f32 into 0.9800000190734863.
     Ok(toml::to_string(settings)?.parse()?)
@@ -55,19 +55,19 @@ fn inside(path: &str, schema: &Json, value: &Value) -> Result<()> {
     Err(Error::fix(path, format_args!("is {}, wanted {range}", number(found, range.octal))))
 }
 
-/// What a number may be; an end that is absent is open.
+/// Allowed values of a number; an absent end is open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
     /// Smallest value.
     pub min: Option<f64>,
     /// Largest value.
     pub max: Option<f64>,
-    /// Printed in octal, as permission bits are.
+    /// Whether it is printed in octal, like permission bits.
     pub octal: bool,
 }
 
 impl Range {
-    /// The range in the schema of a field; `None` for what is no number.
+    /// The range in the schema of a field; `None` if it is not a number.
     pub fn of(schema: &Json) -> Option<Self> {
         // An end of type f32 widens to 0.10000000149011612; the value 0.1 of the settings is compared as 0.1.
         let single = schema.get("format").is_some_and(|format| format == "float");

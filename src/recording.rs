@@ -1,10 +1,10 @@
-//! Recordings: 16-bit clips with their capture times, written and read.
+//! Writes and reads recordings: 16-bit clips with their capture times.
 //!
-//! Our own format is a multi-page 16-bit TIFF that any viewer opens ([`mod@write`], [`pages`]); read
-//! only are CPTV ([`cptv`]) and PureThermal Y16 ([`y16`]).
+//! Our own format is a multi-page 16-bit TIFF that any viewer opens ([`mod@write`], [`pages`]).
+//! CPTV ([`cptv`]) and PureThermal Y16 ([`y16`]) are read-only.
 //!
-//! Damage is never an error once a recording is open: what is whole is read, and
-//! [`Clip::truncation`] says why the rest is not.
+//! Damage is never an error once a recording is open: intact frames are read, and
+//! [`Clip::truncation`] says why the rest are not.
 
 pub mod cptv;
 pub mod files;
@@ -31,27 +31,27 @@ pub const MIN_SIZE: (u32, u32) = (80, 60);
 /// Largest picture read from a file or recorded: columns, rows.
 pub const MAX_SIZE: (u32, u32) = (1280, 1024);
 
-/// A recording being read from its first to its last frame.
+/// A recording, read from its first to its last frame.
 pub trait Clip: Send {
-    /// The format of the frame read last; before the first, of the first.
+    /// The format of the frame read last; before any read, that of the first.
     fn format(&self) -> FrameFormat;
 
-    /// Which camera made it, where the file says.
+    /// The camera that made it, if the file says.
     fn camera(&self) -> &CameraInfo;
 
     /// Fills `into` with the next frame and its recorded times; false at the end.
     fn read(&mut self, into: &mut Frame) -> bool;
 
-    /// Why [`Clip::read`] ended before the recording did; `None` where it is whole.
+    /// Why [`Clip::read`] ended before the end of the recording; `None` if it is whole.
     fn truncation(&self) -> Option<&str>;
 
-    /// Frames passed over because they were damaged.
+    /// Frames skipped because they were damaged.
     fn skipped(&self) -> u64 {
         0
     }
 }
 
-/// What is known of the camera that made a recording. Unknown facts are absent.
+/// Facts about the camera that made a recording. Unknown facts are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CameraInfo {
@@ -72,7 +72,7 @@ pub struct CameraInfo {
     pub firmware: Option<String>,
 }
 
-/// The unit of 16-bit counts in a file that does not tell it, as stated by the user.
+/// The unit of 16-bit counts, stated by the user for a file that does not give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -95,7 +95,7 @@ impl Unit {
     }
 }
 
-/// Refuses pictures outside [`MIN_SIZE`] to [`MAX_SIZE`].
+/// Rejects pictures outside [`MIN_SIZE`] to [`MAX_SIZE`].
 ///
 /// # Errors
 /// `Fix` for a picture outside those limits.

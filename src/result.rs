@@ -33,7 +33,7 @@ pub enum StreamState {
     Live,
     /// The shutter is closed or has just opened.
     Ffc,
-    /// The last frame is older than the limit.
+    /// The stream stalled: the last frame is older than the limit.
     Stale,
     /// No frame yet, or the source is gone.
     #[default]
@@ -62,11 +62,11 @@ impl StreamState {
 pub enum NoTemperature {
     /// The camera does not measure temperature.
     NotRadiometric,
-    /// The point or region lies outside the frame.
+    /// The point or region is outside the frame.
     OutsideFrame,
-    /// Something hides it, or it faces away from the camera.
+    /// It is hidden, or faces away from the camera.
     Occluded,
-    /// Shutter calibration runs or has just ended.
+    /// Shutter calibration is running or has just ended.
     Ffc,
     /// The pixels are at the end of the sensor's range.
     Saturated,
@@ -87,7 +87,7 @@ pub struct Landmark {
 }
 
 /// Head rotation, degrees. Zero looks at the camera; yaw is positive towards the subject's left
-/// (right of the picture), pitch positive upwards, roll positive where the head tips to the right of the picture
+/// (right of the picture), pitch positive upwards, roll positive when the head tips to the right of the picture
 /// (clockwise).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Pose {
@@ -99,7 +99,7 @@ pub struct Pose {
     pub roll: f32,
 }
 
-/// What is known of a followed face.
+/// State of a tracked face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -109,7 +109,7 @@ pub enum TrackState {
     Tracked,
     /// Not measured in this frame: the last shape, coasting.
     Lost,
-    /// Measured again after having been lost.
+    /// Measured again after it was lost.
     Reacquired,
 }
 
@@ -130,13 +130,13 @@ impl TrackState {
 pub struct Face {
     /// Stable over the life of the track; never reused in a run.
     pub track: u64,
-    /// Followed, lost or just found again.
+    /// Tracked, lost or just reacquired.
     pub track_state: TrackState,
     /// Around the landmarks, pixels.
     pub bbox: Rect,
     /// The detector's score when the face was last detected, 0 to 1.
     pub score: f32,
-    /// The landmark network's own belief that its crop shows a face, 0 to 1.
+    /// The landmark network's probability that its crop shows a face, 0 to 1.
     pub presence: f32,
     /// Head rotation.
     pub pose: Pose,
@@ -149,7 +149,7 @@ pub struct Face {
 }
 
 impl Face {
-    /// A face of which nothing is measured yet.
+    /// A face without measurements.
     pub fn new(track: u64) -> Self {
         Self {
             track,
@@ -171,7 +171,7 @@ impl Face {
     }
 }
 
-/// Where the time of one frame went.
+/// Latency of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Latency {
     /// From capture to the start of inference, microseconds.
@@ -188,7 +188,7 @@ pub struct Latency {
 pub struct FrameResult {
     /// Name of the source.
     pub source: Arc<str>,
-    /// Sequence number of the frame the faces were found in.
+    /// Sequence number of the frame.
     pub seq: u64,
     /// Capture time, monotonic.
     pub captured: Nanos,
@@ -198,20 +198,20 @@ pub struct FrameResult {
     pub width: u32,
     /// Frame height, pixels.
     pub height: u32,
-    /// True where temperatures can be had.
+    /// True if the signal gives temperatures.
     pub radiometric: bool,
     /// State of the stream.
     pub state: StreamState,
     /// Faces by age of their track, oldest first.
     pub faces: Vec<Face>,
-    /// Where the time went.
+    /// Latency.
     pub latency: Latency,
     /// Frames lost so far, by reason.
     pub dropped: DropCounts,
 }
 
 impl FrameResult {
-    /// An empty result for a source; holds room for `faces` faces without allocating.
+    /// An empty result for a source, with capacity for `faces` faces.
     pub fn new(source: Arc<str>, faces: usize) -> Self {
         Self {
             source,
@@ -228,8 +228,8 @@ impl FrameResult {
         }
     }
 
-    /// Makes this the result of `frame`, without faces: takes over its number, times, size, signal and
-    /// state. The source's name and the drop counts stay as they are.
+    /// Makes this the result of `frame`, without faces: copies its number, times, size, signal and
+    /// state. The source's name and the drop counts stay unchanged.
     pub fn describe(&mut self, frame: &Frame) {
         let Frame { format, meta, .. } = frame;
         self.seq = meta.seq;

@@ -1,4 +1,4 @@
-//! Physical units as newtypes; suffixes (`_c`, `_ms`, `_ns`) name the unit at every edge.
+//! Physical units as newtypes; name suffixes (`_c`, `_ms`, `_ns`) give the unit of plain numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,18 +26,18 @@ impl From<Celsius> for Kelvin {
     }
 }
 
-/// Nanoseconds of a monotonic clock ([`crate::clock::Clock`]); only differences mean anything.
+/// Nanoseconds of a monotonic clock ([`crate::clock::Clock`]); only differences are meaningful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
 
 impl Nanos {
-    /// Time since `earlier`; zero where `earlier` is later.
+    /// Time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Nanos) -> std::time::Duration {
         std::time::Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Microseconds since `earlier`; zero where `earlier` is later.
+    /// Microseconds since `earlier`; zero if `earlier` is later.
     pub fn micros_since(self, earlier: Nanos) -> u64 {
         self.0.saturating_sub(earlier.0) / 1_000
     }

@@ -1,28 +1,28 @@
 //! Merges the detections of one face in several views of a picture: weighted boxes fusion (Solovyev, Wang, Gabruseva
 //! 2021, "Weighted boxes fusion: Ensembling boxes from different object detection models", Image Vis. Comput.
-//! 107:104117), with views in the place of models.
+//! 107:104117), with views instead of models.
 
 use std::ops::Range;
 
 use super::decode::Detection;
 use crate::geometry::iou;
 
-/// A score is multiplied by the share of views that show the face, of those that could, to this power. The paper's
+/// Of the views that could show a face, the share that does, raised to this power, multiplies its score. The paper's
 /// exponent is 1; views are less independent than models.
 const MISS_EXPONENT: f32 = 0.25;
 
 /// Properties of a view.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    /// The longer sides of the faces that it can show, frame pixels.
+    /// Range of the longer side of the faces that it can show, frame pixels.
     pub sides: Range<f32>,
     /// Frame pixels per pixel of the view.
     pub scale: f32,
 }
 
 impl View {
-    /// Weight of a detection, the inverse of its variance: errors are alike in pixels of the view, and smaller where
-    /// the score is higher.
+    /// Weight of a detection, the inverse of its variance: errors are similar in pixels of the view, and smaller
+    /// at higher scores.
     fn weight(&self, face: &Detection) -> f32 {
         face.score.max(1e-6) / (self.scale * self.scale)
     }
@@ -31,7 +31,7 @@ impl View {
 /// Collects the detections of the views, view by view.
 #[derive(Debug, Default)]
 pub(super) struct BoxFusion {
-    /// The longer sides of faces that each view can show, frame pixels.
+    /// By view: range of the longer side of the faces that it can show, frame pixels.
     views: Vec<Range<f32>>,
     faces: Vec<Fused>,
     /// Whether the current view shows the face of the same index.
@@ -48,14 +48,14 @@ struct Fused {
 }
 
 impl BoxFusion {
-    /// Forgets all.
+    /// Removes all views and faces.
     pub fn clear(&mut self) {
         self.views.clear();
         self.faces.clear();
     }
 
     /// Adds a view: each of its faces, in frame pixels and strongest first, joins the face with the highest
-    /// intersection over union above `least`, or is a new face.
+    /// IoU above `least`, or becomes a new face.
     pub fn view(&mut self, view: &View, seen: impl Iterator<Item = Detection>, least: f32) {
         self.shown.clear();
         self.shown.resize(self.faces.len(), false);

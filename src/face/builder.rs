@@ -1,4 +1,4 @@
-//! An engine for programs that bring their own pixels.
+//! An engine for programs that supply their own pixels.
 
 use std::time::Duration;
 
@@ -51,31 +51,31 @@ impl EngineBuilder {
         self
     }
 
-    /// The most faces that are tracked at once. Default: that of the configuration.
+    /// Most faces tracked at once. Default: that of the configuration.
     #[must_use]
     pub fn max_faces(mut self, faces: usize) -> Self {
         self.settings.max_faces = faces;
         self
     }
 
-    /// Emissivity of the skin, 0 to 1, and the apparent temperature that it reflects, degC.
+    /// Emissivity of the skin, 0 to 1, and the reflected apparent temperature, degC.
     #[must_use]
     pub fn surface(mut self, emissivity: f32, reflected_c: f32) -> Self {
         (self.surface.emissivity, self.surface.reflected_c) = (emissivity, reflected_c);
         self
     }
 
-    /// Loads and checks the models. The landmark network suits a stream.
+    /// Loads and checks the models, with the landmark network for streams.
     ///
     /// # Errors
-    /// [`crate::Remedy::Fix`] where a setting is out of range or a model is not found,
-    /// [`crate::Remedy::Fatal`] where a model fails its self-check.
+    /// [`crate::Remedy::Fix`] if a setting is out of range or a model is not found,
+    /// [`crate::Remedy::Fatal`] if a model fails its self-check.
     pub fn build(self) -> Result<Engine> {
         self.check()?;
         Ok(self.with_own(Engine::new(&self.settings, self.surface)?))
     }
 
-    /// As [`EngineBuilder::build`], with the landmark network that suits stills.
+    /// Like [`EngineBuilder::build`], with the landmark network for stills.
     ///
     /// # Errors
     /// As [`EngineBuilder::build`].
@@ -84,7 +84,7 @@ impl EngineBuilder {
         Ok(self.with_own(Engine::of_stills(&self.settings, self.surface)?))
     }
 
-    /// The ranges of what this builder sets.
+    /// Checks the ranges of the builder's settings.
     fn check(&self) -> Result<()> {
         within("max_faces", self.settings.max_faces, 1..=MAX_FACES)?;
         within("emissivity", self.surface.emissivity.into(), radiometry::EMISSIVITY)?;
@@ -102,11 +102,11 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// Tracks the faces of a stream into its next frame. `pixels` has the shape `[rows, columns]`; `captured` is
+    /// Tracks the faces of a stream in its next frame. `pixels` has the shape `[rows, columns]`; `captured` is
     /// monotonic, with any origin.
     ///
-    /// Nothing is allocated once the largest frame was seen. A frame of another size, or a step back in time,
-    /// starts the tracks anew.
+    /// Allocates nothing once it has seen the largest frame. A frame of another size, or a step back in time,
+    /// restarts tracking.
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,12 +122,12 @@ impl Engine {
     /// ```
     ///
     /// # Errors
-    /// [`crate::Remedy::Fix`] where a side is 0 or over 4096 pixels; else those of the networks.
+    /// [`crate::Remedy::Fix`] if a side is 0 or over 4096 pixels; otherwise those of the networks.
     pub fn process(&mut self, pixels: ArrayView2<'_, u16>, captured: Duration) -> Result<&[Face]> {
         self.with_own(pixels, captured, Self::process_frame)
     }
 
-    /// Finds the faces of a single picture of the shape `[rows, columns]`, the surest first.
+    /// Finds the faces of a single picture of shape `[rows, columns]`, strongest first.
     ///
     /// # Errors
     /// As [`Engine::process`].
@@ -145,7 +145,7 @@ impl Engine {
         if !(1..=MAX_SIDE).contains(&rows) || !(1..=MAX_SIDE).contains(&columns) {
             return Err(Error::fix("frame", format_args!("is {columns}x{rows} pixels, wanted 1x1 to 4096x4096")));
         }
-        // Taken out while the networks borrow the rest.
+        // Taken out because the networks borrow the rest.
         let mut own = self.own.take().unwrap_or_else(|| Own::new(Signal::Counts, self.settings.max_faces));
         let (frame, result) = (&mut own.frame, &mut own.result);
         frame.reshape(FrameFormat { width: columns as u32, height: rows as u32, ..frame.format });

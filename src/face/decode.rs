@@ -7,7 +7,7 @@ use crate::landmarks::COUNT;
 use crate::nn::Network;
 use crate::nn::card::{Card, Decoding};
 
-/// A face as the detector sees it, in pixels of whatever it was given in.
+/// A face as the detector sees it; in pixels of the input or the frame, as the context says.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Detection {
     /// Around the landmarks.
@@ -25,7 +25,7 @@ pub struct CropPoints {
     pub points: [[f32; 2]; COUNT],
     /// Scale `b` of each point's error: `p(d) ~ exp(-d / b) / b^2` in the plane, mean `2 b`.
     pub spread: [f32; COUNT],
-    /// Belief that the crop shows a face, 0 to 1.
+    /// Probability that the crop shows a face, 0 to 1.
     pub presence: f32,
 }
 
@@ -35,14 +35,14 @@ impl Default for CropPoints {
     }
 }
 
-/// Reads detections, in input pixels, from a network that has run; clears `into` first and leaves the
+/// Reads detections, in input pixels, from a network that has run. Replaces the contents of `into`;
 /// strongest first, overlaps removed.
 pub type DecodeFaces = fn(&dyn Network, &Decoding, &mut Vec<Detection>);
 
-/// Reads landmarks from a network that has run. `false` where the output holds NaN or infinities.
+/// Reads landmarks from a network that has run. `false` if the output holds NaN or infinities.
 pub type DecodePoints = fn(&dyn Network, &Decoding, &mut CropPoints) -> bool;
 
-/// What a layout reads: output shapes with 0 where any extent will do.
+/// Output shapes that a layout reads; 0 matches any extent.
 type Shapes = &'static [&'static [usize]];
 
 /// Detector layouts.
@@ -56,7 +56,7 @@ const LANDMARKERS: [(&str, Shapes, DecodePoints); 2] =
 /// Most detections kept before overlaps are removed.
 pub const CANDIDATES: usize = 128;
 
-/// The function for a detector's card; Fix where its layout or shapes are not known.
+/// The function for a detector's card.
 ///
 /// # Errors
 /// `Fix` where the layout or the shapes are not known.
@@ -64,7 +64,7 @@ pub fn detector(card: &Card) -> Result<DecodeFaces> {
     find(card, &DETECTORS)
 }
 
-/// The function for a landmark network's card; Fix where its layout or shapes are not known.
+/// The function for a landmark network's card.
 ///
 /// # Errors
 /// `Fix` where the layout or the shapes are not known.
@@ -123,7 +123,7 @@ fn center_stride4(network: &dyn Network, constants: &Decoding, into: &mut Vec<De
 
 /// Turns the 14 values of a cell into a face.
 fn place([cx, cy]: [f32; 2], at: impl Fn(usize) -> f32, score: f32) -> Detection {
-    // e^6 * 8 = 3227 pixels: larger than any input, so that a wild output stays a finite box.
+    // e^6 * 8 = 3227 pixels, larger than any input: keeps the box finite for extreme outputs.
     let (w, h) = (8.0 * at(2).clamp(-4.0, 6.0).exp(), 8.0 * at(3).clamp(-4.0, 6.0).exp());
     let (x, y) = (cx + 4.0 * at(0), cy + 4.0 * at(1));
     let mut points = [[0.0; 2]; 5];
@@ -133,7 +133,7 @@ fn place([cx, cy]: [f32; 2], at: impl Fn(usize) -> f32, score: f32) -> Detection
     Detection { bbox: Rect::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0), points, score }
 }
 
-/// True where no neighbour among the eight is higher; of equals the first in reading order is the peak.
+/// True if none of the eight neighbours is higher; among equals the first in reading order is the peak.
 fn is_peak(heat: &[f32], rows: usize, columns: usize, cell: usize) -> bool {
     let (row, column) = (cell / columns, cell % columns);
     for r in row.saturating_sub(1)..(row + 2).min(rows) {
@@ -147,7 +147,7 @@ fn is_peak(heat: &[f32], rows: usize, columns: usize, cell: usize) -> bool {
     true
 }
 
-/// Adds a detection; when full, the weakest gives way.
+/// Adds a detection; when full, replaces the weakest.
 pub(crate) fn keep(into: &mut Vec<Detection>, face: Detection) {
     if into.len() < CANDIDATES {
         into.push(face);
@@ -164,7 +164,7 @@ pub(crate) fn suppress(faces: &mut Vec<Detection>, limit: f32) {
     distinct(faces, |a, b| iou(a.bbox, b.bbox) > limit);
 }
 
-/// Removes what is the same as something before it that stays.
+/// Removes each item that is the same as an earlier item that stays.
 pub(crate) fn distinct<T>(items: &mut Vec<T>, same: impl Fn(&T, &T) -> bool) {
     let mut kept = 0;
     for i in 0..items.len() {
@@ -199,11 +199,11 @@ fn put(into: &mut CropPoints, point: usize, [x, y, s]: [f32; 3], constants: &Dec
     into.spread[point] = constants.spread * s.clamp(-8.0, 4.0).exp() / 2.0;
 }
 
-/// Votes of every cell of a coarse grid for all 70 points, and a presence logit.
+/// Every cell of a coarse grid votes for all 70 points; and a presence logit.
 ///
-/// Output 0 `[1, rows, columns, 280]`; of each cell 70 weight logits, then 70 times x, y (from the cell's
-/// centre, crop units) and log of the expected radial error. A point is the mean of what all cells say by
-/// the softmax of their weights; error scale and presence as in [`laplace70`].
+/// Output 0 `[1, rows, columns, 280]`: per cell 70 weight logits, then 70 times x, y (from the cell's
+/// centre, crop units) and log of the expected radial error. A point is the mean over all cells, weighted
+/// by the softmax of the logits; error scale and presence as in [`laplace70`].
 fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -> bool {
     let Some(&[_, rows, columns, _]) = network.outputs().first().map(|o| o.1.as_slice()) else { return false };
     let (votes, presence) = (network.output(0).as_chunks::<{ 4 * COUNT }>().0, network.output(1));
@@ -223,7 +223,7 @@ fn votes70(network: &dyn Network, constants: &Decoding, into: &mut CropPoints) -
     true
 }
 
-/// Probability that a point lies within `radius` of where it was put, for an error scale `spread` (both
+/// Probability that a point lies within `radius` of its estimate, for an error scale `spread` (both
 /// in the same unit): the distribution function of the radial Laplace density, `1 - (1 + r/b) exp(-r/b)`.
 pub fn within(radius: f32, spread: f32) -> f32 {
     let q = (radius / spread.max(1e-9)).max(0.0);

@@ -12,14 +12,14 @@ use crate::preprocess::{Letterbox, Preprocessor};
 /// Scales: the card's input size times these.
 const LEVELS: [usize; 3] = [1, 2, 4];
 
-/// Frames whose extent is above this many pixels get the next level.
+/// Frames with an extent above this many pixels use the next level.
 const EXTENTS: [f32; 2] = [240.0, 480.0];
 
-/// Views of a still: levels above its own, and margin (input size over the size that the frame needs). Each view is
-/// taken as it is and mirrored.
+/// Views of a still: levels above its own, and margin (input size over the size that the frame needs). The detector
+/// runs on each view as it is and mirrored.
 const STILL_VIEWS: [(usize, f32); 5] = [(0, 1.0), (0, 1.2), (1, 1.0), (1, 1.2), (1, 1.4)];
 
-/// Longest side of faces that count in a still enlarged to the level above its own, input pixels: enlarging is for
+/// Longest side of faces that count in a still enlarged to the level above its own, input pixels. Enlarging is for
 /// tiny faces; large ones are found at the still's own level.
 const MAX_ENLARGED: f32 = 56.0;
 
@@ -29,7 +29,7 @@ const MIN_SIDE: f32 = 12.0;
 /// Index of the mirror image of each of the five points.
 const MIRRORED: [usize; 5] = [1, 0, 2, 4, 3];
 
-/// How the detector sees a frame. What it misses one way it may find the other.
+/// How the detector sees a frame. It may find a face one way that it misses the other way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flip {
     /// As it is.
@@ -48,8 +48,8 @@ impl Flip {
     }
 }
 
-/// The detector at every scale that was needed so far. What it finds depends on the frame and the arguments only, not
-/// on earlier calls.
+/// The detector at every scale needed so far. Its results depend only on the frame and the arguments, not on
+/// earlier calls.
 pub struct Detector {
     build: Build,
     spec: Input,
@@ -71,7 +71,7 @@ struct Level {
 }
 
 impl Level {
-    /// Mirrors the input and finds the faces in it; `mirrored` holds them in pixels of the input as it was.
+    /// Mirrors the input and finds the faces in it; `mirrored` holds them in pixels of the unmirrored input.
     fn mirror(&mut self, decode: DecodeFaces, constants: &Decoding) -> Result<()> {
         self.input.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
         self.network.run(&self.input)?;
@@ -82,12 +82,12 @@ impl Level {
 }
 
 impl Detector {
-    /// A detector from its card and a maker of networks; `score` replaces the card's threshold.
+    /// A detector from its card and a network builder; `score` replaces the card's threshold.
     ///
-    /// Builds the smallest level at once, which checks the model; the others when a frame needs them.
+    /// Builds the smallest level at once, which checks the model, and the others when a frame needs them.
     ///
     /// # Errors
-    /// `Fix` where the card is not of a detector or has an unknown output layout; those of `build`.
+    /// `Fix` if the card is not for a detector or has an unknown output layout; those of `build`.
     pub fn new(card: &Card, build: Build, score: Option<f32>) -> Result<Self> {
         if card.task != Task::Detector {
             return Err(Error::fix(&card.name, format!("is a {:?} model, wanted a detector", card.task)));
@@ -106,9 +106,9 @@ impl Detector {
         Ok(detector)
     }
 
-    /// Which level suits frames of this size best.
+    /// The level for frames of this size.
     fn level(width: usize, height: usize) -> usize {
-        // A portrait frame is as demanding as its landscape twin.
+        // A portrait frame needs the same level as a landscape frame.
         let extent = (width as f32).max(height as f32 * 4.0 / 3.0);
         EXTENTS.iter().filter(|&&e| extent > e).count()
     }
@@ -116,7 +116,7 @@ impl Detector {
     /// Builds the network for frames of this size (pixels), so that the first frame is not late.
     ///
     /// # Errors
-    /// Those of the maker of networks.
+    /// Those of the network builder.
     pub fn prepare(&mut self, width: usize, height: usize) -> Result<()> {
         self.ready(Self::level(width, height).min(1)).map(|_| ())
     }
@@ -134,7 +134,7 @@ impl Detector {
         slot.as_mut().ok_or_else(vanished)
     }
 
-    /// Faces of a frame, strongest first, in frame pixels, at one scale, chosen by the frame's size.
+    /// Faces of a frame, strongest first, in frame pixels, at the one scale that suits the frame's size.
     ///
     /// # Errors
     /// Those of the network.
@@ -147,8 +147,8 @@ impl Detector {
         Ok(&self.merged)
     }
 
-    /// Faces of a still, strongest first, in frame pixels: every scale up to the frame's own, and enlarged, as it is
-    /// and mirrored, fused.
+    /// Faces of a still, strongest first, in frame pixels. Fuses the detections at every scale up to the frame's own
+    /// and enlarged, each as it is and mirrored.
     ///
     /// # Errors
     /// Those of the network.
@@ -156,7 +156,7 @@ impl Detector {
         self.candidates(frame, self.constants.threshold)
     }
 
-    /// As [`Detector::detect_still`], down to scores of `least`.
+    /// Like [`Detector::detect_still`], down to scores of `least`.
     ///
     /// # Errors
     /// Those of the network.
@@ -200,8 +200,8 @@ impl Detector {
         Ok(self.preprocess.letterbox(frame, &self.spec, l.width, margin, &mut l.input))
     }
 
-    /// Finds the faces in a level's input, or mirrors the input first; either way in input pixels of the frame as it
-    /// is.
+    /// Finds the faces in a level's input, mirrored first if `flip` asks for it. Detections are in pixels of the
+    /// unmirrored input.
     fn run(&mut self, level: usize, threshold: f32, flip: Flip) -> Result<()> {
         let constants = Decoding { threshold, ..self.constants.clone() };
         let Some(l) = self.levels[level].as_mut() else { return Err(vanished()) };

@@ -1,8 +1,8 @@
 //! Networks for tests that look at their input: a warm square in the frame is a face.
 //!
 //! The detector reports every warm patch; the landmark network fits the frontal mean head to the patch
-//! nearest to the middle of its crop. What they see went through the real preprocessing, so that crops,
-//! mappings and following are tested as they run.
+//! nearest to the middle of its crop. Their input comes from the real preprocessing, so that crops,
+//! mappings and tracking are tested as they run.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::landmarks::COUNT;
 use crate::nn::{Build, Card, Network};
 use crate::result::Pose;
 
-/// A network that always answers the same.
+/// A network with constant output.
 pub struct Tensors {
     shape: [usize; 4],
     outputs: Vec<(String, Vec<usize>)>,
@@ -44,7 +44,7 @@ impl Network for Tensors {
     }
 }
 
-/// How the fake networks behave, and how often they ran.
+/// Behaviour and run counts of the fake networks.
 #[derive(Clone, Default)]
 pub struct World(Arc<Inner>);
 
@@ -76,11 +76,11 @@ impl World {
     pub fn blind(&self, on: bool) {
         self.0.blind.store(on, SeqCst);
     }
-    /// The landmark network believes in no face.
+    /// The landmark network reports no presence.
     pub fn faceless(&self, on: bool) {
         self.0.faceless.store(on, SeqCst);
     }
-    /// The landmark network answers NaN.
+    /// The landmark network outputs NaN.
     pub fn speak_nonsense(&self, on: bool) {
         self.0.nonsense.store(on, SeqCst);
     }

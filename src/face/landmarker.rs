@@ -9,16 +9,16 @@ use crate::nn::card::{Card, Decoding, Input, Task};
 use crate::nn::{Build, Network};
 use crate::preprocess::{Crop, Preprocessor};
 
-/// Confidence means: within this share of the face size.
+/// Confidence is the probability that a point is within this share of the face size.
 pub const NEAR: f32 = 0.05;
 
-/// Sizes of the views of a crop, as multiples of its own; each is taken as it is and mirrored.
+/// Sizes of the views of a crop, as multiples of its own; each is used as it is and mirrored.
 const ZOOMS: [f32; 3] = [1.0, 0.9, 1.1];
 
-/// Most views of a crop: as it is, mirrored, then closer and from further off, mirrored again.
+/// Most views of a crop: its own size, closer, and from further away; each as it is and mirrored.
 pub const VIEWS: usize = 2 * ZOOMS.len();
 
-/// Shortest line between the eyes that tells the roll of a shape, as a share of the face's size; it is shorter in
+/// Shortest line between the eyes that gives the roll of a shape, as a share of the face's size; it is shorter in
 /// profile.
 const MIN_EYE_LINE: f32 = 0.25;
 
@@ -34,7 +34,7 @@ pub struct Shape {
     pub confidence: [f32; COUNT],
     /// Scale of the error of each point, pixels ([`decode::within`]).
     pub spread: [f32; COUNT],
-    /// Belief that this is a face, 0 to 1.
+    /// Probability that this is a face, 0 to 1.
     pub presence: f32,
     /// Box around the points.
     pub bbox: Rect,
@@ -67,10 +67,10 @@ pub struct Landmarker {
 }
 
 impl Landmarker {
-    /// A landmark network from its card and a maker of networks.
+    /// A landmark network from its card and a network builder.
     ///
     /// # Errors
-    /// `Fix` where the card is not of a landmark network or has an unknown output layout; those of `build`.
+    /// `Fix` if the card is not for a landmark network or has an unknown output layout; those of `build`.
     pub fn new(card: &Card, build: &Build) -> Result<Self> {
         let (Task::Landmarks, Some(factor)) = (card.task, card.input.crop_factor) else {
             return Err(Error::fix(&card.name, format!("is a {:?} model, wanted landmarks", card.task)));
@@ -95,16 +95,16 @@ impl Landmarker {
         Crop::around(bbox, self.factor, roll)
     }
 
-    /// The crop for a detection, rolled by its five points.
+    /// The crop for a detection, with the roll of its five points.
     pub fn crop_of(&self, face: &Detection) -> Crop {
         let [right, left, _, mouth_right, mouth_left] = face.points;
         let eyes = [left[0] - right[0], left[1] - right[1]];
-        // In profile the eyes fall together; the line from eyes to mouth then tells more.
+        // In profile the eyes nearly coincide; the line from eyes to mouth is then more reliable.
         let down = [
             (mouth_right[0] + mouth_left[0] - right[0] - left[0]) / 2.0,
             (mouth_right[1] + mouth_left[1] - right[1] - left[1]) / 2.0,
         ];
-        // A vector pointing down the face, turned by a right angle, points along the eyes.
+        // A vector pointing down the face, rotated by a right angle, points along the eyes.
         let along = [eyes[0] + down[1], eyes[1] - down[0]];
         let roll = if along[0].hypot(along[1]) > MIN_EYE_LINE_FIVE * face.bbox.size() {
             along[1].atan2(along[0])
@@ -114,8 +114,8 @@ impl Landmarker {
         self.crop(face.bbox, roll)
     }
 
-    /// Measures a crop in so many views, 1 to [`VIEWS`], and averages them, the surer the heavier; `None` where no
-    /// answer is a shape.
+    /// Measures a crop in `views` views, 1 to [`VIEWS`], and averages them, weighted by certainty. `None` if no view
+    /// gives a shape.
     ///
     /// # Errors
     /// Those of the network.
@@ -129,7 +129,7 @@ impl Landmarker {
             }
             let mirrored = view % 2 == 1;
             if mirrored {
-                // The input is that of the view before.
+                // Reuses the input of the previous view.
                 self.input.chunks_exact_mut(self.spec.width.max(1)).for_each(<[f32]>::reverse);
             } else {
                 self.preprocess.crop(frame, &crop, &self.spec, &mut self.input);
@@ -156,13 +156,13 @@ impl Landmarker {
         for (point, [x, y, weight]) in points.iter_mut().zip(sum) {
             *point = [x / weight, y / weight];
         }
-        // The views err together, so that their mean is hardly surer than one of them.
+        // The errors of the views are correlated, so the mean is hardly more certain than one view.
         spread.iter_mut().for_each(|b| *b /= count);
         Ok(shape(points, spread, presence / count, around.roll))
     }
 
-    /// Runs the network over the input and leaves the answer in `raw` in the units of the crop as it is in the frame.
-    /// False where it is no shape.
+    /// Runs the network on the input and leaves its output in `raw`, in units of the unmirrored crop. False if the
+    /// output is not valid.
     fn look(&mut self, mirrored: bool) -> Result<bool> {
         self.network.run(&self.input)?;
         if !(self.decode)(self.network.as_ref(), &self.constants, &mut self.raw) {
@@ -178,7 +178,7 @@ impl Landmarker {
         Ok(true)
     }
 
-    /// Measures a crop, then in so many views the crop that its shape asks for, which counts.
+    /// Measures a crop once, then measures the crop around the shape found there, in `views` views, and returns that.
     ///
     /// # Errors
     /// Those of the network.
@@ -188,13 +188,13 @@ impl Landmarker {
     }
 }
 
-/// Whether a crop is one of a picture.
+/// Whether a crop is finite and of a usable size.
 fn sound(crop: &Crop) -> bool {
     crop.half > 0.5 && crop.half < 1e5 && crop.centre.iter().all(|v| v.is_finite())
 }
 
-/// A shape from its points, frame pixels; `None` where they fall together. `fallback`: its roll where the
-/// points do not tell.
+/// A shape from its points, frame pixels; `None` if they coincide. `fallback`: its roll if the points do
+/// not give one.
 fn shape(points: [[f32; 2]; COUNT], spread: [f32; COUNT], presence: f32, fallback: f32) -> Option<Shape> {
     let bbox = Rect::around(&points);
     let size = bbox.size();
@@ -209,7 +209,7 @@ fn shape(points: [[f32; 2]; COUNT], spread: [f32; COUNT], presence: f32, fallbac
     Some(Shape { points, confidence, spread, presence, bbox, roll })
 }
 
-/// Roll of a shape: the line between the eyes; `None` in profile, where that is short.
+/// Roll of a shape, from the line between the eyes; `None` in profile, where that line is short.
 fn roll(points: &[[f32; 2]; COUNT], size: f32) -> Option<f32> {
     let eye = |first: usize, pupil: usize| {
         let sum = points[first..first + 6].iter().fold(points[pupil], |s, p| [s[0] + p[0], s[1] + p[1]]);

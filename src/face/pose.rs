@@ -11,7 +11,7 @@ use super::shape::SHAPE;
 use crate::landmarks::COUNT;
 use crate::result::Pose;
 
-/// Points on bone say more about the head than points that the jaw and the lips move.
+/// Points on bone get more weight than points that the jaw and the lips move.
 fn firmness(point: usize) -> f32 {
     match point {
         4..=12 | 48..=67 => 0.25,
@@ -36,7 +36,7 @@ pub struct Fit {
     pub residual: f32,
 }
 
-/// A point of the mean head and where it is seen, both from the weighted middle of all.
+/// A point of the mean head and its position in the picture, both relative to the weighted mean of all points.
 #[derive(Clone, Copy)]
 struct Pair {
     w: f32,
@@ -47,7 +47,7 @@ struct Pair {
 
 /// Fits the mean head to points (pixels, x right, y down), each with a weight from 0 (ignored) to 1.
 ///
-/// `None` where the points do not determine a rotation (all in one place, weights near zero, not finite).
+/// `None` if the points do not determine a rotation (all in one place, weights near zero, not finite).
 pub fn fit(points: &[[f32; 2]; COUNT], weight: impl Fn(usize) -> f32) -> Option<Fit> {
     let mut w = [0.0f32; COUNT];
     for (i, w) in w.iter_mut().enumerate() {
@@ -190,7 +190,7 @@ fn about(x: f32, y: f32, z: f32) -> Matrix {
         return [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     }
     let (x, y, z) = (x / angle, y / angle, z / angle);
-    // A step is never trusted beyond half a radian.
+    // Limits a step to half a radian.
     let (s, c) = angle.min(0.5).sin_cos();
     let d = 1.0 - c;
     [
@@ -228,7 +228,7 @@ pub fn project(pose: Pose, scale: f32, centre: [f32; 2]) -> [[f32; 2]; COUNT] {
     let r = rotation(pose);
     std::array::from_fn(|i| {
         let p = SHAPE[i].0;
-        // About a point inside the head, so that turning moves the face as it does in life.
+        // Rotates about a point inside the head, so that the face moves as on a real head.
         let p = apply(&r, [p[0], p[1], p[2] - 4.0]);
         [centre[0] + scale * p[0], centre[1] - scale * p[1]]
     })

@@ -9,34 +9,34 @@ use crate::nn::{Model, Precision, Task, Use};
 #[cfg(feature = "stream")]
 use crate::ranges;
 
-/// Settings of detection, following and temperatures.
+/// Settings of detection, tracking and temperatures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`: `face-detector-int8` on
-    /// CPUs that run it faster than `face-detector`, which is as accurate, and that on others.
+    /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`. `auto` takes
+    /// `face-detector-int8` on CPUs where it is faster, else `face-detector`; both are equally accurate.
     pub detector: String,
-    /// Landmark network: as above, `auto` choosing between `face-landmarks-small-int8` and `face-landmarks-small` for
-    /// streams, between base's for stills, which are as accurate as can be and may take their time.
+    /// Landmark network: the same choices. For streams `auto` takes `face-landmarks-small-int8` or
+    /// `face-landmarks-small`; for stills one of the two base models, which are the most accurate but slower.
     pub landmarks: String,
-    /// Most faces followed at once; bounds the time per frame.
+    /// Most faces tracked at once; bounds the time per frame.
     #[cfg_attr(feature = "stream", schemars(range(min = 1, max = MAX_FACES)))]
     pub max_faces: usize,
-    /// Views of each face in a frame, whose landmarks are averaged: as it is, mirrored, closer, and so on. Each
-    /// costs a run of the landmark network.
+    /// Views of each face in a frame: as it is, mirrored, closer, and so on. The landmarks of all views are averaged;
+    /// each view costs a run of the landmark network.
     #[cfg_attr(feature = "stream", schemars(range(min = 1, max = super::landmarker::VIEWS)))]
     pub views: usize,
-    /// How often new faces are looked for while some are followed, ms; 0 looks in every frame.
+    /// How often to look for new faces while some are tracked, ms; 0 looks in every frame.
     pub detect_every_ms: u32,
-    /// How often faces are looked for while none is followed or one is lost, ms; 0 looks in every frame.
+    /// How often to look for faces while none is tracked or one is lost, ms; 0 looks in every frame.
     pub search_every_ms: u32,
-    /// Lowest detector score; absent takes the model card's.
+    /// Lowest detector score; if absent, the model card's.
     #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1)))]
     pub score: Option<f32>,
-    /// Presence below which a followed face counts as lost; absent takes the model card's. A new
-    /// face needs 0.2 more, so that a doubtful one does not come and go; its odds count times those of the
-    /// detector's score, so that a detector that is sure asks for less and one that doubts for more.
+    /// Presence below which a tracked face counts as lost; if absent, the model card's. A new face needs 0.2 more,
+    /// so that a doubtful one does not come and go. For a new face the odds of presence and detector score are
+    /// multiplied: a high score lowers the presence needed, a low score raises it.
     #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1)))]
     pub presence: Option<f32>,
     /// How long a lost face keeps its identity, ms. Shutter calibration does not count.
@@ -54,7 +54,7 @@ pub struct Settings {
 /// Largest setting of [`Settings::max_faces`].
 pub(super) const MAX_FACES: usize = 16;
 
-/// The model of a setting that leaves the choice to the CPU.
+/// The setting that lets the program choose a model by CPU.
 const AUTO: &str = "auto";
 
 /// The model that `setting` names, or the default of `task` and `usage` in the precision that is faster on this CPU.
@@ -91,7 +91,7 @@ impl Settings {
     /// The detector that `detector` names, or that `auto` stands for on this CPU.
     ///
     /// # Errors
-    /// Fix: kernels are asked for that this CPU has not, or the program has no built-in default.
+    /// Fix: this CPU lacks the requested kernels, or the program has no built-in default.
     pub fn detector_model(&self) -> Result<&str> {
         model(&self.detector, Task::Detector, Use::Stream)
     }
@@ -104,7 +104,7 @@ impl Settings {
         model(&self.landmarks, Task::Landmarks, Use::Stream)
     }
 
-    /// The same for stills.
+    /// Like [`Settings::landmarks_model`], for stills.
     ///
     /// # Errors
     /// As [`Settings::detector_model`].
@@ -112,7 +112,7 @@ impl Settings {
         model(&self.landmarks, Task::Landmarks, Use::Still)
     }
 
-    /// Fix: a value out of its range, named.
+    /// Checks every range.
     ///
     /// # Errors
     /// [`Error::fix`] about the first key that is wrong.

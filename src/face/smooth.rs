@@ -1,10 +1,10 @@
-//! The one-euro filter on landmarks: still faces do not shake, moving faces do not trail.
+//! The one-euro filter on landmarks: still faces do not jitter, moving faces do not lag.
 //!
 //! Casiez, Roussel & Vogel 2012, "1 euro filter: a simple speed-based low-pass filter for noisy input in
 //! interactive systems", CHI. Positions are in units of the face size, so that settings mean the same for
-//! near and far faces; the speed of a point is the length of its velocity, so that no direction is special.
+//! near and far faces. The speed of a point is the length of its velocity, so the filter is isotropic.
 //!
-//! Lag: an exponential filter of cutoff `f` trails a motion of constant speed `v` by `v / (2 pi f)`. With
+//! Lag: an exponential filter of cutoff `f` lags a motion of constant speed `v` by `v / (2 pi f)`. With
 //! `f = min_cutoff_hz + beta v` that is less than `1 / (2 pi beta)` face sizes at any speed: 2 % for the
 //! default `beta` of 8, and never more than the motion of `1 / (2 pi min_cutoff_hz)` seconds.
 
@@ -19,12 +19,12 @@ use crate::landmarks::COUNT;
 #[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// False publishes the network's points as they are.
+    /// Smooth the landmarks; false publishes the network's points as they are.
     pub enabled: bool,
-    /// Cutoff for a point at rest, Hz: lower is calmer.
+    /// Cutoff for a point at rest, Hz; lower is smoother.
     #[cfg_attr(feature = "stream", schemars(range(min = 0.05, max = 100)))]
     pub min_cutoff_hz: f32,
-    /// Hz of cutoff per face size per second: higher trails less.
+    /// Hz of cutoff per face size per second; higher lags less.
     #[cfg_attr(feature = "stream", schemars(range(min = 0, max = 1000)))]
     pub beta: f32,
     /// Cutoff of the speed estimate, Hz.
@@ -58,7 +58,7 @@ impl OneEuro {
         Self { settings, started: false, position: zero, last: zero, velocity: zero }
     }
 
-    /// Forgets the past: the next points pass through unchanged.
+    /// Resets the state: the next points pass through unchanged.
     pub fn reset(&mut self) {
         self.started = false;
     }
@@ -134,7 +134,7 @@ mod tests {
         let noise: Vec<f32> =
             (0..600u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0 - 0.5).collect();
         let power = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>() / v.len() as f32;
-        // Half a percent of the face size, as a good landmark network makes.
+        // Half a percent of the face size, the noise of a good landmark network.
         let scale = 0.005 * SIZE / power(&noise).sqrt();
         let out = run(Settings::default(), 30.0, noise.iter().map(|x| x * scale));
         let gain = (power(&out[30..]) / power(&noise[30..])).sqrt() / scale;

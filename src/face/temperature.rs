@@ -2,10 +2,9 @@
 //!
 //! A region is the mean over the pixels whose centre lies in its disc ([`crate::landmarks::REGIONS`]); a
 //! disc smaller than a pixel is read like a point. A point is a bilinear sample: the optics of
-//! microbolometer cores already blur over one to two pixels, so that a wider mean would lower the noise
-//! (some tens of mK) by less than it adds by mixing in what is beside the point. The contour of the jaw
-//! is the border of the face in the picture: its points are read one pixel inside, where skin fills the
-//! pixel.
+//! microbolometer cores already blur over one to two pixels, so a wider mean would reduce the noise
+//! (some tens of mK) by less than the error it adds from the surroundings. The contour of the jaw is the
+//! border of the face in the picture: its points are read one pixel inside, where skin fills the pixel.
 
 use super::pose::{Fit, apply};
 use super::shape::SHAPE;
@@ -16,17 +15,17 @@ use crate::radiometry::Thermometer;
 use crate::result::NoTemperature;
 use crate::units::Celsius;
 
-/// What a temperature reading gives.
+/// A temperature in degC, or why there is none.
 pub type Reading = Result<f32, NoTemperature>;
 
 /// Points of the contour of the jaw.
 const JAW: usize = 17;
 
-/// A region is seen while its mean normal is within 84 degrees of the line of sight.
+/// A region is visible while its mean normal is within 84 degrees of the line of sight.
 const REGION_FACING: f32 = 0.1;
 
-/// A point is seen until it has turned 9 degrees past the horizon of the head: contour points lie on the
-/// horizon, and the pose is known to a few degrees only.
+/// A point is visible until it has turned 9 degrees past the horizon of the head: contour points lie on the
+/// horizon, and the pose is only accurate to a few degrees.
 const POINT_FACING: f32 = -0.15;
 
 /// Reads temperatures of one frame.
@@ -42,21 +41,21 @@ pub struct Reader<'a> {
     pub visible: f32,
 }
 
-/// A face as far as temperatures are concerned.
+/// What temperature readings need to know about a face.
 #[derive(Debug, Clone, Copy)]
 pub struct Surface<'a> {
     /// Points, frame pixels.
     pub points: &'a [[f32; 2]; COUNT],
     /// Confidence of each.
     pub confidence: &'a [f32; COUNT],
-    /// The fitted head; `None` where it is not known, and nothing is said to be turned away.
+    /// The fitted head; `None` if it is not known, and then nothing counts as turned away.
     pub fit: Option<&'a Fit>,
     /// Square root of the area of the box around the points, pixels.
     pub size: f32,
 }
 
 impl Reader<'_> {
-    /// The reason that holds for the whole frame, or `None`.
+    /// Why the whole frame has no temperatures, or `None` if it has.
     pub fn refusal(&self) -> Option<NoTemperature> {
         if self.thermometer.is_none() {
             return Some(NoTemperature::NotRadiometric);
@@ -146,7 +145,7 @@ impl Reader<'_> {
         if count == 0 {
             return self.celsius(t, self.sample(centre)?);
         }
-        // Cut off at the border: a mean over less than half of the disc is not that of the region.
+        // Cut off at the border: less than half of the disc does not represent the region.
         if (cut_x || cut_y) && (count as f32) < 0.5 * std::f32::consts::PI * radius * radius {
             return Err(NoTemperature::OutsideFrame);
         }
@@ -168,7 +167,7 @@ impl Reader<'_> {
     fn celsius(&self, t: &Thermometer, count: f32) -> Reading {
         let (Celsius(apparent), Celsius(surface)) = (t.apparent(count).into(), t.surface(count));
         let [low, high] = self.range_c;
-        // NaN, where the reflection alone exceeds the reading, is no measurement either.
+        // NaN (the reflection alone exceeds the reading) is not a measurement either.
         let measurable = (low..=high).contains(&apparent) && surface.is_finite();
         if measurable { Ok(surface) } else { Err(NoTemperature::Saturated) }
     }
@@ -179,12 +178,12 @@ impl Reader<'_> {
     }
 }
 
-/// True at the ends of the 16-bit range, where a count says "this or beyond".
+/// True at the ends of the 16-bit range, where a count may be clipped.
 fn at_end(count: u16) -> bool {
     count == 0 || count == u16::MAX
 }
 
-/// `p` moved by one pixel towards `middle`, at most to it.
+/// `p` moved by one pixel towards `middle`, but not past it.
 fn inwards(p: [f32; 2], middle: [f32; 2]) -> [f32; 2] {
     let d = [middle[0] - p[0], middle[1] - p[1]];
     let step = 1.0 / d[0].hypot(d[1]).max(1.0);

@@ -1,4 +1,4 @@
-//! Following, end to end on painted frames: a warm square is a face ([`fake`]).
+//! Tracking, end to end on painted frames: a warm square is a face ([`fake`]).
 
 use std::sync::Arc;
 

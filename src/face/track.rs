@@ -1,4 +1,4 @@
-//! One followed face: its identity, its motion, its smoothed shape.
+//! One tracked face: its identity, its motion, its smoothed shape.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,47 +12,47 @@ use crate::landmarks::COUNT;
 use crate::result::TrackState;
 use crate::units::Nanos;
 
-/// Time constant with which a prediction trusts the last velocity, seconds: heads stop and turn back.
+/// Time constant with which a predicted velocity decays, seconds: heads stop and turn back.
 const COAST: f32 = 0.3;
 
-/// Share of the face size that a prediction moves the crop by at most.
+/// Most that a prediction moves the crop, as a share of the face size.
 const REACH: f32 = 0.5;
 
 /// Time in which the confidence of a coasting shape halves, seconds.
 const FADE: f32 = 0.2;
 
-/// Share of a new velocity measurement in the estimate.
+/// Weight of a new velocity measurement in the estimate.
 const VELOCITY_GAIN: f32 = 0.5;
 
-/// Ratios of a new to the last size at which a lost face may be back.
+/// Ratios of the new to the last size at which a lost face can be reacquired.
 const SIZE_RATIOS: RangeInclusive<f32> = 0.5..=2.0;
 
-/// How far from where it was lost a face may be back, face sizes: at once, and more per second. People walk by at up
-/// to some two face sizes a second at the distances in question.
+/// How far from where it was lost a face can be reacquired, in face sizes: `JITTER` at once plus `SPEED` per second.
+/// At typical distances people walk past at up to about two face sizes a second.
 const JITTER: f32 = 0.75;
 const SPEED: f32 = 2.0;
 
 /// A tracked face.
 pub struct Track {
-    /// Its number, given when it is first shown and never used again in a run; 0 before.
+    /// Its number, assigned when it is first published and never reused in a run; 0 before.
     pub id: u64,
     /// As published.
     pub state: TrackState,
     /// The detector's last score.
     pub score: f32,
-    /// The last measurement, unsmoothed; the crop follows this.
+    /// The last measurement, unsmoothed; the crop is predicted from it.
     pub shape: Shape,
-    /// When it was taken.
+    /// When `shape` was measured.
     pub seen: Nanos,
     /// The measurement of the current frame, until it is accepted.
     pub fresh: Option<Shape>,
-    /// True where `fresh` counts only if the detector agrees.
+    /// True if `fresh` counts only when the detector agrees.
     pub doubted: bool,
-    /// Where the detector saw it, the last time it ran.
+    /// Where the detector found it the last time it ran.
     pub matched: Option<Detection>,
     /// Detections in a row that did not show this face.
     pub misses: u8,
-    /// Measurements it still needs before it is shown.
+    /// Measurements it still needs before it is published.
     tentative: u8,
     /// The head fitted to the smoothed points.
     pub fit: Option<Fit>,
@@ -64,8 +64,8 @@ pub struct Track {
 }
 
 impl Track {
-    /// A track from its first measurement, which is accepted by [`Track::settle`]; it is shown after
-    /// `tentative` of them.
+    /// A track from its first measurement, which [`Track::settle`] accepts. It is published after
+    /// `tentative` measurements.
     pub fn new(shape: Shape, score: f32, now: Nanos, smooth: smooth::Settings, tentative: u8) -> Self {
         Self {
             id: 0,
@@ -85,7 +85,7 @@ impl Track {
         }
     }
 
-    /// True once the track has proved itself.
+    /// True once the track is no longer tentative.
     pub fn confirmed(&self) -> bool {
         self.tentative == 0
     }
@@ -106,7 +106,7 @@ impl Track {
         self.shape.bbox.shifted(self.drift(now))
     }
 
-    /// Distance of a shape from what was expected: centre distance and log of the size ratio, in face sizes.
+    /// Deviation of a shape from the prediction: centre distance plus log of the size ratio, in face sizes.
     pub fn deviation(&self, shape: &Shape, now: Nanos) -> f32 {
         let [dx, dy] = self.drift(now);
         let (a, b) = (self.shape.center(), shape.center());
@@ -115,7 +115,7 @@ impl Track {
         (b[0] - a[0] - dx).hypot(b[1] - a[1] - dy) / own + ratio
     }
 
-    /// True where a lost face could have got to this shape by now.
+    /// True if a lost face could have this shape by now.
     pub fn plausible(&self, shape: &Shape, now: Nanos) -> bool {
         let elapsed = now.since(self.seen).as_secs_f32();
         let ratio = shape.size() / self.shape.size().max(1e-3);
@@ -124,7 +124,7 @@ impl Track {
         SIZE_RATIOS.contains(&ratio) && distance < JITTER + SPEED * elapsed
     }
 
-    /// Lets time pass that does not count as lost (the shutter hides the scene).
+    /// Lets time pass without counting it as lost time (the shutter hides the scene).
     pub fn pause(&mut self, dt: Duration) {
         self.seen = self.seen + dt;
         self.state = TrackState::Lost;
@@ -132,7 +132,7 @@ impl Track {
         self.velocity = [0.0; 2];
     }
 
-    /// Takes the fresh measurement, or counts the face as lost in this frame.
+    /// Accepts the fresh measurement, or marks the face as lost in this frame.
     pub fn settle(&mut self, now: Nanos) {
         self.doubted = false;
         let Some(shape) = self.fresh.take() else {
@@ -142,7 +142,7 @@ impl Track {
         self.tentative = self.tentative.saturating_sub(1);
         let dt = now.since(self.seen).as_secs_f32();
         if self.state == TrackState::Lost {
-            // What happened meanwhile is unknown: neither speed nor smoothing may bridge it.
+            // The motion in between is unknown: neither velocity nor smoothing may bridge the gap.
             self.state = TrackState::Reacquired;
             self.filter.reset();
             self.velocity = [0.0; 2];

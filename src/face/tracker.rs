@@ -1,12 +1,12 @@
 //! Tracking: which measurement belongs to which face, when the detector runs, which faces are lost.
 //!
 //! In every frame each track measures the crop that its last shape and motion predict. The detector
-//! runs when there is no track, on a schedule, and when a track is lost or doubted: its crop shows no
-//! face, or its shape jumped. A doubted shape counts only if the detector finds a face there.
+//! runs when there is no track, on a schedule, and when a track is lost (its crop shows no face) or
+//! doubted (its shape jumped). A doubted shape counts only if the detector finds a face there.
 //!
-//! A new face that is not certain at first is tracked without being published (tentative) for a few frames, and
-//! published once each of them has measured it. A track that the detector keeps missing continues only while
-//! the landmark network is as sure of it as it must be of a new face.
+//! A new face that is not certain at first is tracked for a few frames without being published (tentative), and
+//! published once it was measured in each of them. A track that the detector keeps missing continues only while
+//! its presence is as high as a new face needs.
 
 use std::time::Duration;
 
@@ -21,58 +21,58 @@ use crate::geometry::{Rect, intersection_over_min, iou};
 use crate::result::TrackState;
 use crate::units::Nanos;
 
-/// A shape that lies further from its prediction than this (face sizes) is doubted.
+/// A shape that deviates from its prediction by more than this (face sizes) is doubted.
 const JUMP: f32 = 0.35;
 
-/// Boxes with a higher intersection over union are the same face.
+/// Boxes with a higher IoU are the same face.
 const SAME_IOU: f32 = 0.5;
 
 /// Boxes whose intersection covers more of the smaller one are parts of the same face.
 const SAME_OVERLAP: f32 = 0.7;
 
-/// How far a head reaches above its face's box, in face sizes: networks see faces in hair, where no other can be.
+/// How far a head extends above its face's box, in face sizes: networks see false faces in the hair.
 const CROWN: f32 = 0.6;
 
-/// A detection belongs to a track from this intersection over union on.
+/// Lowest IoU at which a detection belongs to a track.
 const MATCH_IOU: f32 = 0.2;
 
-/// Intersection over union with the detection that a corrected shape must gain.
+/// How much a corrected shape must improve its IoU with the detection.
 const IOU_GAIN: f32 = 0.15;
 
-/// Rolls that differ by more do not belong to the same face, radians.
+/// Largest roll difference within one face, radians.
 const ROLL_ERROR: f32 = 0.9;
 
-/// Beyond this roll, radians, the crop is upright: the networks are not trained on heads upside down.
+/// Beyond this roll, radians, the crop is upright: the networks are not trained on upside-down heads.
 const MAX_ROLL: f32 = 2.1;
 
 /// Presence that a new face needs above that of a tracked one, at a detector score of 0.5.
 const ENTRY_MARGIN: f32 = 0.2;
 
-/// Lowest mean confidence of a face's points: a network that is sure of a face but of none of its points has
-/// seen something else, or too little.
+/// Lowest mean confidence of a face's points. If presence is high but no point is certain, the crop shows something
+/// else, or too little of the face.
 const MEAN_CONFIDENCE: f32 = 0.1;
 
-/// Presence and score from which a new face is published at once.
+/// Lowest presence and score at which a new face is published at once.
 const CERTAIN: f32 = 0.9;
 
-/// Frames that a less certain face must be measured in, without a miss, before it is published.
+/// Consecutive frames in which a less certain face must be measured before it is published.
 const TENTATIVE_FRAMES: u8 = 3;
 
-/// Detections in a row that may miss a tracked face whose presence has sunk below that of a new one.
+/// A tracked face whose presence is too low for a new face is lost after this many detector misses in a row.
 const MAX_MISSES: u8 = 4;
 
 /// Gaps in the stream longer than this end every track.
 const GAP: Duration = Duration::from_secs(2);
 
-/// Two tracks measured different faces only where their centres are further apart than this share of the smaller
-/// face's size.
+/// Two tracks measured different faces only if their centres are further apart than this share of the smaller face's
+/// size.
 const APART: f32 = 0.3;
 
-/// How much more than the younger track the older one must deviate from its prediction to lose the face to it, face
+/// The older of two tracks loses a face to the younger if it deviates from its prediction by this much more, face
 /// sizes.
 const SENIORITY: f32 = 0.1;
 
-/// Greatest distance between the centres of a shape and of its detection, as a share of the larger size.
+/// Largest distance between the centres of a shape and of its detection, as a share of the larger size.
 const MAX_OFFSET: f32 = 0.6;
 
 /// Smallest ratio of the sizes of a shape and of its detection.
@@ -90,7 +90,8 @@ pub struct Tracker {
     last: Option<(Nanos, (usize, usize))>,
     /// When the detector ran last.
     detected: Option<Nanos>,
-    /// How the detector sees the frame when it runs next: a face that it misses one way it may find the other.
+    /// Orientation of the next detector run. It alternates: the detector may find a face in one and miss it in the
+    /// other.
     flip: Flip,
 }
 
@@ -102,8 +103,8 @@ impl Tracker {
         Self { settings, presence, tracks, detections, next_id: 1, last: None, detected: None, flip: Flip::None }
     }
 
-    /// Advances the tracks to `frame`. A frame that is older than the last one, much later, or of another size ends
-    /// every track.
+    /// Advances the tracks to `frame`. Every track ends if the frame is older or much later than the last one, or of
+    /// another size.
     ///
     /// # Errors
     /// Those of the two networks.
@@ -141,7 +142,7 @@ impl Tracker {
         Ok(())
     }
 
-    /// Time since the last frame; drops every track where the frame size changed or the capture time jumped.
+    /// Time since the last frame; drops every track if the frame size changed or the capture time jumped.
     fn advance(&mut self, frame: &Frame) -> Duration {
         let now = frame.meta.captured;
         let size = (frame.width(), frame.height());
@@ -165,7 +166,7 @@ impl Tracker {
         for t in &mut self.tracks {
             look(t, t.expected(now), t.shape.roll)?;
             if let Some(off) = t.fresh.filter(|_| t.doubted) {
-                // The crop was off its face; a centred crop gives the better measurement.
+                // The crop was off the face; a centred crop gives a better measurement.
                 look(t, off.bbox, off.roll)?;
             }
         }
@@ -179,7 +180,7 @@ impl Tracker {
         if self.tracks.iter().any(|t| t.fresh.is_some() && t.doubted) {
             return true;
         }
-        // The detector runs in the frame that loses a face; after that the search interval holds.
+        // The detector runs in the frame that loses a face; after that the search interval applies.
         if self.tracks.iter().any(|t| t.fresh.is_none() && t.state != TrackState::Lost) {
             return true;
         }
@@ -189,7 +190,7 @@ impl Tracker {
         sure < self.settings.max_faces && passed(self.settings.detect_every_ms)
     }
 
-    /// Removes from the detections those that belong to measured tracks.
+    /// Removes the detections that belong to measured tracks.
     fn associate(&mut self, now: Nanos) {
         let entry = entry(self.presence);
         let tracks = &mut self.tracks;
@@ -199,7 +200,7 @@ impl Tracker {
             let best = tracks.iter_mut().max_by(|a, b| affinity(a).total_cmp(&affinity(b)));
             let Some(t) = best.filter(|t| affinity(t) >= MATCH_IOU) else { return true };
             (t.score, t.matched) = (d.score, Some(*d));
-            // A doubted shape is accepted only where the detector finds the face too.
+            // A doubted shape is accepted only if the detector finds the face there too.
             t.doubted &= affinity(t) < SAME_IOU && t.fresh.is_some_and(|s| t.deviation(&s, now) > JUMP);
             false
         });
@@ -211,14 +212,14 @@ impl Tracker {
         }
     }
 
-    /// Measures again the tracks whose shape is not where the detector found their face; the better shape stays.
+    /// Remeasures tracks whose shape is not where the detector found their face, and keeps the better shape.
     fn correct(&mut self, frame: &Frame, landmarker: &mut Landmarker) -> Result<()> {
         for t in &mut self.tracks {
             let (Some(face), Some(old)) = (t.matched, t.fresh) else { continue };
             let crop = landmarker.crop_of(&face);
             let roll_error = |s: &Shape| magnitude(s.roll - crop.roll);
             let shared = iou(old.bbox, face.bbox);
-            // A crop follows the last shape: one beside the face, or upside down, would never correct itself.
+            // The crop follows the last shape, so a shape beside the face, or upside down, would never correct itself.
             if shared >= SAME_IOU && roll_error(&old) <= ROLL_ERROR {
                 continue;
             }
@@ -234,7 +235,7 @@ impl Tracker {
         Ok(())
     }
 
-    /// Measures the detections that matched no track: lost faces that are back, and new ones.
+    /// Measures the detections that matched no track: reacquired faces and new ones.
     fn enter(&mut self, frame: &Frame, now: Nanos, landmarker: &mut Landmarker) -> Result<()> {
         let mut tries = self.settings.max_faces;
         for i in 0..self.detections.len() {
@@ -260,7 +261,7 @@ impl Tracker {
         Ok(())
     }
 
-    /// Gives a shape to the lost track it fits best, or to a new one.
+    /// Assigns a shape to the lost track that it fits best, or to a new one.
     fn admit(&mut self, shape: Shape, score: f32, now: Nanos) {
         let free = |t: &Track| t.fresh.is_none() || t.doubted;
         let best = self
@@ -273,7 +274,7 @@ impl Tracker {
             return;
         }
         if self.tracks.len() >= self.settings.max_faces {
-            // A measured face replaces the one that has been lost longest.
+            // A measured face replaces the one lost for longest.
             let Some(i) =
                 (0..self.tracks.len()).filter(|&i| free(&self.tracks[i])).min_by_key(|&i| self.tracks[i].seen)
             else {
@@ -285,7 +286,7 @@ impl Tracker {
         self.tracks.push(Track::new(shape, score, now, self.settings.smooth, tentative));
     }
 
-    /// Where two tracks measured the same face, the one that jumped further loses it.
+    /// If two tracks measured the same face, the one that jumped further loses it.
     fn separate(&mut self, now: Nanos) {
         for i in 0..self.tracks.len() {
             for j in 0..i {
@@ -299,7 +300,7 @@ impl Tracker {
                 }
                 let older = self.tracks[j].deviation(&a, now);
                 let younger = self.tracks[i].deviation(&b, now);
-                // Of two that deviate alike, the older one keeps it.
+                // If both deviate about equally, the older one keeps it.
                 let loser = if older > younger + SENIORITY { j } else { i };
                 self.tracks[loser].fresh = None;
             }
@@ -307,12 +308,12 @@ impl Tracker {
     }
 }
 
-/// Presence that a new face needs, given what a tracked one needs.
+/// Presence that a new face needs, given the presence that a tracked one needs.
 fn entry(presence: f32) -> f32 {
     (presence + ENTRY_MARGIN).min((1.0 + presence) / 2.0)
 }
 
-/// How far a roll is from upright, either way, 0 to pi radians.
+/// Absolute angle between a roll and upright, 0 to pi radians.
 fn magnitude(roll: f32) -> f32 {
     let roll = roll.rem_euclid(std::f32::consts::TAU);
     roll.min(std::f32::consts::TAU - roll)
@@ -323,13 +324,13 @@ fn crop_roll(roll: f32) -> f32 {
     if magnitude(roll) > MAX_ROLL { 0.0 } else { roll }
 }
 
-/// Whether two shapes are of one face, or at least on one head.
+/// Whether two shapes belong to one face, or at least to one head.
 pub fn same(a: &Shape, b: &Shape) -> bool {
     intersection_over_min(a.bbox, b.bbox) > SAME_OVERLAP || along(a, b) > SAME_IOU || along(b, a) > SAME_IOU
 }
 
-/// Intersection over union of two boxes after that of `a` is moved up its head as near to `b` as the crown allows. A
-/// much smaller face there overlaps little: it may be of somebody further away.
+/// IoU of two boxes after that of `a` is moved up its head towards `b`, by `CROWN` at most. A much smaller face
+/// there overlaps little: it may be someone further away.
 fn along(a: &Shape, b: &Shape) -> f32 {
     let (p, q) = (a.center(), b.center());
     let (x, y) = a.roll.sin_cos();
@@ -337,21 +338,20 @@ fn along(a: &Shape, b: &Shape) -> f32 {
     iou(a.bbox.shifted([up * x, -(up * y)]), b.bbox)
 }
 
-/// Sorts the faces of a still, shapes with detector scores, by [`belief`], strongest first, and keeps one on every
-/// head.
+/// Sorts the faces of a still, shapes with detector scores, by [`belief`], strongest first, and keeps one per head.
 pub fn strongest(faces: &mut Vec<(Shape, f32)>) {
     let belief = |(shape, score): &(Shape, f32)| belief(shape.presence, *score);
     faces.sort_by(|a, b| belief(b).total_cmp(&belief(a)));
     distinct(faces, |a, b| same(&a.0, &b.0));
 }
 
-/// Whether a detection's shape is good enough for a new face. `presence`: what a tracked one needs.
+/// Whether a detection's shape is good enough for a new face. `presence`: what a tracked face needs.
 pub fn enters(shape: &Shape, face: &Detection, presence: f32) -> bool {
     credible(shape, presence) && belief(shape.presence, face.score) >= entry(presence) && agrees(shape, face)
 }
 
 /// Probability of a face given two independent observations, the landmark network's presence and the detector's
-/// score, with an even prior: Bayes' rule, the odds multiplied. A score of 0.5 leaves the presence as it is.
+/// score, with an even prior (Bayes' rule: the odds are multiplied). A score of 0.5 leaves the presence unchanged.
 fn belief(presence: f32, score: f32) -> f32 {
     let (both, neither) = (presence * score, (1.0 - presence) * (1.0 - score));
     both / (both + neither).max(f32::MIN_POSITIVE)

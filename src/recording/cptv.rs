@@ -1,10 +1,10 @@
 //! Reads CPTV, the thermal recordings of The Cacophony Project, versions 1 and 2.
 //!
-//! After the public format description (`SPEC.md` and `SPECv2.md` of go-cptv): gzip around `CPTV`,
+//! The public format description (`SPEC.md` and `SPECv2.md` of go-cptv): gzip around `CPTV`,
 //! a version byte, and sections of length-coded fields: one header `H`, then frames `F`, each
-//! followed by its packed pixels. Pixels are differences to the previous frame, walked row by row
-//! in alternating directions; of these the first is an i32 (LE) and the others are differences to
-//! their predecessor, signed, `w` bits each, most significant bit first.
+//! followed by its packed pixels. Pixels are differences to the previous frame, in rows of
+//! alternating direction. The first difference is an i32 (LE); each of the others is stored as its
+//! difference to the one before, signed, `w` bits, most significant bit first.
 //!
 //! Counts are raw Lepton counts unless the user states a unit.
 
@@ -19,8 +19,8 @@ use crate::units::Nanos;
 /// First bytes after decompression.
 pub const MAGIC: &[u8; 4] = b"CPTV";
 
-/// For so long after a flat-field correction frames are marked as settling: CPTV records when the
-/// last correction was, not whether the shutter is closed.
+/// How long frames are marked as settling after an FFC: CPTV records when the last FFC was, not
+/// whether the shutter is closed.
 const SETTLING_MS: u32 = 10_000;
 
 /// Widest packed difference: two differences of 16-bit counts need 18 bits; writers round up.
@@ -42,7 +42,7 @@ impl<R: Read + Send> Cptv<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// `Fix` where the header cannot be read or the size or compression is not supported.
+    /// `Fix` if the header cannot be read or the size or compression is not supported.
     pub fn open(name: &str, inner: R, unit: Option<Unit>) -> Result<Self> {
         let mut gzip = Gzip::new(inner);
         let (version, header) = read_header(&mut gzip).map_err(|e| unreadable(name, "the CPTV header", e))?;
@@ -78,7 +78,7 @@ impl<R: Read + Send> Cptv<R> {
         let bits = fields.bits.filter(|b| *b <= MAX_BITS).ok_or_else(|| invalid("a frame without usable bit width"))?;
         let size = fields.size.ok_or_else(|| invalid("a frame without size"))? as usize;
         let wanted = 4 + ((pixels - 1) * usize::from(bits)).div_ceil(8);
-        // Some writers pad; nobody needs more than 4 bytes a pixel.
+        // Some writers pad; no frame needs more than 4 bytes per pixel.
         if size < wanted || size > 4 * pixels + 64 {
             return Err(invalid(format!("a frame of {size} bytes; {wanted} wanted")));
         }
@@ -117,7 +117,7 @@ impl<R: Read + Send> Cptv<R> {
     }
 }
 
-/// Adds packed differences to the previous frame in place; `packed` holds what the caller checked.
+/// Adds packed differences to the previous frame in place. The caller has checked the length of `packed`.
 fn add_packed(packed: &[u8], bits: u8, width: usize, frame: &mut [u16]) {
     let Some((start, stream)) = packed.split_first_chunk::<4>() else { return };
     let mut stream = stream.iter();
@@ -181,7 +181,7 @@ fn read_header<R: Read>(gzip: &mut Gzip<R>) -> io::Result<(u8, Header)> {
             b'B' => header.camera.brand = text(data),
             b'E' => header.camera.model = text(data),
             b'V' => header.camera.firmware = text(data),
-            // A number in newer writers, text in the description.
+            // Newer writers store a number, the format description says text.
             b'N' => header.camera.serial = number(data).map_or_else(|| text(data), |n| Some(n.to_string())),
             _ => {}
         }
@@ -214,7 +214,7 @@ fn read_frame_fields<R: Read>(gzip: &mut Gzip<R>) -> io::Result<Option<FrameFiel
         b'f' => fields.size = number(data),
         b'c' => fields.last_ffc_ms = number(data),
         b'a' => fields.sensor_c = data.try_into().ok().map(f32::from_le_bytes),
-        // A computed background put before the first real frame.
+        // A computed background, stored before the first real frame.
         b'g' => fields.background = data.first().is_some_and(|&b| b != 0),
         _ => {}
     })?;
@@ -269,7 +269,7 @@ impl<R: Read + Send> GzipClip for Cptv<R> {
 mod tests {
     use super::*;
 
-    /// Packs as the description says, independently of the reader's bit handling.
+    /// Packs as the format description says, independently of the reader's bit handling.
     fn pack(frame: &[u16], previous: &[u16], width: usize, bits: usize) -> Vec<u8> {
         let mut walk = Vec::new();
         for (y, (row, old)) in frame.chunks(width).zip(previous.chunks(width)).enumerate() {

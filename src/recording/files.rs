@@ -1,5 +1,5 @@
-//! The files of a recording: their names, when one is closed and the next begun, and how much of
-//! the disk they leave to others.
+//! The files of a recording: their names, when to start the next one, and how much of the disk
+//! to leave free.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -18,35 +18,35 @@ use crate::frame::Frame;
 use crate::ranges;
 use crate::units::Nanos;
 
-/// What [`Settings::name`] must hold; becomes the UTC time of the first frame's writing.
+/// Required part of [`Settings::name`]; replaced by the UTC time at which the first frame is written.
 const STAMP: &str = "{utc}";
 
 /// How a recording is kept on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Record what runs.
+    /// Record the stream.
     pub enabled: bool,
-    /// Folder of the recordings; made where it does not exist.
+    /// Folder of the recordings; created if it does not exist.
     pub dir: PathBuf,
     /// File name without `.tiff`; `{utc}` becomes the start time, as in `20260101T120000Z`.
     pub name: String,
-    /// True writes each frame's result into its page.
+    /// Write each frame's result into its page.
     pub results: bool,
-    /// A new file is begun before one grows beyond this, MB (10^6 bytes).
+    /// A new file starts before one grows beyond this, MB (10^6 bytes).
     #[schemars(range(min = 1, max = 4000))]
     pub max_file_mb: u32,
-    /// A new file is begun after this much captured time, s; 0 for never.
+    /// A new file starts after this much captured time, s; 0 for never.
     pub max_file_s: u32,
-    /// The recording stops before less than this is free on the disk, MB; 0 for no limit.
+    /// The recording stops before free disk space falls below this, MB; 0 for no limit.
     pub min_free_mb: u32,
-    /// Written frames are forced to the disk this often, ms: what a power cut can cost.
+    /// Written frames are synced to the disk this often, ms; a power cut can lose this much.
     #[schemars(range(min = 100, max = 600_000))]
     pub sync_ms: u32,
-    /// Frames kept in memory while the disk is busy; beyond that new ones are lost and counted.
+    /// Frames kept in memory while the disk is busy; beyond that, new frames are dropped and counted.
     #[schemars(range(min = 1, max = 256))]
     pub queue: usize,
-    /// Deflate effort: 0 stores, 1 is fast, 9 is small.
+    /// Deflate effort: 0 stores, 1 is fastest, 9 makes the smallest files.
     #[schemars(range(max = 9))]
     pub level: u8,
 }
@@ -69,7 +69,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses what lies outside the documented ranges.
+    /// Rejects values outside the documented ranges.
     ///
     /// # Errors
     /// [`Error::fix`] about the first key that is wrong.
@@ -97,7 +97,7 @@ struct Current {
     checked: Instant,
 }
 
-/// A recording over as many files as it needs.
+/// A recording, split over as many files as it needs.
 pub struct Files {
     settings: Settings,
     camera: CameraInfo,
@@ -108,7 +108,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Makes the folder and checks the free space; the first file comes with the first frame.
+    /// Makes the folder and checks the free space; the first frame starts the first file.
     ///
     /// # Errors
     /// `Fix` for settings out of range, a folder that cannot be made, or a full disk.
@@ -121,11 +121,11 @@ impl Files {
         Ok(files)
     }
 
-    /// Appends a frame, beginning a new file where it is time. After an error the recording is over
-    /// and every frame written before stays readable.
+    /// Appends a frame, starting a new file if due. After an error the recording is over, and every
+    /// frame written before stays readable.
     ///
     /// # Errors
-    /// `Fix` where a file cannot be made or written, or the disk is full.
+    /// `Fix` if a file cannot be made or written, or the disk is full.
     pub fn put(&mut self, frame: &Frame, result: Option<&str>, lost: u64) -> Result<()> {
         if self.current.as_ref().is_some_and(|current| self.is_over(current, frame)) {
             self.finish()?;
@@ -145,7 +145,7 @@ impl Files {
     }
 
     fn is_over(&self, current: &Current, frame: &Frame) -> bool {
-        // Stacks of one size open everywhere.
+        // Every viewer opens stacks of one picture size.
         if current.size != (frame.format.width, frame.format.height) {
             return true;
         }
@@ -153,7 +153,7 @@ impl Files {
         if !most.is_zero() && frame.meta.captured.since(current.first) >= most {
             return true;
         }
-        // A page is at most a little larger than its pixels; results come on top.
+        // A page is at most slightly larger than its pixels, plus the result.
         let page = frame.pixels.len() as u64 * 2 + frame.pixels.len() as u64 / 50 + (64 << 10);
         current.writer.bytes() + page > self.settings.max_bytes() && current.writer.pages() > 0
     }
@@ -164,7 +164,7 @@ impl Files {
         log::info!("recording to {}", path.display());
         let name = path.display().to_string();
         let writer = Writer::new(&name, file, self.camera.clone(), self.settings.level)?;
-        // The name is safe only when the folder is.
+        // The new name survives a power cut only once the folder is synced.
         if let Err(e) = File::open(&self.settings.dir).and_then(|dir| dir.sync_all()) {
             log::debug!("{}: not synced: {e}", self.settings.dir.display());
         }
@@ -174,7 +174,7 @@ impl Files {
         Ok(Current { writer, first: frame.meta.captured, size, checked: Instant::now() })
     }
 
-    /// Creates a file that did not exist; a second one in the same second is numbered.
+    /// Creates a new file; a second one in the same second gets a number.
     fn create(&self) -> Result<(File, PathBuf)> {
         let stem = self.settings.name.replace(STAMP, &stamp(OffsetDateTime::now_utc()));
         for n in 1..10_000 {
@@ -209,7 +209,7 @@ impl Files {
         ))
     }
 
-    /// Closes the current file, everything on disk.
+    /// Syncs and closes the current file.
     ///
     /// # Errors
     /// `Fix` where the file cannot be synced.
@@ -224,7 +224,7 @@ impl Files {
         &self.path
     }
 
-    /// Files begun.
+    /// Files started.
     pub fn started(&self) -> u64 {
         self.started
     }
@@ -235,7 +235,7 @@ impl Files {
     }
 }
 
-/// Bytes an ordinary user may still write to the file system of `path`.
+/// Bytes that an unprivileged user may still write to the file system of `path`.
 fn free_bytes(path: &Path) -> std::io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

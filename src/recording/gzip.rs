@@ -44,7 +44,7 @@ impl<R: Read> Gzip<R> {
     }
 }
 
-/// The error for a header that cannot be read: `Fix`.
+/// `Fix`: the header cannot be read.
 pub(super) fn unreadable(name: &str, what: &str, cause: io::Error) -> Error {
     Error::fix(name, format_args!("{what} cannot be read")).because(cause)
 }
@@ -61,33 +61,33 @@ pub(super) fn counts_le(bytes: &[u8], pixels: &mut [u16]) {
     }
 }
 
-/// A recording in one gzip stream: frame after frame, without a way past a damaged one.
+/// A recording in one gzip stream. Frames are read in order and a damaged one cannot be skipped.
 pub(super) trait GzipClip: Send {
-    /// What is known of the recording.
+    /// State of the recording.
     fn progress(&self) -> &Progress;
 
-    /// The same, to be changed.
+    /// The same, mutable.
     fn progress_mut(&mut self) -> &mut Progress;
 
     /// Fills `into` with the next frame; `false` at a clean end, an error where the stream is damaged.
     fn next(&mut self, into: &mut Frame) -> io::Result<bool>;
 }
 
-/// What is known of a recording, how far it was read, and why no further.
+/// Facts about a recording, how far it was read, and why reading stopped.
 #[derive(Debug)]
 pub(super) struct Progress {
     /// The format of all frames.
     pub(super) format: FrameFormat,
-    /// The camera, where the file says.
+    /// The camera, if the file says.
     pub(super) camera: CameraInfo,
     /// Frames read so far.
     pub(super) frames: u64,
-    /// Why the rest cannot be read; `None` where there is none or nothing is wrong.
+    /// Why the rest cannot be read; `None` if nothing is wrong.
     truncation: Option<String>,
 }
 
 impl Progress {
-    /// Nothing is read yet.
+    /// A recording of which nothing was read yet.
     pub(super) fn new(format: FrameFormat, camera: CameraInfo) -> Self {
         Self { format, camera, frames: 0, truncation: None }
     }

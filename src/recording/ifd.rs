@@ -1,5 +1,5 @@
-//! The first directory of a TIFF, read before it is trusted: what kind of picture it leads to, and
-//! whether its tables are of a size worth reading.
+//! Checks the first directory of a TIFF before the decoder reads it: the kind of picture, and
+//! whether its tables have a reasonable size.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -32,21 +32,21 @@ impl<R: Read> Numbers<'_, R> {
     }
 }
 
-/// What the first directory says.
+/// The first directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct First {
-    /// Where the photometric interpretation stands, if it says that pixels are 8-bit indices.
+    /// Offset of the photometric interpretation, if it says that pixels are 8-bit indices.
     palette_at: Option<u64>,
-    /// Where the colour table stands.
+    /// Offset of the colour table.
     table_at: Option<u64>,
     big_endian: bool,
 }
 
 impl First {
-    /// Reads the first directory and rewinds; an error where it is cut or of no reasonable size.
+    /// Reads the first directory and rewinds; an error if it is truncated or unreasonably large.
     ///
     /// # Errors
-    /// Those of `inner`; `InvalidData` for a directory of no reasonable size.
+    /// Those of `inner`; `InvalidData` for an unreasonably large directory.
     pub fn read(inner: &mut (impl Read + Seek)) -> io::Result<Self> {
         inner.rewind()?;
         let first = Self::walk(inner);
@@ -98,22 +98,22 @@ impl First {
         Ok(first)
     }
 
-    /// True where pixels are 8-bit indices into a table of colours.
+    /// True if pixels are 8-bit indices into a table of colours.
     pub fn is_palette(&self) -> bool {
         self.palette_at.is_some()
     }
 
-    /// Makes a palette picture in memory a grey one of its indices, and gives the table: 256 reds,
-    /// greens and blues. `None` where the table is missing; what is not a palette is left alone.
+    /// Turns a palette picture in memory into a grey picture of its indices, and returns the table: 256
+    /// reds, greens and blues. `None` if the table is missing; other pictures are left unchanged.
     pub fn take_palette(&self, bytes: &mut [u8]) -> Option<Box<[[u8; 3]; 256]>> {
         let (photometric, table) = (usize::try_from(self.palette_at?).ok()?, usize::try_from(self.table_at?).ok()?);
         let values = bytes.get(table..table.checked_add(768 * 2)?)?;
         let mut colours = Box::new([[0; 3]; 256]);
         for (i, pair) in values.chunks_exact(2).enumerate() {
-            // 16-bit intensities; the upper byte is enough for a screen.
+            // 16-bit intensities; the upper byte is enough for display.
             colours[i % 256][i / 256] = if self.big_endian { pair[0] } else { pair[1] };
         }
-        // Black is zero: indices are read as grey.
+        // Photometric "black is zero": indices are read as grey.
         let black_is_zero: [u8; 2] = if self.big_endian { [0, 1] } else { [1, 0] };
         bytes.get_mut(photometric..photometric.checked_add(2)?)?.copy_from_slice(&black_is_zero);
         Some(colours)

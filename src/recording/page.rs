@@ -1,4 +1,4 @@
-//! What is written beside each frame: one line of JSON in the page's ImageDescription, the
+//! Metadata of each frame: one line of JSON in the page's ImageDescription, the
 //! `heatmark.recording/1` contract (`src/recording/page.schema.json`).
 
 use std::fmt::Write;
@@ -18,12 +18,12 @@ pub const SCHEMA: &str = "heatmark.recording/1";
 /// The contract as JSON Schema.
 pub const JSON_SCHEMA: &str = include_str!("page.schema.json");
 
-/// Facts of one page. A reader ignores fields it does not know, so that version 1 may grow.
+/// Facts of one page. Readers ignore fields they do not know, so that version 1 can grow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Page {
     /// [`SCHEMA`].
     pub schema: String,
-    /// Which camera.
+    /// The camera.
     #[serde(default)]
     pub camera: CameraInfo,
     /// What a count means.
@@ -31,11 +31,11 @@ pub struct Page {
     /// Nominal frames per second; 0 where unknown.
     #[serde(default)]
     pub rate_hz: f32,
-    /// The source's own count.
+    /// The source's own frame number.
     pub seq: u64,
     /// Capture time on the recorder's monotonic clock, ns.
     pub captured_ns: u64,
-    /// When the recorder's process got the frame, the same clock, ns.
+    /// When the recorder's process received the frame, same clock, ns.
     #[serde(default)]
     pub received_ns: u64,
     /// Capture time in UTC, RFC 3339 with as many digits as are known.
@@ -75,7 +75,7 @@ impl Page {
         }
     }
 
-    /// The facts as a frame carries them.
+    /// The facts as frame metadata.
     pub fn meta(&self) -> FrameMeta {
         FrameMeta {
             seq: self.seq,
@@ -87,10 +87,10 @@ impl Page {
         }
     }
 
-    /// Writes the page as one line of ASCII JSON into `text`, `result` (a JSON object) inside it.
+    /// Writes the page as one line of ASCII JSON into `text`, including `result` (a JSON object).
     ///
     /// # Errors
-    /// `Fatal` where the facts cannot be written as JSON.
+    /// `Fatal` if the facts cannot be written as JSON.
     pub fn write(&self, result: Option<&str>, text: &mut String) -> Result<()> {
         let json =
             serde_json::to_string(self).map_err(|e| Error::fatal("recording", "facts not written").because(e))?;
@@ -107,8 +107,8 @@ impl Page {
         Ok(())
     }
 
-    /// Reads a description; `None` where it is not of this contract, an error where it is of
-    /// another version or damaged.
+    /// Reads a description. `None` if it does not follow this contract, an error if it has another
+    /// version or is damaged.
     pub fn parse(text: &str) -> Option<Result<Page, String>> {
         #[derive(Deserialize)]
         struct Any {
@@ -133,7 +133,7 @@ impl Page {
     }
 }
 
-/// TIFF text is 7-bit; JSON may hold other characters only inside strings, where \u stands for them.
+/// TIFF text is 7-bit. JSON has other characters only inside strings, where \u escapes them.
 fn escape(json: &str, out: &mut String) {
     for c in json.chars() {
         if c.is_ascii() && c != '\0' {

@@ -1,4 +1,4 @@
-//! Reads multi-page TIFF: our own recordings with their facts, and plain grey or colour pages.
+//! Reads multi-page TIFF: our own recordings with their metadata, and plain grey or colour pages.
 
 use std::io::{BufRead, Read, Seek};
 
@@ -19,7 +19,7 @@ const MAX_VALUE: usize = 1 << 20;
 /// Largest decoded page, bytes: RGBA with 16 bits at the largest size, rounded up.
 const MAX_PAGE: usize = 16 << 20;
 
-/// A page's way of holding pixels.
+/// Pixel layout of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// 16-bit grey.
@@ -34,7 +34,7 @@ pub enum Layout {
 pub struct Pages<R: Read + Seek> {
     decoder: Decoder<R>,
     unit: Option<Unit>,
-    /// Facts of the current page where it is ours.
+    /// Facts of the current page, if the file is a recording of ours.
     page: Option<Page>,
     layout: Layout,
     format: FrameFormat,
@@ -50,13 +50,13 @@ pub struct Pages<R: Read + Seek> {
 }
 
 impl<R: BufRead + Seek + Send> Pages<R> {
-    /// Reads the first page's facts. `unit` is what 16-bit counts mean where the file does not
-    /// say; `rate_hz` paces a TIFF that holds no times.
+    /// Reads the first page's facts. `unit` gives the meaning of 16-bit counts if the file does not;
+    /// `rate_hz` paces a TIFF without times.
     ///
     /// # Errors
-    /// `Fix` where the first page is damaged, of an unsupported kind or size, or cannot have `unit`.
+    /// `Fix` if the first page is damaged, of an unsupported kind or size, or cannot have `unit`.
     pub fn open(name: &str, mut inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
-        // The decoder takes limits only after the first page.
+        // The decoder accepts limits only after the first page.
         First::read(&mut inner).map_err(|e| incomplete(name, e))?;
         let decoder = Decoder::new(inner).map_err(|e| incomplete(name, e))?.with_limits(limits());
         let mut pages = Self {
@@ -84,12 +84,12 @@ impl<R: BufRead + Seek + Send> Pages<R> {
         Ok(pages)
     }
 
-    /// How the current page holds its pixels.
+    /// Pixel layout of the current page.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// The facts of the page read last; `None` where the file is not our own.
+    /// The facts of the page read last; `None` if the file is not a recording of ours.
     pub fn page(&self) -> Option<&Page> {
         self.page.as_ref()
     }
@@ -99,7 +99,7 @@ impl<R: BufRead + Seek + Send> Pages<R> {
         self.decoder.find_tag(Tag::ImageDescription).ok()??.into_string().ok()
     }
 
-    /// Learns the current page's format.
+    /// Reads the current page's format.
     fn describe(&mut self) -> Result<(), String> {
         let (width, height) = self.decoder.dimensions().map_err(|e| e.to_string())?;
         let colour = self.decoder.colortype().map_err(|e| e.to_string())?;
@@ -124,7 +124,7 @@ impl<R: BufRead + Seek + Send> Pages<R> {
         Ok(())
     }
 
-    /// Moves to the next page. `Ok(false)` at the end; an error where the chain is broken.
+    /// Moves to the next page. `Ok(false)` at the end; an error if the chain is broken.
     fn advance(&mut self) -> Result<bool, String> {
         if self.fresh {
             self.fresh = false;
@@ -211,7 +211,7 @@ impl<R: BufRead + Seek + Send> Clip for Pages<R> {
                     self.frames += 1;
                     return true;
                 }
-                // The next page may be whole: its link was read before this page's damage was met.
+                // The next page may be intact: its link was read before this page's damage was found.
                 Err(_) if self.decoder.more_images() => self.skipped += 1,
                 Err(e) => self.truncation = Some(format!("cut short after {} frames: {e}", self.frames)),
             }
@@ -262,7 +262,7 @@ fn incomplete(name: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sy
     Error::fix(name, "has no complete TIFF page").because(cause)
 }
 
-/// A unit was stated for a picture that cannot hold it.
+/// The error for a unit stated for 8-bit pixels.
 pub fn not_sixteen(name: &str) -> Error {
     Error::fix(name, "holds 8-bit pixels, which carry no temperature; leave `signal` out for such pictures")
 }

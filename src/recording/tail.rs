@@ -1,12 +1,12 @@
-//! Makes a growing file valid at every moment.
+//! Keeps a growing file valid at all times.
 
 use std::fs::File;
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where a recording is written: a file, or memory in tests.
+/// What a recording is written to: a file, or memory in tests.
 pub trait Medium: Write + Seek + Send {
-    /// Everything written reaches the disk before this returns.
+    /// Forces everything written to the disk.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -40,11 +40,11 @@ impl Medium for Cursor<Vec<u8>> {
     }
 }
 
-/// Holds back what is written beyond the committed end, and changes to bytes before it, until
-/// [`Shared::commit`] puts the new bytes down first and the changes after them.
+/// Buffers writes beyond the committed end, and changes to bytes before it, until
+/// [`Shared::commit`] writes first the new bytes and then the changes.
 ///
-/// A TIFF page is found through a four-byte link in the page before it. Written in this order, a
-/// link never leads to a page that is not whole, wherever the process dies.
+/// A TIFF page is found through a four-byte link in the page before it. In this order a link never
+/// leads to an incomplete page, wherever the process dies.
 pub(super) struct Tail<M> {
     medium: M,
     /// Committed length.
@@ -80,7 +80,7 @@ impl<M: Medium> Tail<M> {
     fn commit(&mut self) -> io::Result<()> {
         let appended = self.medium.seek(SeekFrom::Start(self.base)).and_then(|_| self.medium.write_all(&self.tail));
         if let Err(e) = appended {
-            // The unlinked rest does no harm to a reader; giving it back helps a full disk.
+            // The unlinked rest does not harm readers; freeing it helps a full disk.
             let _ = self.medium.truncate(self.base);
             return Err(e);
         }
@@ -94,7 +94,7 @@ impl<M: Medium> Tail<M> {
     }
 }
 
-/// The handle given to the encoder and kept by the writer.
+/// The handle shared by the encoder and the writer.
 pub(super) struct Shared<M>(Arc<Mutex<Tail<M>>>);
 
 impl<M> Clone for Shared<M> {
@@ -113,12 +113,12 @@ impl<M: Medium> Shared<M> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts everything held back into the medium; what was committed before stays whole if it fails.
+    /// Writes everything buffered to the medium. If that fails, earlier commits stay whole.
     pub(super) fn commit(&self) -> io::Result<()> {
         self.lock().commit()
     }
 
-    /// Length with everything written so far.
+    /// Length including buffered writes.
     pub(super) fn len(&self) -> u64 {
         self.lock().end()
     }
@@ -128,7 +128,7 @@ impl<M: Medium> Shared<M> {
         self.lock().medium.sync()
     }
 
-    /// The medium, once every other handle is gone.
+    /// The medium, if no other handle is left.
     pub(super) fn into_medium(self) -> Option<M> {
         let tail = Arc::into_inner(self.0)?;
         Some(tail.into_inner().unwrap_or_else(PoisonError::into_inner).medium)

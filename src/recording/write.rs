@@ -1,7 +1,7 @@
-//! Writes recordings: 16-bit grey multi-page TIFF, deflated. No predictor, though one saves a tenth:
+//! Writes recordings: 16-bit grey multi-page TIFF, deflated. No predictor, although one saves a tenth:
 //! ImageJ 1.52 opens such 16-bit pages without undoing it, and shows noise.
 //!
-//! ImageJ, tifffile and every TIFF library open it; the facts of each frame stand in its page's
+//! ImageJ, tifffile and every TIFF library open it; the facts of each frame are in its page's
 //! ImageDescription ([`super::page`]). After each [`Writer::put`] the file is whole up to that
 //! frame, however the process ends.
 
@@ -18,13 +18,13 @@ use super::{CameraInfo, MAX_SIZE};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 
-/// Offsets in a TIFF have 32 bits; the largest page and its links must fit below.
+/// Offsets in a TIFF have 32 bits; the largest page and its links must still fit.
 pub const MAX_BYTES: u64 = (4 << 30) - (64 << 20);
 
 /// TIFF compression "deflate".
 const DEFLATE: u16 = 8;
 
-/// A recording being written. Dropping it does the same as [`Writer::finish`] without syncing, and reports no error.
+/// A recording being written. Dropping it does what [`Writer::finish`] does, but without syncing or reporting errors.
 pub struct Writer<M: Medium> {
     name: String,
     camera: CameraInfo,
@@ -42,7 +42,7 @@ impl<M: Medium> Writer<M> {
     /// Starts a recording on an empty medium. `level` is the deflate effort, 0 (none) to 9.
     ///
     /// # Errors
-    /// `Fix` where the medium cannot be written.
+    /// `Fix` if the medium cannot be written.
     pub fn new(name: &str, medium: M, camera: CameraInfo, level: u8) -> Result<Self> {
         let out = Shared::new(medium);
         let started = TiffEncoder::new(out.clone()).and_then(|tiff| {
@@ -64,8 +64,8 @@ impl<M: Medium> Writer<M> {
     }
 
     /// Appends a frame; `result` is its result as one JSON object, `lost` how many frames the
-    /// recorder has lost so far. After an error the recording takes no more, and what was written
-    /// before stays readable.
+    /// recorder has lost so far. After an error the recording accepts no more frames; earlier frames
+    /// stay readable.
     ///
     /// # Errors
     /// `Fix` for a frame that cannot be recorded, a failed write, or a recording that has failed before.
@@ -104,8 +104,8 @@ impl<M: Medium> Writer<M> {
         Ok(())
     }
 
-    /// Fills `rows` with the counts in the file's byte order, the machine's own; gives the CRC of the
-    /// counts in little-endian order.
+    /// Fills `rows` with the counts in the file's byte order, which is the machine's. Returns the CRC of
+    /// the counts in little-endian order.
     fn lay_out(&mut self, frame: &Frame) -> u32 {
         let mut crc = Crc::new();
         self.rows.clear();
@@ -148,7 +148,7 @@ impl<M: Medium> Writer<M> {
         self.pages
     }
 
-    /// Waits until everything written is on the disk: a power cut then loses nothing of it.
+    /// Waits until everything written is on the disk and survives a power cut.
     ///
     /// # Errors
     /// `Fix` where the medium cannot be synced.
@@ -156,7 +156,7 @@ impl<M: Medium> Writer<M> {
         self.out.sync().map_err(|e| failed(&self.name, self.pages, e.into()))
     }
 
-    /// Syncs and gives the medium back (`None` never happens: the writer holds the only other handle).
+    /// Syncs and returns the medium (never `None`: the writer holds the only other handle).
     ///
     /// # Errors
     /// Those of [`Writer::sync`].
@@ -178,7 +178,7 @@ fn write_tags<M: Medium>(
     page.write_tag(Tag::ImageLength, frame.format.height)?;
     page.write_tag(Tag::BitsPerSample, 16u16)?;
     page.write_tag(Tag::Compression, DEFLATE)?;
-    // Black is zero.
+    // Photometric "black is zero".
     page.write_tag(Tag::PhotometricInterpretation, 1u16)?;
     page.write_tag(Tag::ImageDescription, description)?;
     page.write_tag(Tag::StripOffsets, offset)?;
@@ -189,7 +189,7 @@ fn write_tags<M: Medium>(
     page.write_tag(Tag::SampleFormat, 1u16)
 }
 
-/// Says what stopped the recording and how much of it is safe.
+/// The error that says what stopped the recording and how much of it is safe.
 fn failed(name: &str, pages: u64, cause: TiffError) -> Error {
     let full = matches!(&cause, TiffError::IoError(e)
         if matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));

@@ -1,8 +1,8 @@
 //! Reads `.raw.y16.gz`, PureThermal Y16 recordings.
 //!
-//! Gzip around: `PTY16V1\n`; u32 length and that many bytes of JSON; then per frame u64 index,
+//! Inside gzip: `PTY16V1\n`; u32 length and that many bytes of JSON; then per frame u64 index,
 //! f64 UNIX seconds, i64 UNIX milliseconds and the counts. Everything is little-endian.
-//! The counts pass through as they are: where the camera has a bad row, so has the clip.
+//! Counts are passed on unchanged, including the camera's bad rows.
 
 use std::io::{self, Read};
 
@@ -42,10 +42,10 @@ pub struct Y16<R: Read + Send> {
 }
 
 impl<R: Read + Send> Y16<R> {
-    /// Reads the header. Counts are centikelvin where the header says so, unless `unit` overrules.
+    /// Reads the header. Counts are centikelvin if the header says so, unless `unit` overrides it.
     ///
     /// # Errors
-    /// `Fix` where the header cannot be read or the size or byte order is not supported.
+    /// `Fix` if the header cannot be read or the size or byte order is not supported.
     pub fn open(name: &str, inner: R, unit: Option<Unit>) -> Result<Self> {
         let mut gzip = Gzip::new(inner);
         let header = read_header(&mut gzip).map_err(|e| unreadable(name, "the Y16 header", e))?;
@@ -99,7 +99,7 @@ impl<R: Read + Send> GzipClip for Y16<R> {
         let seconds = f64::from_le_bytes(self.gzip.array()?);
         let millis = i64::from_le_bytes(self.gzip.array()?);
         self.gzip.fill(&mut self.bytes)?;
-        // Seconds carry microseconds; fall back to the whole milliseconds where they are nonsense.
+        // Seconds have microsecond resolution; fall back to whole milliseconds if they are not plausible.
         let utc_ns = if seconds.is_finite() && (0.0..9e9).contains(&seconds) {
             ((seconds * 1e6).round() as i64) * 1000
         } else {

@@ -7,15 +7,15 @@ use serde::Serialize;
 #[repr(usize)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// Lost before us: a gap in the source's sequence numbers.
+    /// Lost before it reached us: a gap in the source's sequence numbers.
     Driver,
-    /// No free buffer: every one was still held by a reader.
+    /// No free buffer: readers still held all of them.
     NoBuffer,
     /// A newer frame arrived before this one was taken.
     Superseded,
     /// Wrong size or flagged as corrupt.
     Corrupt,
-    /// Shutter closed, and the source asked for such frames to be left out.
+    /// Shutter closed, and the source is set to drop such frames.
     Calibrating,
     /// The output was behind.
     SinkBehind,

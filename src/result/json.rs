@@ -1,7 +1,7 @@
 //! `heatmark.result/1` as one line of JSON, written into a reused buffer.
 //!
-//! Numbers are rounded to what they are worth: pixels, degrees and temperatures to 2 decimals,
-//! scores to 3. What is not finite is null, so that the line is always valid JSON.
+//! Numbers are rounded to a sensible precision: pixels, degrees and temperatures to 2 decimals,
+//! scores to 3. Numbers that are not finite become null, so that the line is always valid JSON.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::units::ZERO_CELSIUS_K;
 
 /// Decimals of pixels, angles and temperatures.
 const FINE: u32 = 2;
-/// Decimals of scores, which lie in 0 to 1.
+/// Decimals of scores, which are 0 to 1.
 const SCORE: u32 = 3;
 
 impl NoTemperature {
@@ -28,8 +28,8 @@ impl NoTemperature {
         }
     }
 
-    /// Which reason speaks for a face where its regions disagree: what concerns the camera comes
-    /// before what concerns the track, and that before what concerns one spot.
+    /// Priority of a reason when the regions of a face disagree, lowest first: reasons about the camera,
+    /// then about the track, then about one place.
     fn rank(self) -> u8 {
         match self {
             NoTemperature::NotRadiometric => 0,
@@ -42,8 +42,8 @@ impl NoTemperature {
     }
 }
 
-/// Temperatures of one frame as published: none where the source is not radiometric, and what is
-/// not a temperature (not a number, or below absolute zero) counts as saturated.
+/// Temperatures of one frame as published: none if the source is not radiometric. A value that is
+/// not a temperature (NaN, or below absolute zero) counts as saturated.
 #[derive(Clone, Copy)]
 struct Gate {
     radiometric: bool,
@@ -64,15 +64,15 @@ impl Gate {
 }
 
 impl Face {
-    /// Why this face lacks temperatures: `None` where every region has one, else the reason that
-    /// matters most.
+    /// Why this face lacks temperatures: `None` if every region has one, else the most important
+    /// reason.
     pub fn temperature_reason(&self, radiometric: bool) -> Option<NoTemperature> {
         Gate { radiometric }.summary(&self.region_c)
     }
 }
 
 impl FrameResult {
-    /// Appends the result as one line without the newline. Allocates only where `out` must grow.
+    /// Appends the result as one line without the newline. Allocates only if `out` must grow.
     pub fn write_json(&self, out: &mut String) {
         self.write(None, out);
     }
@@ -142,7 +142,7 @@ fn face(out: &mut String, f: &Face, gate: Gate) {
     out.push_str("}}");
 }
 
-/// `[x, y, confidence]`; a point without a place is `[null, null, 0.0]`.
+/// `[x, y, confidence]`; a point without a position is `[null, null, 0.0]`.
 fn landmark(out: &mut String, p: Landmark) {
     let placed = p.x.is_finite() && p.y.is_finite();
     let (x, y, confidence) = if placed { (p.x, p.y, p.confidence) } else { (f32::NAN, f32::NAN, 0.0) };
@@ -166,14 +166,14 @@ fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut item: impl 
     out.push(']');
 }
 
-/// A score in 0 to 1; what is not a number is no score at all: 0.
+/// A score in 0 to 1; NaN becomes 0.
 fn share(out: &mut String, v: f32) {
     let v = if v.is_finite() { v.clamp(0.0, 1.0) } else { 0.0 };
     number(out, v, SCORE);
 }
 
 /// A number rounded half away from zero, without trailing zeros but with at least one decimal;
-/// `null` where it is not finite. Values beyond what 64 bits hold at this precision saturate.
+/// `null` if it is not finite. Values beyond what 64 bits hold at this precision saturate.
 fn number(out: &mut String, v: f32, decimals: u32) {
     if !v.is_finite() {
         out.push_str("null");
@@ -224,7 +224,7 @@ fn text(out: &mut String, s: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // U+2028 and U+2029 end a line for some readers of line-based text.
+            // Some readers of line-based text treat U+2028 and U+2029 as line ends.
             c if c.is_control() || c == '\u{2028}' || c == '\u{2029}' => {
                 put(out, format_args!("\\u{:04x}", u32::from(c)));
             }

@@ -4,27 +4,27 @@ use ndarray::{ArrayView1, aview1};
 
 use super::NoTemperature;
 
-/// One temperature or the reason for its absence, for each of `N` places on a face.
+/// For each of `N` places on a face, its temperature or why there is none.
 #[derive(Debug, Clone, Copy)]
 pub struct Readings<const N: usize> {
-    // NaN exactly where there is a reason.
+    // NaN if and only if there is a reason.
     celsius: [f32; N],
     reasons: [Option<NoTemperature>; N],
 }
 
 impl<const N: usize> Readings<N> {
-    /// No temperature anywhere, for one reason.
+    /// No temperatures, all for the same reason.
     pub fn none(reason: NoTemperature) -> Self {
         Self { celsius: [f32::NAN; N], reasons: [Some(reason); N] }
     }
 
-    /// The temperature of one place, degC, or the reason for its absence.
+    /// The temperature of one place, degC, or why there is none.
     ///
     /// # Errors
     /// The reason.
     ///
     /// # Panics
-    /// Where `place` is `N` or more.
+    /// If `place` is `N` or more.
     pub fn at(&self, place: usize) -> Result<f32, NoTemperature> {
         self.reasons[place].map_or(Ok(self.celsius[place]), Err)
     }
@@ -42,7 +42,7 @@ impl<const N: usize> Readings<N> {
         };
     }
 
-    /// A view of the temperatures, shape `[N]`, degC; NaN where there is none.
+    /// A view of the temperatures, shape `[N]`, degC; NaN for missing ones.
     pub fn view(&self) -> ArrayView1<'_, f32> {
         aview1(&self.celsius)
     }
