@@ -56,7 +56,7 @@ pub struct FrameFormat {
     pub height: u32,
     /// What a pixel value means.
     pub signal: Signal,
-    /// Nominal frames per second; 0 where unknown.
+    /// Nominal frames per second; 0 if unknown.
     pub rate_hz: f32,
 }
 

@@ -1,8 +1,8 @@
-//! Networks. The only folder that names tract.
+//! Networks. Only this folder refers to tract.
 //!
-//! A model is an ONNX file and a [`card`]: what the model is for, how its input is made and how its outputs are read.
+//! A model is an ONNX file and a [`card`]: its purpose, how its input is made and how its outputs are read.
 //! [`load`] turns both into a [`Network`] and checks it with the card's golden input. Networks run on our own kernels
-//! ([`region`]); tract parses the file and runs the operators that we have no kernel for.
+//! ([`region`]); tract parses the file and runs the operators for which we have no kernel.
 
 pub mod card;
 mod embedded;

@@ -1,17 +1,17 @@
-//! What the networks see: a crop of the frame, resampled and stretched to [-1, 1].
+//! Makes the input of the networks: a crop of the frame, resampled and stretched to [-1, 1].
 //!
-//! Training does exactly the same (`models/training/heatmark_training/preprocess.py`); change both or neither.
+//! Training does exactly the same (`models/training/heatmark_training/preprocess.py`); always change both.
 //!
 //! - Sampling: bilinear between pixel centres (the first is at 0.5, 0.5), coordinates clamped to the
 //!   frame. An output pixel is the mean of `k x k` samples on a regular grid inside it,
 //!   `k = clamp(ceil(scale - 0.01), 1, 6)` where `scale` is frame pixels per output pixel.
-//! - Range: of every second row and column of the result, sorted, the samples number
-//!   `floor(p (n - 1) + 0.5)` for the low and high percentile become
+//! - Range: every second row and column of the result is sorted. `low` and `high` are the samples with index
+//!   `floor(p (n - 1) + 0.5)` for the low and high percentile; each value becomes
 //!   `x = clamp((v - low) / (high - low + floor), 0, 1) * 2 - 1`.
-//! - Local contrast, a second channel where the card asks for it: with mean `m` and standard deviation `s` of the
-//!   window around, borders repeated, `clamp((v - m) / (2 s + floor), -1.5, 1.5)` of the resampled values.
+//! - Local contrast, a second channel if the card asks for it: with mean `m` and standard deviation `s` of the
+//!   surrounding window, borders repeated, `clamp((v - m) / (2 s + floor), -1.5, 1.5)` of the resampled values.
 //!
-//! Finite whatever the frame or crop: a constant picture becomes -1, a NaN coordinate reads pixel 0.
+//! The result is finite for any frame or crop: a constant picture becomes -1, a NaN coordinate reads pixel 0.
 
 mod contrast;
 mod ranks;
@@ -55,7 +55,7 @@ impl Crop {
     }
 }
 
-/// Where a whole frame lies in a detector input: scaled, aspect kept, centred.
+/// Position of a whole frame in a detector input: scaled with its aspect ratio kept, and centred.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Letterbox {
     /// Frame pixels per input pixel.
@@ -65,7 +65,7 @@ pub struct Letterbox {
 }
 
 impl Letterbox {
-    /// For a frame and an input, width x height each, that is `room` times as large as the frame needs.
+    /// For a frame and an input (each width x height) that is `room` times as large as the frame needs.
     pub fn new(frame: (usize, usize), input: (usize, usize), room: f32) -> Self {
         let (fw, fh, w, h) = (frame.0 as f32, frame.1 as f32, input.0.max(1) as f32, input.1.max(1) as f32);
         let scale = (fw / w).max(fh / h) * room;
@@ -83,7 +83,7 @@ impl Letterbox {
     }
 }
 
-/// Makes network inputs; holds the scratch of the percentiles. Allocates nothing once the largest input was made.
+/// Makes network inputs; holds scratch memory. Allocates nothing once it has made the largest input.
 #[derive(Debug)]
 pub struct Preprocessor {
     kernels: &'static Kernels,
@@ -92,7 +92,7 @@ pub struct Preprocessor {
 }
 
 impl Default for Preprocessor {
-    /// On the kernels that the process uses.
+    /// A preprocessor on the kernels that the process uses.
     fn default() -> Self {
         Self::on(kernels::current())
     }
@@ -112,8 +112,8 @@ impl Preprocessor {
         self.fill(frame, &lattice, spec, spec.width, out);
     }
 
-    /// Detector input: the whole of `frame` into `out` of `width` columns, which is `room` (1 and more) times as large
-    /// as the frame needs; returns where it lies.
+    /// Detector input: the whole of `frame` into `out` of `width` columns, which is `room` (1 or more) times as large
+    /// as the frame needs. Returns the frame's position in it.
     pub fn letterbox(&mut self, frame: &Frame, spec: &Input, width: usize, room: f32, out: &mut [f32]) -> Letterbox {
         let height = out.len() / (width * spec.channels).max(1);
         let place = Letterbox::new((frame.width(), frame.height()), (width, height), room);
@@ -144,8 +144,8 @@ impl Preprocessor {
     }
 }
 
-/// The contrast that is added to every range so that noise in a flat picture stays small: 0.2 K, or
-/// 8 raw counts, or 2 grey levels; in counts.
+/// The contrast, in counts, added to every range to keep noise in a flat picture small: 0.2 K,
+/// 8 raw counts, or 2 grey levels.
 pub fn contrast_floor(signal: Signal) -> f32 {
     match signal {
         Signal::Radiometric { kelvin_per_count, .. } if kelvin_per_count > 0.0 => 0.2 / kelvin_per_count,
@@ -159,7 +159,7 @@ fn subsamples(scale: f32) -> usize {
     ((scale - 0.01).ceil() as usize).clamp(1, 6)
 }
 
-/// Bilinear sample of `pixels` (`w` x `h`) at frame position `(x, y)`, clamped to the frame; 0 where there is none.
+/// Bilinear sample of `pixels` (`w` x `h`) at frame position `(x, y)`, clamped to the frame; 0 if it has no pixels.
 #[inline]
 pub fn bilinear(pixels: &[u16], w: usize, h: usize, at: [f32; 2]) -> f32 {
     Picture::new(pixels, w, h).map_or(0.0, |p| p.bilinear(at))

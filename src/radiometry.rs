@@ -72,7 +72,7 @@ impl Thermometer {
 
     /// Surface temperature: total-radiation (Stefan-Boltzmann) grey-body correction
     /// `T = ((T_app^4 - (1 - e) T_refl^4) / e)^(1/4)`, within 0.1 K of the 8-14 um band integral
-    /// for skin at room reflections. NaN if the reflection alone exceeds the reading.
+    /// for skin in a room. NaN if the reflection alone exceeds the reading.
     pub fn surface(&self, count: f32) -> Celsius {
         let k = self.apparent(count).0;
         Celsius::from(Kelvin(((k.powi(4) - self.reflected_k4) * self.inv_emissivity).sqrt().sqrt()))

@@ -33,7 +33,7 @@ pub enum StreamState {
     Live,
     /// The shutter is closed or has just opened.
     Ffc,
-    /// The stream stalled: the last frame is older than the limit.
+    /// The last frame is older than the limit.
     Stale,
     /// No frame yet, or the source is gone.
     #[default]

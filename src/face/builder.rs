@@ -78,7 +78,7 @@ impl EngineBuilder {
     /// Like [`EngineBuilder::build`], with the landmark network for stills.
     ///
     /// # Errors
-    /// As [`EngineBuilder::build`].
+    /// Same as [`EngineBuilder::build`].
     pub fn build_for_stills(self) -> Result<Engine> {
         self.check()?;
         Ok(self.with_own(Engine::of_stills(&self.settings, self.surface)?))
@@ -130,7 +130,7 @@ impl Engine {
     /// Finds the faces of a single picture of shape `[rows, columns]`, strongest first.
     ///
     /// # Errors
-    /// As [`Engine::process`].
+    /// Same as [`Engine::process`].
     pub fn process_still(&mut self, pixels: ArrayView2<'_, u16>) -> Result<&[Face]> {
         self.with_own(pixels, Duration::ZERO, Self::process_still_frame)
     }

@@ -59,7 +59,7 @@ pub const CANDIDATES: usize = 128;
 /// The function for a detector's card.
 ///
 /// # Errors
-/// `Fix` where the layout or the shapes are not known.
+/// `Fix` if the layout or the shapes are not known.
 pub fn detector(card: &Card) -> Result<DecodeFaces> {
     find(card, &DETECTORS)
 }
@@ -67,7 +67,7 @@ pub fn detector(card: &Card) -> Result<DecodeFaces> {
 /// The function for a landmark network's card.
 ///
 /// # Errors
-/// `Fix` where the layout or the shapes are not known.
+/// `Fix` if the layout or the shapes are not known.
 pub fn landmarker(card: &Card) -> Result<DecodePoints> {
     find(card, &LANDMARKERS)
 }

@@ -142,7 +142,7 @@ fn refine(pairs: &[Pair; COUNT], rotation: &Matrix, scale: f32) -> Option<[f32; 
     solve(normal, right)
 }
 
-/// Solves 4 linear equations by Gaussian elimination with pivoting; `None` where they are dependent.
+/// Solves 4 linear equations by Gaussian elimination with pivoting; `None` if they are dependent.
 fn solve(mut a: [[f32; 4]; 4], mut b: [f32; 4]) -> Option<[f32; 4]> {
     let size = a.as_flattened().iter().fold(0f32, |m, v| m.max(v.abs()));
     for i in 0..4 {

@@ -99,15 +99,15 @@ impl Settings {
     /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU in a stream.
     ///
     /// # Errors
-    /// As [`Settings::detector_model`].
+    /// Same as [`Settings::detector_model`].
     pub fn landmarks_model(&self) -> Result<&str> {
         model(&self.landmarks, Task::Landmarks, Use::Stream)
     }
 
-    /// Like [`Settings::landmarks_model`], for stills.
+    /// The landmark network for stills.
     ///
     /// # Errors
-    /// As [`Settings::detector_model`].
+    /// Same as [`Settings::detector_model`].
     pub fn still_landmarks_model(&self) -> Result<&str> {
         model(&self.landmarks, Task::Landmarks, Use::Still)
     }

@@ -33,7 +33,7 @@ const POINT_FACING: f32 = -0.15;
 pub struct Reader<'a> {
     /// The frame.
     pub frame: &'a Frame,
-    /// `None` where the frame is not radiometric.
+    /// `None` if the frame is not radiometric.
     pub thermometer: Option<Thermometer>,
     /// Lowest and highest temperature the sensor can measure, degC.
     pub range_c: [f32; 2],

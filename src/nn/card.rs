@@ -1,4 +1,4 @@
-//! The model card: what a model is for, where it came from, how its input is made and how its outputs are read.
+//! The model card: a model's purpose and origin, how its input is made and how its outputs are read.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub enum Task {
     Landmarks,
 }
 
-/// What a model may be the default for.
+/// What a model can be the default for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -52,7 +52,7 @@ pub struct Input {
     pub width: usize,
     /// Percentiles (0 to 100) of the input that become -1 and 1.
     pub percentiles: [f32; 2],
-    /// Side of the window of local contrast, odd, pixels. If given, local contrast is the second channel.
+    /// Side of the local contrast window, odd, pixels. If given, local contrast is the second channel.
     #[serde(default)]
     pub contrast_window: Option<usize>,
     /// Side of a landmark crop over the longer side of the face box; absent for detectors.
@@ -95,8 +95,8 @@ pub struct Golden {
     /// File beside the card: the input (f32, or u8 standing for `v / 127.5 - 1`), then every output
     /// in the card's order (f32).
     pub file: String,
-    /// Largest absolute difference allowed, as a share of the largest absolute value of the output, or of one
-    /// where that is less.
+    /// Largest absolute difference allowed, as a share of the largest absolute value of the output, or of 1 if
+    /// that is larger.
     #[serde(default = "golden_tolerance")]
     pub tolerance: f32,
 }
@@ -109,7 +109,7 @@ fn golden_tolerance() -> f32 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
-    /// Name of the model, and of its files.
+    /// Name of the model and of its files.
     pub name: String,
     /// What it does.
     pub task: Task,
@@ -119,8 +119,8 @@ pub struct Card {
     /// The number type of its arithmetic.
     #[serde(default)]
     pub precision: Precision,
-    /// For what a built-in model is taken when the setting is `auto`. At most one model of each task and precision is
-    /// the default for each use.
+    /// The uses for which a built-in model is chosen when the setting is `auto`. At most one model of each task and
+    /// precision is the default for each use.
     #[serde(default)]
     pub default_for: Vec<Use>,
     /// The ONNX file beside the card.
@@ -156,7 +156,7 @@ impl Card {
     /// Parses and checks a card. `subject` names it in errors.
     ///
     /// # Errors
-    /// Fix: the text is no card, has an unknown key, or a value is out of range.
+    /// Fix: the text is not a card, has an unknown key, or a value is out of range.
     pub fn parse(text: &str, subject: &str) -> Result<Self> {
         let card: Card =
             basic_toml::from_str(text).map_err(|e| Error::fix(subject, "not a model card").because(e.to_string()))?;
@@ -169,7 +169,7 @@ impl Card {
         if self.name.is_empty() || self.outputs.is_empty() {
             return Err("name and outputs must not be empty".into());
         }
-        // The card may only name files beside itself.
+        // The card may only name files in its own folder.
         for file in std::iter::once(&self.file).chain(self.golden.as_ref().map(|g| &g.file)) {
             if file.is_empty() || file.contains(['/', '\\']) || file == ".." {
                 return Err(format!("file {file:?} must be a plain file name beside the card"));

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 /// A file of `models/`.
 enum File {
-    /// As it is.
+    /// Uncompressed.
     Plain(&'static [u8]),
     /// Compressed by the build script.
     #[cfg(feature = "compressed-models")]
@@ -98,7 +98,7 @@ mod tests {
         for at in (0..compressed.len()).step_by(997) {
             let mut bad = compressed.clone();
             bad[at] ^= 0x81;
-            // A changed byte of a stored plane is for the SHA-256 to find.
+            // A changed byte of a stored plane is caught by the SHA-256.
             let _ = decompress(&bad);
         }
     }

@@ -1,4 +1,4 @@
-//! ONNX and card to a checked [`Network`].
+//! From ONNX and card to a checked [`Network`].
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -31,17 +31,17 @@ impl Model {
     /// A built-in model.
     ///
     /// # Errors
-    /// Fix: there is none of this name. Fatal: its files were not built in as its card says.
+    /// Fix: no model has this name. Fatal: its built-in files do not match its card.
     pub fn embedded(name: &str) -> Result<Self> {
         let Some(card) = embedded::file(&format!("{name}.toml"))? else {
             let known: Vec<_> = Self::names().collect();
             return Err(Error::fix(name, format!("no such model; built in: {}", known.join(", "))));
         };
-        // A test compares the built-in files with their SHA-256; hashing them at each start takes longer than running them.
+        // A test checks the SHA-256 of the built-in files; hashing them at each start takes longer than running them.
         Self::assemble(&card, name, |file| embedded::file(file)?.ok_or_else(|| Error::fatal(file, "is not built in")))
     }
 
-    /// The built-in model of a `task` that is the default for `usage`: the one of this `precision`, else of another.
+    /// The built-in default model of a `task` for `usage`, in this `precision` if there is one, else in another.
     ///
     /// # Errors
     /// Fix: the program was built without one.
@@ -52,10 +52,10 @@ impl Model {
         Ok(&best.ok_or_else(none)?.name)
     }
 
-    /// A model by the path of its card; the other files lie beside it.
+    /// A model by the path of its card; its other files are in the same folder.
     ///
     /// # Errors
-    /// Fix: a file cannot be read, the card is wrong, or the ONNX file is not the one that the card describes.
+    /// Fix: a file cannot be read, the card is invalid, or the ONNX file is not the one that the card describes.
     pub fn open(card: &Path) -> Result<Self> {
         let subject = card.display().to_string();
         let folder = card.parent().unwrap_or(Path::new("."));
@@ -67,7 +67,7 @@ impl Model {
     /// A built-in model by name, or any model by the path of its card (ending in `.toml`).
     ///
     /// # Errors
-    /// As [`Model::embedded`] or [`Model::open`].
+    /// Those of [`Model::embedded`] or [`Model::open`].
     pub fn find(name_or_card: &str) -> Result<Self> {
         if name_or_card.ends_with(".toml") { Self::open(Path::new(name_or_card)) } else { Self::embedded(name_or_card) }
     }
@@ -98,7 +98,7 @@ impl Model {
     /// Builds the network at the card's input size and runs the golden input through it.
     ///
     /// # Errors
-    /// Fix: the file is no model that we can run. Fatal: its outputs differ from the golden ones.
+    /// Fix: we cannot run the model. Fatal: its outputs differ from the golden ones.
     pub fn network(&self) -> Result<Box<dyn Network>> {
         let mut network = tract::build(&self.onnx, &self.card, self.card.input.height, self.card.input.width)?;
         for (want, (name, found)) in self.card.outputs.iter().zip(network.outputs()) {
@@ -115,12 +115,12 @@ impl Model {
         Ok(network)
     }
 
-    /// As [`Model::network`], for another input size in pixels. The network must be fully convolutional.
+    /// Like [`Model::network`], for another input size in pixels. The network must be fully convolutional.
     ///
     /// # Errors
-    /// As [`Model::network`]. Fix: the network cannot be built for this size.
+    /// Those of [`Model::network`]. Fix: the network cannot be built for this size.
     pub fn network_at(&self, height: usize, width: usize) -> Result<Box<dyn Network>> {
-        // The golden input has the card's size. The weights it checks are the same at every size.
+        // The golden input has the card's size. It checks the weights, which are the same at every size.
         let checked = self.network()?;
         if (height, width) == (self.card.input.height, self.card.input.width) {
             return Ok(checked);
@@ -128,18 +128,18 @@ impl Model {
         tract::build(&self.onnx, &self.card, height, width)
     }
 
-    /// Which kernel runs each operator at the card's input size, and why: a table for people.
+    /// A readable table of the kernel that runs each operator at the card's input size, and why.
     ///
     /// # Errors
-    /// Fix: the file is no model that we can run.
+    /// Fix: we cannot run the model.
     pub fn explain(&self, kernels: &'static Kernels) -> Result<String> {
         tract::explain(&self.onnx, &self.card, kernels)
     }
 
-    /// As [`Model::explain`], for an ONNX file without a card. `shape` is the input's; if empty, the file's own is taken.
+    /// Like [`Model::explain`], for an ONNX file without a card. An empty `shape` means the input shape in the file.
     ///
     /// # Errors
-    /// Fix: the file is no model that we can run, or its input has no fixed shape of floats.
+    /// Fix: we cannot run the model, or its input is not floats of a fixed shape.
     pub fn explain_file(onnx: &Path, shape: &[usize], kernels: &'static Kernels) -> Result<String> {
         tract::explain_bare(&read(onnx)?, &onnx.display().to_string(), shape, kernels)
     }
@@ -196,7 +196,7 @@ fn check(network: &mut dyn Network, golden: &Golden, bytes: &[u8]) -> Result<()>
             let message = format!("output {name} has {} values, the model gives {}", want.len(), found.len());
             return Err(Error::fix(&golden.file, message));
         }
-        // Relative to the largest value, but not where all are near zero.
+        // Relative to the largest value, unless all are near zero.
         let scale = want.iter().fold(1f32, |m, v| m.max(v.abs()));
         // NaN on either side must count as a difference.
         let agrees = |(a, b): (&f32, &f32)| (a - b).abs() <= golden.tolerance * scale;

@@ -1,4 +1,4 @@
-//! What every network can do, whichever code runs it.
+//! The interface of every network, whichever code runs it.
 
 use crate::error::Result;
 
@@ -12,17 +12,16 @@ pub trait Network: Send {
     /// Names and shapes of the outputs, in order.
     fn outputs(&self) -> &[(String, Vec<usize>)];
 
-    /// Runs on `input`, row-major NCHW, as many values as [`Network::input_shape`] has. [`Network::output`] has the
-    /// results.
+    /// Runs on `input`, row-major NCHW, with the shape [`Network::input_shape`]. [`Network::output`] gives the results.
     ///
     /// # Errors
-    /// Fatal: the input has another length, or tract fails.
+    /// Fatal: the input has the wrong length, or tract fails.
     fn run(&mut self, input: &[f32]) -> Result<()>;
 
     /// The values of output `i` of the last run, row-major.
     fn output(&self, i: usize) -> &[f32];
 }
 
-/// Builds networks of one model for an input of `(height, width)` pixels. Face tracking knows neither files nor tract,
-/// and tests can pass scripted networks.
+/// Builds networks of one model for an input of `(height, width)` pixels. With it, face tracking depends on neither
+/// files nor tract, and tests can pass scripted networks.
 pub type Build = Box<dyn Fn(usize, usize) -> Result<Box<dyn Network>> + Send>;

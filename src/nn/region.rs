@@ -2,7 +2,7 @@
 //!
 //! tract parses an ONNX file, checks it and gives every value a type and a shape. The *region* is the part of that
 //! graph that starts at the inputs and consists of operators for which there are [kernels](crate::kernels).
-//! [`install`] makes it in six passes, each a file of this folder:
+//! [`install`] builds it in six passes, each a file of this folder:
 //!
 //! 1. `read` goes through tract's operators in order and makes a graph of layers (`graph`). An operator without a
 //!    kernel stays with tract, and the reason is kept; so does every operator that reads its result.
@@ -71,10 +71,10 @@ pub enum Installed {
 }
 
 /// Moves as much of `model` as possible to `kernels`. The model must come from `into_typed`: tract's decluttering and
-/// optimisation hide convolutions. A model without a region is returned as it was.
+/// optimisation hide convolutions. A model without a region is returned unchanged.
 ///
 /// # Errors
-/// Fix: the model is broken. An operator without a kernel is no error.
+/// Fix: the model is broken. An operator without a kernel is not an error.
 pub fn install(model: TypedModel, kernels: &'static Kernels) -> Result<Installed> {
     let partition = read(&model).map_err(|e| broken("cannot be read", e))?;
     let counts = |ours: bool| {

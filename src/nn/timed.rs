@@ -1,4 +1,4 @@
-//! The time that networks take.
+//! Times networks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,13 +12,13 @@ use crate::error::Result;
 pub struct Stopwatch(Arc<AtomicU64>);
 
 impl Stopwatch {
-    /// Builds the same networks, with their runs timed.
+    /// Builds the same networks and times their runs.
     pub fn on(&self, build: Build) -> Build {
         let watch = self.clone();
         Box::new(move |height, width| Ok(Box::new(Timed { network: build(height, width)?, watch: watch.clone() })))
     }
 
-    /// The time added up since the last call.
+    /// Total time since the last call.
     pub fn lap(&self) -> Duration {
         Duration::from_nanos(self.0.swap(0, Relaxed))
     }

@@ -1,4 +1,4 @@
-//! Networks by way of tract: parsing and checks for all, and running what has operators without a kernel of ours.
+//! Networks through tract: it parses and checks all models, and runs those with operators for which we have no kernel.
 
 mod bare;
 mod inspect;
@@ -23,7 +23,7 @@ use crate::kernels::{self, Kernels};
 /// operators, else in tract, with the region of our kernels as one operator.
 ///
 /// # Errors
-/// Fix: the file is no model that we can run at this size, or not the one that the card describes.
+/// Fix: we cannot run the model at this size, or it is not the one that the card describes.
 pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Box<dyn Network>> {
     let kernels = kernels::chosen()?;
     // tract reports most faults of a file as errors. It panics on some, and those must not stop the program.
@@ -56,19 +56,19 @@ fn network(
     Ok(Box::new(InTract::new(*left, card, outputs, order)?))
 }
 
-/// Which kernel runs each operator of `onnx` at the card's input size: a table for people.
+/// A readable table of the kernel that runs each operator of `onnx` at the card's input size.
 ///
 /// # Errors
-/// Fix: the file is no model that we can run.
+/// Fix: we cannot run the model.
 pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
     let shape = [1, card.input.channels, card.input.height, card.input.width];
     table(&card.file, kernels, || Ok(typed(onnx, card, shape)?.0))
 }
 
-/// As [`explain`], for a file without a card. `shape` is the input's; if empty, the file's own is taken.
+/// Like [`explain`], for a file without a card. `shape` is the input's; if empty, the file's own is used.
 ///
 /// # Errors
-/// Fix: the file is no model that we can run, or its input has no fixed shape of floats.
+/// Fix: we cannot run the model, or its input is not floats of a fixed shape.
 pub fn explain_bare(onnx: &[u8], file: &str, shape: &[usize], kernels: &'static Kernels) -> Result<String> {
     table(file, kernels, || bare::read(&proto(onnx)?, shape))
 }
@@ -86,7 +86,7 @@ fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel
     read(&proto(onnx)?, card, shape)
 }
 
-/// As [`typed`], from the parsed file.
+/// Like [`typed`], from the parsed file.
 fn read(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
     let order = names(inspected(proto)?, card)?;
     Ok((concrete(proto, &[&shape])?, order))
@@ -189,7 +189,7 @@ impl Network for InTract {
         if input.len() != wanted {
             return Err(Error::fatal(&self.file, format!("{} input values, wanted {wanted}", input.len())));
         }
-        // tract may panic on some graphs only when they run.
+        // tract may panic on some graphs, but only when they run.
         catch_unwind(AssertUnwindSafe(|| self.step(input)))
             .unwrap_or_else(|_| Err(TractError::msg("the graph cannot be computed")))
             .map_err(|e| Error::fatal(&self.file, format!("inference failed: {e:#}")))

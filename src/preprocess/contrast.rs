@@ -1,9 +1,9 @@
-//! Local contrast: what a face shows when a cold room takes up the range of the picture.
+//! Local contrast: shows the detail of a face when a cold room takes up the range of the picture.
 
-/// Values lie within this.
+/// Largest absolute value.
 const LIMIT: f32 = 1.5;
 
-/// Scratch of one picture's sums. Allocates nothing once the widest picture was seen.
+/// Scratch memory for sums over one picture. Allocates nothing once it has seen the widest picture.
 #[derive(Debug, Default)]
 pub struct Contrast {
     /// Sums of values and of squares over the rows of the window, per column.
@@ -15,10 +15,10 @@ pub struct Contrast {
 }
 
 impl Contrast {
-    /// Writes the local contrast of `values` (rows of `width`) to `out`, as long: with mean `m` and standard
-    /// deviation `s` of the `window * window` values around each, borders repeated,
-    /// `clamp((v - m) / (2 s + floor), -1.5, 1.5)`. `window` is odd, `floor` above 0; `base` is any value near
-    /// the others, from which they are counted so that squares keep their precision.
+    /// Writes the local contrast of `values` (rows of `width`) to `out`, of the same length: with mean `m` and
+    /// standard deviation `s` of the `window * window` values around each, borders repeated,
+    /// `clamp((v - m) / (2 s + floor), -1.5, 1.5)`. `window` is odd, `floor` above 0. `base`, any value near the
+    /// others, is subtracted from all so that squares keep their precision.
     pub fn measure(&mut self, values: &[f32], width: usize, window: usize, base: f32, floor: f32, out: &mut [f32]) {
         let (reach, height) = (window / 2, values.len().checked_div(width).unwrap_or(0));
         if width == 0 || height == 0 || out.len() < values.len() {
@@ -57,7 +57,7 @@ fn add(sum: &mut [f32], square: &mut [f32], row: &[f32], base: f32) {
     }
 }
 
-/// The window moves down by a row.
+/// Moves the window down by a row.
 fn replace(sum: &mut [f32], square: &mut [f32], enters: &[f32], leaves: &[f32], base: f32) {
     for (((s, q), new), old) in sum.iter_mut().zip(square).zip(enters).zip(leaves) {
         let (new, old) = (new - base, old - base);
@@ -65,8 +65,8 @@ fn replace(sum: &mut [f32], square: &mut [f32], enters: &[f32], leaves: &[f32], 
     }
 }
 
-/// Sums of `window` neighbours around each value, borders repeated: sums over powers of two are doubled and
-/// those that the window is made of are added up, which takes few steps and no order.
+/// Sums of `window` neighbours around each value, borders repeated: builds sums over powers of two by doubling and
+/// adds up those that make up the window. This takes few steps, each independent between values.
 fn slide(line: &[f32], window: usize, powers: &mut Vec<f32>, out: &mut [f32]) {
     let reach = window / 2;
     let (Some(&first), Some(&last)) = (line.first(), line.last()) else { return };

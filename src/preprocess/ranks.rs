@@ -1,18 +1,18 @@
 //! Percentiles without sorting: values are counted in classes, and only those in the class of the wanted rank
-//! are looked at again.
+//! are examined further.
 
 use crate::kernels::Kernels;
 
-/// Classes between the least and the greatest value.
+/// Classes between the smallest and the largest value.
 const CLASSES: usize = 256;
-/// Classes that are looked through at once.
+/// Samples whose classes are tested at once.
 const CHUNK: usize = 64;
-/// So few values are sorted as they are.
+/// Up to this many values are sorted without further division.
 const FEW: usize = 64;
-/// Times that a class is divided again before its values are sorted as they are.
+/// Most times that a class is divided again before its values are sorted.
 const DIVISIONS: usize = 3;
 
-/// Finds order statistics; holds the memory for it.
+/// Finds order statistics; holds scratch memory.
 #[derive(Debug, Default)]
 pub(super) struct Ranks {
     samples: Vec<f32>,
@@ -22,7 +22,7 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    /// The place for `count` samples.
+    /// Memory for `count` samples.
     pub fn samples(&mut self, count: usize) -> &mut [f32] {
         self.samples.resize(count, 0.0);
         self.classes.resize(count, 0);
@@ -31,8 +31,8 @@ impl Ranks {
         &mut self.samples
     }
 
-    /// The samples (no NaN; the least and the greatest are known) number `floor(p (n - 1) + 0.5)` in sorted order for
-    /// the percentiles `p` (0 to 100); zeros where there are none.
+    /// The samples with index `floor(p (n - 1) + 0.5)` in sorted order for the percentiles `p` (0 to 100); zeros if
+    /// there are no samples. Samples must not be NaN; `bounds` are the smallest and the largest.
     pub fn percentiles(&mut self, kernels: &Kernels, bounds: [f32; 2], percentiles: [f32; 2]) -> [f32; 2] {
         let Some(last) = self.samples.len().checked_sub(1) else { return [0.0; 2] };
         let ranks = percentiles.map(|p| ((f64::from(p) / 100.0 * last as f64 + 0.5) as usize).min(last));
@@ -44,7 +44,7 @@ impl Ranks {
         })
     }
 
-    /// Gathers the samples of two classes; tells how many there are.
+    /// Gathers the samples of two classes; returns how many there are.
     fn gather(&mut self, wanted: [u8; 2]) -> [usize; 2] {
         let near = &mut self.near;
         let [a, b] = wanted;
@@ -56,7 +56,7 @@ impl Ranks {
         let (chunks, rest) = self.classes.as_chunks::<CHUNK>();
         let (samples, last) = self.samples.as_chunks::<CHUNK>();
         for (samples, classes) in samples.iter().zip(chunks) {
-            // Most chunks hold none: all of a chunk are tested at once.
+            // Most chunks hold none, so a chunk is first tested as a whole.
             if !classes.iter().fold(false, |any, c| any | (*c == a) | (*c == b)) {
                 continue;
             }
@@ -79,15 +79,15 @@ impl Ranks {
     }
 }
 
-/// The highest bit of each byte that is `class`, the first byte lowest.
+/// Sets the highest bit of each byte that equals `class`; the first byte is the lowest.
 fn equal(bytes: [u8; 8], class: u8) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let x = u64::from_le_bytes(bytes) ^ u64::from_le_bytes([class; 8]);
-    // Adding carries into the highest bit of every byte that is not zero below it, and no further.
+    // The sum carries into the highest bit of every byte whose lower bits are not zero, and no further.
     !(((x & LOW) + LOW) | x | LOW)
 }
 
-/// The value of this rank. Reorders them.
+/// The value of this rank. Reorders `values`.
 fn nth(kernels: &Kernels, mut values: &mut [f32], classes: &mut [u8], mut rank: usize) -> f32 {
     for _ in 0..DIVISIONS {
         if values.len() <= FEW {
@@ -110,13 +110,13 @@ fn nth(kernels: &Kernels, mut values: &mut [f32], classes: &mut [u8], mut rank: 
 /// Values per class.
 type Counts = [u32; CLASSES];
 
-/// Puts each value in one of equally wide classes between the least and the greatest; `None` where all are the same.
+/// Puts each value in one of equally wide classes between the smallest and the largest; `None` if all are the same.
 fn divide(kernels: &Kernels, values: &[f32], [low, high]: [f32; 2], classes: &mut [u8]) -> Option<Counts> {
     if !(low < high) {
         return None;
     }
     kernels.bin(values, low, (CLASSES - 1) as f32 / (high - low), classes);
-    // Four counts side by side: neighbouring values are often of one class, and would wait for one another.
+    // Four separate counts: neighbouring values often share a class, and would wait for each other.
     let mut parts = [[0u32; CLASSES]; 4];
     let classes = &classes[..values.len()];
     let (quads, rest) = classes.as_chunks::<4>();

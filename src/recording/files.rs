@@ -212,7 +212,7 @@ impl Files {
     /// Syncs and closes the current file.
     ///
     /// # Errors
-    /// `Fix` where the file cannot be synced.
+    /// `Fix` if the file cannot be synced.
     pub fn finish(&mut self) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
         self.closed_bytes += current.writer.bytes();

@@ -28,7 +28,7 @@ pub struct Page {
     pub camera: CameraInfo,
     /// What a count means.
     pub signal: Signal,
-    /// Nominal frames per second; 0 where unknown.
+    /// Nominal frames per second; 0 if unknown.
     #[serde(default)]
     pub rate_hz: f32,
     /// The source's own frame number.

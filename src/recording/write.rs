@@ -151,7 +151,7 @@ impl<M: Medium> Writer<M> {
     /// Waits until everything written is on the disk and survives a power cut.
     ///
     /// # Errors
-    /// `Fix` where the medium cannot be synced.
+    /// `Fix` if the medium cannot be synced.
     pub fn sync(&mut self) -> Result<()> {
         self.out.sync().map_err(|e| failed(&self.name, self.pages, e.into()))
     }

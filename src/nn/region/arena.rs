@@ -28,11 +28,11 @@ impl Buffer {
     }
 }
 
-/// Floats of a cache line; buffers start at one.
+/// Floats per cache line; buffers start at a cache line.
 const LINE: usize = 16;
 
 /// Gives every buffer its range: the largest first, each at the lowest address that is free while it is live. Returns
-/// the floats of the whole arena.
+/// the size of the arena in floats.
 pub(super) fn arrange(buffers: &mut [Buffer], kernels: &Kernels) -> usize {
     let mut order: Vec<usize> = (0..buffers.len()).collect();
     order.sort_by_key(|b| std::cmp::Reverse(buffers[*b].range.len()));

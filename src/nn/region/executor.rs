@@ -17,14 +17,14 @@ pub struct Executor {
     input: [usize; 4],
     names: Vec<(String, Vec<usize>)>,
     arena: Lines<f32>,
-    /// By output of the region; empty where the output is handed out from the arena.
+    /// By output of the region; empty if the output is read directly from the arena.
     values: Vec<Vec<f32>>,
-    /// By output of the network: the region's output that it is.
+    /// By output of the network: the index of the region's output.
     order: Vec<usize>,
 }
 
 impl Executor {
-    /// `outputs` are the network's outputs: the name, and the index of the region's output that it is.
+    /// `outputs` are the network's outputs: the name and the index of the region's output.
     pub(super) fn new(plan: Arc<Plan>, input: [usize; 4], outputs: Vec<(String, usize)>) -> Self {
         let arena = Lines::new(plan.arena_floats);
         let values = |(i, shape): (usize, &Vec<usize>)| match plan.output_range(i) {

@@ -1,4 +1,4 @@
-//! A table for people: which operator of a model runs on which kernel, and how long it takes.
+//! A readable table: which operator of a model runs on which kernel, and how long it takes.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -29,7 +29,7 @@ struct Line {
 }
 
 /// A table of `model`'s operators in the order in which they run: the kernel that runs each, what it was fused into or
-/// why tract runs it, its millions of operations and its least time over a few runs on zeros. `model` is as for
+/// why tract runs it, its millions of operations and its shortest time over a few runs on zeros. `model` is as for
 /// [`super::install`].
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub fn explain(model: &TypedModel, kernels: &'static Kernels) -> Result<String> 
     Ok(render(&lines, &partition, model, kernels, (ours.iter().sum(), left.values().sum())))
 }
 
-/// Least time of each step, for the whole batch.
+/// Shortest time of each step, for the whole batch.
 fn time_plan(plan: &Plan, partition: &Partition) -> Result<Vec<Duration>> {
     let mut arena = Lines::new(plan.arena_floats);
     let inputs: Vec<Vec<f32>> = partition
@@ -65,7 +65,7 @@ fn time_plan(plan: &Plan, partition: &Partition) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// Least time of each operator that tract runs, by name.
+/// Shortest time of each operator that tract runs, by name.
 fn time_rest(model: &TypedModel, partition: &Partition, plan: &Arc<Plan>) -> Result<HashMap<String, Duration>> {
     let mut times = HashMap::new();
     if partition.whole(model) {

@@ -6,7 +6,7 @@ use super::unit::Unit;
 use crate::kernels::{Activation, Pooling, ResidualPosition};
 
 impl Unit {
-    /// Whether an activation may still be applied before the store.
+    /// Whether an activation can still be fused into the epilogue.
     fn takes(&self, activation: &Activation) -> bool {
         let after = self.other.is_some_and(|o| o.1 == ResidualPosition::AfterActivation);
         (self.sums() || matches!(self.layer, Layer::Add))
@@ -19,19 +19,19 @@ impl Unit {
         self.activation = clamps(&self.activation, activation).unwrap_or_else(|| activation.clone());
     }
 
-    /// Whether another map may still be added before the store.
+    /// Whether the addition of another map can still be fused into the epilogue.
     fn joins(&self) -> bool {
         self.sums() && self.other.is_none()
     }
 
-    /// Whether it can do more to a value before the store.
+    /// Whether it can apply more operations to a value before the store.
     fn sums(&self) -> bool {
         use Layer::{Affine, Connected, Conv, Upsample};
         matches!(self.layer, Conv { .. } | Connected { .. } | Affine { .. } | Upsample(_))
     }
 }
 
-/// Two clamps, applied one after the other, as one.
+/// Merges two successive clamps into one.
 fn clamps(first: &Activation, second: &Activation) -> Option<Activation> {
     match (first, second) {
         (Activation::Clamp { lo: a, hi: b }, Activation::Clamp { lo: c, hi: d }) => {
@@ -45,7 +45,7 @@ fn clamps(first: &Activation, second: &Activation) -> Option<Activation> {
 /// Fuses the layers that lead to an output.
 pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
     let live = graph.live();
-    // How often each value is read; a view counts as the value it shows.
+    // How often each value is read; reading a view counts for the value behind it.
     let mut reads = vec![0; graph.nodes.len()];
     for (node, _) in graph.nodes.iter().zip(&live).filter(|(n, live)| **live && !matches!(n.layer, Layer::View)) {
         node.inputs.iter().for_each(|i| reads[graph.root(*i)] += 1);
@@ -108,7 +108,7 @@ pub(super) fn fuse(graph: &Graph) -> Vec<Unit> {
     units.into_iter().flatten().collect()
 }
 
-/// Takes a unit out to be changed, if it `fits`.
+/// Takes out a unit for changes, if it `fits`.
 fn fused(unit: &mut Option<Unit>, fits: impl FnOnce(&Unit) -> bool) -> Option<Unit> {
     unit.as_ref().is_some_and(fits).then(|| unit.take()).flatten()
 }

@@ -1,4 +1,4 @@
-//! The graph of a region, free of tract: [`super::read`] makes it and [`super::fuse`] consumes it.
+//! The graph of a region, independent of tract: [`super::read`] makes it and [`super::fuse`] consumes it.
 
 use crate::kernels::{Activation, Between, Into8, Pooling, Quant, Window};
 
@@ -48,7 +48,7 @@ impl ValueInfo {
 pub(super) struct Int8Weights {
     /// In the order of the float layer's, from -127 to 127.
     pub values: Vec<i8>,
-    /// Per output, what one step of a weight stands for.
+    /// Per output, the value of one step of a weight.
     pub scale: Vec<f32>,
     /// Per output, in steps of the sum: `scale` times the scale of the input.
     pub bias: Vec<i32>,
@@ -82,7 +82,7 @@ pub(super) enum Layer {
     Concat,
     /// Nearest neighbour, by integer factors: rows, columns.
     Upsample([usize; 2]),
-    /// Linear interpolation: where the output's rows and columns lie.
+    /// Linear interpolation: positions of the output's rows and columns.
     Resize {
         rows: Vec<Between>,
         columns: Vec<Between>,
@@ -134,7 +134,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Follows views back to the node whose data they show.
+    /// Follows views back to the node that holds their data.
     pub fn root(&self, mut node: usize) -> usize {
         while matches!(self.nodes[node].layer, Layer::View) {
             node = self.nodes[node].inputs[0];

@@ -5,7 +5,7 @@ use super::graph::{Graph, Layer};
 use super::unit::Unit;
 use crate::kernels::{Activation, Into8};
 
-/// Fuses units that read the same value, differ only in their weights and are read by no other unit, where that takes
+/// Fuses units that read the same value, differ only in their weights and are read by no other unit, if that needs
 /// fewer registers of `lanes` channels. The fused unit stores its own value first, then those of [`Unit::also`].
 pub(super) fn fuse_horizontally(graph: &Graph, units: Vec<Unit>, lanes: usize) -> Vec<Unit> {
     let inner = |node: usize| units.iter().any(|u| u.reads(node));
@@ -54,7 +54,7 @@ fn append(first: &mut Unit, unit: Unit) {
         }
         _ => {}
     }
-    // The last node must stay the one whose value is stored first.
+    // The last node must remain the one whose value is stored first.
     let last = first.nodes.len().saturating_sub(1);
     first.nodes.splice(last..last, unit.nodes);
 }

@@ -1,8 +1,8 @@
 //! Lowers units between DequantizeLinear and QuantizeLinear to int8.
 //!
-//! A network in QDQ form quantises and dequantises the input, the weights and the output of each convolution. Where the
+//! A network in QDQ form quantises and dequantises the input, the weights and the output of each convolution. If the
 //! weights are multiples of one step per output, the convolution is computed in int8. Quantisation and dequantisation
-//! are fused into the units around them; those that remain become passes of their own.
+//! are fused into the units around them; those that remain become separate passes.
 
 use super::graph::{Graph, Int8Weights, Layer, Node};
 use super::unit::Unit;
@@ -11,8 +11,8 @@ use crate::kernels::{Activation, Into8, Kernels, Quant, ResidualPosition, Winogr
 /// Most summands of an int8 sum; more could overflow 32 bits.
 const DEPTH: usize = 32_768;
 
-/// Recovers int8 weights from floats: dequantised weights are integer multiples of one step per output, however the file
-/// stores them. `None` if these are not.
+/// Recovers int8 weights from floats: dequantised weights are integer multiples of one step per output, however the
+/// file stores them. `None` if these are not.
 fn recover(weights: &[f32], bias: &[f32], input: &Quant) -> Option<Int8Weights> {
     let depth = weights.len().checked_div(bias.len()).filter(|d| (1..=DEPTH).contains(d))?;
     let mut int8 = Int8Weights { values: Vec::with_capacity(weights.len()), scale: vec![], bias: vec![] };
@@ -22,7 +22,7 @@ fn recover(weights: &[f32], bias: &[f32], input: &Quant) -> Option<Int8Weights> 
         }
         let largest = weights.iter().fold(0f32, |m, w| m.max(w.abs()));
         let scale = match largest {
-            // All weights are zero: any step serves in which the bias can be counted.
+            // All weights are zero: any step works that can represent the bias.
             0.0 => (bias.abs() / input.scale / 1e6).max(1e-6),
             _ => (1..=127).rev().map(|n| largest / n as f32).find(|s| multiples(weights, *s))?,
         };
@@ -42,7 +42,7 @@ fn multiples(weights: &[f32], step: f32) -> bool {
     step.is_normal() && weights.iter().all(|w| (w / step - (w / step).round_ties_even()).abs() < 1e-4)
 }
 
-/// The unit in int8, if it can be computed so. It reads int8 and still stores floats.
+/// The unit in int8, if possible. It reads int8 and still stores floats.
 fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
     // The int8 value behind a dequantised one.
     let int8_input = |node: usize| match &graph.nodes[node].layer {
@@ -87,7 +87,7 @@ fn lowered(graph: &Graph, unit: &Unit) -> Option<Unit> {
     })
 }
 
-/// Fuses a quantisation into the unit before it, if that can store its result as `quant`.
+/// Fuses a quantisation into the unit before it, if that unit can store its result as `quant`.
 fn fuse_quantise(unit: &mut Unit, quant: &Quant, kernels: &Kernels) -> bool {
     let finite = |scale: f32| (scale / quant.scale).is_finite();
     match &mut unit.layer {
@@ -121,7 +121,7 @@ fn reads(graph: &Graph, units: &[Unit]) -> Vec<usize> {
     reads
 }
 
-/// Lowers to int8 what can be computed so.
+/// Lowers units to int8 where possible.
 pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> Vec<Unit> {
     let quantised = |n: &Node| matches!(n.layer, Layer::Quantise(_) | Layer::Dequantise(_));
     if !graph.nodes.iter().any(quantised) {
@@ -132,7 +132,7 @@ pub(super) fn lower(graph: &Graph, mut units: Vec<Unit>, kernels: &Kernels) -> V
             *unit = lowered;
         }
     }
-    // Drop dequantisations that no unit reads any more. Last first, as some read others.
+    // Drop dequantisations that no unit reads any more. Last first, because some read others.
     for i in (0..units.len()).rev() {
         let alone = matches!(&units[i].layer, Layer::AddRequantise { other: None, repeat: [1, 1], .. });
         if alone && reads(graph, &units)[units[i].output()] == 0 {

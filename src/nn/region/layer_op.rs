@@ -9,10 +9,10 @@ use crate::kernels::{
 /// The memory of one layer for one image, as slices of the arena or of the caller's input.
 pub(super) struct Operands<'m> {
     pub input: &'m [f32],
-    /// The second operand of an addition, exactly where the layer was packed with one.
+    /// The second operand of an addition; given if and only if the layer was packed with one.
     pub other: Option<&'m [f32]>,
     pub output: &'m mut [f32],
-    /// At least [`LayerOp::scratch_floats`] long; its contents do not survive the layer.
+    /// At least [`LayerOp::scratch_floats`] long; its contents are only used within the layer.
     pub scratch: &'m mut [f32],
 }
 

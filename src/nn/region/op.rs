@@ -14,7 +14,7 @@ pub(super) const NAME: &str = "heatmark.region";
 /// Replaces the part of `model` that `plan` computes by one operator.
 ///
 /// # Errors
-/// If tract refuses the changed model.
+/// If tract rejects the changed model.
 pub(super) fn replace(mut model: TypedModel, partition: &Partition, plan: Arc<Plan>) -> TractResult<TypedModel> {
     let mut patch = TypedModelPatch::new(NAME);
     let inputs = partition.inputs.iter().map(|o| patch.tap_model(&model, *o)).collect::<TractResult<TVec<_>>>()?;

@@ -26,7 +26,7 @@ fn size(window: &Window) -> String {
 /// Packs a layer that reads `from` and stores `to`. `quant` is given where the result is stored as int8.
 ///
 /// # Errors
-/// Fatal: the kernels refuse the layer, or it is one that no unit has. Both are our mistakes.
+/// Fatal: the kernels reject the layer, or no unit can have such a layer. Both are bugs of ours.
 pub(super) fn pack(
     kernels: &'static Kernels,
     layer: &Layer,
@@ -82,7 +82,7 @@ pub(super) fn pack(
     })
 }
 
-/// A dense convolution of floats: by Winograd's method where it has a tile for these maps, else directly.
+/// A dense convolution of floats: by Winograd's method if it has a tile for these maps, else directly.
 fn conv(
     kernels: &'static Kernels,
     window: &Window,
@@ -101,7 +101,7 @@ fn conv(
     })
 }
 
-/// As [`conv`], in int8.
+/// Like [`conv`], in int8.
 fn conv8(kernels: &'static Kernels, layer: &Layer, (from, to): (Map, Map), after: &Epilogue) -> Result<Packed> {
     let Layer::Conv8 { window, weights, from: quant, into } = layer else {
         return Err(Error::fatal("region", "a layer that is not in int8"));

@@ -36,7 +36,7 @@ impl Plan {
     /// Packs the graph for one table of kernels.
     ///
     /// # Errors
-    /// Fatal: a layer that the kernels refuse; [`super::read`] takes none.
+    /// Fatal: the kernels reject a layer; [`super::read`] never takes such a layer.
     pub fn new(graph: &Graph, kernels: &'static Kernels) -> Result<Self> {
         let units = lower(graph, fuse(graph), kernels);
         let units = fuse_horizontally(graph, units, kernels.lanes());
@@ -77,7 +77,7 @@ impl Plan {
         self.steps.iter().map(|s| s.op.flops()).sum::<u64>() * self.batch as u64
     }
 
-    /// Where in the arena an output lies, row-major, after a run; `None` where it has to be written out.
+    /// Where in the arena an output is, row-major, after a run; `None` if it has to be written out.
     pub fn output_range(&self, output: usize) -> Option<Range<usize>> {
         let (place, order) = self.outputs.get(output)?;
         let start = self.buffers[place.buffer].range.start + place.map.origin;
@@ -154,14 +154,14 @@ impl Plan {
         Ok(())
     }
 
-    /// Runs one step. Its input lies in the arena, or is the network's own where it is `aliased`.
+    /// Runs one step. Its input is in the arena, or is the network's own input if it is `aliased`.
     fn step(&self, index: usize, step: &Step, aliased: Option<&[f32]>, arena: &mut [f32]) -> Result<()> {
         let range = |b: usize| self.buffers[b].range.clone();
         let target = &self.buffers[step.output];
         if target.clear && target.first == index {
             target.clear_border(self.kernels, &mut arena[target.range.clone()]);
         }
-        // Where a residual is the input itself, both are the same slice.
+        // If the residual is the input itself, both are the same slice.
         let apart = step.other.filter(|o| *o != step.input);
         let nothing = 0..0;
         let ranges = [

@@ -1,5 +1,5 @@
-//! Memory planning: in which buffer each value lies, in which layout, and which values are computed straight into a
-//! concatenation. Makes the steps of a plan on the way.
+//! Memory planning: the buffer and layout of each value, and which values are computed directly into a
+//! concatenation. Also makes the steps of a plan.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::unit::Unit;
 use crate::error::{Error, Result};
 use crate::kernels::{Epilogue, Into8, Kernels, Map, Quant, Replicate};
 
-/// Where a node's value lies.
+/// Where a node's value is stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     /// Index of the buffer.
@@ -19,13 +19,13 @@ pub(super) struct Place {
     pub map: Map,
 }
 
-/// Gives values their places while units become steps, in order.
+/// Places values while it turns units into steps, in order.
 pub(super) struct Planner<'g> {
     graph: &'g Graph,
     kernels: &'static Kernels,
     pub places: HashMap<usize, Place>,
     pub buffers: Vec<Buffer>,
-    /// Values that are computed straight into a concatenation: its unit's node and the first channel.
+    /// Values that are computed directly into a concatenation: its unit's node and the first channel.
     in_concat: HashMap<usize, (usize, usize)>,
     // The following are indexed by node.
     /// Only dense layers read the value, so its channels need no padding.
@@ -34,7 +34,7 @@ pub(super) struct Planner<'g> {
     windowed: Vec<bool>,
     /// An int8 input of few channels that only convolutions read, so its pixels need no padding.
     narrow: Vec<bool>,
-    /// An output that is handed out as it lies, so its pixels must not be padded.
+    /// An output that is read directly from the arena, so its pixels must not be padded.
     unpadded: Vec<bool>,
 }
 
@@ -139,7 +139,7 @@ impl<'g> Planner<'g> {
     /// Appends the steps of the next unit: one, or for a concatenation one for each input that has to be copied.
     ///
     /// # Errors
-    /// Fatal: the unit reads a value that no unit before it stores, or the kernels refuse its layer.
+    /// Fatal: the unit reads a value that no unit before it stores, or the kernels reject its layer.
     pub fn add_steps(&mut self, unit: &Unit, steps: &mut Vec<Step>) -> Result<()> {
         let output = unit.output();
         if matches!(unit.layer, Layer::Concat) {
@@ -220,7 +220,7 @@ fn narrow(graph: &Graph, units: &[Unit], kernels: &Kernels) -> Vec<bool> {
     narrow
 }
 
-/// By node: outputs of pointwise convolutions that no unit reads, with channels enough to fill the kernels' panels.
+/// By node: outputs of pointwise convolutions that no unit reads, with enough channels to fill the kernels' panels.
 fn unpadded(graph: &Graph, units: &[Unit], lanes: usize) -> Vec<bool> {
     let mut unpadded = vec![false; graph.nodes.len()];
     for unit in units {
@@ -238,7 +238,7 @@ fn unpadded(graph: &Graph, units: &[Unit], lanes: usize) -> Vec<bool> {
     unpadded
 }
 
-/// Values that their producers can write straight into the one concatenation that reads them: the concatenation's node
+/// Values that their producers can write directly into the one concatenation that reads them: the concatenation's node
 /// and the first channel in it.
 fn concat_in_place(graph: &Graph, units: &[Unit], lanes: usize) -> HashMap<usize, (usize, usize)> {
     let mut in_concat: HashMap<usize, (usize, usize)> = HashMap::new();

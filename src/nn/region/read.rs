@@ -1,4 +1,4 @@
-//! Partitions a model of tract: operators that have a kernel become layers, the others stay with tract, with the reason.
+//! Partitions tract's model: operators with a kernel become layers; the others stay with tract, and the reason is kept.
 
 mod layers;
 mod quant;
@@ -24,7 +24,7 @@ use crate::kernels::Pooling;
 /// Why an operator is left to tract.
 pub(super) type Reason = String;
 
-/// tract's error about a model as ours.
+/// Converts tract's error about a model to ours.
 pub(super) fn broken(what: &str, cause: TractError) -> Error {
     Error::fix("model", what).because(format!("{cause:#}"))
 }
@@ -44,7 +44,7 @@ pub(super) struct Partition {
     pub graph: Graph,
     /// Inputs of the model, in the order of the graph's source nodes.
     pub inputs: Vec<OutletId>,
-    /// Values of the region that tract's part reads or that are outputs of the model, in the order of the graph's outputs.
+    /// Values that tract's part reads or that are outputs of the model, in the order of the graph's outputs.
     pub outputs: Vec<OutletId>,
     /// By node of the model.
     pub run_by: HashMap<usize, RunBy>,
@@ -107,7 +107,7 @@ impl Reader<'_> {
         let known = self.model.outlet_fact(outlet).is_ok_and(|f| f.konst.is_some());
         known || {
             let node = self.model.node(outlet.node);
-            // What depends on constants only. In evaluation order, its inputs have been judged before.
+            // Depends only on constants. In evaluation order, its inputs were handled before.
             !node.inputs.is_empty() && node.inputs.iter().all(|i| self.absorbed_constant(*i))
         }
     }
@@ -116,7 +116,7 @@ impl Reader<'_> {
         matches!(self.runs.get(&outlet.node), Some(RunBy::Absorbed))
     }
 
-    /// The value of an outlet that depends on constants only.
+    /// The value of an outlet that depends only on constants.
     fn constant(&self, outlet: OutletId) -> Option<Arc<Tensor>> {
         if let Some(value) = &self.model.outlet_fact(outlet).ok()?.konst {
             return Some(value.clone());
@@ -234,7 +234,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Marks operators that only our layers read: the layers compute their part, so nothing has to run them.
+    /// Marks operators that only our layers read: the layers do their work, so they need not run.
     fn absorb_patterns(&mut self) {
         let Ok(order) = self.model.eval_order() else { return };
         for id in order.into_iter().rev() {

@@ -12,7 +12,7 @@ pub(super) struct Unit {
     /// Never a source, a view or an activation.
     pub layer: Layer,
     pub activation: Activation,
-    /// Nodes whose values it reads, views followed back.
+    /// Nodes whose values it reads, with views resolved.
     pub inputs: Vec<usize>,
     /// A node whose value is added, and whether before or after the activation.
     pub other: Option<(usize, ResidualPosition)>,

@@ -9,7 +9,7 @@ use super::parse::{concrete, inputs, inspected};
 /// Checks a model without a card. An empty `shape` means the file's own.
 ///
 /// # Errors
-/// If it cannot be typed, or its input has no fixed shape of floats.
+/// If it cannot be typed, or its input is not floats of a fixed shape.
 pub(super) fn read(proto: &pb::ModelProto, shape: &[usize]) -> TractResult<TypedModel> {
     let inputs = inputs(inspected(proto)?);
     if shape.contains(&0) {

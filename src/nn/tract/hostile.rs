@@ -1,4 +1,4 @@
-//! Models that are wrong in their structure: whatever is changed, the answer is a network or an error, in time.
+//! Models with a broken structure: any change must give a network or an error, in time.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::kernels;
 
-/// A small generator, so that a failure names its seed.
+/// A small random generator, so that a failure names its seed.
 struct Dice(Cell<u64>);
 
 impl Dice {
@@ -107,7 +107,7 @@ fn model(name: &str) -> (pb::ModelProto, Card) {
     (proto, Card::parse(&card, name).unwrap())
 }
 
-/// What became of a model: its network, or why there is none.
+/// The outcome for a model: its network, or why there is none.
 fn load(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> Result<Box<dyn Network>, String> {
     let parsed = catch_unwind(AssertUnwindSafe(|| read(proto, card, shape)));
     let parsed = parsed.map_err(|_| "tract gave up".to_string())?.map_err(|e| format!("{e:#}"))?;

@@ -1,4 +1,4 @@
-//! Refuses graphs that could loop or claim much memory, before tract sees them.
+//! Rejects graphs that could loop or claim much memory, before tract sees them.
 
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -26,10 +26,10 @@ const REFUSED: [&str; 13] = [
     "RandomUniformLike",
 ];
 
-/// Refuses a graph that could loop or claim much memory, before tract allocates any.
+/// Rejects a graph that could loop or claim much memory, before tract allocates any.
 ///
 /// # Errors
-/// If it has a refused operator, too many nodes, or a weight larger than its data.
+/// If it has a rejected operator, too many nodes, or a weight larger than its data.
 pub(super) fn inspect(graph: &pb::GraphProto) -> TractResult<()> {
     if graph.node.len() > MAX_NODES {
         return Err(TractError::msg(format!("{} nodes, wanted at most {MAX_NODES}", graph.node.len())));
@@ -58,7 +58,7 @@ fn weights(tensor: &pb::TensorProto) -> TractResult<()> {
         .filter(|&n| n <= MAX_VALUES)
         .ok_or_else(|| TractError::msg(format!("weight {} claims shape {:?}", tensor.name, tensor.dims)))?;
     let brought = if tensor.raw_data.is_empty() {
-        // Packed per type, one field of these; half floats and small integers travel as int32.
+        // The data is in the one of these fields for its type; half floats and small integers are stored as int32.
         tensor.float_data.len()
             + tensor.int32_data.len()
             + tensor.int64_data.len()

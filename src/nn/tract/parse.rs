@@ -1,4 +1,4 @@
-//! From the bytes of an ONNX file to a checked model of tract, before optimisation.
+//! From the bytes of an ONNX file to tract's checked model, before optimisation.
 
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
@@ -8,7 +8,7 @@ use super::inspect::{MAX_VALUES, inspect};
 /// Parses the file.
 ///
 /// # Errors
-/// If it is no ONNX file.
+/// If it is not an ONNX file.
 pub(super) fn proto(onnx: &[u8]) -> TractResult<pb::ModelProto> {
     tract_onnx::onnx().proto_model_for_read(&mut &onnx[..])
 }
@@ -16,7 +16,7 @@ pub(super) fn proto(onnx: &[u8]) -> TractResult<pb::ModelProto> {
 /// The graph of a file, after [`inspect`].
 ///
 /// # Errors
-/// If there is none, or it is refused.
+/// If there is none, or it is rejected.
 pub(super) fn inspected(proto: &pb::ModelProto) -> TractResult<&pb::GraphProto> {
     let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("it holds no graph"))?;
     inspect(graph)?;
@@ -26,7 +26,7 @@ pub(super) fn inspected(proto: &pb::ModelProto) -> TractResult<&pb::GraphProto> 
 /// Types and shapes of all values of an inspected graph, for inputs of these shapes.
 ///
 /// # Errors
-/// If tract cannot tell them, or one is unreasonably large.
+/// If tract cannot infer them, or one is unreasonably large.
 pub(super) fn concrete(proto: &pb::ModelProto, shapes: &[impl AsRef<[usize]>]) -> TractResult<TypedModel> {
     let framework = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
     let mut model = framework.parse(proto, None)?.model;
@@ -43,7 +43,7 @@ pub(super) fn inputs(graph: &pb::GraphProto) -> Vec<&pb::ValueInfoProto> {
     graph.input.iter().filter(|i| graph.initializer.iter().all(|t| t.name != i.name)).collect()
 }
 
-/// Refuses graphs with a tensor of no fixed size or of more than [`MAX_VALUES`].
+/// Rejects graphs with a tensor of no fixed size or of more than [`MAX_VALUES`].
 fn limit(model: &TypedModel) -> TractResult<()> {
     for node in model.nodes() {
         for output in &node.outputs {

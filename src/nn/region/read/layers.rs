@@ -1,4 +1,4 @@
-//! One function for each kind of operator: to a layer, or the reason why it is none.
+//! One function per kind of operator, which gives a layer or the reason why there is none.
 
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::TypedConcat;
@@ -113,7 +113,7 @@ impl Reader<'_> {
         Ok(self.push(node, Layer::Concat, inputs?, to))
     }
 
-    /// Resize, if it repeats each pixel or interpolates linearly. To find out, it is run once on distinct values.
+    /// Resize, if it repeats each pixel or interpolates linearly. Runs it once on distinct values to find out.
     pub(super) fn resize(&mut self, node: &TypedNode) -> Result<usize, Reason> {
         let (at, from) = self.map_input(node, 0)?;
         let to = self.map_output(node)?;
@@ -171,7 +171,7 @@ impl Reader<'_> {
         if !from.is_vector() || constant.rank() != 2 || shape.len() != 2 || shape[0] != self.graph.batch {
             return Err("not a vector per image times a matrix".into());
         }
-        // The sum is over the axis that both factors have. It must be the vector's second.
+        // The sum is over the axis that both factors share. It must be the vector's second.
         let at_of = |axis: &Axis, slot: usize| axis.inputs[slot].first().copied();
         let (mut summed, mut kept) = (None, None);
         for axis in op.axes.iter_all_axes() {
