@@ -405,7 +405,7 @@ mod tests {
         };
         // At a score of 0.5 the presence alone decides.
         assert!(enters(0.71, 0.5) && !enters(0.69, 0.5));
-        // A sure detector makes up for a doubtful network, down to what a followed face needs, and the reverse.
+        // A sure detector makes up for a doubtful network, down to what a tracked face needs, and the reverse.
         assert!(enters(0.52, 0.75) && !enters(0.48, 0.99));
         assert!(enters(0.95, 0.2) && !enters(0.85, 0.2));
         for certain in [0.0, 1.0] {

@@ -69,7 +69,7 @@ pub(super) trait GzipClip: Send {
     /// The same, mutable.
     fn progress_mut(&mut self) -> &mut Progress;
 
-    /// Fills `into` with the next frame; `false` at a clean end, an error where the stream is damaged.
+    /// Fills `into` with the next frame; `false` at a clean end, an error if the stream is damaged.
     fn next(&mut self, into: &mut Frame) -> io::Result<bool>;
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A recording of which nothing was read yet.
+    /// The state before the first frame is read.
     pub(super) fn new(format: FrameFormat, camera: CameraInfo) -> Self {
         Self { format, camera, frames: 0, truncation: None }
     }

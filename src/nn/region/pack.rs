@@ -23,7 +23,7 @@ fn size(window: &Window) -> String {
     format!("{}x{}/{}", window.size[0], window.size[1], window.stride[0])
 }
 
-/// Packs a layer that reads `from` and stores `to`. `quant` is given where the result is stored as int8.
+/// Packs a layer that reads `from` and stores `to`. `quant` is given if the result is stored as int8.
 ///
 /// # Errors
 /// Fatal: the kernels reject the layer, or no unit can have such a layer. Both are bugs of ours.
