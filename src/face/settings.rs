@@ -17,7 +17,7 @@ pub struct Settings {
     /// Detector: a built-in model, the path of a model card (ending in `.toml`), or `auto`. `auto` takes
     /// `face-detector-int8` on CPUs where it is faster, else `face-detector`; both are equally accurate.
     pub detector: String,
-    /// Landmark network: the same choices. For streams `auto` takes `face-landmarks-small-int8` or
+    /// Landmark network: the same choices as for the detector. For streams `auto` takes `face-landmarks-small-int8` or
     /// `face-landmarks-small`; for stills one of the two base models, which are the most accurate but slower.
     pub landmarks: String,
     /// Most faces tracked at once; bounds the time per frame.
