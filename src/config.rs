@@ -1,9 +1,9 @@
 //! The configuration: one TOML file, composed of the settings of every module.
 //!
-//! Four layers, each over the one before: the defaults of the code, the file of the board, the file of
-//! the user, the flags of the command line. Unknown keys are errors, and all errors are reported at once.
-//! Everything about a key stands on its field: the doc comment is its text in the reference
-//! ([`reference`]), `#[schemars(range(..))]` its range ([`crate::ranges`]).
+//! Four layers, each overriding the one before: the defaults of the code, the file of the board, the file of the user,
+//! the flags of the command line. Unknown keys are errors, and all errors are reported at once. Everything about a key
+//! is on its field: the doc comment is its text in the reference ([`reference`]), `#[schemars(range(..))]` its range
+//! ([`crate::ranges`]).
 
 pub mod boards;
 pub mod keys;
@@ -23,8 +23,8 @@ use crate::{face, pipeline, radiometry, render, sink, source};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Board whose settings lie under those of this file: a name that `heatmark config boards` lists, or
-    /// `auto` for the board that the device tree names.
+    /// Board whose settings this file overrides: a name that `heatmark config boards` lists, or `auto` for the board
+    /// that the device tree names.
     pub board: String,
     /// Messages of the program, on standard error.
     pub log: Log,
@@ -99,7 +99,7 @@ pub enum Level {
     /// Events that happen once or rarely.
     #[default]
     Info,
-    /// Reasons of events.
+    /// Reasons for events.
     Debug,
     /// Events of every frame.
     Trace,

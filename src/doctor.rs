@@ -20,7 +20,7 @@ use crate::source::v4l::bus::Bus;
 pub enum Verdict {
     /// Nothing is wrong.
     Ok,
-    /// This machine does not say.
+    /// This machine does not provide the information.
     Unknown,
     /// It works, but not as well as it could, or perhaps not for long.
     Warn,

@@ -1,8 +1,8 @@
 //! The picture: palettes, overlay, banners, on a run-time-sized canvas.
 //!
-//! [`Renderer::render`] turns a frame and its result into RGB, in this order: range of counts,
-//! magnified and coloured picture, faces, banner, scale bar, labels. Everything is drawn through
-//! embedded-graphics' `DrawTarget`; nothing allocates once the largest picture was drawn.
+//! [`Renderer::render`] turns a frame and its result into RGB, in this order: range of counts, magnified and coloured
+//! picture, faces, banner, scale bar, labels. Everything is drawn through embedded-graphics' `DrawTarget`; nothing
+//! allocates once the largest picture has been drawn.
 
 pub mod agc;
 mod controls;
@@ -54,22 +54,22 @@ pub struct Settings {
     /// Name of a palette.
     #[schemars(extend("enum" = PALETTES.iter().map(|p| p.name).collect::<Vec<_>>()))]
     pub palette: String,
-    /// Which counts the ends of the palette stand for.
+    /// Which counts map to the ends of the palette.
     pub range: range::Settings,
-    /// How the counts between them are spread over it.
+    /// How the counts in between are spread over the palette.
     pub agc: agc::Settings,
     /// Magnification; less where the picture would exceed 33 megapixels.
     #[schemars(range(min = 1, max = MAX_SCALE))]
     pub scale: u8,
-    /// What lies between the centres of two pixels of the frame.
+    /// How the picture is interpolated between pixels.
     pub filter: Filter,
     /// What is drawn over the picture.
     #[schemars(extend("items" = serde_json::json!({ "enum": Layers::NAMES.map(|row| row.0) })))]
     pub layers: Vec<String>,
-    /// Landmarks of an earlier frame are shown, fading, up to this age, milliseconds.
+    /// Age up to which landmarks of an earlier frame are shown, fading, milliseconds.
     #[schemars(range(max = 10_000))]
     pub landmark_age_limit_ms: u32,
-    /// Points less sure than this are drawn hollow.
+    /// Points with less confidence than this are drawn hollow.
     #[schemars(range(min = 0, max = 1))]
     pub low_confidence: f32,
 }
@@ -98,7 +98,7 @@ impl Settings {
         self.controls().map(drop)
     }
 
-    /// What a viewer may change, as it is at the start.
+    /// The initial controls.
     ///
     /// # Errors
     /// [`Error::fix`] for an unknown palette or layer, or a scale out of its range.
@@ -114,7 +114,7 @@ impl Settings {
             layers: Layers::named(&self.layers)?,
         };
         controls.check_ranges()?;
-        // The signal is known later: `Controls::check_signal`.
+        // The signal is not known yet; `Controls::check_signal` checks it later.
         Ok(controls)
     }
 }
@@ -135,7 +135,7 @@ struct LutCache {
 }
 
 impl LutCache {
-    /// Of a palette; half as bright where the picture is not live.
+    /// The colours of a palette, at half brightness if the picture is not live.
     fn of(&mut self, palette: u8, dim: bool) -> &Lut {
         if self.made_for != Some((palette, dim)) {
             let row = PALETTES.get(usize::from(palette)).unwrap_or(&PALETTES[0]);
@@ -149,7 +149,7 @@ impl LutCache {
     }
 }
 
-/// Draws pictures. Holds what outlasts a frame: the range, the spots, the scratch.
+/// Draws pictures. Keeps state between frames: the range, the spots and scratch buffers.
 pub struct Renderer {
     age_limit: Duration,
     low_confidence: f32,
@@ -160,17 +160,17 @@ pub struct Renderer {
     painter: Painter,
     lut: LutCache,
     pen: Pen,
-    /// Size of the last frame, for the picture that says there is none.
+    /// Size of the last frame, used for the NO SIGNAL picture.
     last_size: (u32, u32),
 }
 
-/// Size of a picture before any frame.
+/// Picture size before the first frame.
 const FIRST_SIZE: (u32, u32) = (160, 120);
-/// Behind NO SIGNAL.
+/// Background of NO SIGNAL.
 const BACKDROP: Rgb888 = Rgb888::new(15, 17, 22);
 
 impl Renderer {
-    /// A renderer that has seen nothing.
+    /// A renderer that has not drawn a frame yet.
     ///
     /// # Errors
     /// Those of [`Settings::validate`].
@@ -190,7 +190,7 @@ impl Renderer {
         })
     }
 
-    /// Reads degC on the scale bar and the spots with this surface, as the results do.
+    /// Uses this surface for the degC of the scale bar and the spots, as the results do.
     #[must_use]
     pub fn surface(mut self, surface: radiometry::Settings) -> Self {
         self.surface = surface;
@@ -200,9 +200,9 @@ impl Renderer {
     /// Draws `frame` with `result` over it as of `now`, and sets the size of `canvas`: the frame's,
     /// magnified ([`scale_for`]). Without a frame the picture says NO SIGNAL.
     ///
-    /// Faces found in an earlier frame (`result.seq` differs) fade with the time between the two
-    /// captures and vanish past the limit. A fixed range is used only where the frame is
-    /// radiometric; elsewhere the automatic one takes its place, and no degC is ever written.
+    /// Faces found in an earlier frame (`result.seq` differs) fade with the time between the two captures and vanish
+    /// past the limit. A fixed range is used only if the frame is radiometric; otherwise the automatic range is used
+    /// and no degC is written.
     pub fn render(
         &mut self,
         frame: Option<&Frame>,
@@ -276,7 +276,7 @@ impl Renderer {
     }
 }
 
-/// Opacity of faces of this age: whole on their own frame, a third at the limit, nothing beyond.
+/// Opacity of faces of this age: full on their own frame, a third at the limit, nothing beyond.
 fn fade(age: Duration, limit: Duration, state: StreamState) -> f32 {
     let state = match state {
         StreamState::NoSignal => 0.0,
@@ -290,7 +290,7 @@ fn fade(age: Duration, limit: Duration, state: StreamState) -> f32 {
     }
 }
 
-/// The words of all faces: every track's label comes before any temperature.
+/// Writes the labels of all faces: every track label before any temperature.
 fn write_faces(scene: &mut Scene<'_>, faces: &[crate::result::Face], style: &Style, age: Duration) {
     let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     for layer in [Layers::BOX, Layers::TEMPERATURES] {
@@ -305,7 +305,7 @@ fn write_faces(scene: &mut Scene<'_>, faces: &[crate::result::Face], style: &Sty
     }
 }
 
-/// The state worth a banner; what the frame itself says counts as much as the result.
+/// The banner to show, if any; both the frame's own state and the result's count.
 fn banner(frame: &Frame, result: &FrameResult, now: Nanos) -> Option<Banner> {
     let age = now.since(frame.meta.captured);
     match (result.state, frame.meta.ffc) {

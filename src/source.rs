@@ -46,11 +46,10 @@ pub trait Source: Send {
 
     /// Blocks for at most `wait` and fills `into` (reshaping it where the format changed).
     ///
-    /// Does not allocate once the largest format was seen. `into.meta.seq` counts the frames of the
-    /// source, so a gap shows how many were lost before they were read. `into.meta.captured` is the time
-    /// of capture, on the pipeline's clock for live sources and on the recording's own clock otherwise.
-    /// A frame that is short or flagged as damaged has fewer `pixels` than its format says (none where
-    /// all may be wrong), so that it is counted.
+    /// Does not allocate once the largest format has been seen. `into.meta.seq` counts the frames of the source, so a
+    /// gap shows how many were lost before they were read. `into.meta.captured` is the time of capture, on the
+    /// pipeline's clock for live sources and on the recording's own clock otherwise. A frame that is short or flagged
+    /// as damaged has fewer `pixels` than its format says (none where all may be wrong), so that it is counted.
     ///
     /// # Errors
     /// The source has failed: drop it and open it again. `Fatal` where that cannot help.
@@ -139,7 +138,7 @@ pub struct Driver {
     pub live: Option<Opener>,
 }
 
-/// Makes what opens the live source of a spec, as often as it is asked to.
+/// Makes the opener of a live source, which can open it repeatedly.
 pub type Opener = fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Open>>;
 
 /// Every driver; the first that claims a spec opens it.

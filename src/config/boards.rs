@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 /// The board name for "detect the board".
 pub const AUTO: &str = "auto";
 
-/// The board of machines that no other file names.
+/// The board for machines that match no other file.
 pub const GENERIC: &str = "generic";
 
-/// The table of a board file that is about the board; the rest of the file is configuration.
+/// The table of a board file that describes the board; the rest of the file is configuration.
 pub const ABOUT: &str = "about";
 
 /// Name and text of every file in `boards/`.
@@ -22,7 +22,7 @@ pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/boards.rs
 pub struct About {
     /// Name for people.
     pub name: String,
-    /// Starts of the model string in the device tree (`/proc/device-tree/model`) that name this board.
+    /// Prefixes of the model string in the device tree (`/proc/device-tree/model`) that identify this board.
     #[serde(default)]
     pub device_tree: Vec<String>,
     /// What was tested on such a board, and what is estimated.
@@ -71,7 +71,7 @@ pub fn choose(name: &str) -> Result<Board> {
     })
 }
 
-/// The board with the longest start of this device-tree model, or [`GENERIC`].
+/// The board with the longest matching prefix of this device-tree model, or [`GENERIC`].
 pub fn detect(boards: &[Board], model: Option<&str>) -> &'static str {
     let claims = boards.iter().flat_map(|b| b.about.device_tree.iter().map(move |start| (start, b.name)));
     let fitting = claims.filter(|(start, _)| model.is_some_and(|m| m.starts_with(start.as_str())));

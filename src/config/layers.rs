@@ -215,7 +215,7 @@ impl<C: Serialize + DeserializeOwned + JsonSchema + Default> Layers<C> {
         }
     }
 
-    /// What is wrong with the value, tried alone over the defaults.
+    /// What is wrong with the value, tested alone on top of the defaults.
     fn judge(&self, path: &str, value: &Value) -> Result<(), String> {
         if self.keys.is_section(path) {
             return Err(format!("found {value}, wanted a table [{path}]"));

@@ -13,7 +13,7 @@ const RULES: &str = include_str!("../../udev/60-heatmark.rules");
 /// Where udev looks for them.
 const FOLDERS: [&str; 4] = ["etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d"];
 const INSTALL: &str = "install udev/60-heatmark.rules as udev/README.md says";
-/// Where the rules are in place.
+/// Advice if the rules are installed.
 const JOIN: &str = "sudo usermod -aG video USER, and log in again; where it is a member, plug the camera in again";
 const AGAIN: &str = "plug it in again, so that udev looks at it with the rules";
 

@@ -28,7 +28,7 @@ impl Canvas {
         canvas
     }
 
-    /// Takes on a size, keeping the allocation where it is large enough. The contents are unspecified.
+    /// Sets the size; keeps the allocation if it is large enough. The contents are unspecified.
     pub fn resize(&mut self, width: u32, height: u32) {
         self.width = width;
         self.height = height;

@@ -1,5 +1,5 @@
-//! Pictures as PNG and JPEG, into a buffer that is kept. The encoders make a handful of small
-//! allocations of their own for each picture, so they run on the thread that asks for the picture.
+//! Pictures as PNG and JPEG, into a reused buffer. The encoders make a handful of small allocations of their own for
+//! each picture, so they run on the thread that asks for the picture.
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
@@ -22,7 +22,7 @@ pub fn png(canvas: &Canvas, into: &mut Vec<u8>) -> Result<()> {
     writer.finish().map_err(failed)
 }
 
-/// Below this quality colour is kept at half resolution; thin coloured lines need all of it above.
+/// Below this quality, colour is stored at half resolution; from it on, thin coloured lines keep full resolution.
 const FULL_COLOUR: u8 = 85;
 
 /// Encodes as baseline JPEG of `quality` 1 to 100 (limited to that). `into` is emptied first and
@@ -44,7 +44,7 @@ pub fn jpeg(canvas: &Canvas, quality: u8, into: &mut Vec<u8>) -> Result<()> {
     encoder.encode_image(Rows { rgb: &canvas.rgb, width, height }).map_err(|e| refused().because(e))
 }
 
-/// A picture as the encoder reads it: the encoder's own reading of RGB takes longer than all of its arithmetic.
+/// A picture as input of the encoder, whose own reading of RGB takes longer than all of its arithmetic.
 struct Rows<'a> {
     rgb: &'a [u8],
     width: u16,
@@ -93,7 +93,7 @@ impl ImageBuffer for Rows<'_> {
     }
 }
 
-/// JFIF's colours (ITU-T T.871), within one level: 256ths, so that sixteen bits hold every sum.
+/// JFIF's colours (ITU-T T.871), within one level. Computed in 1/256, so that every sum fits 16 bits.
 fn ycbcr([r, g, b]: &[[i16; STRIP]; 3]) -> ([u8; STRIP], [u8; STRIP], [u8; STRIP]) {
     let (mut y, mut cb, mut cr) = ([0; STRIP], [0; STRIP], [0; STRIP]);
     for i in 0..STRIP {

@@ -1,9 +1,8 @@
 //! Gain control: how the counts of the range are spread over the palette.
 //!
-//! In proportion; by how many pixels have them (histogram equalisation with a plateau, as in the manuals of
-//! uncooled cores: Vickers, "Plateau equalization algorithm for real-time display of high-quality infrared
-//! imagery", 1996); or so for each part of the picture (contrast-limited adaptive histogram equalisation:
-//! Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", 1994).
+//! Linear; by histogram equalisation with a plateau, as in the manuals of uncooled cores (Vickers, "Plateau
+//! equalization algorithm for real-time display of high-quality infrared imagery", 1996); or by contrast-limited
+//! adaptive histogram equalisation of tiles (Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", 1994).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,16 +14,16 @@ use crate::kernels::{self, Kernels};
 use crate::ranges;
 use crate::units::Nanos;
 
-/// How contrast is given out.
+/// How contrast is distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Equal steps of the count are equal steps on the palette.
     #[default]
     Linear,
-    /// More of the palette for counts that many pixels have.
+    /// Counts that many pixels have get more of the palette.
     Plateau,
-    /// The same in every part of the picture by itself; colours of distant parts cannot be compared.
+    /// Like `plateau`, but for each tile separately; colours of distant tiles cannot be compared.
     Clahe,
 }
 
@@ -43,16 +42,16 @@ impl Mode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// How contrast is given out.
+    /// How contrast is distributed.
     pub mode: Mode,
-    /// Greatest contrast of `plateau` and `clahe`, as a multiple of the linear one: the plateau of the
-    /// histogram over its mean.
+    /// Highest contrast of `plateau` and `clahe`, as a multiple of the linear contrast: the plateau of the histogram
+    /// divided by its mean.
     #[schemars(range(min = 1, max = 20))]
     pub max_gain: f32,
-    /// Share of the linear map in the mixture with the equalised one, percent.
+    /// Share of the linear mapping in the blend with the equalised one, percent.
     #[schemars(range(min = 0, max = 100))]
     pub linear_percent: f32,
-    /// Parts of the picture's height that `clahe` treats apart; as large ones across.
+    /// Number of `clahe` tiles from top to bottom; tiles are about square.
     #[schemars(range(min = 1, max = 8))]
     pub tiles: u8,
 }
@@ -71,7 +70,7 @@ impl Settings {
     }
 }
 
-/// Classes of counts.
+/// Histogram classes over the range.
 const CLASSES: usize = 256;
 
 /// Palette position (0 to 255) at every boundary of the classes.
@@ -96,21 +95,21 @@ pub struct Gain {
     settings: Settings,
     /// Time in which a curve covers 63 % of a change, seconds.
     time_constant: f32,
-    /// Row by row.
+    /// One curve per tile, row by row.
     curves: Vec<Curve>,
-    /// Parts down and across.
+    /// Tiles down and across.
     grid: (usize, usize),
     held: Option<(Made, Nanos)>,
     bins: Box<[u32; CLASSES]>,
     kernels: &'static Kernels,
     /// The class of each pixel of a row.
     classes: Vec<u32>,
-    /// Curves of one row of pixels, between those of the parts above and below.
+    /// Curves for one row of pixels, interpolated between the tiles above and below.
     line: Vec<Curve>,
 }
 
 impl Gain {
-    /// `time_constant_ms` as of the range that the curves lie in.
+    /// `time_constant_ms` is that of the range.
     pub fn new(settings: Settings, time_constant_ms: u32) -> Self {
         Self {
             settings,
@@ -130,7 +129,7 @@ impl Gain {
         Self { kernels, ..self }
     }
 
-    /// Brings the curves up to a frame. Shutter calibration leaves them as they were.
+    /// Updates the curves from a frame. Shutter calibration does not change them.
     pub fn update(&mut self, mode: Mode, frame: &Frame, span: Span) {
         let made = (frame.format, mode);
         let then = self.held.filter(|h| h.0 == made).map(|h| h.1);
@@ -159,7 +158,7 @@ impl Gain {
         self.held = Some((made, frame.meta.captured));
     }
 
-    /// Counts the classes of one part's pixels; those beyond the range belong to none.
+    /// Counts the pixels of one tile in each class; pixels outside the range are not counted.
     fn count(&mut self, part: usize, frame: &Frame, span: Span) {
         let (down, across) = self.grid;
         let (width, height) = (frame.width(), frame.height());
@@ -168,8 +167,8 @@ impl Gain {
         let (left, right) = ends(part % across, across, width);
         let gain = CLASSES as f32 / span.width();
         self.classes.resize(right - left, 0);
-        // Four counts side by side: neighbouring pixels are often of one class, and would wait for one another. The
-        // first class is what lies below the range, the last what lies above.
+        // Four histograms side by side: neighbouring pixels are often in the same class, and their increments would
+        // wait for one another. The first class holds counts below the range, the last those above.
         let mut parts = [[0u32; CLASSES + 2]; 4];
         for y in top..bottom {
             let row = &frame.pixels[y * width + left..y * width + right];
@@ -185,8 +184,8 @@ impl Gain {
         }
     }
 
-    /// Palette positions (0 coldest, 255 hottest, not yet limited) of row `y` of a picture of `height` rows,
-    /// its ends repeated once. Of the frame that was followed last.
+    /// Palette positions (0 coldest, 255 hottest, not yet limited) of row `y` of a picture of `height` rows, its ends
+    /// repeated once. Uses the curves of the last update.
     pub fn row(&mut self, y: usize, row: &[u16], height: usize, span: Span, into: &mut Vec<f32>) {
         let width = row.len();
         into.clear();
@@ -216,8 +215,8 @@ impl Gain {
             let (a, b) = (&self.curves[above * across + x], &self.curves[below * across + x]);
             self.kernels.blend(a, b, share, &mut self.line[x]);
         }
-        // From the centre of one part to that of the next the share grows evenly; beyond the outermost centres there
-        // is one curve only.
+        // Between the centres of two tiles the share grows linearly; beyond the outermost centres only one curve
+        // applies.
         let width = row.len();
         let step = across as f32 / width as f32;
         let centre = |part: usize| (((part as f32 + 0.5) / step - 0.5).ceil() as usize).min(width);
@@ -247,7 +246,7 @@ impl Gain {
     }
 }
 
-/// Parts down and across: squares, as nearly as they divide the picture.
+/// Tiles down and across, as close to square as the picture divides.
 fn grid(mode: Mode, format: FrameFormat, tiles: usize) -> (usize, usize) {
     if mode != Mode::Clahe {
         return (1, 1);
@@ -256,21 +255,21 @@ fn grid(mode: Mode, format: FrameFormat, tiles: usize) -> (usize, usize) {
     ((format.height as usize / side).clamp(1, 8), (format.width as usize / side).clamp(1, 16))
 }
 
-/// The two parts between whose centres a pixel lies, and how far from the first to the second.
+/// The two tiles whose centres enclose a pixel, and its position from the first (0) to the second (1).
 fn between(at: usize, length: usize, parts: usize) -> (usize, usize, f32) {
     let place = ((at as f32 + 0.5) * parts as f32 / length as f32 - 0.5).clamp(0.0, (parts - 1) as f32);
     let first = place as usize;
     (first, (first + 1).min(parts - 1), place - first as f32)
 }
 
-/// The position at a class, whole or not; the ends' beyond them.
+/// The position at a class, which may be fractional; clamped to the curve's ends.
 fn read(curve: &Curve, class: f32) -> f32 {
     let class = class.clamp(0.0, CLASSES as f32);
     let i = (class as usize).min(CLASSES - 1);
     curve[i] + (curve[i + 1] - curve[i]) * (class - i as f32)
 }
 
-/// The equalising curve of these numbers of pixels. What exceeds the plateau is shared out among all classes.
+/// The equalising curve of a histogram. The excess over the plateau is spread evenly over all classes.
 fn equalise(bins: &mut [u32; CLASSES], settings: &Settings, into: &mut Curve) {
     let total: u32 = bins.iter().sum();
     if total == 0 {

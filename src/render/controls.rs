@@ -22,7 +22,7 @@ impl Layers {
     pub const POINTS: Layers = Layers(2);
     /// Box, track number and presence.
     pub const BOX: Layers = Layers(4);
-    /// Arrow where the face looks.
+    /// Arrow in the direction the face looks.
     pub const POSE: Layers = Layers(8);
     /// Discs whose temperature is measured.
     pub const REGIONS: Layers = Layers(16);
@@ -98,7 +98,7 @@ pub struct Controls {
     pub min_c: f32,
     /// Hot end of a fixed range, degC.
     pub max_c: f32,
-    /// How contrast is given out.
+    /// How contrast is distributed.
     pub agc: agc::Mode,
     /// Magnification, 1 to 8.
     pub scale: u8,
@@ -109,7 +109,7 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// With a change applied, for a source of this signal.
+    /// These controls with a change applied, for a source of this signal.
     ///
     /// # Errors
     /// [`Error::fix`]: an unknown name, a value out of its range, or a fixed range in degC for a
@@ -132,7 +132,7 @@ impl Controls {
             Some(Range::Auto) => self.mode = Mode::Auto,
             Some(Range::Fixed { min_c, max_c }) => {
                 (self.mode, self.min_c, self.max_c) = (Mode::Fixed, min_c, max_c);
-                // Only asking for a fixed range is refused: one kept from before has no effect.
+                // Only a request for a fixed range is refused; an existing one has no effect.
                 self.check_signal(signal)?;
             }
         }
@@ -211,7 +211,7 @@ pub struct SharedControls(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Ends of the range; then everything else. Each is whole by itself.
+    /// The ends of the range, then everything else. Each word is consistent by itself.
     words: [AtomicU64; 2],
     writer: Mutex<()>,
 }

@@ -14,9 +14,8 @@ pub struct Extreme {
     pub count: u16,
 }
 
-/// Finds both spots. A patch counts with its least extreme pixel, so a dead pixel, row or column
-/// never wins; a spot stays where it is while it is within 2 % of the range of the best, so noise
-/// does not make it jump.
+/// Finds both spots. A patch is ranked by its least extreme pixel, so a dead pixel, row or column never wins. A spot
+/// stays where it is while it is within 2 % of the range of the best patch, so noise does not make it jump.
 #[derive(Debug, Default)]
 pub struct Extremes {
     format: Option<FrameFormat>,
@@ -75,7 +74,7 @@ fn scan(frame: &Frame) -> Option<[Found; 2]> {
         let patches = || upper.iter().zip(&upper[1..]).zip(lower.iter().zip(&lower[1..]));
         let least = |((a, b), (c, d)): ((&u16, &u16), (&u16, &u16))| (*a).min(*b).min((*c).min(*d));
         let most = |((a, b), (c, d)): ((&u16, &u16), (&u16, &u16))| (*a).max(*b).max((*c).max(*d));
-        // Where is asked only of the few rows that beat all above: the extremes alone vectorise.
+        // Only the few rows that beat all rows above are searched for the position: finding extremes alone vectorises.
         let (highest, lowest) = patches().fold((0, u16::MAX), |(h, l), p| (least(p).max(h), most(p).min(l)));
         if highest > hot.1 {
             hot = ((patches().position(|p| least(p) == highest).unwrap_or(0), y), highest);

@@ -1,6 +1,6 @@
-//! Words and numbers on the picture. In order of priority: banner, scale bar (both in
-//! [`super::legend`]), track labels, region temperatures, hot and cold spot. A label that finds no
-//! free place is left out, so small pictures lose the last first.
+//! Words and numbers on the picture. In order of priority: banner, scale bar (both in [`super::legend`]), track labels,
+//! region temperatures, hot and cold spot. A label that finds no free place is left out, so small pictures lose the
+//! lowest priorities first.
 
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
@@ -15,10 +15,10 @@ use crate::landmarks::{FacialRegion, REGION_COUNT};
 use crate::picture::Rgba;
 use crate::result::{Face, TrackState};
 
-/// Indices of the regions, the one to give up last first.
+/// Indices of the regions, highest priority first.
 const PRIORITY: [usize; REGION_COUNT] = [1, 2, 0, 3, 5, 4, 6, 7];
 
-/// Track number with presence, or `lost`; with the age of the landmarks where they are not of this frame.
+/// Track number with presence, or `lost`; with the age of the landmarks if they are from an earlier frame.
 pub fn track(scene: &mut Scene<'_>, face: &Face, outline: &Outline, age_ms: u64, fade: f32) {
     let mut text = match face.track_state {
         TrackState::Lost => InlineString::format(format_args!("#{} lost", face.track)),
@@ -87,7 +87,7 @@ fn region(
         Point::new(at.x - w / 2, at.y - r - h),
         Point::new(at.x - w / 2, at.y + r),
     ];
-    // Beside a disc a label covers the face: only where the face is large against the type.
+    // A label beside a disc covers the face, so this needs a face that is large compared with the text.
     let beside = beside.into_iter().take(if outline.size > 12.0 * h as f32 { 4 } else { 0 });
     let Some(place) = scene.labels.place(size, column.chain(beside)) else { return };
     if place.top_left.x == x {
@@ -139,7 +139,7 @@ pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], cel
             let clear = |o: Outline| o.place().intersection(&place).is_zero_sized();
             faces.iter().filter_map(|face| Outline::of(scene, face)).all(clear)
         });
-        // Kept apart from the scene, whose board is about to change.
+        // Collected first, because placing a label borrows the scene mutably.
         let near: [Option<Point>; 6] = first(near);
         if let Some(place) = scene.labels.place(size, near.into_iter().flatten()) {
             scene.write(scene.font, text.as_str(), place.top_left, color);
@@ -158,7 +158,7 @@ pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], cel
     }
 }
 
-/// The first `N` of them.
+/// The first `N` points.
 fn first<const N: usize>(mut points: impl Iterator<Item = Point>) -> [Option<Point>; N] {
     std::array::from_fn(|_| points.next())
 }
@@ -174,7 +174,7 @@ fn cross(scene: &mut Scene<'_>, [x, y]: CanvasPoint, arms: &[[f32; 2]; 4], reach
     }
 }
 
-/// With one decimal, never as minus zero.
+/// Formats with one decimal, never as minus zero.
 pub fn tenths(celsius: f32) -> impl std::fmt::Display {
     struct Tenths(f32);
     impl std::fmt::Display for Tenths {

@@ -20,8 +20,8 @@ pub enum Ends {
     Plain(&'static str, f32, f32),
 }
 
-/// The scale bar at the right edge, half as high as the picture; left out where three lines of text
-/// do not fit beside it. `lut`: colours at even steps of the range; `local`: only on average.
+/// The scale bar at the right edge, half as high as the picture; left out if three lines of text do not fit beside it.
+/// `lut` holds colours at even steps of the range; with `local` they are correct only on average.
 pub fn scale_bar(scene: &mut Scene<'_>, lut: &Lut, ends: Ends, local: bool) {
     let (text, picture) = (scene.font.height(), scene.size());
     let (bar, margin) = ((text * 2 / 3).max(4), text / 2 + 1);
@@ -85,7 +85,7 @@ fn outline(scene: &mut Scene<'_>, inner: &Rectangle) {
 pub enum Banner {
     /// The shutter is closed.
     Ffc,
-    /// It has just opened; offsets settle.
+    /// The shutter has just opened; the offsets are settling.
     FfcSettling,
     /// The picture is this old.
     Stale(Duration),
@@ -104,7 +104,7 @@ impl Banner {
         }
     }
 
-    /// Without the part that may be left out where room is short.
+    /// Without the part that may be left out if space is short.
     fn brief(self) -> InlineString {
         match self {
             Banner::FfcSettling => Banner::Ffc.text(),
@@ -118,7 +118,7 @@ impl Banner {
     }
 }
 
-/// An age as people say it.
+/// An age, formatted for people.
 struct Age(Duration);
 
 impl std::fmt::Display for Age {
@@ -153,7 +153,7 @@ pub fn banner(scene: &mut Scene<'_>, banner: Banner, middle: bool) {
     scene.write(font, text.as_str(), place.top_left + Point::new(2 * pad as i32, pad as i32), banner.color());
 }
 
-/// A quiet line below the middle: which source is missing.
+/// A dim line below the middle that names the missing source.
 pub fn caption(scene: &mut Scene<'_>, text: &str) {
     let text = InlineString::format(format_args!("{text}"));
     let size = scene.font.size(text.as_str());

@@ -1,4 +1,4 @@
-//! A face without words: contours, points by confidence, box, regions, where it looks.
+//! The graphics of a face: contours, points by confidence, box, regions, gaze arrow.
 
 use embedded_graphics::primitives::Rectangle;
 
@@ -15,7 +15,7 @@ use crate::result::{Face, TrackState};
 pub struct Style {
     /// Opacity of everything, 0 to 1.
     pub fade: f32,
-    /// Points less sure than this are hollow.
+    /// Points with less confidence than this are hollow.
     pub low_confidence: f32,
     /// What is shown.
     pub layers: Layers,
@@ -28,18 +28,18 @@ const SMALL: f32 = 40.0;
 
 /// A face in canvas pixels.
 pub struct Outline {
-    /// The landmarks that have a place.
+    /// Landmarks that have a position on the canvas.
     pub points: [Option<CanvasPoint>; COUNT],
     /// The measured discs: centre and radius.
     pub regions: [Option<(CanvasPoint, f32)>; REGION_COUNT],
-    /// A little wider than the landmarks.
+    /// The landmarks' box, slightly enlarged.
     pub area: Rect,
     /// Square root of the area of the landmarks' box.
     pub size: f32,
 }
 
 impl Outline {
-    /// `None` where the box has no place on a picture.
+    /// `None` if the box has no position on the canvas.
     pub fn of(scene: &Scene<'_>, face: &Face) -> Option<Self> {
         let (a, b) = (scene.to_canvas(face.bbox.x0, face.bbox.y0)?, scene.to_canvas(face.bbox.x1, face.bbox.y1)?);
         let area = Rect::new(a[0], a[1], b[0], b[1]);
@@ -90,7 +90,7 @@ pub fn draw(scene: &mut Scene<'_>, face: &Face, outline: &Outline, style: &Style
     }
 }
 
-/// Coral where a point is unlikely to be right, amber in between, mint where it is sure.
+/// Coral for low confidence, amber for medium, mint for high.
 fn trust(confidence: f32) -> Rgba {
     let mix = |a: Rgba, b: Rgba, t: f32| {
         let t = t.clamp(0.0, 1.0);
@@ -150,7 +150,7 @@ fn regions(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
     }
 }
 
-/// Where the face looks: an arrow from the bridge of the nose, longer the more the face is turned away.
+/// The gaze arrow, from the bridge of the nose; longer the more the face is turned away.
 fn gaze(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
     let Some(root) = outline.points[27] else { return };
     let (yaw, pitch) = (face.pose.yaw.to_radians(), face.pose.pitch.to_radians());
@@ -177,7 +177,7 @@ fn gaze(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
     scene.disc(root, 1.7 * line, color);
 }
 
-/// The part of a box that is on the picture or just beyond it, so that no line is endless.
+/// The part of a box on or just beyond the picture, to bound the length of its lines.
 fn near(scene: &Scene<'_>, area: Rect) -> Rect {
     let picture = Rect::new(0.0, 0.0, scene.size().width as f32, scene.size().height as f32);
     area.intersection(picture.grown(4.0 * scene.line))

@@ -1,5 +1,5 @@
-//! Counts to coloured pixels, 1 to 8 times as large: interpolated as counts, then coloured, so that
-//! no colour appears that the palette does not hold.
+//! Counts to coloured pixels, 1 to 8 times as large: interpolated as counts, then coloured, so that every colour is one
+//! of the palette.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,26 +17,26 @@ pub const MAX_SCALE: u32 = 8;
 /// Most pixels of a picture; larger ones are magnified less than asked for.
 const MAX_PIXELS: u64 = 1 << 25;
 
-/// What lies between the centres of two pixels of the frame.
+/// How the picture is interpolated between pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
-    /// Each pixel a square.
+    /// Each pixel is a square.
     Nearest,
-    /// A linear mixture of the four around.
+    /// Linear blend of the four nearest pixels.
     #[default]
     Bilinear,
 }
 
-/// The magnification that is carried out for a wanted one: 1 to [`MAX_SCALE`], and no more than
-/// keeps the picture within 33 megapixels.
+/// The magnification used for a wanted one: 1 to [`MAX_SCALE`], and small enough to keep the picture within 33
+/// megapixels.
 pub fn scale_for(width: u32, height: u32, wanted: u32) -> u32 {
     let pixels = (u64::from(width) * u64::from(height)).max(1);
     let fits = (1..=wanted.clamp(1, MAX_SCALE)).rev().find(|&s| pixels * u64::from(s) * u64::from(s) <= MAX_PIXELS);
     fits.unwrap_or(1)
 }
 
-/// Palette positions of the rows being mixed; each has one pixel more at either end.
+/// Palette positions of the rows being mixed; each has one extra pixel at either end.
 #[derive(Debug)]
 pub struct Painter {
     kernels: &'static Kernels,
@@ -44,7 +44,7 @@ pub struct Painter {
     here: Vec<f32>,
     below: Vec<f32>,
     mixed: Vec<f32>,
-    /// Palette levels of one line, part by part.
+    /// Palette levels of one line, grouped by subpixel.
     levels: Vec<u8>,
 }
 
@@ -61,9 +61,8 @@ impl Painter {
         Self { kernels, above, here, below, mixed, levels }
     }
 
-    /// Paints the whole frame, which the gain has followed, `scale` times as large, and sets the size of the
-    /// canvas accordingly.
-    /// `frame.pixels` must have the length its format says.
+    /// Paints the whole frame `scale` times as large and sets the size of the canvas accordingly. The gain must have
+    /// been updated with this frame, and `frame.pixels` must have the length its format says.
     pub fn paint(
         &mut self,
         frame: &Frame,
@@ -127,12 +126,12 @@ impl Painter {
     }
 }
 
-/// Centre of the `j`-th of `S` parts of a pixel, from the pixel's own centre, in pixels.
+/// Centre of the `j`-th of `S` subpixels, from the pixel's own centre, in pixels.
 const fn offset<const S: usize>(j: usize) -> f32 {
     (j as f32 + 0.5) / S as f32 - 0.5
 }
 
-/// A palette whose colours are read in one piece; the last byte of each is of no account.
+/// A palette whose colours are padded to four bytes, to read each at once; the last byte is ignored.
 struct Colours([[u8; 4]; 256]);
 
 impl Colours {
@@ -140,13 +139,13 @@ impl Colours {
         Self(lut.map(|[r, g, b]| [r, g, b, 0]))
     }
 
-    /// Writes `S` pixels: all but the last in one piece each, whose end the next one covers.
+    /// Writes `S` pixels, all but the last as four bytes, the last of which the next pixel overwrites.
     #[inline(always)]
     fn put<const S: usize>(&self, levels: [u8; S], out: &mut [u8]) {
         for (j, level) in levels.into_iter().enumerate() {
             let colour = self.0[usize::from(level)];
             let out = &mut out[3 * j..];
-            // As arrays: slices of these lengths are copied by calls.
+            // As arrays: slices of these lengths would be copied by function calls.
             if j + 1 < S {
                 if let Some(to) = out.first_chunk_mut() {
                     *to = colour;
@@ -171,7 +170,7 @@ fn nearest<const S: usize>(kernels: &Kernels, row: &[f32], levels: &mut Vec<u8>,
     rest.chunks_exact_mut(stride.max(1)).for_each(|copy| copy.copy_from_slice(line));
 }
 
-/// Levels first, one part of every pixel at a time, then colours.
+/// First the levels, one subpixel of every pixel at a time, then the colours.
 fn mix<const S: usize>(kernels: &Kernels, row: &[f32], levels: &mut Vec<u8>, colours: &Colours, line: &mut [u8]) {
     let width = row.len().saturating_sub(2);
     levels.resize(width * S, 0);

@@ -7,9 +7,8 @@ use crate::error::Result;
 pub struct Palette {
     /// Name in settings and on the page.
     pub name: &'static str,
-    /// True where equal steps of signal look like equal steps: lightness (CIE L*) runs one way, at a
-    /// rate within 60 % of its mean, so that no edge is invented and none hidden. The others trade
-    /// that for colour contrast.
+    /// True if perceptually even: lightness (CIE L*) is monotone, at a rate within 60 % of its mean, so no edge is
+    /// invented or hidden. The others trade that for colour contrast.
     pub even: bool,
     /// Colours 0xRRGGBB from cold to hot, equally spaced, at least two; between them sRGB values are linear.
     stops: &'static [u32],

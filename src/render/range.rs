@@ -1,4 +1,4 @@
-//! Which counts the ends of the palette stand for: fixed temperatures, or smoothed percentiles of the scene.
+//! The counts at the ends of the palette: fixed temperatures, or smoothed percentiles of the scene.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum Mode {
     /// Percentiles of the picture, smoothed in time.
     #[default]
     Auto,
-    /// `min_c` to `max_c`, whatever the scene holds; only for radiometric sources.
+    /// `min_c` to `max_c`, independent of the scene; only for radiometric sources.
     Fixed,
 }
 
@@ -35,17 +35,17 @@ pub struct Settings {
     /// Share of pixels below the automatic range, percent.
     #[schemars(range(min = 0, max = 49))]
     pub low_percent: f32,
-    /// Share of pixels at or below its hot end, percent.
+    /// Share of pixels at or below the hot end of the automatic range, percent.
     #[schemars(range(min = 51, max = 100))]
     pub high_percent: f32,
-    /// Time in which the automatic range covers 63 % of a change, milliseconds.
-    /// Counted in capture time, so a replay looks the same at any speed.
+    /// Time in which the automatic range covers 63 % of a change, milliseconds. Measured in capture time, so a replay
+    /// looks the same at any speed.
     #[schemars(range(max = 60_000))]
     pub time_constant_ms: u32,
     /// Changes of an end by less than this share of the range are ignored.
     #[schemars(range(min = 0, max = 0.5))]
     pub hysteresis: f32,
-    /// Narrowest automatic range of a radiometric source, K; keeps noise from being spread out.
+    /// Narrowest automatic range of a radiometric source, K; keeps noise from filling the palette.
     #[schemars(range(min = 0.1, max = 1000))]
     pub min_span_c: f32,
     /// Narrowest automatic range of other 16-bit sources, counts; 8-bit ones use at most 24.
@@ -78,7 +78,7 @@ impl Settings {
     }
 }
 
-/// Refuses a fixed range that is empty or beyond physics.
+/// Refuses a fixed range that is empty or physically impossible.
 pub(super) fn check_ends(min_c: f32, max_c: f32) -> Result<()> {
     if min_c >= -273.0 && max_c <= 3000.0 && min_c < max_c {
         return Ok(());
@@ -101,13 +101,13 @@ impl Span {
         self.high - self.low
     }
 
-    /// At least `least` wide, about the same middle.
+    /// Widened to at least `least` around the same middle.
     fn widened(self, least: f32) -> Self {
         let lack = ((least - self.width()) / 2.0).max(0.0);
         Self { low: self.low - lack, high: self.high + lack }
     }
 
-    /// The counts of a fixed range: the surface temperature is monotone in counts, so it is searched.
+    /// The counts of a fixed range, found by search: the surface temperature is monotone in counts.
     pub fn fixed(meter: &Thermometer, min_c: f32, max_c: f32) -> Self {
         let count = |wanted: f32| {
             let (mut below, mut above) = (0.0f32, 65536.0f32);
@@ -126,9 +126,9 @@ impl Span {
 struct Held {
     format: FrameFormat,
     at: Nanos,
-    /// Where the ends are going.
+    /// Target of the ends.
     goal: Span,
-    /// Where they are.
+    /// Current ends.
     span: Span,
 }
 
@@ -142,17 +142,16 @@ pub struct AutoRange {
     fine: Box<[u32; 256]>,
 }
 
-/// Samples that settle a percentile; larger pictures are thinned out to about this many.
+/// Samples that are enough for a percentile; larger pictures are subsampled to about this many.
 const SAMPLES: usize = 1 << 16;
 
 impl AutoRange {
-    /// A range that has seen no frame.
+    /// A range that has not seen a frame yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, held: None, coarse: Box::new([0; 256]), fine: Box::new([0; 256]) }
     }
 
-    /// The range for this frame. Shutter calibration leaves the range where it was; a change of
-    /// format starts afresh.
+    /// The range for this frame. It does not change during shutter calibration; a change of format resets it.
     pub fn update(&mut self, frame: &Frame) -> Span {
         let held = self.held.filter(|h| h.format == frame.format);
         let calibrating = frame.meta.ffc.spoils_temperature();
@@ -164,7 +163,7 @@ impl AutoRange {
             None => Held { format: frame.format, at: frame.meta.captured, goal: seen, span: seen },
             Some(h) => self.approach(h, seen, frame.meta.captured),
         };
-        // The shutter's range is shown where there is no other, but never kept.
+        // The range of a closed shutter is used if there is no other, but never kept.
         if !calibrating {
             self.held = Some(next);
         }
@@ -175,7 +174,7 @@ impl AutoRange {
         let band = self.settings.hysteresis * h.goal.width();
         let settle = |goal: f32, seen: f32| if (seen - goal).abs() > band { seen } else { goal };
         let goal = Span { low: settle(h.goal.low, seen.low), high: settle(h.goal.high, seen.high) };
-        // One end may stay behind while the other closes in on it.
+        // One end may stay while the other moves towards it.
         h.goal = goal.widened(seen.width().min(h.goal.width()));
         let tau = self.settings.time_constant_ms as f32 / 1000.0;
         let share = 1.0 - (-now.since(h.at).as_secs_f32() / tau.max(1e-6)).exp();
@@ -195,9 +194,9 @@ impl AutoRange {
         if counts.is_finite() { counts.clamp(1.0, 65535.0) } else { 1.0 }
     }
 
-    /// Percentiles in two steps: which 256 counts, then which count of them.
+    /// Percentiles in two passes: first the block of 256 counts, then the count within it.
     fn percentiles(&mut self, pixels: &[u16]) -> Span {
-        // An odd step does not fall in line with the columns of a sensor.
+        // An odd step does not align with the columns of a sensor.
         let step = pixels.len().div_ceil(SAMPLES) | 1;
         let samples = || pixels.iter().step_by(step);
         let total = samples().count();

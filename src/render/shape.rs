@@ -51,7 +51,7 @@ impl Drawable for Stroke {
         let area = Rect::new(a[0].min(b[0]), a[1].min(b[1]), a[0].max(b[0]), a[1].max(b[1])).grown(reach);
         let [along, down] = [b[0] - a[0], b[1] - a[1]];
         let square = (along * along + down * down).max(1e-12);
-        // A row meets the band around the line in an interval about `middle`.
+        // A row crosses the band around the line in an interval centred on `middle`.
         let (slope, half) = (along / down, reach * square.sqrt() / down.abs());
         let interval = |y: f32| {
             let middle = a[0] + (y - a[1]) * slope;
@@ -86,9 +86,8 @@ impl Drawable for Ring {
     }
 }
 
-/// Draws the pixels of `area` that lie on the target with the opacity that `share`
-/// gives for their centres, 0 to 1; in each row only those in the interval that `row` gives.
-/// Places that are not finite draw nothing.
+/// Draws the pixels of `area` that are on the target. `share` gives the opacity at a pixel's centre, 0 to 1; `row`
+/// gives the interval to draw in each row. Positions that are not finite draw nothing.
 fn rasterize<D: DrawTarget<Color = Rgba>>(
     target: &mut D,
     area: Rect,

@@ -1,9 +1,8 @@
 //! Cameras as data: one row each. `README.md` beside `src/source.rs`'s folder says how to add one.
 //!
-//! A camera is supported when it has a row in [`CAMERAS`], a line in `udev/60-heatmark.rules` and a
-//! recording with its expected text in `tests/data/cameras/`; tests compare the three. Rows state what
-//! public sources state, and name them. Nothing is guessed: counts of unknown meaning stay counts, and
-//! no temperature is given for them.
+//! A camera is supported when it has a row in [`CAMERAS`], a line in `udev/60-heatmark.rules` and a recording with its
+//! expected text in `tests/data/cameras/`; tests compare the three. Rows state only what public sources state, and cite
+//! them. Nothing is guessed: counts of unknown meaning stay counts, and no temperature is given for them.
 
 pub mod boson;
 pub mod decode;
@@ -41,7 +40,7 @@ impl FromStr for UsbId {
     }
 }
 
-/// Where the picture lies in a transfer of the driver.
+/// Where the picture is in a transfer of the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// The transfer is the picture.
@@ -69,7 +68,7 @@ pub enum Layout {
 pub enum Meaning {
     /// The camera reports it, in its telemetry or on request; until then it is unknown.
     Reported,
-    /// The camera has no other setting that would go unnoticed.
+    /// The camera has no other setting that could be active unnoticed.
     Always(Signal),
     /// Valid only while the camera is in high gain, its state after power-on. The frames do not say so.
     HighGain(Signal),
@@ -82,7 +81,7 @@ pub struct Mode {
     pub pixel_format: PixelFormat,
     /// Columns and rows of the transfer; `None` takes any size.
     pub size: Option<(u32, u32)>,
-    /// Where the picture lies in it.
+    /// Where the picture is in it.
     pub layout: Layout,
     /// What its counts mean.
     pub meaning: Meaning,
@@ -104,7 +103,7 @@ impl Mode {
 /// How a camera is controlled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// By no public command over USB video.
+    /// No public command over USB video.
     None,
     /// Through the UVC extension units of the PureThermal firmware.
     PureThermal,
@@ -117,7 +116,7 @@ pub struct Profile {
     pub name: &'static str,
     /// Full name.
     pub about: &'static str,
-    /// Its USB ids; with none, it is recognised by shape, that is by the formats that it offers.
+    /// Its USB ids; if empty, it is recognised by shape, that is, by the formats it offers.
     pub usb: &'static [UsbId],
     /// Transfer formats, the best first.
     pub modes: &'static [Mode],
@@ -342,7 +341,7 @@ impl Offer {
     fn largest(&self) -> Option<(u32, u32)> {
         match self.sizes {
             Sizes::One(w, h) => Some((w, h)).filter(|size| is_usable(*size)),
-            // A device of any size has no native one; most thermal cameras have this size.
+            // A device that offers any size has no native one; most thermal cameras have this size.
             Sizes::Range(..) => Some(ANY_SIZE).filter(|size| self.has(*size)),
         }
     }

@@ -61,7 +61,7 @@ pub struct Replay {
     open: OpenClip,
     clip: Box<dyn Clip>,
     reported: bool,
-    /// Finished rounds, frames of this one, and what is added to its numbers and times.
+    /// Finished rounds, frames of the current one, and the offsets added to its numbers and times.
     rounds: u64,
     round_frames: u64,
     shift: Shift,
@@ -125,11 +125,11 @@ impl Replay {
         }
     }
 
-    /// Shifts number and time of a frame of a later round behind the rounds before.
+    /// Shifts the number and time of a frame so that it follows the earlier rounds.
     fn place(&mut self, into: &mut Frame) {
         let meta = &mut into.meta;
         if self.rounds > 0 && self.round_frames == 0 {
-            // The recording's own start counts as one period after the last frame.
+            // The recording starts again one period after the last frame.
             let next = self.last.captured.0.saturating_add(self.last.period_ns);
             self.shift = Shift {
                 seq: self.last.seq.saturating_add(1).saturating_sub(meta.seq),

@@ -17,23 +17,23 @@ use crate::units::Nanos;
 /// One step of a script.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
-    /// Brings this many good frames.
+    /// Delivers this many good frames.
     Frames(u32),
-    /// Brings no frame for this long, ms.
+    /// Delivers no frame for this long, ms.
     Stall(u32),
-    /// Brings one frame that lacks its lower half.
+    /// Delivers one frame that lacks its lower half.
     Short,
     /// Loses this many frames: frame numbers and times jump over them.
     Gap(u32),
-    /// Brings one frame flagged as damaged by the driver (no pixels).
+    /// Delivers one frame flagged as damaged by the driver (no pixels).
     Corrupt,
-    /// Brings this many frames that all show the same picture.
+    /// Delivers this many frames that all show the same picture.
     Freeze(u32),
     /// Changes size and meaning from the next frame on.
     Format(FrameFormat),
     /// Fails; the source has to be opened again.
     Error,
-    /// Cannot be opened for this long, ms, counted from the failure before it.
+    /// Cannot be opened for this long, ms, counted from the previous failure.
     Away(u32),
     /// Announces a flat-field correction, closes the shutter for this many frames, settles for as many.
     Ffc(u32),
@@ -98,7 +98,7 @@ pub const FORMAT: FrameFormat = FrameFormat { width: 160, height: 120, signal: S
 struct State {
     steps: Vec<Step>,
     at: usize,
-    /// Frames brought by the current step.
+    /// Frames delivered by the current step.
     done: u32,
     /// The current format, and number and time of the next frame.
     format: FrameFormat,
@@ -118,7 +118,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A script that begins with [`FORMAT`] at the clock's present.
+    /// A script that begins with [`FORMAT`] at the clock's current time.
     pub fn new(steps: Vec<Step>, clock: SharedClock) -> Self {
         let due = clock.now() + period(&FORMAT);
         let state = State { steps, at: 0, done: 0, format: FORMAT, seq: 0, due, shown: 0, failed_at: None };
@@ -308,8 +308,8 @@ fn period(format: &FrameFormat) -> Duration {
     Duration::from_secs_f64(1.0 / f64::from(format.rate_hz.max(0.1)))
 }
 
-/// A warm disc (34 degC in centikelvin) wandering over a cool, slightly noisy slope (22 degC);
-/// a closed shutter shows 30 degC everywhere. Equal numbers give equal pictures.
+/// A warm disc (34 degC in centikelvin) moving over a cool, slightly noisy gradient (22 degC); a closed shutter shows
+/// 30 degC everywhere. Equal numbers give equal pictures.
 fn paint(frame: &mut Frame, number: u64) {
     let (width, height) = (frame.width(), frame.height());
     let hidden = frame.meta.ffc.hides_scene();

@@ -1,8 +1,7 @@
 //! Single pictures: PNG, TIFF and JPEG.
 //!
-//! 16-bit grey keeps its counts, with the unit that the user states or none. Everything else went
-//! through some tone mapping and gives 8-bit grey without temperature; colours, of an ironbow palette
-//! for example, become their brightness.
+//! 16-bit grey keeps its counts, with the unit that the user states or none. Everything else has been tone-mapped and
+//! becomes 8-bit grey without temperature; colours, for example of an ironbow palette, become their brightness.
 
 use std::io::{Cursor, Read as _};
 use std::path::Path;

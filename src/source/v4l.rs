@@ -1,10 +1,9 @@
 //! Cameras over V4L2.
 //!
-//! A camera is named by what stays the same ([`selector::Selector`]), found in sysfs ([`node`]), opened
-//! and identified by its USB id or its formats ([`probe`], [`crate::source::cameras`]), and read with
-//! bounded waits ([`camera::Camera`]). Its faults are detected within the limits that are set here
-//! ([`watchdog::Watchdog`]). The pipeline then closes it and asks for it again
-//! ([`supervisor::Supervisor`]), which takes ever stronger steps where that helps
+//! A camera is selected by a stable property ([`selector::Selector`]), found in sysfs ([`node`]), opened and identified
+//! by its USB id or its formats ([`probe`], [`crate::source::cameras`]), and read with bounded waits
+//! ([`camera::Camera`]). [`watchdog::Watchdog`] detects faults within the limits set here. The pipeline then reopens
+//! the camera through [`supervisor::Supervisor`], which takes stronger recovery steps if that helps
 //! ([`escalation::Escalation`]).
 
 pub mod bus;
@@ -52,11 +51,11 @@ pub struct Settings {
     /// shutter takes up to 3000.
     #[schemars(range(min = 500, max = 600_000))]
     pub stall_ms: u32,
-    /// A camera that sends the same content or frame counter for this long is frozen and opened again, ms,
-    /// 1000 to 600000; 0 never, for scenes without noise. Corrections do not count.
+    /// A camera that sends the same content or frame counter for this long is frozen and opened again, ms, 1000 to
+    /// 600000; 0 disables this, for scenes without noise. Flat-field corrections do not count.
     pub frozen_ms: u32,
-    /// The strongest step for a camera that is present and sends nothing: `reopen` it; `reset` its USB
-    /// device as well; `replug` it as well through its driver, which takes root.
+    /// Strongest recovery step for a camera that is present but sends nothing: `reopen` it; also `reset` its USB
+    /// device; also `replug` it through its driver, which needs root.
     pub recover: Recover,
 }
 
@@ -74,15 +73,15 @@ impl Default for Settings {
     }
 }
 
-/// The strongest step for a camera that sends nothing.
+/// Strongest recovery step for a camera that sends nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recover {
     /// Opens it again.
     Reopen,
-    /// Resets its USB device as well.
+    /// Also resets its USB device.
     Reset,
-    /// Takes its USB device from its driver and gives it back as well.
+    /// Also takes its USB device from its driver and gives it back.
     #[default]
     Replug,
 }
@@ -98,7 +97,7 @@ impl From<Recover> for Step {
 }
 
 impl Settings {
-    /// Refuses what lies outside the documented ranges.
+    /// Refuses values outside the documented ranges.
     ///
     /// # Errors
     /// `Fix` for the first value out of its range.

@@ -1,7 +1,7 @@
 //! Colour cameras, through `nokhwa` (feature `nokhwa`).
 //!
-//! `nokhwa` waits for a frame without limit, so it runs on its own thread. A reader waits as long as it
-//! chooses and gets the newest picture.
+//! `nokhwa` waits for a frame without limit, so it runs on its own thread. A reader sets its own wait and gets the
+//! newest picture.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,7 @@ struct Slot {
     picture: Picture,
     /// Format as opened.
     about: Option<String>,
-    /// Why no more pictures will come; `None` again once a reader has it.
+    /// Why no more pictures will come; reset to `None` once a reader has taken it.
     failed: Option<Error>,
     stop: bool,
 }

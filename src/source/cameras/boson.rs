@@ -20,7 +20,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Parses a row; `None` where it is no telemetry.
+    /// Parses a row; `None` if it is not telemetry.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..ALL)?;
         let at = |i: usize| u16::from_le_bytes([bytes[i], bytes[i + 1]]);

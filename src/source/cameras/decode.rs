@@ -38,8 +38,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for `choice`. `stated` is the unit that the user states for counts. `low_gain`
-    /// is true where the user states that the camera is in low gain; it counts where frames do not report the gain.
+    /// A decoder for `choice`. `stated` is the unit that the user states for counts. `low_gain` is true if the user
+    /// states that the camera is in low gain; it applies if frames do not report the gain.
     pub fn new(choice: Choice, transfer: Transfer, stated: Option<Unit>, low_gain: bool) -> Self {
         let (width, height) = choice.mode.picture(choice.size);
         let assumed = match choice.mode.meaning {
@@ -111,7 +111,7 @@ impl Decoder {
 
     fn stated_or(&self, signal: Signal) -> Signal {
         match self.stated {
-            // Pictures that went through a contrast curve have no unit, whatever the user states.
+            // Pictures that went through a contrast curve have no unit, regardless of what the user states.
             Some(unit) if signal != Signal::Grey8 => unit.signal(),
             _ => signal,
         }

@@ -79,7 +79,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Parses little-endian words; `None` where they are no telemetry.
+    /// Parses little-endian words; `None` if they are not telemetry.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (words, _) = bytes.as_chunks::<2>();
         let words = words.get(..word::ALL)?;

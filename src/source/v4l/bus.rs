@@ -1,5 +1,5 @@
-//! What the rest of this folder needs of a machine: to list nodes, open one, dequeue frames and recover
-//! a device. [`super::linux`] is the real machine; tests use a scripted one.
+//! What the rest of this folder needs from a machine: to list nodes, open one, dequeue frames and recover a device.
+//! [`super::linux`] is the real machine; tests use a scripted one.
 
 use std::io;
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub trait Bus: Send {
     /// The errno of the system; `NotFound` where it is no USB device.
     fn reset(&mut self, node: &Node) -> io::Result<()>;
 
-    /// Takes the USB device of a node from its driver and gives it back (`authorized`), which is as
-    /// close to unplugging it as software comes.
+    /// Takes the USB device of a node from its driver and gives it back (`authorized`): the closest that software comes
+    /// to unplugging it.
     ///
     /// # Errors
     /// The errno of the system; `NotFound` where it is no USB device.

@@ -33,23 +33,23 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
-    /// True where the stream brought enough frames to call the camera healthy.
+    /// True if the stream delivered enough frames to call the camera healthy.
     pub fn was_healthy(&self) -> bool {
         self.frames.load(Relaxed) >= HEALTHY_FRAMES
     }
 
-    /// True where the camera was present and did not work.
+    /// True if the camera was present but did not work.
     pub fn was_faulty(&self) -> bool {
         self.faulty.load(Relaxed)
     }
 
-    /// Notes whether the camera was present and did not work.
+    /// Notes whether the camera was present but did not work.
     pub fn set_faulty(&self, faulty: bool) {
         self.faulty.store(faulty, Relaxed);
     }
 }
 
-/// What is asked of a camera.
+/// A request to open a camera.
 pub struct Request<'a> {
     /// How the user named it.
     pub selector: &'a Selector,
@@ -69,14 +69,14 @@ pub struct Camera {
     device: Box<dyn Device>,
     decoder: Decoder,
     watchdog: Watchdog,
-    /// Reported by the next read, so that the frame that showed it is delivered and counted.
+    /// Reported by the next read, so that the frame that revealed it is delivered and counted.
     fault: Option<Fault>,
     limits: Limits,
     clock: SharedClock,
     report: Arc<StreamReport>,
     /// Reported once the camera is healthy.
     new_step: Option<Step>,
-    /// The driver's last frame count, and the same count without its wrapping.
+    /// The driver's last frame count, and the same count without wrap-around.
     sequence: Option<u32>,
     seq: u64,
 }
@@ -140,7 +140,7 @@ impl Camera {
         self.decoder.choice()
     }
 
-    /// Stamps and numbers a decoded frame, and shows it to the watchdog.
+    /// Stamps and numbers a decoded frame, and passes it to the watchdog.
     fn account(&mut self, into: &mut Frame, info: BufferInfo, telemetry: FrameTelemetry) {
         let now = self.clock.now();
         // The driver's count wraps after 2^32 frames and begins at any number.
@@ -215,8 +215,8 @@ impl Source for Camera {
     }
 }
 
-/// The choice for the format that a camera set, where that is another of its modes than was requested: a
-/// camera that changed without being plugged in again still lists the old ones.
+/// The choice for the format that a camera set, if that is another of its modes than the requested one: a camera that
+/// changed without being replugged still lists the old ones.
 fn settled(node: &Node, settings: &Settings, choice: Choice, granted: &Granted) -> Result<Choice> {
     if (granted.code, granted.size) == (choice.mode.pixel_format.code(), choice.size) {
         return Ok(choice);
@@ -253,7 +253,7 @@ fn unknown(node: &Node, request: &Request<'_>, offers: &[cameras::Offer]) -> Err
     }
 }
 
-/// Refuses a camera that is not the one that was asked for.
+/// Refuses a camera that is not the requested one.
 fn accept(node: &Node, selector: &Selector, choice: &Choice) -> Result<()> {
     let (found, about) = (choice.profile.name, choice.profile.about);
     match selector {

@@ -13,7 +13,7 @@ pub struct Discovered {
     /// The node.
     #[serde(flatten)]
     pub node: Node,
-    /// The spec that names it for as long as possible.
+    /// The most stable spec that names it.
     pub spec: String,
     /// The camera; `None` for a device that cannot be identified as one.
     pub camera: Option<Camera>,
@@ -84,7 +84,7 @@ fn describe(bus: &mut dyn Bus, node: &Node, all: &[Node]) -> Discovered {
     discovered
 }
 
-/// The spec that names a node for as long as possible: its serial number, its port, its file.
+/// The most stable spec that names a node: its serial number, its port, its file.
 fn spec(node: &Node, all: &[Node]) -> String {
     match (node.own_serial(node.profile()).filter(|_| !node.shares_serial(all)), &node.usb) {
         (Some(serial), _) => format!("v4l2:serial={serial}"),

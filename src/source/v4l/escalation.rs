@@ -1,7 +1,7 @@
 //! Which recovery step to take for a camera that does not work.
 //!
-//! To open it again helps most times. Where it does not, its USB device is reset, then taken from
-//! its driver and given back. A step that helped is remembered and tried first the next time.
+//! Reopening it usually helps. If not, its USB device is reset, then taken from its driver and given back. A step that
+//! helped is remembered and tried first the next time.
 
 use std::fmt;
 
@@ -60,7 +60,7 @@ impl Escalation {
             None => self.remembered,
             Some(Step::Reopen) => Step::Reset,
             Some(Step::Reset) => Step::Replug,
-            // Both in turn from here on: a camera may need time after each.
+            // The two alternate from here on: a camera may need time after each.
             Some(Step::Replug) => Step::Reset,
         };
         let step = [wanted, Step::Replug, Step::Reset]

@@ -222,7 +222,7 @@ impl Device for Open {
     }
 }
 
-/// Mapped buffers that the driver fills one after the other.
+/// Mapped buffers that the driver fills in turn.
 struct Stream {
     file: File,
     maps: Vec<Map>,

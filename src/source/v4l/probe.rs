@@ -7,7 +7,7 @@ use super::selector::Selector;
 use crate::error::{Error, Result};
 use crate::source::cameras::{self, Choice, Offer};
 
-/// What an open device offers, and the camera that this makes it.
+/// What an open device offers, and the camera it was identified as.
 pub struct Identity {
     /// Every format that can be read.
     pub offers: Vec<Offer>,

@@ -1,4 +1,4 @@
-//! Opens a camera again and again, at whatever node it is now, and recovers it where that helps.
+//! Opens a camera repeatedly, at whichever node it is now, and recovers it if that helps.
 
 use std::io;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Supervisor {
         started
     }
 
-    /// Takes the recovery step that follows from the last attempt; returns it where it has not helped before.
+    /// Takes the recovery step that follows from the last attempt; returns it if it has not helped before.
     fn recover(&mut self, last: &Attempt) -> Option<Step> {
         if last.report.was_healthy() {
             self.escalation.recovered();
@@ -93,7 +93,7 @@ impl Supervisor {
     }
 }
 
-/// True where a camera that is present failed to start. Busy and invalid are answers of a working driver.
+/// True if a camera that is present failed to start. Busy and invalid are answers of a working driver.
 fn is_fault(error: &Error) -> bool {
     let errno = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     let works = |e: &io::Error| is_gone(e) || matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EINVAL));

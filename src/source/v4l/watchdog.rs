@@ -10,7 +10,7 @@ use crate::units::Nanos;
 pub struct Limits {
     /// The longest time without a whole frame.
     pub stall: Duration,
-    /// The longest time with the same content or the same frame counter; zero for any.
+    /// The longest time with the same content or the same frame counter; zero for no limit.
     pub frozen: Duration,
 }
 
