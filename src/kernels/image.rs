@@ -1,4 +1,4 @@
-//! Kernels of pictures: resampling, percentiles, tones, and what becomes of a network's outputs.
+//! Kernels of pictures: resampling, percentiles, tones, and post-processing of a network's outputs.
 
 pub(crate) mod percentile;
 pub(crate) mod sample;

@@ -17,8 +17,8 @@ pub(crate) const BIASED: f32 = 12_583_039.0;
 
 /// An instruction set. A value of it is proof that this CPU has the instructions.
 ///
-/// Comparisons keep a NaN of their *second* operand, so clamping never turns a NaN into a number; of a NaN in the
-/// first they make either a NaN or the second.
+/// `max` and `min` return NaN if their *second* operand is NaN, so clamping never turns a NaN into a number. If only
+/// the first is NaN, they return either NaN or the second.
 pub(crate) trait Isa: Copy + 'static {
     /// Floats in a register.
     const LANES: usize;
@@ -40,7 +40,7 @@ pub(crate) trait Isa: Copy + 'static {
     /// `2^n` for integers `n` from -126 to 127 in the low bits of [`BIASED`]` + n`.
     fn exp2_biased(self, shifted: Self::V) -> Self::V;
 
-    /// Asks for the cache line of an address that is soon to be read. The address need not be valid.
+    /// Prefetches the cache line of an address. The address need not be valid.
     #[inline(always)]
     fn prefetch(self, _: *const f32) {}
 
@@ -63,7 +63,7 @@ pub(crate) trait Isa: Copy + 'static {
     }
 }
 
-/// What reading pictures of 16-bit counts needs besides.
+/// Additional operations for pictures of 16-bit counts.
 pub(crate) trait Counts: Isa {
     /// `x` limited to `0..=limit`; 0 where it is NaN.
     fn limit(self, x: Self::V, limit: Self::V) -> Self::V;
@@ -80,7 +80,7 @@ pub(crate) trait Counts: Isa {
     /// `p` is valid for reading `LANES` counts.
     unsafe fn load_u16(self, p: *const u16) -> Self::V;
 
-    /// Reads `2 * LANES` counts of either row: the means of squares of four.
+    /// Reads `2 * LANES` counts of each row and returns the means of squares of four.
     ///
     /// # Safety
     /// `upper` and `lower` are valid for reading `2 * LANES` counts.
@@ -92,16 +92,16 @@ pub(crate) trait Counts: Isa {
     /// `p` is valid for writing `LANES` numbers.
     unsafe fn store_u32(self, p: *mut u32, v: Self::V);
 
-    /// Counts number `i`, `i + 1`, `i + below` and `i + below + 1` for each of the `LANES` numbers `i` at `at`.
+    /// The counts at `i`, `i + 1`, `i + below` and `i + below + 1` for each of the `LANES` indices `i` at `at`.
     ///
     /// # Safety
     /// `p` is valid for reading all of these.
     unsafe fn gather_squares(self, p: *const u16, at: *const u32, below: usize) -> [Self::V; 4];
 
-    /// Values number `i` and `i + 1` of `count` for each of the `LANES` numbers `i` at `at`.
+    /// The values at `i` and `i + 1`, out of `count`, for each of the `LANES` indices `i` at `at`.
     ///
     /// # Safety
-    /// `p` is valid for reading `count` values, which are more than any `i + 1`, and `at` for `LANES` numbers.
+    /// `p` is valid for reading `count` values, more than any `i + 1`, and `at` for reading `LANES` indices.
     unsafe fn gather_pairs(self, p: *const f32, count: usize, at: *const u32) -> [Self::V; 2];
 
     /// Writes `v` truncated to bytes: exact from 0 to 255, otherwise any byte.
@@ -111,17 +111,17 @@ pub(crate) trait Counts: Isa {
     unsafe fn store_u8(self, p: *mut u8, v: Self::V);
 }
 
-/// Channels that are brought into planes at a time.
+/// Channels that are transposed at a time.
 pub(crate) const FOUR: usize = 4;
 
-/// What transposing needs besides.
+/// Additional operations for transposing.
 pub(crate) trait Transpose: Isa {
-    /// Four floats at `p` and at every `stride` floats from there on, until the register is full.
+    /// Reads four floats at `p` and at every further `stride` floats, until the register is full.
     ///
     /// # Safety
     /// All of them are readable.
     unsafe fn load_fours(self, p: *const f32, stride: usize) -> Self::V;
 
-    /// Transposes the 4 x 4 floats that four registers hold in each place of four lanes.
+    /// Transposes the 4 x 4 floats in each group of four lanes of four registers.
     fn transpose4(self, rows: [Self::V; FOUR]) -> [Self::V; FOUR];
 }

@@ -5,11 +5,11 @@ use std::ops::{Deref, DerefMut};
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Values of which the first lies at the start of a cache line, so that no register of them straddles two.
+/// Values that start at a cache line, so that no register of them straddles two.
 #[derive(Debug, Default)]
 pub struct Lines<T> {
     values: Vec<T>,
-    /// Where the first one lies, and how many there are.
+    /// Index of the first value, and their number.
     skip: usize,
     count: usize,
 }

@@ -21,7 +21,7 @@ pub struct Map {
     pub row: usize,
     /// Floats before the first pixel.
     pub origin: usize,
-    /// Floats of the whole, border included.
+    /// Floats of the whole map, including the border.
     pub len: usize,
     /// Pixels of zeros on each side: 0 or 1.
     pub border: usize,
@@ -99,7 +99,7 @@ impl Map {
         }
     }
 
-    /// Whether the values lie as they do in row-major rows, columns, channels, and nothing between them.
+    /// Whether the values are in the order rows, columns, channels without gaps.
     pub fn packed(&self) -> bool {
         self.border == 0 && self.pitch == self.c && self.row == self.w * self.c
     }
@@ -114,13 +114,13 @@ impl Map {
         self.fill_border(data, 0.0);
     }
 
-    /// As [`Map::clear_border`], with another kind of value for zero.
+    /// As [`Map::clear_border`], for values of another type with this `zero`.
     pub(crate) fn fill_border<T: Copy>(&self, data: &mut [T], zero: T) {
         let Some(last) = self.h.checked_sub(1) else { return data[..self.len].fill(zero) };
         data[..self.at(0, 0)].fill(zero);
         let after = self.line(last).end;
         data[after..self.len].fill(zero);
-        // Between two rows it is mostly so little that calling for it would take longer than writing it.
+        // The gap between two rows is usually so small that a call would take longer than the writes.
         let data = &mut data[..after];
         match self.row - self.w * self.pitch {
             2 => self.fill_between::<T, 2>(data, zero),

@@ -1,4 +1,4 @@
-//! The definitions that every table of kernels is held to: plain loops over planes, in double precision.
+//! The definitions that every table of kernels is tested against: plain loops over planes, in double precision.
 
 use super::{Activation, Between, Pooling, ResidualPosition, Window};
 
@@ -122,7 +122,7 @@ pub(crate) fn interpolate(input: &Planes, c: usize, row: &Between, column: &Betw
 }
 
 /// Mean of `fine * fine` bilinear samples of a picture of `w` x `h` counts under the output pixel at column and row
-/// `j`, `i` of `width` x `height`; `across` is the step per column, a row's step that turned by a right angle.
+/// `j`, `i` of `width` x `height`; `across` is the step per column. A row's step is `across` turned by a right angle.
 pub(crate) fn resample(
     (pixels, w, h): (&[u16], usize, usize),
     (centre, across, fine): ([f32; 2], [f32; 2], usize),

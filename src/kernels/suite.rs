@@ -56,7 +56,7 @@ fn planes(seed: u64, c: usize, h: usize, w: usize) -> Planes {
     Planes { c, h, w, v: values(seed, c * h * w) }
 }
 
-/// `planes` in a map whose padding channels are NaN, so that a kernel that reads them is seen.
+/// `planes` in a map whose padding channels are NaN, which exposes a kernel that reads them.
 fn load(map: &Map, planes: &Planes) -> Vec<f32> {
     let mut data = vec![f32::NAN; map.len];
     map.clear_border(&mut data);

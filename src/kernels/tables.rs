@@ -26,9 +26,9 @@ pub(crate) use function;
 
 /// The functions of one instruction set, and the table made of them, in a module.
 ///
-/// `f32` makes those of floats and pictures, and `table(name, int8)`; `int8` those of integers, and `TABLE`. `tiles`
-/// lists, for each number of registers, the numbers of pixels that there are tiles for; sums, weights and one input are
-/// to stay in registers. `rows` is the number of pixels of the row microkernel, where it pays, and more such kernels.
+/// `f32` makes the functions for floats and pictures, and `table(name, int8)`; `int8` makes those for integers, and
+/// `TABLE`. `tiles` lists the pixels per tile for each number of registers; sums, weights and one input must fit in
+/// registers. `rows` is the number of pixels of the row microkernel, where it is faster, and further such kernels.
 macro_rules! tables {
     (
         f32 $module:ident: $isa:ty = $value:expr, $features:tt,
@@ -183,7 +183,7 @@ macro_rules! tables {
         /// The contract of [`tile::quantising_tile`] holds, and the CPU has these features.
         $(#[target_feature(enable = $features)])?
         unsafe fn quantising<const P: usize, const N: usize>(job: &float_tile::Job, offsets: &PixelOffsets) {
-            // SAFETY: the caller keeps the contract of `rounding`; the instruction set is that of the features.
+            // SAFETY: the caller keeps the contract of `quantising_tile`; the instruction set is that of the features.
             unsafe { tile::quantising_tile::<$isa, P, N>($value, job, offsets) }
         }
     };

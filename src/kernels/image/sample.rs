@@ -1,4 +1,4 @@
-//! Resampling of 16-bit pictures: bilinear on a rotated lattice, exact reduction by whole factors.
+//! Resampling of 16-bit pictures: bilinear on a rotated lattice, exact reduction by integer factors.
 
 mod axis_aligned;
 mod rotated;
@@ -16,10 +16,10 @@ pub struct Picture<'a> {
     height: usize,
 }
 
-/// Most pixels of a picture: positions in it are counted in single precision.
+/// Most pixels of a picture: pixel indices are computed in single precision.
 const MOST_PIXELS: usize = 1 << 24;
 
-/// Columns or rows up to which positions are known to a hundredth of a pixel.
+/// Columns or rows up to which positions are accurate to a hundredth of a pixel.
 const KNOWN: usize = 1 << 14;
 
 impl<'a> Picture<'a> {
@@ -38,8 +38,8 @@ impl<'a> Picture<'a> {
         bilinear(pixels, shares)
     }
 
-    /// The pixels whose centres are around `(x, y)`, clamped to the picture, two rows of two; and how far it is on the
-    /// way to the second column and row, 0 to 1.
+    /// The four pixels whose centres surround `(x, y)`, clamped to the picture, as two rows of two; and the position
+    /// between the first and second column and row, 0 to 1.
     #[inline]
     pub fn square(&self, [x, y]: [f32; 2]) -> ([u16; 4], [f32; 2]) {
         let (w, h) = (self.width, self.height);
@@ -53,7 +53,7 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// What is between the four pixels of a square.
+/// Interpolates between the four pixels of a square.
 #[inline]
 pub fn bilinear(pixels: [u16; 4], [fx, fy]: [f32; 2]) -> f32 {
     let between = |a: u16, b: u16| f32::from(a) + (f32::from(b) - f32::from(a)) * fx;
@@ -79,7 +79,7 @@ impl Lattice {
         [self.centre[0] + ax * u - ay * v, self.centre[1] + ay * u + ax * v]
     }
 
-    /// Where the samples fall on pixel centres: the pixel of the first, and the factor of the reduction.
+    /// If all samples fall on pixel centres: the pixel of the first sample, and the factor of the reduction.
     fn reduction(&self, width: usize, height: usize) -> Option<([isize; 2], usize)> {
         let factor = self.fine as f32;
         if self.across != [factor, 0.0] || self.fine > 2 {
@@ -226,7 +226,7 @@ pub(crate) fn reduce<I: Counts>(isa: I, job: Reduction) {
             }
             j += I::LANES;
         }
-        // Now, while the row is in the cache.
+        // Done here, while the row is in the cache.
         if i % 2 == 0 {
             let half = width.div_ceil(2);
             subsample_row(isa, line, &mut samples[i / 2 * half..][..half], &mut range);

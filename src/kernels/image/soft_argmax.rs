@@ -43,22 +43,22 @@ impl Kernels {
     }
 }
 
-/// What the cells so far make of a register of points.
+/// The sums over the cells so far, for a register of points.
 #[derive(Clone, Copy)]
 struct Sum<V> {
-    /// The largest weight's logarithm, times `-log2(e)`; weights are counted in units of it.
+    /// The largest weight's logarithm, times `-log2(e)`; weights are relative to the largest.
     most: V,
     total: V,
     values: [V; SOFT_ARGMAX_VALUES],
 }
 
-/// Registers of points whose sums are at hand together.
+/// Registers of points whose sums are kept at the same time.
 const GROUP: usize = 16;
 
-/// Rows of cells of which the near cache is to hold all.
+/// Rows of cells that fit in the nearest cache together.
 const BAND: usize = 2;
 
-/// By bands of rows, whose cells are still near for the second and the later registers of points.
+/// Works in bands of rows, whose cells are still cached for the second and later registers of points.
 ///
 /// # Safety
 /// `cells` holds as many cells, `means` all values of all points.
@@ -75,7 +75,7 @@ pub(crate) unsafe fn soft_argmax<I: Isa>(isa: I, job: Job) {
         sums[..group].fill(none);
         for y in (0..rows).step_by(BAND) {
             let band = y..rows.min(y + BAND);
-            // By number: zipped, the sums and registers would come through a function that is not inlined here.
+            // Indexed: a zip of sums and registers would go through a function that is not inlined here.
             for register in 0..group {
                 // SAFETY: a register of points from this one on is in every cell, and all rows of the band are in
                 // `cells`.
@@ -129,14 +129,14 @@ unsafe fn add<I: Isa>(isa: I, point: usize, job: &Job, band: Range<usize>, sum: 
     }
 }
 
-/// The largest of what some cells have first.
+/// The largest values, lane by lane, of the first register of some cells.
 ///
 /// # Safety
 /// `cells` holds a register from the start of every cell of `of` on.
 #[inline(always)]
 unsafe fn largest<I: Isa>(isa: I, cells: &[f32], stride: usize, of: Range<usize>) -> I::V {
     let least = isa.splat(f32::MIN / 4.0);
-    // Several, that none waits for the one before.
+    // Several accumulators, so that none waits for the previous one.
     let mut most = [least; 4];
     let mut cell = of.start;
     // SAFETY: every cell that is read is in `of`, and starts with a register.
@@ -167,7 +167,7 @@ fn first(cells: usize) -> f32 {
     step(cells) * 0.5 - 1.0
 }
 
-/// `2^x` for x up to 0, to five digits; next to nothing below -126; NaN for NaN.
+/// `2^x` for x up to 0, to five digits; almost 0 below -126; NaN for NaN.
 #[inline(always)]
 fn power<I: Isa>(isa: I, x: I::V) -> I::V {
     // x = n + f: n goes into the exponent, 2^f (|f| <= 1/2) is the polynomial of least relative error.

@@ -190,7 +190,7 @@ pub(crate) unsafe fn blend<I: Counts>(isa: I, job: Blending<f32>) {
 #[inline(always)]
 pub(crate) unsafe fn blend_u8<I: Counts>(isa: I, job: Blending<u8>) {
     let (share, most) = (isa.splat(job.share), isa.splat(255.0));
-    // Beyond 2^23 there are only integers: adding it rounds.
+    // Floats from 2^23 on are integers, so adding it rounds.
     let integers = isa.splat(8_388_608.0);
     registers!(job.a.len(), |i, left| {
         // SAFETY: the two rows and `to` are equally long, so each has `left` values from `i` on.

@@ -50,7 +50,7 @@ impl Kernels {
     /// If a slice is too short.
     pub fn nhwc_to_nchw(&self, map: &Map, data: &[f32], planes: &mut [f32]) {
         let plane = map.h * map.w;
-        // Pixels of which all are next to each other are as one row.
+        // Pixels without gaps between rows count as one row.
         let (lines, pixels) = if map.row == map.w * map.pitch { (1, plane) } else { (map.h, map.w) };
         if pixels < self.lanes || map.c < FOUR {
             return map.write_planes(data, planes);

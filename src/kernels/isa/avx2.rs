@@ -73,7 +73,7 @@ impl<const DOT: u8> Transpose for Avx2<DOT> {
     }
 }
 
-/// Counts number `i` and `i + 1` for each of the eight numbers at `at`. Single loads rather than the gather
+/// The counts at `i` and `i + 1` for each of the eight indices at `at`. Uses single loads instead of the gather
 /// instruction, which is slower on many CPUs.
 ///
 /// # Safety
@@ -124,7 +124,7 @@ impl Counts for Avx2<0> {
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m256 {
         // SAFETY: the caller guarantees that sixteen counts of either are readable.
         unsafe {
-            // Less 2^15, counts fit the instruction that adds neighbours.
+            // Counts minus 2^15 fit the instruction that adds neighbours.
             let (middle, ones) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
             let upper = _mm256_madd_epi16(_mm256_xor_si256(_mm256_loadu_si256(upper.cast()), middle), ones);
             let lower = _mm256_madd_epi16(_mm256_xor_si256(_mm256_loadu_si256(lower.cast()), middle), ones);

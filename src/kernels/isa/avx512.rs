@@ -69,7 +69,7 @@ impl<const DOT: u8> Transpose for Avx512<DOT> {
     }
 }
 
-/// Numbers of neighbouring counts as floats: the even ones, and the odd ones.
+/// Neighbouring counts as floats: the even ones, and the odd ones.
 ///
 /// # Safety
 /// On a CPU with AVX-512.
@@ -114,7 +114,7 @@ impl Counts for Avx512<0> {
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m512 {
         // SAFETY: the caller guarantees that thirty-two counts of either are readable.
         unsafe {
-            // Less 2^15, counts fit the instruction that adds neighbours.
+            // Counts minus 2^15 fit the instruction that adds neighbours.
             let (middle, ones) = (_mm512_set1_epi16(i16::MIN), _mm512_set1_epi16(1));
             let upper = _mm512_madd_epi16(_mm512_xor_si512(_mm512_loadu_si512(upper.cast()), middle), ones);
             let lower = _mm512_madd_epi16(_mm512_xor_si512(_mm512_loadu_si512(lower.cast()), middle), ones);
@@ -165,8 +165,8 @@ impl Counts for Avx512<0> {
     }
 }
 
-/// Whether gather instructions take longer than the loads they stand for: on AMD's, up to Zen 4 at least (measured
-/// there: 12 to 17 us a crop of 160x120 by gathers, 10 by loads).
+/// Whether gather instructions are slower than single loads: on AMD CPUs, at least up to Zen 4 (measured there: 12 to
+/// 17 us per crop of 160x120 with gathers, 10 with loads).
 pub(crate) fn slow_gathers() -> bool {
     let vendor = __cpuid(0);
     [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"

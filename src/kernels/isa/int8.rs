@@ -1,8 +1,8 @@
-//! What int8 kernels need of an instruction set, besides floats.
+//! What int8 kernels need from an instruction set, besides floats.
 
 use super::Isa;
 
-/// Integers that memory of floats can hold as well.
+/// Integers that can be stored in memory of floats.
 pub(crate) trait Number: Copy {}
 impl Number for i8 {}
 impl Number for u8 {}
@@ -26,7 +26,7 @@ impl Limits {
     }
 }
 
-/// Registers of as many 32-bit sums as there are floats in one. Sums and products of integers wrap around.
+/// Registers of 32-bit sums, as many as floats in a register. Sums and products of integers wrap around.
 pub(crate) trait Ints: Isa {
     /// A stored value, and a weight.
     type Item: Number;
@@ -97,13 +97,13 @@ pub(crate) trait Ints: Isa {
         }
     }
 
-    /// What [`Ints::store_pixels`] is to have for `x`, which may be any number, if it limits to `hi` or less.
+    /// What to pass to [`Ints::store_pixels`] for `x`, any number, if the upper limit there is at most `hi`.
     #[inline(always)]
     fn below(self, x: Self::V, _hi: Self::V) -> Self::V {
         x
     }
 
-    /// As [`Ints::store_items`], of `P` pixels at `to`, and of numbers below 2^31.
+    /// As [`Ints::store_items`], for `P` pixels at `to`; the numbers must be below 2^31.
     ///
     /// # Safety
     /// As there, for each pixel.
@@ -121,13 +121,13 @@ pub(crate) trait Ints: Isa {
     }
 }
 
-/// What saturating instructions do to four registers of integers at once.
+/// Saturating instructions on four registers of integers at once.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "others pack a register at a time"))]
 pub(crate) trait Pack4: Ints<Item = u8> {
-    /// Four registers' bytes.
+    /// The bytes of four registers.
     type B: Copy;
 
-    /// The numbers, plus `zero` (0 to 255), each limited to a byte.
+    /// Adds `zero` (0 to 255) to the numbers and limits each to a byte.
     fn pack_bytes(self, v: &[Self::S; 4], zero: i32) -> Self::B;
     fn clamp_bytes(self, v: Self::B, least: Self::B, most: Self::B) -> Self::B;
 
@@ -137,8 +137,8 @@ pub(crate) trait Pack4: Ints<Item = u8> {
     /// Each is valid for writing `LANES` bytes.
     unsafe fn store_bytes(self, to: &[*mut u8; 4], v: Self::B);
 
-    /// [`Ints::store_pixels`], with the limits on bytes: what comes before them saturates or keeps the order, so that the
-    /// results are those of limits on the floats.
+    /// [`Ints::store_pixels`] with the limits applied to bytes. The steps before saturate or keep the order, so the
+    /// results equal those of limits on the floats.
     ///
     /// # Safety
     /// As there.
@@ -169,7 +169,7 @@ pub(crate) trait Pack4: Ints<Item = u8> {
     }
 }
 
-/// What Winograd's method needs: registers of `I16_LANES` 16-bit numbers, and more to do with sums.
+/// What Winograd's method needs: registers of `I16_LANES` 16-bit numbers, and more operations on sums.
 pub(crate) trait Int16: Ints {
     /// `I16_LANES` numbers.
     type H: Copy;

@@ -66,7 +66,7 @@ impl Isa for Neon {
     }
 }
 
-/// Counts number `i` and `i + 1` for each of the four numbers at `at`.
+/// The counts at `i` and `i + 1` for each of the four indices at `at`.
 ///
 /// # Safety
 /// `p` is valid for reading them.

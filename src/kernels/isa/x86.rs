@@ -12,7 +12,7 @@ macro_rules! intrinsics {
 }
 pub(crate) use intrinsics;
 
-/// Transposes the 4 x 4 floats in each place of four lanes: by pairs of floats, then by pairs of these.
+/// Transposes the 4 x 4 floats in each group of four lanes: first pairs of floats, then pairs of pairs.
 macro_rules! transpose {
     ($v:ty: $low:ident $high:ident, $low_pairs:ident $high_pairs:ident, $pairs:ident $floats:ident) => {
         #[inline(always)]

@@ -1,6 +1,5 @@
-//! Taps of a window that lie over the map's border of zeros are left out where that pays: at 6x6 pixels they are a
-//! fifth of a 3x3 convolution's products. At 3x3 they are two fifths, but reading the weights again for each part costs
-//! more.
+//! Taps of a window over the map's border of zeros are left out where that is faster: at 6x6 pixels they are a fifth of
+//! a 3x3 convolution's products. At 3x3 they are two fifths, but reading the weights again for each region costs more.
 
 use std::ops::Range;
 
@@ -8,19 +7,19 @@ use super::pixels::{Grid, Grids, Walk};
 use super::window::Window;
 use crate::kernels::Map;
 
-/// What a pixel sums over.
+/// The inputs that a pixel sums over.
 #[derive(Clone, Debug)]
 pub(crate) struct Runs<'a> {
-    /// Where inputs that lie in a row start, as offsets from the pixel's.
+    /// Starts of the runs of contiguous inputs, as offsets from the pixel's.
     pub starts: &'a [usize],
-    /// How many each has.
+    /// Inputs per run.
     pub run: usize,
-    /// How many weights of an output come before those of the first run, and between two runs.
+    /// Weights of an output before the first run, and between two runs.
     pub skips: [usize; 2],
 }
 
 impl Runs<'_> {
-    /// So many inputs in one row.
+    /// A single run of `run` inputs.
     pub fn one(run: usize) -> Self {
         Self { starts: &[0], run, skips: [0, 0] }
     }
@@ -29,13 +28,13 @@ impl Runs<'_> {
 /// Pixels whose windows have the same taps over the map.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputRegion {
-    /// Where the first pixel is.
+    /// Position of the first pixel.
     pub at: (usize, usize),
     /// Rows and columns of pixels.
     pub size: (usize, usize),
-    /// Of all its runs.
+    /// Starts of its runs.
     pub starts: Vec<usize>,
-    /// Inputs of each.
+    /// Inputs per run.
     pub run: usize,
     /// As [`Runs::skips`].
     pub skips: [usize; 2],
@@ -44,7 +43,7 @@ pub(crate) struct OutputRegion {
 }
 
 impl OutputRegion {
-    /// All pixels, with the whole window; `items` is what a pixel of `from` holds for a tap.
+    /// All pixels, with the whole window; `items` is the number of items per pixel of `from` and tap.
     pub fn whole(window: &Window, from: &Map, to: &Map, items: usize) -> Self {
         Self::new(window, from, items, [0..to.h, 0..to.w], window.size.map(|n| 0..n))
     }
@@ -57,7 +56,7 @@ impl OutputRegion {
         taps: [Range<usize>; 2],
     ) -> Self {
         let wide = window.size[1];
-        // Taps of a row are one run where the channels leave no gap.
+        // The taps of a row are one run if the channels leave no gap.
         let together = if contiguous(from) { taps[1].len() } else { 1 };
         let start = |y: usize| taps[1].clone().step_by(together).map(move |x| y * from.row + x * from.pitch);
         let starts = taps[0].clone().flat_map(start).collect();
@@ -70,12 +69,12 @@ impl OutputRegion {
         Runs { starts: &self.starts, run: self.run, skips: self.skips }
     }
 
-    /// With runs of groups of so many inputs, the last filled up.
+    /// With runs in groups of `group` inputs, the last one padded.
     pub fn grouped(self, group: usize) -> Self {
         Self { run: self.run.div_ceil(group), skips: self.skips.map(|n| n / group), ..self }
     }
 
-    /// What the pixels take, in products of all channels: theirs, and the reading of the weights for every tile.
+    /// Cost of the pixels, in products of all channels: their own, and reading the weights for every tile.
     fn cost(&self) -> usize {
         /// Pixels of a tile.
         const PIXELS: usize = 6;
@@ -85,7 +84,7 @@ impl OutputRegion {
         (pixels + pixels.div_ceil(PIXELS) * WEIGHT) * self.taps[0].len() * self.taps[1].len()
     }
 
-    /// The pixels of these grids, whose first is that of the whole map, and how many there are.
+    /// A walk over the pixels in these grids, which start at the first pixel of the whole map; and their number.
     pub fn walk(&self, grids: Grids) -> (Walk, usize) {
         let (rows, columns) = self.size;
         // A single column is walked as a row, which is quicker.
@@ -100,9 +99,9 @@ impl OutputRegion {
     }
 }
 
-/// The parts of the `whole` of a convolution `from` -> `to`, with the taps that each needs; one part where little would
-/// be left out, or where taps do not lie close together. Rows over the border are separated first, columns only between
-/// those.
+/// The regions of the `whole` of a convolution `from` -> `to`, with the taps that each needs; a single region if little
+/// would be left out, or if `from` has gaps between pixels. Rows over the border are split off first, columns only from
+/// the rows in between.
 pub(crate) fn regions(whole: &OutputRegion, window: &Window, from: &Map, to: &Map, items: usize) -> Vec<OutputRegion> {
     let undivided = || vec![whole.clone()];
     if !contiguous(from) {
@@ -136,7 +135,7 @@ fn contiguous(map: &Map) -> bool {
     map.c == map.pitch
 }
 
-/// Outputs along an axis whose windows have the same taps over `inputs`, and these; none if a window has no tap there.
+/// Outputs along an axis with the same taps over `inputs`, and these taps; `None` if a window has no tap there.
 fn spans(window: &Window, axis: usize, inputs: usize, outputs: usize) -> Option<Vec<(Range<usize>, Range<usize>)>> {
     let (size, stride, before) = (window.size[axis], window.stride[axis], window.before[axis]);
     let mut spans: Vec<(Range<usize>, Range<usize>)> = vec![];

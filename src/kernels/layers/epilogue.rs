@@ -91,7 +91,7 @@ pub(crate) struct PackedEpilogue {
     pub slope: Vec<f32>,
     pub activation: Activation,
     pub position: ResidualPosition,
-    /// How the results become integers, for tiles that store such.
+    /// How the results become integers, for tiles that store integers.
     pub requantise: Option<Requantise>,
 }
 
@@ -111,11 +111,10 @@ impl PackedEpilogue {
         Self { bias: pad(bias), slope, activation, position, requantise: None }
     }
 
-    /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels
-    /// from `c + j * step` on, and is joined by what lies at `residual[pixel][j]`, if anything joins.
+    /// Activation and residual of `P` pixels with `N` registers each: register `j` of a pixel holds the channels from
+    /// `c + j * step` on. The residual at `residual[pixel][j]`, if any, is added.
     ///
-    /// Every pass is a plain loop over the whole array with nothing to decide and nothing to call inside, so that
-    /// the array stays in registers.
+    /// Every pass is a plain loop over the whole array without branches or calls, so that the array stays in registers.
     ///
     /// # Safety
     /// The channels of all registers are below the padded channel count; `residual` holds addresses of `LANES` floats.
@@ -127,7 +126,7 @@ impl PackedEpilogue {
         (c, step): (usize, usize),
         residual: Option<&[[*const f32; N]; P]>,
     ) {
-        // SAFETY: the addresses are valid and the channels padded by this function's contract.
+        // SAFETY: the caller guarantees valid addresses and padded channels.
         unsafe {
             if let (ResidualPosition::BeforeActivation, Some(residual)) = (self.position, residual) {
                 join(isa, v, residual);
@@ -192,7 +191,7 @@ unsafe fn join<I: Isa, const N: usize, const P: usize>(
 ) {
     for i in 0..P {
         for j in 0..N {
-            // SAFETY: by this function's contract.
+            // SAFETY: the caller guarantees that `LANES` floats are readable at each address.
             v[i][j] = isa.add(v[i][j], unsafe { isa.load(residual[i][j]) });
         }
     }

@@ -3,10 +3,10 @@
 use super::pixels::{PixelOffsets, Walk};
 use crate::kernels::{Kernels, Lines};
 
-/// Bytes of weights that stay in the first-level cache beside all else.
+/// Bytes of weights that stay in the first-level cache next to all other data.
 const NEAR: usize = 20 << 10;
 
-/// The most panels of which each pixel is computed before the next.
+/// The most panels that are computed for a tile's pixels before the next pixels.
 const TOGETHER: usize = 8;
 
 /// Two registers, and three rather than two and one: for sixteen vector registers.
@@ -44,9 +44,9 @@ pub(crate) struct Panels<W> {
 }
 
 impl<W: Copy + Default> Panels<W> {
-    /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, of which there
-    /// are more, `None`, up to whole registers. `pixels` is how many pixels share the weights: a single one
-    /// gets wider panels. The last panel of a `unpadded` map ends with the channels.
+    /// Packs what `push` appends for each of `depth` steps and each of `channels` output channels, with `None` for the
+    /// padding up to whole registers. `pixels` is how many pixels share the weights: a single one gets wider panels.
+    /// The last panel of an `unpadded` map ends with the channels.
     pub fn lay(
         kernels: &Kernels,
         pixels: usize,
@@ -58,8 +58,8 @@ impl<W: Copy + Default> Panels<W> {
         Self::by(width, depth, channels, push)
     }
 
-    /// As [`Panels::lay`] for more pixels than one, where there are tiles of so many channels. If some are of a part of
-    /// a register, the last channels take such a part, or, with a register's before them, three.
+    /// As [`Panels::lay`] for more than one pixel, with tiles of these `widths`. If the smallest is part of a register,
+    /// it is used for the last channels, or three times it if a whole register precedes them.
     pub fn lay_to(
         kernels: &Kernels,
         widths: &[usize],
@@ -88,7 +88,7 @@ impl<W: Copy + Default> Panels<W> {
         Self::by(|_| width, depth, channels, push)
     }
 
-    /// As [`Panels::lay`], `width` channels of those left at a time.
+    /// As [`Panels::lay`]; `width` gives the channels of a panel from those left.
     fn by(
         width: impl Fn(usize) -> usize,
         depth: usize,
@@ -117,9 +117,9 @@ impl<W: Copy + Default> Panels<W> {
         self.panels.iter().map(|p| (p.c, &self.weights[p.weights..]))
     }
 
-    /// Calls `tile` for so many pixels of a grid, from its first on, times all panels, with what `prepare` makes of the
-    /// panel, a number of pixels up to the one that it gives too, and their offsets. A panel of which it makes nothing
-    /// is passed over.
+    /// Calls `tile` for the first `pixels` pixels of a grid times all panels. `prepare` gives the most pixels per tile
+    /// and the work for a panel; `tile` gets the work, a number of pixels and their offsets. A panel for which
+    /// `prepare` gives `None` is skipped.
     #[inline]
     pub fn each<T>(
         &self,
@@ -139,13 +139,13 @@ impl<W: Copy + Default> Panels<W> {
 }
 
 impl<W> Panels<W> {
-    /// Whether all weights stay in the first-level cache, beside all else, from one tile to the next.
+    /// Whether all weights stay in the first-level cache, next to all other data, from one tile to the next.
     pub fn near(&self) -> bool {
         (2..=TOGETHER).contains(&self.panels.len()) && size_of_val(&self.weights[..]) <= NEAR
     }
 
-    /// As [`Panels::each`] for [near](Panels::near) panels, all of them for a tile's pixels before the next pixels:
-    /// what is written lies in a row then.
+    /// As [`Panels::each`] for [near](Panels::near) panels, but with all panels for a tile's pixels before the next
+    /// pixels, so that writes are sequential.
     #[inline(never)]
     pub fn together<T>(
         &self,
@@ -170,7 +170,7 @@ impl<W> Panels<W> {
     }
 }
 
-/// Pixels shared out evenly among as few tiles of at most so many as can hold them.
+/// Splits pixels evenly over as few tiles as possible, with at most `most` pixels each.
 #[inline(always)]
 fn shares(pixels: usize, most: usize) -> impl Iterator<Item = usize> {
     let tiles = pixels.div_ceil(most);
@@ -178,8 +178,8 @@ fn shares(pixels: usize, most: usize) -> impl Iterator<Item = usize> {
     (0..tiles).map(move |number| least + usize::from(number < more))
 }
 
-/// Registers of the next panel when `left` remain: a single pixel gets wide ones, as its sums would otherwise wait
-/// for one another; else what an instruction set prefers.
+/// Registers of the next panel when `left` remain: many for a single pixel, whose sums would otherwise wait for one
+/// another; else what the instruction set prefers.
 fn panel_width(kernels: &Kernels, left: usize, pixels: usize) -> usize {
     match (left, pixels) {
         (8.., 1) => 8,

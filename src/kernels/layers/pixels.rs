@@ -23,7 +23,7 @@ impl Grid {
     }
 }
 
-/// Where the pixels of a sweep are read, joined by another map's, and written.
+/// Where the pixels of a sweep are read, where their residual is, and where they are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grids {
     pub from: Grid,
@@ -40,7 +40,7 @@ pub(crate) struct PixelOffsets {
 
 /// Offsets of pixels in one map.
 struct Offsets {
-    /// What is to be added to each.
+    /// Added to each offset.
     base: usize,
     each: [usize; MAX_PIXELS],
 }
@@ -106,14 +106,14 @@ impl PixelOffsets {
     }
 }
 
-/// Goes over the pixels of a grid row by row, some at a time. Most tiles lie in one row: their pixels' offsets differ
-/// by those of their first alone.
+/// Goes over the pixels of a grid row by row, some at a time. Most tiles are within one row: only the offset of their
+/// first pixel changes.
 pub(crate) struct Walk {
     grids: Grids,
     columns: usize,
     at: (usize, usize),
     line: PixelOffsets,
-    /// For tiles that go on in another row.
+    /// For tiles that continue in the next row.
     bent: Option<PixelOffsets>,
 }
 
@@ -147,7 +147,7 @@ impl Walk {
     }
 }
 
-/// Passes `count` pixels, which do not go beyond the row.
+/// Advances by `count` pixels, which do not go beyond the row.
 fn pass(at: &mut (usize, usize), columns: usize, count: usize) {
     let (y, x) = *at;
     *at = if x + count == columns { (y + 1, 0) } else { (y, x + count) };

@@ -1,4 +1,4 @@
-//! Quantisation: what integers stand for, how tables store them, and how floats become such.
+//! Quantisation: what integers stand for, how tables store them, and how floats become integers.
 
 use crate::kernels::Kernels;
 use crate::kernels::isa::int8::Limits;
@@ -6,7 +6,7 @@ use crate::kernels::isa::int8::Limits;
 /// What the integers of a map stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quant {
-    /// A step of one; above 0.
+    /// The value of one step; above 0.
     pub scale: f32,
     /// The number that stands for 0, within [`Quant::range`].
     pub zero: i32,
@@ -26,17 +26,17 @@ impl Quant {
         self.scale.is_normal() && self.scale > 0.0 && (low..=high).contains(&self.zero)
     }
 
-    /// Whether its steps are coarser than those of the sums of `from` and weights of these scales; only then are sums
-    /// rounded to it, and none leaves 32 bits.
+    /// Whether its steps are coarser than those of sums of `from` with weights of these scales. Only then are sums
+    /// rounded to its steps, and none exceeds 32 bits.
     pub fn coarser(&self, from: &Quant, scale: &[f32]) -> bool {
         scale.iter().all(|s| (from.scale * s / self.scale).abs() < 1.0)
     }
 
-    /// Limits, in steps from zero, of a value that is at most limited to `lo..=hi` before it is rounded.
+    /// Limits, in steps from zero, for a value that is limited to `lo..=hi` before it is rounded.
     pub(crate) fn limits(&self, lo: f32, hi: f32) -> (f32, f32) {
         let (low, high) = self.range();
         let (low, high) = ((low - self.zero) as f32, (high - self.zero) as f32);
-        // Limits that leave nothing would make `min` and `max` disagree about their order.
+        // If no value were left within the limits, the order of `min` and `max` would matter.
         let lo = (lo / self.scale).clamp(low, high);
         (lo, (hi / self.scale).clamp(lo, high))
     }
@@ -88,7 +88,7 @@ impl Requantise {
         Self { factor: quant.scale.recip(), limits: Limits { lo, hi, zero: kernels.int8.storage.zero(quant) } }
     }
 
-    /// The same numbers as of floats that are limited to `lo..=hi` before: a factor above zero keeps the order.
+    /// The results equal those of floats limited to `lo..=hi` first: a factor above zero keeps the order.
     pub fn limited(self, lo: f32, hi: f32) -> Self {
         let Limits { lo: low, hi: high, zero } = self.limits;
         let within = |x: f32| (x * self.factor).clamp(low, high);

@@ -36,8 +36,8 @@ tables! {
 /// The NEON kernels.
 pub(crate) static NEON: Kernels = float::table("neon", integer::TABLE);
 
-/// The NEON kernels, with dot products for int8. That networks are faster in int8 is by the count of instructions
-/// (sixteen products each rather than four), not measured.
+/// The NEON kernels, with dot products for int8. That networks are faster in int8 is estimated from the instruction
+/// count (sixteen products each instead of four), not measured.
 pub(crate) static DOTPROD: Kernels = float::table(
     "dotprod",
     Int8Kernels {

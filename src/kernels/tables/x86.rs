@@ -32,7 +32,7 @@ tables! {
     faster: true
 }
 
-// Half a register of channels takes half the time where an instruction on a whole one is two, as on Zen 4.
+// On CPUs that split an instruction on a whole register in two, as Zen 4 does, half a register takes half the time.
 function! {
     Avx2::<0>(()), ["avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"],
     half_row(&f32::row::RowJob) = f32::row::row::<_, 8>

@@ -16,7 +16,7 @@ const SPAN: usize = STRIP * MOST_STEP as usize + 2 * MOST_LANES;
 /// Rows of the picture that an output row may need.
 const ROWS: usize = MOST_STEP as usize + 3;
 
-/// Whether this way works: columns and rows of the picture rise with those of the output, in steps that fit.
+/// Whether this kernel applies: columns and rows of the picture rise with those of the output, in steps that fit.
 pub(crate) fn fits(picture: &Picture, lattice: &Lattice) -> bool {
     let [step, turn] = lattice.across;
     // False for NaN. In wider pictures single precision does not say exactly which columns a strip needs.
@@ -27,11 +27,11 @@ pub(crate) fn fits(picture: &Picture, lattice: &Lattice) -> bool {
 /// Where the samples of a strip of columns lie. The arrays begin with cache lines, so that no register straddles two.
 #[repr(C, align(64))]
 struct Columns {
-    /// Of each sample of each output column, the column to the left, counted from `first`.
+    /// For each sample of each output column: the picture column to its left, counted from `first`.
     left: [[u32; STRIP]; MOST_FINE],
-    /// How far to the right of it.
+    /// Distance to the right of that column.
     across: [[f32; STRIP]; MOST_FINE],
-    /// The first that is needed, and how many.
+    /// The first column that is needed, and how many.
     first: usize,
     count: usize,
 }

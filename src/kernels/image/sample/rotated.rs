@@ -4,17 +4,17 @@ use super::{Job, KNOWN, Lattice, Picture};
 use crate::kernels::isa::Counts;
 use crate::kernels::isa::tail::{LANE_INDEX, load_at, registers, store_at, store_some};
 
-/// Samples that are placed, then read: one after the other would leave the CPU waiting for each.
+/// Samples that are placed, then read, as a batch: one by one, the CPU would wait for each.
 const STRIP: usize = 128;
 
-/// Samples so far from the border of the picture, pixels, need not be kept inside: in a picture that is no larger than
-/// [`KNOWN`] they are known much better than that.
+/// Samples this far from the border of the picture, in pixels, need no clamping: in a picture no larger than [`KNOWN`]
+/// their positions are much more accurate than that.
 const INSIDE: f32 = 0.1;
 
 /// Where the samples of a strip lie. The arrays begin with cache lines, so that no register straddles two.
 #[repr(C, align(64))]
 struct Places {
-    /// Number of the count to the upper left.
+    /// Index of the count to the upper left.
     at: [u32; STRIP],
     /// How far to the right and below of it.
     across: [f32; STRIP],
@@ -77,7 +77,7 @@ pub(crate) unsafe fn sample<I: Counts>(isa: I, job: Job) {
     }
 }
 
-/// Whether no sample of so many output columns and rows around the centre comes near the border of the picture.
+/// Whether all samples of this many output columns and rows around the centre stay away from the picture's border.
 #[inline(always)]
 fn inside(picture: &Picture, lattice: &Lattice, [columns, rows]: [f32; 2]) -> bool {
     let [ax, ay] = lattice.across.map(f32::abs);
@@ -90,7 +90,7 @@ fn inside(picture: &Picture, lattice: &Lattice, [columns, rows]: [f32; 2]) -> bo
     within(x, ax * u + ay * v, picture.width) && within(y, ay * u + ax * v, picture.height)
 }
 
-/// Places `count` samples, rounded up to whole registers, from `(u, v)` output pixels from the centre on; `FREE` where
+/// Places `count` samples, rounded up to whole registers, starting `(u, v)` output pixels from the centre; `FREE` if
 /// all are [`inside`].
 #[inline(always)]
 fn place<I: Counts, const FREE: bool>(

@@ -27,7 +27,7 @@ macro_rules! ints {
                 i32_splat(x: i32) -> __m256i = _mm256_set1_epi32;
                 i32_add(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32;
                 to_f32(x: __m256i) -> __m256 = _mm256_cvtepi32_ps;
-                // Rounds as the control register says, which is to even unless somebody changed it.
+                // Rounds as the control register says: ties to even, unless it was changed.
                 round_to_i32(x: __m256) -> __m256i = _mm256_cvtps_epi32;
             }
 
@@ -78,7 +78,7 @@ macro_rules! ints {
     };
 }
 
-/// Pairs of 16-bit numbers, whatever sums their products.
+/// Pairs of 16-bit numbers, for any instruction that sums their products.
 macro_rules! pairs {
     ($dot:literal, |$sum:ident, $a:ident, $w:ident| $products:expr) => {
         ints!($dot, i16, 2, |$sum, $a, $w| $products, |p| _mm256_cvtepi16_epi32(_mm_loadu_si128(p.cast())), |p, v| {
@@ -91,7 +91,7 @@ macro_rules! pairs {
 pairs!(0, |sum, a, w| _mm256_add_epi32(sum, _mm256_madd_epi16(a, w)));
 pairs!(2, |sum, a, w| _mm256_dpwssd_avx_epi32(sum, a, w));
 
-/// Fours of bytes, whatever sums their products.
+/// Groups of four bytes, for any instruction that sums their products.
 macro_rules! fours {
     ($dot:literal, |$sum:ident, $a:ident, $w:ident| $products:expr) => {
         ints!($dot, u8, 4, |$sum, $a, $w| $products, |p| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())), |p, v| {

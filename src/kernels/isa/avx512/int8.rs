@@ -26,7 +26,7 @@ macro_rules! ints {
                 i32_splat(x: i32) -> __m512i = _mm512_set1_epi32;
                 i32_add(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32;
                 to_f32(x: __m512i) -> __m512 = _mm512_cvtepi32_ps;
-                // Rounds as the control register says, which is to even unless somebody changed it.
+                // Rounds as the control register says: ties to even, unless it was changed.
                 round_to_i32(x: __m512) -> __m512i = _mm512_cvtps_epi32;
             }
 
@@ -77,7 +77,7 @@ macro_rules! ints {
     };
 }
 
-/// Pairs of 16-bit numbers, whatever sums their products.
+/// Pairs of 16-bit numbers, for any instruction that sums their products.
 macro_rules! pairs {
     ($dot:literal, |$sum:ident, $a:ident, $w:ident| $products:expr) => {
         ints!(

@@ -1,5 +1,5 @@
-//! Integers with NEON: sums of four products of bytes at once, by one instruction on CPUs that have dot products
-//! (Cortex-A55, A75 and later), by four on those that have not.
+//! Integers with NEON: sums of four products of bytes at once, with one instruction on CPUs that have dot products
+//! (Cortex-A55, A75 and later), with four on others.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -12,7 +12,7 @@ use crate::kernels::isa::int8::{Ints, Limits};
 #[derive(Clone, Copy)]
 pub(crate) struct Dot(pub(crate) ());
 
-/// A float instruction set made of another.
+/// Implements a float instruction set by means of another.
 macro_rules! delegate {
     ($($name:ident($($arg:ident),+);)+) => {$(
         #[inline(always)]
@@ -55,7 +55,7 @@ impl Isa for Dot {
     }
 }
 
-/// All that both have in common; they differ in `dot`.
+/// What both have in common; they differ in `dot`.
 macro_rules! bytes {
     ($isa:ty, |$sum:ident, $a:ident, $w:ident| $dot:expr) => {
         impl Ints for $isa {
@@ -145,8 +145,8 @@ macro_rules! bytes {
     };
 }
 
-/// As [`Ints::store_items`]. The limits come last, on bytes: all steps before them saturate and none changes an order, so
-/// the results are those of limits on the floats.
+/// As [`Ints::store_items`]. The limits are applied last, on bytes: all steps before saturate and keep the order, so
+/// the results equal those of limits on the floats.
 ///
 /// # Safety
 /// As [`Ints::store_items`].
@@ -160,7 +160,7 @@ unsafe fn store_items<const N: usize>(limits: &Limits, v: &[float32x4_t; N], p: 
         let (lo, hi) = (limit(limits.lo), limit(limits.hi));
         let mut j = 0;
         while j < N {
-            // Past the last one, the last one again: of that nothing is stored.
+            // Past the last register the last one is used again; its result is not stored.
             let quarter = |i: usize| vcvtnq_s32_f32(v[if j + i < N { j + i } else { N - 1 }]);
             let half = |i: usize| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(quarter(i)), quarter(i + 1)), zero);
             let bytes = vqmovn_high_s16(vqmovn_s16(half(0)), half(2));

@@ -53,10 +53,10 @@ impl Conv {
         Self::window(kernels, (from, to), window, weights, after, None)
     }
 
-    /// As [`Conv::pack`], with results rounded to integers, in a map of such.
+    /// As [`Conv::pack`], with results rounded to integers, in a map of integers.
     ///
     /// # Errors
-    /// If the sizes do not belong together, or these kernels do not round on the way ([`Kernels::quantises_in_conv`]).
+    /// If the sizes do not belong together, or these kernels do not quantise here ([`Kernels::quantises_in_conv`]).
     pub fn quantising(
         kernels: &'static Kernels,
         (from, to): (Map, Map),
@@ -145,7 +145,7 @@ impl Conv {
         }
         let need_other = residual.map_or(0, |o| o.reach(lanes));
         let (output, residual) = (Grid::of(&to), residual.as_ref().map(Grid::of));
-        // Rows that follow one another without a gap are one.
+        // Rows without gaps between them count as one.
         let contiguous = |g: &Grid| g.row == to.w * g.pixel;
         let flat = contiguous(&input) && contiguous(&output) && residual.as_ref().is_none_or(contiguous);
         let (act, requantise) = match (after.activation, requantise) {

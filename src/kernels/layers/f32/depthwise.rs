@@ -75,7 +75,7 @@ unsafe fn run_of<I: Isa, const S: usize, const R: usize>(
     }
 }
 
-/// Bytes that surely stay in the first-level cache.
+/// Bytes that reliably stay in the first-level cache.
 const NEAR: usize = 24 << 10;
 
 /// A depthwise 3x3 convolution with stride `S`.
@@ -85,7 +85,7 @@ const NEAR: usize = 24 << 10;
 /// registers; `from.row` and `from.pixel` step from output to output, so they are multiples of `S`.
 #[inline(always)]
 pub(crate) unsafe fn depthwise<I: Isa, const S: usize>(isa: I, job: &Job) {
-    // The outputs of a row are shared out evenly among as few runs as can hold them.
+    // The outputs of a row are split evenly over as few runs as possible.
     let most = if S == 1 { 6 } else { 4 };
     let runs = job.columns.div_ceil(most);
     let start = |run: usize| run * job.columns / runs;
@@ -95,7 +95,7 @@ pub(crate) unsafe fn depthwise<I: Isa, const S: usize>(isa: I, job: &Job) {
     for first in (0..runs).step_by(block) {
         for y in 0..job.rows {
             for register in 0..job.registers {
-                // SAFETY: weights and bias are padded to whole registers; the windows are the caller's promise.
+                // SAFETY: weights and bias are padded to whole registers; the caller guarantees the windows.
                 unsafe {
                     let (w, c) = (job.weights.add(register * 9 * I::LANES), register * I::LANES);
                     for i in first..runs.min(first + block) {

@@ -8,7 +8,7 @@ use crate::kernels::{Kernels, Map};
 /// How the values under a window become one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pooling {
-    /// The largest. Values outside the map do not count. A NaN may be passed over.
+    /// The largest. Values outside the map do not count. A NaN may be ignored.
     Max,
     /// The mean of the values inside the map.
     Mean,
@@ -41,7 +41,7 @@ fn span(window: &Window, axis: usize, i: usize, size: usize) -> (usize, usize) {
     (start.saturating_sub(window.before[axis]).min(end), end)
 }
 
-/// What a window's values make together: the largest, or else the sum.
+/// Combines two values of a window: the larger, or their sum.
 #[inline(always)]
 fn join<I: Isa, const MAX: bool>(isa: I, a: I::V, b: I::V) -> I::V {
     if MAX { isa.max(a, b) } else { isa.add(a, b) }
@@ -51,8 +51,7 @@ fn join<I: Isa, const MAX: bool>(isa: I, a: I::V, b: I::V) -> I::V {
 /// `H` and `W` are zero.
 ///
 /// # Safety
-/// The window is inside the map, of all of whose channels whole registers are readable; so they are writable at
-/// `output`.
+/// The window is inside the map. Whole registers of all channels are readable there, and writable at `output`.
 #[inline(always)]
 unsafe fn pixel<I: Isa, const MAX: bool, const H: usize, const W: usize>(
     isa: I,

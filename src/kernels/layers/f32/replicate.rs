@@ -87,8 +87,8 @@ pub(crate) unsafe fn replicate<I: Isa>(isa: I, job: &Job) {
 }
 
 impl Replicate {
-    /// Enlarges `from` by `factor` (rows, columns) into `to`, of which the channels beyond its own are untouched if
-    /// nothing is applied after, else those of its last register may change.
+    /// Enlarges `from` by `factor` (rows, columns) into `to`. Channels beyond those of `to` are untouched if nothing is
+    /// applied after, else those in its last register may change.
     ///
     /// # Errors
     /// If the sizes do not belong together.

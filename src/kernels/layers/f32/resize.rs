@@ -57,7 +57,7 @@ pub(crate) unsafe fn resize<I: Isa>(isa: I, job: &Job) {
 }
 
 impl Resize {
-    /// Interpolation `from` -> `to`, each of whose rows and columns lies as `rows` and `columns` say.
+    /// Interpolation `from` -> `to`; `rows` and `columns` give the position of each output row and column.
     ///
     /// # Errors
     /// If the sizes do not belong together.

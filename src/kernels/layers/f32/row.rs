@@ -1,5 +1,5 @@
 //! The row microkernel, for dense layers of few summands: the weights stay in registers while a row of pixels passes.
-//! There are no offsets to look up, which take as long as so few products.
+//! It has no offsets to look up, which would take as long as so few products.
 
 use super::tile::Job;
 use crate::kernels::isa::Isa;
@@ -23,7 +23,7 @@ pub(crate) struct RowKernel<F = unsafe fn(&RowJob)> {
     pub run: F,
 }
 
-/// The kernel of the fewest channels that hold `channels`, or else of the most, for rows of so many `columns`.
+/// The smallest kernel that holds `channels`, or else the largest, for rows of `columns` pixels.
 pub(crate) fn choose<F: Copy>(kernels: &[RowKernel<F>], channels: usize, columns: usize) -> Option<RowKernel<F>> {
     let rows = kernels.iter().filter(|k| columns >= k.pixels);
     rows.copied().min_by_key(|k| (channels > k.lanes, if channels > k.lanes { usize::MAX - k.lanes } else { k.lanes }))
@@ -31,7 +31,7 @@ pub(crate) fn choose<F: Copy>(kernels: &[RowKernel<F>], channels: usize, columns
 
 /// Pixels that follow one another, for one register of output channels.
 pub(crate) struct RowJob<'a> {
-    /// Of the channels; it has `RUNS` runs of `RUN` floats and no residual.
+    /// The tile job of the channels; it has `RUNS` runs of `RUN` floats and no residual.
     pub job: Job<'a>,
     /// Offsets of the first pixel.
     pub input: usize,

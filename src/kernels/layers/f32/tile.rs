@@ -12,12 +12,12 @@ use crate::kernels::layers::pixels::{PixelOffsets, Walk};
 /// Floats of a cache line.
 const LINE: usize = 16;
 
-/// Summands that weights are asked for ahead of their use: those of large layers come from far.
+/// How many summands ahead weights are prefetched: those of large layers are not in near caches.
 const AHEAD: usize = 16;
 
 /// What all tiles of a panel have in common.
 pub(crate) struct Job<'a> {
-    /// Where the runs of input floats start that a pixel sums over.
+    /// Starts of the runs of input floats that a pixel sums over.
     pub starts: &'a [usize],
     /// Floats per run.
     pub run: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Job<'a> {
     pub weights: *const f32,
     /// The residual, or null, of the panel's channels.
     pub residual: *const f32,
-    /// Of all channels; floats, or integers if the epilogue quantises them.
+    /// All output channels: floats, or integers if the epilogue quantises them.
     pub output: *mut f32,
 }
 
@@ -41,9 +41,9 @@ pub(crate) type Tile = unsafe fn(&Job, &PixelOffsets);
 ///
 /// # Safety
 /// For each of the first `P` offsets: `input + offset + a run's offset` is readable for `run` floats,
-/// `output + offset + c` is writable and `other + offset` (unless null) readable for `N` registers. `weights` is readable for `N` registers
-/// for each summand of the runs and for what is between them, and `c` plus `N` registers is within the epilogue's
-/// channels.
+/// `output + offset + c` is writable and `residual + offset` (unless null) readable for `N` registers. `weights` is
+/// readable for `N` registers for each summand of the runs and for what is between them, and `c` plus `N` registers is
+/// within the epilogue's channels.
 #[inline(always)]
 pub(crate) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &Job, offsets: &PixelOffsets) {
     // SAFETY: the caller keeps the contract, which sums and store share.
@@ -53,7 +53,7 @@ pub(crate) unsafe fn tile<I: Isa, const P: usize, const N: usize>(isa: I, job: &
     }
 }
 
-/// Asks for the `N` registers of weights that are to be read as many summands later.
+/// Prefetches the `N` registers of weights that are read `AHEAD` summands later.
 #[inline(always)]
 pub(crate) fn ahead<I: Isa, const N: usize>(isa: I, weights: *const f32) {
     for line in 0..(N * I::LANES).div_ceil(LINE) {

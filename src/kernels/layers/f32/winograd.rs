@@ -170,7 +170,7 @@ pub struct Winograd {
     tile: Tile,
     points: Vec<Panels<f32>>,
     epilogue: PackedEpilogue,
-    /// Adds nothing: the products are finished after the inverse transform.
+    /// Adds nothing: bias and activation follow after the inverse transform.
     plain: PackedEpilogue,
     from: Map,
     to: Map,
@@ -189,9 +189,9 @@ impl Winograd {
         if from.border == 0 || (from.h, from.w) != (to.h, to.w) || !from.pitch.is_multiple_of(lanes) {
             return None;
         }
-        /// A tile's sums start and end.
+        /// Cost of starting and ending a tile's sums.
         const START: usize = 80;
-        /// A register of weights comes from beyond the second-level cache.
+        /// Cost of reading a register of weights from beyond the second-level cache.
         const WEIGHT: usize = 2;
         let (ci, co) = (from.vectors(lanes), to.vectors(lanes));
         // Six pixels times two registers are the usual tile; weights are read once for all of them.

@@ -45,8 +45,8 @@ struct Products<'a> {
     sums: &'a mut Sums,
 }
 
-/// A function for the products. All begin with those of the first block by the first register of outputs; what follows
-/// is for the others: how their sums begin, what a chunk adds, how far its weights reach, and how the sums end.
+/// Defines a function for the products. All start with those of the first block by the first register of outputs. The
+/// arguments add the others: how their sums begin, what a chunk adds, how far its weights reach, how the sums end.
 macro_rules! products {
     ($name:ident: $($begin:literal)*; $($step:literal)*; $weights:literal; $($end:literal)*) => {
         /// # Safety
@@ -57,7 +57,7 @@ macro_rules! products {
             // tiles. No other code uses tile registers.
             unsafe {
                 asm!(
-                    // Every row of a tile of sums begins as the biases: a stride of nothing.
+                    // Every row of a tile of sums starts with the biases: the stride is 0.
                     "xor {at:e}, {at:e}",
                     "tileloadd tmm0, [{bias} + {at}*1]",
                     $($begin,)*
@@ -213,7 +213,7 @@ pub(crate) unsafe fn sweep(job: &Sweep) {
     unsafe { asm!("tilerelease", options(nomem, nostack)) };
 }
 
-/// Whether this CPU has AMX for bytes, and the system lets this process use it, of which it is asked once.
+/// Whether this CPU has AMX for bytes and the system lets this process use it; the system is asked once.
 pub(crate) fn available() -> bool {
     static ALLOWED: OnceLock<bool> = OnceLock::new();
     // Leaf 7: AMX for bytes, and AMX.

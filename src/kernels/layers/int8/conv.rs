@@ -19,8 +19,7 @@ use crate::kernels::{Kernels, Map};
 /// Packed weights, by what multiplies them.
 #[derive(Debug)]
 enum Weights {
-    /// For each part of the map, what follows the sums: zeros of the border that are left out are missing in their
-    /// bias.
+    /// An epilogue for each region of the map; its bias does not include the border zeros that are left out.
     Panels(Panels<u8>, Vec<(OutputRegion, Int8Epilogue)>),
     Rows(Panels<u8>, row::RowKernel, (OutputRegion, Int8Epilogue)),
     Matrix(Packed, Int8Epilogue),
@@ -33,7 +32,7 @@ pub struct Conv8 {
     weights: Weights,
     size: (usize, usize),
     grids: Grids,
-    /// Limits of floats, which tiles do not see to: few layers have any.
+    /// Limits of float results, which tiles do not apply; few layers have any.
     limits: Option<(Map, Limits)>,
     /// Floats of memory that make every access of `run` valid: input, output.
     need: [usize; 2],
@@ -41,9 +40,8 @@ pub struct Conv8 {
 }
 
 impl Conv8 {
-    /// A convolution `from` -> `to` of maps as [`Kernels::int8_map`] makes them, `from` may be one of
-    /// [`Kernels::int8_narrow`]; with [`Into8::Floats`], `to` is a map
-    /// of floats.
+    /// A convolution `from` -> `to` of maps made by [`Kernels::int8_map`]; `from` may be one of
+    /// [`Kernels::int8_narrow`]. With [`Into8::Floats`], `to` is a map of floats.
     ///
     /// # Errors
     /// If the sizes do not belong together.
@@ -61,7 +59,7 @@ impl Conv8 {
         }
         layer.check(from.c, to.c, kh * kw)?;
         let input = window.grid(&from);
-        // Taps whose items follow one another, filled up to whole groups: those of a row where nothing is between them.
+        // Taps with contiguous items, padded to whole groups: those of a row if there are no gaps.
         let together = if narrow(&from) { kw } else { 1 };
         let padded = (together * from.c).next_multiple_of(group);
         let whole = match narrow(&from) {

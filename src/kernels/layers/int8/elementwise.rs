@@ -98,8 +98,8 @@ fn wide(map: &Map, lanes: usize) -> bool {
 }
 
 impl Quantise {
-    /// A pass `from` a map of floats `to` one of integers; if that is a [narrow](Kernels::int8_narrow) one, the
-    /// floats leave no gap either.
+    /// A pass `from` a map of floats `to` one of integers; if `to` is a [narrow](Kernels::int8_narrow) map, the floats
+    /// have no gaps either.
     ///
     /// # Errors
     /// If the sizes do not belong together.
@@ -152,8 +152,8 @@ pub(crate) struct AddRequantising<'a> {
 }
 
 /// Dequantises one map, adds another and requantises the sum, or keeps it as floats; each pixel of the first is
-/// repeated: `input * (scale / into) + other * (scale / into)`, each product and the sum rounded as floats, limited,
-/// and rounded to the nearest integer, ties to even, if such it is to be.
+/// repeated: `input * (scale / into) + other * (scale / into)`. Each product and the sum are rounded as floats,
+/// limited, and, for integers, rounded to the nearest one, ties to even.
 #[derive(Clone, Copy, Debug)]
 pub struct AddRequantise {
     kernels: &'static Kernels,
@@ -163,7 +163,7 @@ pub struct AddRequantise {
     repeat: [usize; 2],
     to: Map,
     limits: (f32, f32),
-    /// What is stored for zero; nothing for floats.
+    /// What is stored for zero; `None` for floats.
     zero: Option<i32>,
 }
 
@@ -171,7 +171,7 @@ pub struct AddRequantise {
 /// The maps of the layer lie inside the memory behind the pointers, rounded up to whole registers.
 #[inline(always)]
 pub(crate) unsafe fn add_requantise<I: Ints>(isa: I, job: &AddRequantising) {
-    // Copies, which no store can change: what is made of them stays in registers.
+    // Copies that no store can change, so values derived from them stay in registers.
     let AddRequantise { input, other, repeat, to, limits, zero, .. } = *job.layer;
     let (lo, hi) = (isa.splat(limits.0), isa.splat(limits.1));
     let requantise = |s: &Side| (isa.i32_splat(s.shift), isa.splat(s.factor));

@@ -11,7 +11,7 @@ use crate::kernels::{Kernels, Map};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
     Items,
-    /// By a tile without their limits.
+    /// A tile stores them without applying limits.
     Floats,
     /// Sums as they are: for Winograd's products.
     Sums,
@@ -35,8 +35,8 @@ pub(crate) struct Int8Epilogue {
     pub store: Store,
 }
 
-/// The scales of `N` registers of sums. As the limits, they are to be read before anything is written, which might
-/// change them for all that the compiler knows.
+/// The scales of `N` registers of sums. Like the limits, they must be read before anything is written: as far as the
+/// compiler knows, a write might change them.
 ///
 /// # Safety
 /// `epilogue` has the channels of the registers from `c` on.
@@ -60,7 +60,7 @@ pub enum Into8 {
 }
 
 impl Into8 {
-    /// What is stored, where from `scale` (the worth of a sum's step) and the limits of the activation.
+    /// What is stored, from `scale` (the value of one step of a sum) and the limits of the activation.
     pub(crate) fn epilogue(
         &self,
         kernels: &Kernels,
@@ -98,7 +98,7 @@ impl Into8 {
         map.holds(lanes) && map.pitch.is_multiple_of(lanes)
     }
 
-    /// As [`Into8::fits`], in whole panels of which the last may end with the channels.
+    /// As [`Into8::fits`], in whole panels; the last one may end with the channels.
     pub(crate) fn fits_dense(&self, map: &Map, lanes: usize) -> bool {
         let unpadded =
             self == &Self::Floats && map.unpadded(lanes) && map.c >= 8 * lanes && map.dense_reach(lanes) <= map.len;

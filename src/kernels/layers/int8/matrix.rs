@@ -9,7 +9,7 @@ use crate::kernels::layers::border::OutputRegion;
 use crate::kernels::layers::pixels::{Grid, Grids};
 use crate::kernels::{Lines, Map};
 
-/// Bytes of a pixel that one product sums over; reading may go so far beyond a pixel's last.
+/// Bytes of a pixel that one product sums over; reads may go this far beyond a pixel's last byte.
 pub(crate) const DEPTH: usize = 64;
 /// Outputs of one product.
 pub(crate) const OUTPUTS: usize = 16;
@@ -30,25 +30,25 @@ pub(crate) struct Sweep<'a> {
     pub size: (usize, usize),
 }
 
-/// A layer's weights, and how its pixels are shared out.
+/// A layer's weights, and how its pixels are divided into blocks.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    /// For each pair of registers of outputs, for each chunk: the weights of one, then of the other; in groups of four
-    /// bytes of the pixel, each of which all outputs have in turn. A last odd register is alone.
+    /// For each pair of output registers and each chunk: the weights of one register, then of the other, in groups of
+    /// four bytes of the pixel, each group for all outputs in turn. A last odd register is alone.
     pub weights: Lines<u8>,
     /// Offsets, in bytes, of the chunks that a pixel sums over.
     pub chunks: Vec<usize>,
     /// Registers of outputs.
     registers: usize,
-    /// The most that the first output of one register, and of a pair, may be: with a snug map they end with the pixel.
+    /// The highest first output of one register, and of a pair: in an unpadded map they end with the pixel.
     last: [usize; 2],
-    /// Pixels of a block. Blocks of a row begin so far apart; the last one ends with the row, so it may overlap the one
-    /// before.
+    /// Pixels of a block, and the distance between blocks of a row. The last block ends with the row, so it may overlap
+    /// the one before.
     pub height: usize,
 }
 
 impl Packed {
-    /// For the runs of bytes of all pixels: one, or one for each row or tap of the window.
+    /// Packs a layer whose pixels sum over one run of bytes, or one for each row or tap of the window.
     pub fn new(layer: &Sums, (from, to): (&Map, &Map), taps: usize, whole: &OutputRegion) -> Self {
         let (runs, items) = (&whole.starts, whole.run);
         let offsets = || (0..items).step_by(DEPTH);

@@ -5,10 +5,10 @@ use crate::kernels::isa::int8::Number;
 use crate::kernels::layers::quant::{Quant, Storage};
 use crate::kernels::{Kernels, Map};
 
-/// Channels of a pixel are stored up to a multiple of this, but for narrow maps.
+/// Channels of a pixel are stored up to a multiple of this, except in narrow maps.
 const PITCH: usize = 16;
 
-/// Channels of which the summands of one product are more.
+/// Narrow maps have fewer channels than this, the summands of one product.
 const NARROW: usize = 4;
 
 /// Whether the pixels of a map have no gap between their few channels.
@@ -22,7 +22,7 @@ impl Kernels {
         self.int8.faster
     }
 
-    /// Whether float convolutions can round their results on the way.
+    /// Whether float convolutions can quantise their results directly.
     pub fn quantises_in_conv(&self) -> bool {
         self.int8.quantising_tiles.is_some()
     }
@@ -30,15 +30,15 @@ impl Kernels {
     /// An int8 map. Its lengths count numbers, not floats.
     pub fn int8_map(&self, c: usize, h: usize, w: usize) -> Map {
         let map = Map::bordered(c, h, w, c.next_multiple_of(PITCH));
-        // The last pixel's products may read on.
+        // Reads for the last pixel's products may go past its end.
         Map { len: map.len + if self.int8.matrix.is_some() { matrix::DEPTH } else { 0 }, ..map }
     }
 
-    /// As [`Kernels::int8_map`], of fewer than four channels that leave no gap, for what only [`Conv8`] reads; if
-    /// there are rows enough for [`Quantise`] to make it.
+    /// As [`Kernels::int8_map`], for fewer than four channels without gaps, in maps that only [`Conv8`] reads; `None`
+    /// for more channels, or if rows are too short for [`Quantise`] to make it.
     pub fn int8_narrow(&self, c: usize, h: usize, w: usize) -> Option<Map> {
         let map = Map::bordered(c, h, w, c);
-        // The last group of a run may read on.
+        // Reads for the last group of a run may go past its end.
         (c < NARROW && c * w >= self.lanes).then_some(Map { len: map.len + NARROW, ..map })
     }
 

@@ -15,7 +15,7 @@ pub(crate) type RowKernel = float::RowKernel<unsafe fn(&RowJob)>;
 
 /// Pixels that follow one another, for one register of output channels. Offsets and steps count items.
 pub(crate) struct RowJob<'a> {
-    /// Of the channels; it has [`RUNS`] runs of [`RUN`] items, filled up to whole groups.
+    /// The tile job of the channels; it has [`RUNS`] runs of [`RUN`] items, filled up to whole groups.
     job: Job<'a>,
     /// Offsets of the first pixel.
     input: usize,

@@ -14,7 +14,7 @@ use crate::kernels::layers::quant::Requantise;
 
 /// What all tiles of a panel have in common. Offsets count items; weights and outputs are those of the panel.
 pub(crate) struct Job<'a> {
-    /// Where the runs start that a pixel sums over.
+    /// Starts of the runs that a pixel sums over.
     pub starts: &'a [usize],
     /// Groups per run.
     pub run: usize,
@@ -196,7 +196,7 @@ pub(crate) unsafe fn store_tile<I: Ints, const STORE: usize, const P: usize, con
     offsets: &PixelOffsets,
     sum: &[[I::S; N]; P],
 ) {
-    // A copy, whose loops may stay loops: then the sums themselves never leave their registers.
+    // A copy: its loops need not be unrolled, and the sums themselves never leave their registers.
     let mut done = [[isa.i32_splat(0); N]; P];
     for i in 0..P {
         for j in 0..N {

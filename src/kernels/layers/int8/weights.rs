@@ -10,14 +10,14 @@ pub struct Sums<'a> {
     pub from: Quant,
     /// `[outputs, inputs, rows, columns]`, from -127 to 127.
     pub weights: &'a [i8],
-    /// The worth of a weight's step, per output.
+    /// The value of one step of a weight, per output.
     pub scale: &'a [f32],
     /// In steps of the sum, per output; from -2^30 to 2^30.
     pub bias: &'a [i32],
 }
 
 impl Sums<'_> {
-    /// Sizes and ranges: no sum may leave 32 bits.
+    /// Checks sizes and ranges: no sum may exceed 32 bits.
     pub(crate) fn check(&self, inputs: usize, outputs: usize, taps: usize) -> Result<()> {
         let depth = inputs * taps;
         let sizes = self.weights.len() == outputs * depth && self.scale.len() == outputs && self.bias.len() == outputs;

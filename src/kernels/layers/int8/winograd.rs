@@ -1,10 +1,10 @@
 //! Winograd's minimal filtering of integers, without rounding: the same bits as the direct convolution.
 //!
-//! The transforms' matrices hold fractions. Those of the weights are multiplied by whatever makes each of their rows
-//! whole, and the results of the inverse transform are, all in all, 4 (F(2x2)) or 576 (F(4x4)) times the sums. Numbers
-//! wrap around at 2^32, where division by 9 is multiplication by its inverse; what is left is a power of two. So a
-//! result is exact if that multiple of it fits, whatever the sums on the way did. Transformed inputs and weights fit
-//! 16 bits whatever the network holds, and pairs of them are multiplied whatever else the table stores.
+//! The transforms' matrices hold fractions. Each row of the weights' matrix is multiplied to make it integer; the
+//! results of the inverse transform are 4 (F(2x2)) or 576 (F(4x4)) times the sums. Numbers wrap around at 2^32, where
+//! division by 9 is multiplication by its inverse; a power of two remains. So a result is exact if that multiple of it
+//! fits, even if sums on the way overflow. Transformed inputs and weights always fit 16 bits, and pairs of them are
+//! multiplied, whatever else the table stores.
 
 mod filter;
 
@@ -38,7 +38,7 @@ pub(crate) struct Table {
     pub tiles: Tiles,
     /// Numbers in a register of 16-bit ones.
     pub i16_lanes: usize,
-    /// What a tile's transforms cost, of the input and of the output, in units of one register's product and sum.
+    /// Costs of a tile's input and output transforms, in units of one register's product and sum.
     pub costs: [(usize, usize); 2],
 }
 
@@ -133,13 +133,13 @@ pub(crate) unsafe fn output_transform<I: Int16, F: Filter<SIDE, OUT>, const SIDE
         // SAFETY: `epilogue` has a bias and a scale for every padded channel.
         let (bias, [scale]) = unsafe { (isa.i32_load(t.epilogue.bias.as_ptr().add(c)), scales(isa, t.epilogue, c)) };
         let (limits, (rows, columns)) = (t.epilogue.limits, t.size);
-        // What is asked of all pixels of a tile is asked once.
+        // Checked once for all pixels of a tile.
         let whole = (rows, columns) == (OUT, OUT);
         let value = |v: I::S| isa.mul(isa.to_f32(isa.i32_add(F::divide(isa, v), bias)), scale);
         for y in 0..OUT {
             let line = F::output(isa, lines[y]);
             let at = t.to.offset(y, 0) + c;
-            // SAFETY: the pixels exist that are written.
+            // SAFETY: only pixels that exist are written.
             unsafe {
                 if t.epilogue.store != Store::Floats && whole {
                     let to = t.output.cast::<I::Item>().add(at);
@@ -167,7 +167,7 @@ pub struct Winograd8 {
     tile: Tile,
     points: Vec<Panels<u8>>,
     epilogue: Int8Epilogue,
-    /// Keeps the products as they are until they are transformed back.
+    /// Stores the products unchanged, until they are transformed back.
     plain: Int8Epilogue,
     from: Map,
     to: Map,
@@ -199,10 +199,10 @@ impl Winograd8 {
         let same = window == Winograd::WINDOW && from.border == 1 && (from.h, from.w) == (to.h, to.w);
         let same = same && !narrow(from);
         let table = kernels.int8.winograd.as_ref().filter(|_| same)?;
-        /// A tile's sums start and end, in units of one register's product and sum.
+        /// Cost of starting and ending a tile's sums, in units of one register's product and sum.
         const START: usize = 40;
-        /// A register of weights comes from beyond the first-level cache, or beyond the second where a layer has
-        /// more of them than it holds.
+        /// Reading a register of weights from beyond the first-level cache, or beyond the second if a layer has more of
+        /// them than it holds.
         const WEIGHT: [usize; 2] = [1, 3];
         /// Weights that a second-level cache holds.
         const HELD: usize = 1 << 19;
@@ -386,7 +386,7 @@ impl Winograd8 {
     }
 }
 
-/// Whether no sum over `inputs` channels, times 2^`headroom`, can leave 32 bits.
+/// Whether no sum over `inputs` channels, times 2^`headroom`, can exceed 32 bits.
 fn holds(weights: &[i8], inputs: usize, headroom: u32) -> bool {
     let size = |w: &[i8]| w.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>() * 255;
     weights.chunks(inputs * 9).all(|w| size(w) < 1 << (31 - headroom))

@@ -1,10 +1,10 @@
 //! The transforms of F(4x4, 3x3) and F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural
 //! Networks", 2015): 36 multiplications for 16 outputs in place of 144, or 16 for 4 in place of 36.
 //!
-//! The polynomials of the larger are interpolated at 0, +-sqrt(1/2), +-sqrt(2) and infinity rather than at the
-//! usual integers: the matrices hold no number above 2 sqrt(2), which keeps the rounding error several
-//! times smaller (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020).
-//! Those of the smaller at 0, +-1 and infinity.
+//! The polynomials of the larger one are interpolated at 0, +-sqrt(1/2), +-sqrt(2) and infinity instead of the usual
+//! integers: the matrices hold no number above 2 sqrt(2), which keeps the rounding error several times smaller
+//! (Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020). Those of the smaller
+//! one are interpolated at 0, +-1 and infinity.
 
 use crate::kernels::isa::Isa;
 

@@ -5,7 +5,7 @@ use crate::kernels::isa::int8::Int16;
 
 /// One line of a tile.
 pub trait Filter<const SIDE: usize, const OUT: usize> {
-    /// Weights to the transformed domain, each row multiplied until it is whole.
+    /// Weights to the transformed domain, each row multiplied to make it integer.
     const G: [[i32; 3]; SIDE];
 
     fn input<I: Int16>(isa: I, d: [I::H; SIDE]) -> [I::H; SIDE];
