@@ -62,7 +62,7 @@ pub struct Doctor<'a> {
     pub root: PathBuf,
     /// The cameras.
     pub bus: &'a mut dyn Bus,
-    /// The configuration in force.
+    /// The active configuration.
     pub config: &'a Config,
 }
 

@@ -52,7 +52,7 @@ pub trait Source: Send {
     /// as damaged has fewer `pixels` than its format says (none where all may be wrong), so that it is counted.
     ///
     /// # Errors
-    /// The source has failed: drop it and open it again. `Fatal` where that cannot help.
+    /// The source has failed: drop it and open it again. `Fatal` if that cannot help.
     fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read>;
 }
 
@@ -61,7 +61,7 @@ pub trait Open: Send {
     /// Opens the source. Returns within a bounded time.
     ///
     /// # Errors
-    /// `Retry` where a later attempt may succeed, `Fix` where a person must act first, `Fatal` where
+    /// `Retry` if a later attempt may succeed, `Fix` if a person must act first, `Fatal` if
     /// no attempt of this process can succeed.
     fn open(&mut self) -> Result<Box<dyn Source>>;
 
@@ -134,7 +134,7 @@ pub struct Driver {
     pub claims: fn(&str) -> bool,
     /// Opens the source of a spec.
     pub open: fn(&str, &Settings, &SharedClock) -> Result<Box<dyn Source>>,
-    /// Makes the opener of a live source; `None` where frames are recorded.
+    /// Makes the opener of a live source; `None` if frames are recorded.
     pub live: Option<Opener>,
 }
 
@@ -193,17 +193,17 @@ fn script(spec: &str, clock: &SharedClock) -> Result<scripted::Script> {
 /// picture or a folder. Files are recognised by their content.
 ///
 /// # Errors
-/// `Fix` where the spec names no source, a setting is out of range or a file cannot be read; for cameras also
+/// `Fix` if the spec names no source, a setting is out of range or a file cannot be read; for cameras also
 /// those of [`Open::open`].
 pub fn open(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Box<dyn Source>> {
     settings.validate()?;
     (driver(spec)?.open)(spec, settings, clock)
 }
 
-/// The opener of the live source named by `spec`; `None` where its frames are recorded. Opens nothing yet.
+/// The opener of the live source named by `spec`; `None` if its frames are recorded. Opens nothing yet.
 ///
 /// # Errors
-/// `Fix` where the spec names no source or a setting is out of range.
+/// `Fix` if the spec names no source or a setting is out of range.
 pub fn live(spec: &str, settings: &Settings, clock: &SharedClock) -> Result<Option<Box<dyn Open>>> {
     settings.validate()?;
     driver(spec)?.live.map(|live| live(spec, settings, clock)).transpose()

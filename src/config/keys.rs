@@ -35,7 +35,7 @@ pub enum Kind {
 pub struct Choice {
     /// The word, without quotes.
     pub word: String,
-    /// What it means; empty where only the word is known.
+    /// What it means; empty if only the word is known.
     pub about: String,
 }
 
@@ -82,7 +82,7 @@ impl Kind {
         }
     }
 
-    /// True where a value of this form can be what the key wants, so that only its content is wrong.
+    /// True if a value of this type fits the key, so that only its content can be wrong.
     pub fn fits(&self, value: &Value) -> bool {
         match self {
             Kind::Bool => value.is_bool(),
@@ -122,7 +122,7 @@ pub struct Key {
     pub range: Option<Range>,
     /// What it means, from the doc comment of the field.
     pub about: String,
-    /// The value where nothing sets it; `None` where it is then absent.
+    /// The value if nothing sets it; `None` if it is then absent.
     pub default: Option<Value>,
 }
 
@@ -173,13 +173,13 @@ impl Keys {
         self.keys.iter().find(|k| k.path == path)
     }
 
-    /// True where `path` is a table of keys.
+    /// True if `path` is a table of keys.
     pub fn is_section(&self, path: &str) -> bool {
         self.sections.iter().any(|s| s.path == path)
     }
 
     /// The path closest to `wrong` in spelling, or the same last word in another section; `None`
-    /// where nothing is close enough to be what was meant.
+    /// if nothing is close enough to be what was meant.
     pub fn nearest(&self, wrong: &str) -> Option<&str> {
         let (section, leaf) = split(wrong);
         let sections = self.sections.iter().map(|s| s.path.as_str());
@@ -189,7 +189,7 @@ impl Keys {
                 let (its_section, its_leaf) = split(path);
                 let whole = strsim::normalized_damerau_levenshtein(wrong, path);
                 let last = strsim::normalized_damerau_levenshtein(leaf, its_leaf);
-                // A slip inside the right section, or the right word in the wrong section.
+                // A misspelling in the right section, or the right word in the wrong section.
                 let score = if section == its_section { last.max(whole) } else { whole.max(last * 0.9) };
                 (score, path)
             })
@@ -199,7 +199,7 @@ impl Keys {
     }
 }
 
-/// The schema of what an optional field holds; that of any other field is returned as it is.
+/// The schema of an optional field's content; the schema of any other field is returned unchanged.
 fn present(schema: &Json) -> &Json {
     let options = schema.get("anyOf").and_then(Json::as_array);
     let holds = options.and_then(|all| all.iter().find(|s| s.get("type").is_none_or(|t| t != "null")));

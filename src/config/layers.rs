@@ -1,4 +1,4 @@
-//! Layers of values, later ones over earlier ones, with the origin of each value.
+//! Layers of values, later ones overriding earlier ones, with the origin of each value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

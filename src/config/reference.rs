@@ -10,10 +10,10 @@ use crate::error::Result;
 /// Columns of the text.
 const WIDTH: usize = 100;
 
-/// Every section and key with what it means, as TOML that can be used as it is.
+/// Every section and key with its description, as TOML that can be used unchanged.
 ///
 /// # Errors
-/// Fatal where the defaults have no form in TOML.
+/// Fatal if the defaults have no form in TOML.
 pub fn text() -> Result<String> {
     let keys = Keys::of::<Config>(&defaults::<Config>()?);
     let mut out = String::from("# Every key of Heatmark with its default. Keys without one are commented out.\n");
@@ -47,7 +47,7 @@ fn entry(out: &mut String, key: &Key) {
     };
 }
 
-/// The words that a key takes: one a line where each has a meaning of its own, else all in one row.
+/// The words that a key takes: one per line if each has its own description, else all in one row.
 fn choices(out: &mut String, words: &[Choice]) {
     if words.iter().all(|c| c.about.is_empty()) {
         let quoted: Vec<_> = words.iter().map(|c| format!("\"{}\"", c.word)).collect();

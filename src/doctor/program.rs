@@ -57,7 +57,7 @@ fn model(name: &str) -> Finding {
 }
 
 fn disk(dir: &Path) -> Finding {
-    // The folder is created by the first recording; until then its nearest parent counts.
+    // The first recording creates the folder; until then its nearest parent is checked.
     let there = dir.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     let shown = there.display();
     match rustix::fs::statvfs(there) {

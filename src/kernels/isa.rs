@@ -65,7 +65,7 @@ pub(crate) trait Isa: Copy + 'static {
 
 /// Additional operations for pictures of 16-bit counts.
 pub(crate) trait Counts: Isa {
-    /// `x` limited to `0..=limit`; 0 where it is NaN.
+    /// `x` limited to `0..=limit`; 0 if it is NaN.
     fn limit(self, x: Self::V, limit: Self::V) -> Self::V;
 
     /// The largest integer not above `x`; only for 0 to 2^24.

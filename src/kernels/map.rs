@@ -1,4 +1,4 @@
-//! Where a feature map lies in memory.
+//! Layout of a feature map in memory.
 
 use std::ops::Range;
 

@@ -54,7 +54,7 @@ pub(crate) fn finish(sum: Exact, act: &Activation, other: Option<(f32, ResidualP
         Some((o, ResidualPosition::BeforeActivation)) => activate(act, sum.value + f64::from(o), c),
         Some((o, ResidualPosition::AfterActivation)) => activate(act, sum.value, c) + f64::from(o),
     };
-    // No activation but hard swish is steeper than one, and it is not steeper than one and a half.
+    // Only hard swish has a slope above 1, and its slope is at most 1.5.
     let magnitude = 1.5 * (sum.magnitude + other_size) + value.abs();
     Exact { value, magnitude, terms: sum.terms + 2 }
 }

@@ -111,7 +111,7 @@ struct Case {
     act: usize,
     join: Option<ResidualPosition>,
     tight: bool,
-    /// Without borders where none is needed.
+    /// Without borders if none are needed.
     bare: bool,
     seed: u64,
 }

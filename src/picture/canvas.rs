@@ -53,7 +53,7 @@ impl Canvas {
         self.rgb.get_mut(at..at + 3)?.try_into().ok()
     }
 
-    /// The bytes of each row of `area` that lies on the picture.
+    /// The bytes of each row of `area` that is on the picture.
     fn rows(&mut self, area: &Rectangle) -> impl Iterator<Item = &mut [u8]> {
         let area = area.intersection(&self.bounding_box());
         // An intersection starts inside the picture, so the corner is not negative.

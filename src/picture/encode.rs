@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Encodes as 8-bit RGB PNG, fast rather than small. `into` is emptied first and keeps its allocation.
 ///
 /// # Errors
-/// [`Error::fatal`] where the canvas is empty or its bytes do not match its size.
+/// [`Error::fatal`] if the canvas is empty or its bytes do not match its size.
 pub fn png(canvas: &Canvas, into: &mut Vec<u8>) -> Result<()> {
     into.clear();
     let mut encoder = png::Encoder::new(into, canvas.width, canvas.height);
@@ -29,7 +29,7 @@ const FULL_COLOUR: u8 = 85;
 /// keeps its allocation.
 ///
 /// # Errors
-/// [`Error::fatal`] where the canvas is empty, a side exceeds 65535 pixels or its bytes do not match its size.
+/// [`Error::fatal`] if the canvas is empty, a side exceeds 65535 pixels or its bytes do not match its size.
 pub fn jpeg(canvas: &Canvas, quality: u8, into: &mut Vec<u8>) -> Result<()> {
     into.clear();
     let refused = || Error::fatal("jpeg", format!("cannot encode {}x{} pixels", canvas.width, canvas.height));

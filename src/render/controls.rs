@@ -52,7 +52,7 @@ impl Layers {
         ("banners", Self::BANNERS),
     ];
 
-    /// True where every layer of `other` is on.
+    /// True if every layer of `other` is on.
     pub fn has(self, other: Layers) -> bool {
         self.0 & other.0 == other.0
     }
@@ -151,7 +151,7 @@ impl Controls {
     }
 
     /// # Errors
-    /// [`Error::fix`] where the range is fixed in degC and the source does not measure temperature.
+    /// [`Error::fix`] if the range is fixed in degC and the source does not measure temperature.
     pub fn check_signal(&self, signal: Signal) -> Result<()> {
         if self.mode == Mode::Auto || signal.is_radiometric() {
             return Ok(());

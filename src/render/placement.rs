@@ -3,7 +3,7 @@
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
-/// Most labels on a picture; nobody could read more.
+/// Most labels on a picture; more would not be readable.
 const CAPACITY: usize = 128;
 
 /// Places labels so that none overlaps another or leaves the canvas.

@@ -48,7 +48,7 @@ impl<'a> Scene<'a> {
         self.layer.size()
     }
 
-    /// Canvas position of a point of the frame; `None` where it is not finite or far outside.
+    /// Canvas position of a point of the frame; `None` if it is not finite or far outside.
     pub fn to_canvas(&self, x: f32, y: f32) -> Option<CanvasPoint> {
         let near = |v: f32| v.abs() <= 16384.0;
         (near(x) && near(y)).then_some([x * self.scale, y * self.scale])

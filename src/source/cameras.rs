@@ -122,9 +122,9 @@ pub struct Profile {
     pub modes: &'static [Mode],
     /// How it is controlled.
     pub control: Control,
-    /// True where each unit has its own serial number, which can then name it.
+    /// True if each unit has its own serial number, which can then name it.
     pub serials: bool,
-    /// True where `auto` may choose it.
+    /// True if `auto` may choose it.
     pub auto: bool,
     /// Where these facts are published.
     pub references: &'static str,
@@ -347,7 +347,7 @@ impl Offer {
     }
 }
 
-/// Chosen where a device offers any size and the user states none.
+/// Chosen if a device offers any size and the user states none.
 const ANY_SIZE: (u32, u32) = (160, 120);
 
 /// Smallest and largest transfer, columns and rows.
@@ -372,7 +372,7 @@ pub struct Choice {
 }
 
 /// Chooses the camera and the format for a device: by USB id first, by shape otherwise. With `size`,
-/// only transfers or pictures of that size count. `None` where no row fits.
+/// only transfers or pictures of that size count. `None` if no row fits.
 pub fn choose(id: Option<UsbId>, offers: &[Offer], size: Option<(u32, u32)>) -> Option<Choice> {
     let known = id.and_then(by_usb);
     let by_usb = known.into_iter().map(|p| (p, IdentifiedBy::UsbId));

@@ -14,7 +14,7 @@ pub const CLIP: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/mod
 /// Opens the built-in clip.
 ///
 /// # Errors
-/// `Fatal` or `Fix` where the clip was damaged before the build.
+/// `Fatal` or `Fix` if the clip was damaged before the build.
 pub fn open(settings: &Settings) -> Result<Replay> {
     let rate_hz = settings.rate_hz;
     Replay::new("demo", settings.repeat, move || {

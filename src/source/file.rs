@@ -40,7 +40,7 @@ impl FileKind {
     /// Finds the kind of `file` by its first bytes and rewinds it. `name` is for messages.
     ///
     /// # Errors
-    /// `Fix` where it cannot be read or is of another kind.
+    /// `Fix` if it cannot be read or is of another kind.
     pub fn of(name: &str, file: &mut (impl Read + Seek)) -> Result<FileKind> {
         let unreadable = |e| Error::fix(name, "cannot be read").because(e);
         let start = first_bytes(&mut *file).map_err(unreadable)?;
@@ -80,7 +80,7 @@ fn escaped(bytes: &[u8]) -> String {
 /// Opens a file for reading. Returns it with its name for messages.
 ///
 /// # Errors
-/// `Fix` where it cannot be opened or is a folder.
+/// `Fix` if it cannot be opened or is a folder.
 pub(super) fn open_file(path: &Path) -> Result<(File, String)> {
     let name = path.display().to_string();
     let opened = File::open(path).and_then(|file| {

@@ -28,7 +28,7 @@ impl Pictures {
     /// The pictures in the folder `path`, "frame2" before "frame10". At least one must be readable.
     ///
     /// # Errors
-    /// `Fix` where the folder cannot be read or has no readable picture.
+    /// `Fix` if the folder cannot be read or has no readable picture.
     pub fn folder(path: &Path, settings: &Settings) -> Result<Self> {
         let subject = path.display().to_string();
         let unreadable = |e| Error::fix(&subject, "the folder cannot be read").because(e);
@@ -61,7 +61,7 @@ impl Pictures {
     /// One picture.
     ///
     /// # Errors
-    /// `Fix` where it cannot be read.
+    /// `Fix` if it cannot be read.
     pub fn single(path: &Path, settings: &Settings) -> Result<Self> {
         let picture = still::read(path, settings)?;
         Ok(Self::new(path_name(Some(path)), vec![path.to_path_buf()], settings, picture))
@@ -80,7 +80,7 @@ impl Pictures {
         let count = self.paths.len() as u64;
         let within = self.index % count;
         if within == 0 && self.index > 0 {
-            // A round without a single good picture would never end.
+            // Rounds without a single good picture would never end.
             if !self.settings.repeat || self.good_in_round == 0 {
                 return None;
             }
@@ -128,7 +128,7 @@ fn path_name(path: Option<&Path>) -> String {
     path.and_then(Path::file_name).map_or_else(|| "pictures".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Compares texts with runs of digits taken as numbers.
+/// Compares texts, with runs of digits compared as numbers.
 fn by_number(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     loop {

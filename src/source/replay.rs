@@ -19,7 +19,7 @@ use crate::units::Nanos;
 /// Opens the recording in `path`, recognised by its content.
 ///
 /// # Errors
-/// `Fix` where it cannot be read or is a single picture, which [`open`] takes.
+/// `Fix` if it cannot be read or is a single picture, which [`open`] takes.
 pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
     let (mut file, name) = open_file(path)?;
     let unit = settings.signal;
@@ -34,7 +34,7 @@ pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
 /// Opens a recording or a single picture as a source.
 ///
 /// # Errors
-/// `Fix` where it cannot be read.
+/// `Fix` if it cannot be read.
 pub fn open(path: &Path, settings: &Settings) -> Result<Box<dyn Source>> {
     let (mut file, name) = open_file(path)?;
     let picture = match FileKind::of(&name, &mut file)? {

@@ -206,7 +206,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Waits for the frame that is due; false where `wait` ends before it.
+    /// Waits for the frame that is due; false if `wait` ends before it.
     fn wait_until(&self, due: Nanos, wait: Duration) -> bool {
         let left = due.since(self.script.clock.now());
         self.script.clock.sleep(left.min(wait));

@@ -21,7 +21,7 @@ use crate::recording::{Clip, MAX_SIZE, Unit, check_size};
 
 /// Largest file that is read as a picture, bytes.
 const MAX_FILE: u64 = 32 << 20;
-/// Memory limit of a decoder beside the pixels, bytes.
+/// Memory limit of a decoder, not counting the pixels, bytes.
 const MAX_ALLOC: usize = 48 << 20;
 /// Limit on the scans of a progressive JPEG: each costs a pass over the picture.
 const MAX_SCANS: usize = 64;
@@ -31,7 +31,7 @@ const MAX_SCANS: usize = 64;
 pub struct Picture {
     /// The frame.
     pub frame: Frame,
-    /// Why there is no temperature; `None` where there is one.
+    /// Why there is no temperature; `None` if there is one.
     pub note: Option<&'static str>,
 }
 
@@ -43,7 +43,7 @@ const UNKNOWN: &str = "16-bit counts of unknown unit; no temperature without `si
 /// Reads one picture, of a multi-page TIFF the first, and logs its note.
 ///
 /// # Errors
-/// `Fix` where it cannot be read.
+/// `Fix` if it cannot be read.
 pub fn still(path: &Path, settings: &Settings) -> Result<Frame> {
     let picture = read(path, settings)?;
     if let Some(note) = picture.note {
@@ -55,7 +55,7 @@ pub fn still(path: &Path, settings: &Settings) -> Result<Frame> {
 /// Reads one picture with its note.
 ///
 /// # Errors
-/// `Fix` where it cannot be read or is too large.
+/// `Fix` if it cannot be read or is too large.
 pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
     let (file, name) = open_file(path)?;
     let mut bytes = Vec::new();
@@ -69,7 +69,7 @@ pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
 /// Decodes one picture. `name` is for messages.
 ///
 /// # Errors
-/// `Fix` where it is damaged, of another kind, or of a size that is not supported.
+/// `Fix` if it is damaged, of another kind, or of a size that is not supported.
 pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
     match FileKind::of(name, &mut Cursor::new(&bytes))? {
         FileKind::Tiff => decode_tiff(name, bytes, settings),
@@ -132,7 +132,7 @@ fn decode_png(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> {
 }
 
 fn decode_jpeg(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> {
-    // A camera's JPEG may end early or carry wrong tables beside a good picture.
+    // A camera's JPEG may end early or have wrong tables although its picture is good.
     let options = DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(usize::from(u16::MAX))

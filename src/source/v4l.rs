@@ -133,7 +133,7 @@ impl Settings {
 /// The opener of the camera named by `spec` on this machine.
 ///
 /// # Errors
-/// `Fix` where the spec names no camera.
+/// `Fix` if the spec names no camera.
 pub fn opener(spec: &str, settings: &source::Settings, clock: &SharedClock) -> Result<Box<dyn Open>> {
     let selector = Selector::parse(spec)?;
     let bus = Box::new(linux::Machine::new("/"));

@@ -60,7 +60,7 @@ impl Shared {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `ready`, or until `wait` is over.
+    /// Waits until `ready`, for at most `wait`.
     fn wait(&self, wait: Duration, mut ready: impl FnMut(&Slot) -> bool) -> MutexGuard<'_, Slot> {
         let slot = self.lock();
         let waited = self.news.wait_timeout_while(slot, wait, |slot| !ready(slot));
@@ -72,7 +72,7 @@ impl Webcam {
     /// Opens a `/dev/videoN` that gives YUYV or MJPEG, at the size nearest to `size` (columns, rows).
     ///
     /// # Errors
-    /// `Fix` where the path is no video node; `Retry` where the camera does not open within `timeout` or offers
+    /// `Fix` if the path is no video node; `Retry` if the camera does not open within `timeout` or offers
     /// no format that can be read.
     pub fn open(node: &Path, size: (u32, u32), rate_hz: u32, timeout: Duration) -> Result<Self> {
         let name = node.display().to_string();
@@ -102,10 +102,10 @@ impl Webcam {
         &self.about
     }
 
-    /// Swaps the newest unread picture into `into`; false where none came within `wait`.
+    /// Swaps the newest unread picture into `into`; false if none came within `wait`.
     ///
     /// # Errors
-    /// `Retry` where the camera has failed: open it again.
+    /// `Retry` if the camera has failed: open it again.
     pub fn read(&mut self, into: &mut Picture, wait: Duration) -> Result<bool> {
         let seen = self.seen;
         let mut slot = self.shared.wait(wait, |slot| slot.picture.seq > seen || slot.failed.is_some());
@@ -182,7 +182,7 @@ fn capture(index: u32, size: (u32, u32), rate_hz: u32, node: &str, shared: &Shar
     Ok(())
 }
 
-/// Decodes a JPEG to RGB; false where it is damaged.
+/// Decodes a JPEG to RGB; false if it is damaged.
 fn decode(bytes: &[u8], into: &mut Picture) -> bool {
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -195,7 +195,7 @@ fn decode(bytes: &[u8], into: &mut Picture) -> bool {
     true
 }
 
-/// YUYV with the ranges of ITU-R BT.601 (16 to 235 and 16 to 240), as webcams send it; false where bytes are missing.
+/// YUYV with the ranges of ITU-R BT.601 (16 to 235 and 16 to 240), as webcams send it; false if bytes are missing.
 fn from_yuyv(bytes: &[u8], (width, height): (u32, u32), into: &mut Picture) -> bool {
     let pixels = width as usize * height as usize;
     if pixels == 0 || !width.is_multiple_of(2) || bytes.len() < 2 * pixels {

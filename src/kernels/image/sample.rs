@@ -23,7 +23,7 @@ const MOST_PIXELS: usize = 1 << 24;
 const KNOWN: usize = 1 << 14;
 
 impl<'a> Picture<'a> {
-    /// A picture of `width` x `height` counts; `None` where there is none, `pixels` are too few, or more than
+    /// A picture of `width` x `height` counts; `None` if there is none, `pixels` are too few, or more than
     /// 2^24 are asked for.
     pub fn new(pixels: &'a [u16], width: usize, height: usize) -> Option<Self> {
         let size = width.checked_mul(height).filter(|s| (1..=MOST_PIXELS).contains(s))?;

@@ -16,7 +16,7 @@ pub(crate) struct Job<'a> {
     cells: &'a [f32],
     /// Rows and columns of cells.
     size: (usize, usize),
-    /// No fewer than the lanes.
+    /// At least as many as lanes.
     points: usize,
     /// Where the means are written: for each value, all points.
     means: &'a mut [f32],

@@ -6,7 +6,7 @@ use crate::kernels::isa::tail::{
     LANE_INDEX, MOST_LANES, load_at, load_some, load_u16_some, registers, store_some, store_u8_some, store_u32_some,
 };
 
-/// Arguments of the kernels on counts, of which each is scaled: `(v - low) * gain`.
+/// Arguments of the kernels on counts; each count is scaled: `(v - low) * gain`.
 pub(crate) struct Scaling<'a, T, Extra = ()> {
     counts: &'a [u16],
     low: f32,
@@ -16,7 +16,7 @@ pub(crate) struct Scaling<'a, T, Extra = ()> {
     extra: Extra,
 }
 
-/// Two tone curves of one length, at least two values, and where between them each count lies.
+/// Two tone curves of one length, at least two values, and each count's position between them.
 #[derive(Clone, Copy)]
 pub(crate) struct Curves<'a> {
     curves: [&'a [f32]; 2],

@@ -1,5 +1,5 @@
 //! Kernels in plain Rust, for any CPU. Registers are arrays of four floats, which compilers turn into
-//! whatever vectors the target always has; products and sums are rounded one by one.
+//! the vectors that the target always has; each product and sum is rounded.
 
 pub(crate) mod int8;
 

@@ -38,7 +38,7 @@ impl Activation {
     pub fn apply(&self, x: f32, c: usize) -> f32 {
         match self {
             Activation::None => x,
-            // Written so that a NaN passes.
+            // Written so that a NaN passes through.
             Activation::Clamp { lo, hi } if x < *lo => lo.min(*hi),
             Activation::Clamp { hi, .. } if x > *hi => *hi,
             Activation::Clamp { .. } => x,

@@ -9,7 +9,7 @@ const NEAR: usize = 20 << 10;
 /// The most panels that are computed for a tile's pixels before the next pixels.
 const TOGETHER: usize = 8;
 
-/// Two registers, and three rather than two and one: for sixteen vector registers.
+/// Two registers, or three instead of two and one: for sixteen vector registers.
 pub(crate) fn two(left: usize) -> usize {
     match left {
         3 => 3,

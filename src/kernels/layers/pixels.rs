@@ -1,4 +1,4 @@
-//! Where the pixels of tiles lie in memory.
+//! Positions of the pixels of tiles in memory.
 
 /// The most pixels of one tile.
 const MAX_PIXELS: usize = 12;

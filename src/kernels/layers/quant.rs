@@ -10,7 +10,7 @@ pub struct Quant {
     pub scale: f32,
     /// The number that stands for 0, within [`Quant::range`].
     pub zero: i32,
-    /// Numbers from -128 to 127 rather than from 0 to 255.
+    /// Numbers from -128 to 127 instead of 0 to 255.
     pub signed: bool,
 }
 

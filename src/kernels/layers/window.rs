@@ -21,7 +21,7 @@ impl Window {
         Self { size: [size; 2], stride: [stride; 2], before: [size / 2; 2] }
     }
 
-    /// Where windows over `from` begin.
+    /// Start positions of windows over `from`.
     pub(crate) fn grid(&self, from: &Map) -> Grid {
         let [row, pixel] = [self.stride[0] * from.row, self.stride[1] * from.pitch];
         Grid { at: from.origin - self.before[0] * from.row - self.before[1] * from.pitch, row, pixel }

@@ -16,7 +16,7 @@ tables! {
     rows: []
 }
 
-/// Four registers, and two threes rather than a four and a two: for thirty-two vector registers.
+/// Four registers, or three and three instead of four and two: for thirty-two vector registers.
 fn four_or_three(left: usize) -> usize {
     match left {
         5 | 6 | 9 => 3,

@@ -47,7 +47,7 @@ tables! {
     rows: [8, row::RowKernel { lanes: 8, pixels: 8, run: half_row }]
 }
 
-/// Two threes rather than a four and a two.
+/// Two panels of three instead of one of four and one of two.
 fn three_or_two(left: usize) -> usize {
     match left {
         3 | 6 | 9 => 3,

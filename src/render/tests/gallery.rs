@@ -111,7 +111,7 @@ fn states(save: &dyn Fn(&str, &Canvas)) {
     save("near.png", &draw(Some(&frame), &result(&frame, vec![near]), &controls("inferno", 4)));
 }
 
-/// Real frames: a PureThermal recording, where it is at hand.
+/// Real frames: a PureThermal recording, if it is available.
 fn clip(save: &dyn Fn(&str, &Canvas)) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/clips/purethermal3_tlinear_82frames.raw.y16.gz");
     let Ok(file) = std::fs::File::open(path) else { return println!("skipped: no {path}") };

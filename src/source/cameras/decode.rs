@@ -12,7 +12,7 @@ use crate::source::{Settings, still};
 pub struct Transfer {
     /// Bytes from one row to the next; at least a row.
     pub stride: usize,
-    /// Frames per second; 0 where unknown.
+    /// Frames per second; 0 if unknown.
     pub rate_hz: f32,
 }
 
@@ -209,7 +209,7 @@ fn copy(format: PixelFormat, from: &[u8], to: &mut [u16]) {
     }
 }
 
-/// True where the shutter is closed or closing, so that an unchanged picture is no fault.
+/// True if the shutter is closed or closing, so that an unchanged picture is no fault.
 pub fn may_stand_still(ffc: FfcState) -> bool {
     matches!(ffc, FfcState::Running | FfcState::Imminent)
 }

@@ -60,7 +60,7 @@ pub struct Telemetry {
     pub ffc: FfcState,
     /// The camera asks for a correction.
     pub ffc_desired: bool,
-    /// Time of the last correction, as uptime; 0 where there was none.
+    /// Time of the last correction, as uptime; 0 if there was none.
     pub last_ffc_ms: u32,
     /// The camera's AGC is on: pixels are a picture, not counts.
     pub agc: bool,
@@ -72,7 +72,7 @@ pub struct Telemetry {
     pub fpa: Celsius,
     /// Temperature of the housing, which only the Lepton 2 reports.
     pub housing: Option<Celsius>,
-    /// Range in force.
+    /// Current range.
     pub gain: Gain,
     /// Kelvin per count where counts are temperatures (TLinear).
     pub kelvin_per_count: Option<f32>,

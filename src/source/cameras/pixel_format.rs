@@ -56,7 +56,7 @@ impl PixelFormat {
         Self::ALL.iter().find(|(format, _, _)| *format == self).unwrap_or(&Self::ALL[0])
     }
 
-    /// Bytes from one pixel to the next; 0 where pictures are compressed.
+    /// Bytes from one pixel to the next; 0 if pictures are compressed.
     pub fn bytes(self) -> usize {
         match self {
             PixelFormat::Mjpg => 0,

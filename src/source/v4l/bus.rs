@@ -15,20 +15,20 @@ pub trait Bus: Send {
     /// Opens a node that captures video.
     ///
     /// # Errors
-    /// The errno of the system; `ENOTTY` where it does not capture.
+    /// The errno of the system; `ENOTTY` if it does not capture.
     fn open(&mut self, node: &Node) -> io::Result<Box<dyn Device>>;
 
     /// Resets the USB device of a node (`USBDEVFS_RESET`). It may come back as another node.
     ///
     /// # Errors
-    /// The errno of the system; `NotFound` where it is no USB device.
+    /// The errno of the system; `NotFound` if it is no USB device.
     fn reset(&mut self, node: &Node) -> io::Result<()>;
 
     /// Takes the USB device of a node from its driver and gives it back (`authorized`): the closest that software comes
     /// to unplugging it.
     ///
     /// # Errors
-    /// The errno of the system; `NotFound` where it is no USB device.
+    /// The errno of the system; `NotFound` if it is no USB device.
     fn replug(&mut self, node: &Node) -> io::Result<()>;
 }
 
@@ -53,10 +53,10 @@ pub trait Device: Send {
     fn start(&mut self, buffers: u32) -> io::Result<()>;
 
     /// Waits for a frame for at most `wait`, calls `with` with its bytes, and queues the buffer again;
-    /// false where none came.
+    /// false if none came.
     ///
     /// # Errors
-    /// The errno of the driver; `ENODEV` where the device is unplugged.
+    /// The errno of the driver; `ENODEV` if the device is unplugged.
     fn dequeue(&mut self, wait: Duration, with: &mut dyn FnMut(&[u8], BufferInfo)) -> io::Result<bool>;
 
     /// Sends a request to a UVC extension unit (`UVCIOC_CTRL_QUERY`).
@@ -75,7 +75,7 @@ pub struct Granted {
     pub size: (u32, u32),
     /// Bytes from one row to the next.
     pub stride: usize,
-    /// Frames per second; 0 where unknown.
+    /// Frames per second; 0 if unknown.
     pub rate_hz: f32,
 }
 
@@ -86,7 +86,7 @@ pub struct BufferInfo {
     pub sequence: u32,
     /// The driver flagged the content as damaged.
     pub damaged: bool,
-    /// How long ago it was captured; `None` where the driver's clock is not CLOCK_MONOTONIC.
+    /// How long ago it was captured; `None` if the driver's clock is not CLOCK_MONOTONIC.
     pub age: Option<Duration>,
 }
 

@@ -57,7 +57,7 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// The unit that the user states for counts.
     pub unit: Option<Unit>,
-    /// True where it is named after its port instead of its serial number.
+    /// True if it is named after its port instead of its serial number.
     pub by_port: bool,
     /// The recovery step that was taken before it was opened, where that step has not helped before.
     pub new_step: Option<Step>,
@@ -85,7 +85,7 @@ impl Camera {
     /// Chooses a format, checks what the driver grants, and starts to stream from an open device.
     ///
     /// # Errors
-    /// `Retry` where the camera does not answer or is not the requested one; `Fix` where a device that
+    /// `Retry` if the camera does not answer or is not the requested one; `Fix` if a device that
     /// the user named is no known camera.
     pub fn start(
         node: &Node,
@@ -245,7 +245,7 @@ fn unknown(node: &Node, request: &Request<'_>, offers: &[cameras::Offer]) -> Err
     let known: Vec<_> = offers.iter().map(|o| o.pixel_format.name()).collect();
     let known = if known.is_empty() { "no format that can be read".into() } else { known.join(", ") };
     let message = format!("offers {known}, and no camera that is known{at_size}");
-    // With `auto` another device may appear; a device that was named stays what it is.
+    // With `auto` another device may appear; a named device does not change.
     if request.selector.names_device() {
         Error::fix(node.path.display(), message)
     } else {

@@ -37,7 +37,7 @@ const SHUTTER: Register = register(6, 16, 32);
 const GAIN: Register = register(6, 19, 4);
 /// AGC 0x00.
 const AGC: Register = register(3, 1, 4);
-/// RAD 0xc0, of which unit 21 begins at 0x7c.
+/// RAD 0xc0; unit 21 begins at 0x7c.
 const TLINEAR: Register = register(21, 18, 4);
 /// RAD 0xc4: 0 is 0.1 K, 1 is 0.01 K per count.
 const RESOLUTION: Register = register(21, 19, 4);
@@ -110,7 +110,7 @@ impl fmt::Display for Shutter {
     }
 }
 
-/// The settings that a camera reports; `None` where it does not answer.
+/// The settings that a camera reports; `None` if it does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct State {
     /// Who starts corrections.
@@ -128,7 +128,7 @@ pub struct State {
 /// Sends a command to a camera.
 ///
 /// # Errors
-/// `Fix` where the camera does not have the command, `Retry` where it does not take it.
+/// `Fix` if the camera does not have the command, `Retry` if it does not take it.
 pub fn command(profile: &Profile, device: &mut dyn Device, command: Command) -> Result<()> {
     if profile.control == Control::None {
         return Err(Error::fix(profile.about, format_args!("has no public commands over USB video; {}", profile.note)));
@@ -138,7 +138,7 @@ pub fn command(profile: &Profile, device: &mut dyn Device, command: Command) -> 
         Command::Gain(gain) => write(device, GAIN, &word(gain as u32)),
         Command::Agc(on) => write(device, AGC, &word(on.into())),
         Command::TLinear(on) => {
-            // The finer resolution first, so that no frame has the coarser.
+            // Set the finer resolution first, so that no frame has the coarser one.
             let fine = if on { write(device, RESOLUTION, &word(1)) } else { Ok(()) };
             fine.and_then(|()| write(device, TLINEAR, &word(on.into())))
         }
@@ -181,7 +181,7 @@ pub fn state(profile: &Profile, device: &mut dyn Device) -> State {
     }
 }
 
-/// The meaning of the counts of a camera whose frames do not say it; `None` where it does not answer.
+/// The meaning of the counts of a camera whose frames do not say it; `None` if it does not answer.
 pub fn signal(profile: &Profile, device: &mut dyn Device) -> Option<Signal> {
     let state = state(profile, device);
     match (state.agc, state.tlinear, state.millikelvin) {
@@ -220,7 +220,7 @@ fn write(device: &mut dyn Device, register: Register, data: &[u8]) -> io::Result
     device.extension_unit(register.unit, register.selector, Query::Set, copy)
 }
 
-/// Refuses values of another length than the camera states, as the driver does, but with a reason.
+/// Refuses values whose length differs from the camera's, as the driver does, but with a reason.
 fn check(device: &mut dyn Device, register: Register) -> io::Result<()> {
     let mut len = [0; 2];
     device.extension_unit(register.unit, register.selector, Query::Len, &mut len)?;

@@ -19,7 +19,7 @@ pub struct Discovered {
     pub camera: Option<Camera>,
     /// What it offers, as in `Y16 160x120`.
     pub formats: Vec<String>,
-    /// Why nothing more is known; `None` where it may be used.
+    /// Why nothing more is known; `None` if it may be used.
     pub trouble: Option<String>,
 }
 

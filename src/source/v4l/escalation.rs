@@ -85,7 +85,7 @@ impl Escalation {
         self.remembered
     }
 
-    /// The camera works again. Returns the step that helped, where it has not helped before.
+    /// The camera works again. Returns the step that helped, if it has not helped before.
     pub fn recovered(&mut self) -> Option<Step> {
         let step = self.last_tried.take()?;
         let is_new = step != self.remembered && step != Step::Reopen;

@@ -38,7 +38,7 @@ impl Operation {
 /// What to do about a missing permission.
 pub const PERMISSION: &str = "found, no permission: install udev/60-heatmark.rules, or join the group `video`";
 
-/// True where the device is unplugged, so that nothing helps but to wait.
+/// True if the device is unplugged, so that only waiting helps.
 pub fn is_gone(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ENODEV | libc::ENXIO | libc::ENOENT | libc::ESHUTDOWN))
 }

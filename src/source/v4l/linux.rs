@@ -342,7 +342,7 @@ fn describe(index: u32) -> sys::v4l2_buffer {
     sys::v4l2_buffer { index, type_: CAPTURE, memory: MMAP, ..Default::default() }
 }
 
-/// Age of a timestamp on CLOCK_MONOTONIC; `None` where it is in the future or 0.
+/// Age of a timestamp on CLOCK_MONOTONIC; `None` if it is in the future or 0.
 fn age(stamp: &sys::timeval) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a live structure for the clock to be written to.

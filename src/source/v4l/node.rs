@@ -19,7 +19,7 @@ pub struct Node {
     pub name: String,
     /// Which node of its device it is; the first captures, uvcvideo's second carries metadata.
     pub index: u32,
-    /// True where this process may read and write it.
+    /// True if this process may read and write it.
     pub permitted: bool,
     /// The USB device; `None` for other buses and for virtual devices.
     pub usb: Option<Usb>,
@@ -44,7 +44,7 @@ pub struct Usb {
     pub speed_mbps: Option<f32>,
     /// Highest current that it may draw, mA.
     pub power_ma: Option<u32>,
-    /// True where the kernel may suspend it.
+    /// True if the kernel may suspend it.
     pub autosuspend: bool,
     /// Its file below `/dev/bus/usb`.
     pub file: Option<PathBuf>,
@@ -63,7 +63,7 @@ impl Node {
         self.usb.as_ref().and_then(|usb| cameras::by_usb(usb.id))
     }
 
-    /// The serial number; `None` where it is missing, or the same on every unit of the kind `profile`.
+    /// The serial number; `None` if it is missing, or the same on every unit of the kind `profile`.
     pub fn own_serial(&self, profile: Option<&Profile>) -> Option<&str> {
         let serial = self.usb.as_ref()?.serial.as_deref()?;
         (!serial.is_empty() && profile.is_none_or(|p| p.serials)).then_some(serial)
@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    /// True where another camera in `nodes` has the same serial number.
+    /// True if another camera in `nodes` has the same serial number.
     pub fn shares_serial(&self, nodes: &[Node]) -> bool {
         let key = |node: &Node| node.usb.as_ref().and_then(|usb| usb.serial.clone());
         let port = |node: &Node| node.usb.as_ref().map(|usb| usb.port.clone());
@@ -114,7 +114,7 @@ fn node(root: &Path, sys: &Path) -> Option<Node> {
     })
 }
 
-/// True where this process may read and write the file.
+/// True if this process may read and write the file.
 pub fn may_use(path: &Path) -> bool {
     use rustix::fs::{Access, access};
     access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
@@ -141,7 +141,7 @@ fn usb(root: &Path, device: &Path) -> Option<Usb> {
     })
 }
 
-/// A file of sysfs without the line's end; `None` where it is absent or empty.
+/// A file of sysfs without the line's end; `None` if it is absent or empty.
 pub fn text(folder: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(folder.join(name)).ok()?;
     Some(text.trim().to_string()).filter(|text| !text.is_empty())

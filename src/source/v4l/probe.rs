@@ -11,14 +11,14 @@ use crate::source::cameras::{self, Choice, Offer};
 pub struct Identity {
     /// Every format that can be read.
     pub offers: Vec<Offer>,
-    /// The camera and the format to ask for; `None` where nothing known fits.
+    /// The camera and the format to ask for; `None` if no known camera fits.
     pub choice: Option<Choice>,
 }
 
 /// The likeliest node for `selector`.
 ///
 /// # Errors
-/// `Retry` where none fits.
+/// `Retry` if none fits.
 pub fn find(bus: &mut dyn Bus, selector: &Selector) -> Result<Node> {
     let nodes = bus.nodes();
     selector.pick(&nodes).first().map(|node| (*node).clone()).ok_or_else(|| selector.absent(&nodes))

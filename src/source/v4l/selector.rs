@@ -26,7 +26,7 @@ pub enum Selector {
 pub const FORMS: &str = "auto, /dev/videoN, v4l2:serial=SERIAL, v4l2:usb=PORT (as in 1-1.2), v4l2:profile=NAME";
 
 impl Selector {
-    /// True where a spec names a camera.
+    /// True if a spec names a camera.
     pub fn claims(spec: &str) -> bool {
         spec == "auto" || spec.starts_with("v4l2:") || spec.starts_with("/dev/")
     }
@@ -65,7 +65,7 @@ impl Selector {
         picked
     }
 
-    /// True where it names one device, not a kind of camera.
+    /// True if it names one device, not a kind of camera.
     pub fn names_device(&self) -> bool {
         !matches!(self, Self::Auto | Self::Profile(_))
     }

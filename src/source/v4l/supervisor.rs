@@ -104,7 +104,7 @@ impl Open for Supervisor {
     /// Recovers the camera where its last stream failed, finds it and starts to stream.
     ///
     /// # Errors
-    /// `Retry` while it is absent, busy or faulty; `Fix` where it is present and may not be used.
+    /// `Retry` while it is absent, busy or faulty; `Fix` if it is present and may not be used.
     fn open(&mut self) -> Result<Box<dyn Source>> {
         let last = self.last.take();
         let new_step = last.and_then(|last| self.recover(&last));
@@ -116,7 +116,7 @@ impl Open for Supervisor {
                     self.port = node.usb.as_ref().map(|usb| usb.port.clone());
                     return Ok(Box::new(camera));
                 }
-                // The error of the likeliest node is the one to report.
+                // Report the error of the likeliest node.
                 Err(e) => first = first.or(Some(e)),
             }
         }

@@ -11,7 +11,7 @@ const STRIP: usize = 128;
 /// their positions are much more accurate than that.
 const INSIDE: f32 = 0.1;
 
-/// Where the samples of a strip lie. The arrays begin with cache lines, so that no register straddles two.
+/// Positions of the samples of a strip. The arrays begin with cache lines, so that no register straddles two.
 #[repr(C, align(64))]
 struct Places {
     /// Index of the count to the upper left.

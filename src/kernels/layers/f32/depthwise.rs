@@ -129,7 +129,7 @@ pub struct Depthwise {
 }
 
 impl Depthwise {
-    /// Whether this kernel computes such a window.
+    /// Whether this kernel computes this window.
     pub fn covers(window: &Window) -> bool {
         window.size == [3, 3] && matches!(window.stride, [1, 1] | [2, 2])
     }

@@ -8,7 +8,7 @@ use crate::kernels::isa::neon::Neon;
 use crate::kernels::layers::pixels::PixelOffsets;
 
 /// Four summands of `P` pixels times `N` registers: the products take single lanes of the pixels, so that a pixel
-/// costs one load in four summands.
+/// costs one load per four summands.
 ///
 /// # Safety
 /// Four floats are readable at each pixel and `4 * N` registers at `w`.

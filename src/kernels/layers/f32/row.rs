@@ -18,7 +18,7 @@ pub(crate) const RUN: usize = 3;
 pub(crate) struct RowKernel<F = unsafe fn(&RowJob)> {
     /// Output channels.
     pub lanes: usize,
-    /// Pixels at once; a row has no fewer.
+    /// Pixels at once; a row has at least as many.
     pub pixels: usize,
     pub run: F,
 }

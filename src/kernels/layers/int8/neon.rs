@@ -8,7 +8,7 @@ use crate::kernels::isa::neon::int8::Dot;
 use crate::kernels::layers::pixels::PixelOffsets;
 
 /// Four groups of `P` pixels times `N` registers: the products take single lanes of the pixels, so that a pixel costs
-/// one load in four groups.
+/// one load per four groups.
 ///
 /// # Safety
 /// Four groups are readable at each pixel and `4 * N` registers at `w`, and the CPU has dot products.
