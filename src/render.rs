@@ -58,7 +58,7 @@ pub struct Settings {
     pub range: range::Settings,
     /// How the counts in between are spread over the palette.
     pub agc: agc::Settings,
-    /// Magnification; less where the picture would exceed 33 megapixels.
+    /// Magnification; less if the picture would exceed 33 megapixels.
     #[schemars(range(min = 1, max = MAX_SCALE))]
     pub scale: u8,
     /// How the picture is interpolated between pixels.

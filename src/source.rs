@@ -44,7 +44,7 @@ pub trait Source: Send {
     /// The current format. It may change between reads; each frame carries its own.
     fn format(&self) -> FrameFormat;
 
-    /// Blocks for at most `wait` and fills `into` (reshaping it where the format changed).
+    /// Blocks for at most `wait` and fills `into` (reshaping it if the format changed).
     ///
     /// Does not allocate once the largest format has been seen. `into.meta.seq` counts the frames of the source, so a
     /// gap shows how many were lost before they were read. `into.meta.captured` is the time of capture, on the

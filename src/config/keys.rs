@@ -24,7 +24,7 @@ pub enum Kind {
     Text,
     /// One of these words.
     Choice(Vec<Choice>),
-    /// An array; of these words, where there are any.
+    /// An array; of these words, if there are any.
     List(Vec<Choice>),
     /// Anything else.
     Any,
@@ -118,7 +118,7 @@ pub struct Key {
     pub path: String,
     /// What it takes.
     pub kind: Kind,
-    /// The range of a number, where it has one of its own.
+    /// The range of a number, if it has one of its own.
     pub range: Option<Range>,
     /// What it means, from the doc comment of the field.
     pub about: String,

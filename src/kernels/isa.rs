@@ -26,7 +26,7 @@ pub(crate) trait Isa: Copy + 'static {
     type V: Copy;
 
     fn splat(self, x: f32) -> Self::V;
-    /// `a * b + c`, fused where the instruction set can.
+    /// `a * b + c`, fused if the instruction set can.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
@@ -71,7 +71,7 @@ pub(crate) trait Counts: Isa {
     /// The largest integer not above `x`; only for 0 to 2^24.
     fn floor(self, x: Self::V) -> Self::V;
 
-    /// The values at even places of `a`, then those of `b`.
+    /// The even lanes of `a`, then those of `b`.
     fn even_lanes(self, a: Self::V, b: Self::V) -> Self::V;
 
     /// Reads `LANES` counts.

@@ -1,5 +1,5 @@
 //! One suite of properties for every table of kernels. A table that this CPU cannot run is named on standard
-//! output, and fails the suite where [`REQUIRED`] names it.
+//! output, and fails the suite if [`REQUIRED`] names it.
 
 mod int8;
 mod moves;

@@ -72,7 +72,7 @@ impl Layers {
     /// The set with these names.
     ///
     /// # Errors
-    /// [`Error::fix`] with the nearest name where one is unknown.
+    /// [`Error::fix`] with the nearest name if one is unknown.
     pub fn named<S: AsRef<str>>(names: &[S]) -> Result<Self> {
         names.iter().try_fold(Self::NONE, |set, name| {
             let name = name.as_ref();

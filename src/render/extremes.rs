@@ -27,7 +27,7 @@ pub struct Extremes {
 const STAY: f32 = 0.02;
 
 impl Extremes {
-    /// Hot and cold spot of this frame; `None` for frames below 2 by 2 pixels or where the shutter is closed.
+    /// Hot and cold spot of this frame; `None` for frames below 2 by 2 pixels or if the shutter is closed.
     pub fn find(&mut self, frame: &Frame, span: Span) -> Option<[Extreme; 2]> {
         if frame.meta.ffc.hides_scene() {
             return None;

@@ -39,7 +39,7 @@ pub fn track(scene: &mut Scene<'_>, face: &Face, outline: &Outline, age_ms: u64,
 }
 
 /// Temperatures of the regions, in two columns beside the face with a thin line to each disc, or
-/// next to the disc where the picture has no room for a column.
+/// next to the disc if the picture has no room for a column.
 pub fn temperatures(scene: &mut Scene<'_>, face: &Face, outline: &Outline, fade: f32) {
     let lines = scene.size().height / scene.font.height().max(1);
     let room = (lines.saturating_sub(4) / 3) as usize;
@@ -119,8 +119,8 @@ fn leader(scene: &mut Scene<'_>, place: &Rectangle, left: bool, centre: CanvasPo
     scene.stroke(from, to, 0.9 * scene.line, WHITE.fade(fade * 0.55));
 }
 
-/// Hot spot as an upright cross, cold spot as a diagonal one; with degC where `celsius` is given:
-/// next to the cross, or in the lower left corner where that would cover a face or another label.
+/// Hot spot as an upright cross, cold spot as a diagonal one; with degC if `celsius` is given:
+/// next to the cross, or in the lower left corner if that would cover a face or another label.
 pub fn extremes(scene: &mut Scene<'_>, faces: &[Face], spots: &[Extreme; 2], celsius: [Option<f32>; 2]) {
     let straight = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
     let oblique = [[0.7, 0.7], [-0.7, 0.7], [-0.7, -0.7], [0.7, -0.7]];
@@ -163,7 +163,7 @@ fn first<const N: usize>(mut points: impl Iterator<Item = Point>) -> [Option<Poi
     std::array::from_fn(|_| points.next())
 }
 
-/// Four arms from `reach[0]` to `reach[1]` pixels around a place.
+/// Four arms from `reach[0]` to `reach[1]` pixels around a position.
 fn cross(scene: &mut Scene<'_>, [x, y]: CanvasPoint, arms: &[[f32; 2]; 4], reach: [f32; 2], color: Rgba) {
     let line = scene.line;
     for (width, color) in [(3.6 * line, SHADE), (1.5 * line, color)] {

@@ -89,7 +89,7 @@ pub enum Banner {
     FfcSettling,
     /// The picture is this old.
     Stale(Duration),
-    /// No source; the picture, where there is one, is this old.
+    /// No source; the picture, if there is one, is this old.
     NoSignal(Option<Duration>),
 }
 
@@ -133,7 +133,7 @@ impl std::fmt::Display for Age {
     }
 }
 
-/// A plate at the top of the picture, or in its middle where there is no picture behind it.
+/// A plate at the top of the picture, or in its middle if there is no picture behind it.
 pub fn banner(scene: &mut Scene<'_>, banner: Banner, middle: bool) {
     let picture = scene.size();
     let font = Font::for_canvas(if middle { picture * 2 } else { picture + picture / 3 });

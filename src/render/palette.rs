@@ -54,7 +54,7 @@ pub const PALETTES: &[Palette] = &[
 /// Index in [`PALETTES`] of a name.
 ///
 /// # Errors
-/// [`crate::Error::fix`] with the nearest name and the whole list where there is none.
+/// [`crate::Error::fix`] with the nearest name and the whole list if there is none.
 pub fn find(name: &str) -> Result<usize> {
     PALETTES.iter().position(|p| p.name == name).ok_or_else(|| {
         let names = PALETTES.iter().map(|p| p.name);

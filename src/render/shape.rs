@@ -6,7 +6,7 @@ use embedded_graphics::prelude::*;
 use crate::geometry::Rect;
 use crate::picture::Rgba;
 
-/// A place on the canvas, pixels; the centre of the first pixel is 0.5, 0.5.
+/// A position on the canvas, pixels; the centre of the first pixel is 0.5, 0.5.
 pub type CanvasPoint = [f32; 2];
 
 /// A straight line with round ends.
@@ -22,7 +22,7 @@ pub struct Stroke {
     pub color: Rgba,
 }
 
-/// A circle line, or a filled disc where `width` reaches the centre.
+/// A circle line, or a filled disc if `width` reaches the centre.
 #[derive(Debug, Clone, Copy)]
 pub struct Ring {
     /// Centre.

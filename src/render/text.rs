@@ -54,7 +54,7 @@ pub struct Font {
     zoom: u32,
 }
 
-/// Fonts by the smallest canvas they suit: its height, or 3/4 of its width where that is less, pixels.
+/// Fonts by the smallest canvas they suit: its height, or 3/4 of its width if that is less, pixels.
 const FONTS: [(u32, &MonoFont<'static>); 9] = [
     (0, &FONT_4X6),
     (90, &FONT_5X7),

@@ -83,7 +83,7 @@ struct Last {
 }
 
 impl Replay {
-    /// Opens a recording with `open`, which is called again for each round where `repeat` is set.
+    /// Opens a recording with `open`, which is called again for each round if `repeat` is set.
     ///
     /// # Errors
     /// Those of `open`.

@@ -133,7 +133,7 @@ impl Script {
     /// Parses steps separated by commas, as in `frames(30),stall(2000),gap(3)`.
     ///
     /// # Errors
-    /// `Fix` with the known steps where one is unknown.
+    /// `Fix` with the known steps if one is unknown.
     pub fn parse(text: &str, clock: SharedClock) -> Result<Self> {
         let steps = text.split(',').map(|step| step.trim().parse()).collect::<Result<_>>()?;
         Ok(Self::new(steps, clock))

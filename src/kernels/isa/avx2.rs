@@ -7,8 +7,8 @@ use std::arch::x86_64::*;
 use super::x86::{intrinsics, transpose};
 use super::{Counts, Isa, Transpose};
 
-/// Made only by functions that are compiled for AVX2 and FMA, and for AVX-VNNI where `DOT` is 1 (on bytes) or 2 (on
-/// pairs of 16-bit numbers), for AVX-512's VNNI where it is 3 (on bytes), so a value proves that the CPU has them.
+/// Made only by functions that are compiled for AVX2 and FMA, and for AVX-VNNI if `DOT` is 1 (on bytes) or 2 (on
+/// pairs of 16-bit numbers), for AVX-512's VNNI if it is 3 (on bytes), so a value proves that the CPU has them.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2<const DOT: u8>(pub(crate) ());
 

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::x86::{intrinsics, transpose};
 use super::{Counts, Isa, Transpose};
 
-/// Made only by functions that are compiled for AVX-512, and for its VNNI where `DOT` is 1 (on bytes) or 2 (on pairs of
+/// Made only by functions that are compiled for AVX-512, and for its VNNI if `DOT` is 1 (on bytes) or 2 (on pairs of
 /// 16-bit numbers), so a value proves that the CPU has them.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512<const DOT: u8>(pub(crate) ());

@@ -84,7 +84,7 @@ pub struct Epilogue {
     pub residual: Option<(Map, ResidualPosition)>,
 }
 
-/// Bias, activation and place of the residual of a kernel, padded to whole registers.
+/// Bias, activation and position of the residual of a kernel, padded to whole registers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PackedEpilogue {
     pub bias: Vec<f32>,

@@ -74,7 +74,7 @@ pub struct Telemetry {
     pub housing: Option<Celsius>,
     /// Current range.
     pub gain: Gain,
-    /// Kelvin per count where counts are temperatures (TLinear).
+    /// Kelvin per count if counts are temperatures (TLinear).
     pub kelvin_per_count: Option<f32>,
 }
 

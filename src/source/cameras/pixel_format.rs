@@ -36,7 +36,7 @@ impl PixelFormat {
         (PixelFormat::Mjpg, code(b"MJPG"), "MJPG"),
     ];
 
-    /// The format of this V4L2 code, where it can be read.
+    /// The format of this V4L2 code, if it can be read.
     pub fn of(code: u32) -> Option<Self> {
         Self::ALL.iter().find(|(_, c, _)| *c == code).map(|(format, _, _)| *format)
     }

@@ -59,7 +59,7 @@ pub struct Request<'a> {
     pub unit: Option<Unit>,
     /// True if it is named after its port instead of its serial number.
     pub by_port: bool,
-    /// The recovery step that was taken before it was opened, where that step has not helped before.
+    /// The recovery step that was taken before it was opened, if that step has not helped before.
     pub new_step: Option<Step>,
 }
 

@@ -119,7 +119,7 @@ pub struct State {
     pub gain: Option<Gain>,
     /// Counts are temperatures.
     pub tlinear: Option<bool>,
-    /// Thousandths of a kelvin per count, where they are.
+    /// Thousandths of a kelvin per count, if counts are temperatures.
     pub millikelvin: Option<u32>,
     /// Contrast inside the camera.
     pub agc: Option<bool>,

@@ -22,7 +22,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The message where the errno says no more.
+    /// The message if the errno says no more.
     fn failed(self) -> &'static str {
         match self {
             Operation::Open => "cannot be opened",
@@ -43,7 +43,7 @@ pub fn is_gone(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ENODEV | libc::ENXIO | libc::ENOENT | libc::ESHUTDOWN))
 }
 
-/// The error about `subject` where `operation` gave `e`.
+/// The error about `subject` after `operation` failed with `e`.
 pub fn failure(subject: String, operation: Operation, e: io::Error) -> Error {
     let (remedy, message) = match e.raw_os_error() {
         _ if is_gone(&e) => (Remedy::Retry, "is gone (unplugged)"),

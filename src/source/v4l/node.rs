@@ -58,7 +58,7 @@ fn shown<S: serde::Serializer>(id: &UsbId, to: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Node {
-    /// The camera of this USB id, where it is known.
+    /// The camera of this USB id, if it is known.
     pub fn profile(&self) -> Option<&'static Profile> {
         self.usb.as_ref().and_then(|usb| cameras::by_usb(usb.id))
     }

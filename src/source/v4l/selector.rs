@@ -34,7 +34,7 @@ impl Selector {
     /// Parses a spec.
     ///
     /// # Errors
-    /// `Fix` with the valid forms where it has none of them.
+    /// `Fix` with the valid forms if it has none of them.
     pub fn parse(spec: &str) -> Result<Self> {
         let rest = spec.strip_prefix("v4l2:").unwrap_or(spec);
         let wrong = |why: &str| Err(Error::fix(spec, format_args!("{why}; cameras are named {FORMS}")));
@@ -85,7 +85,7 @@ impl Selector {
         }
     }
 
-    /// The error where no node matches.
+    /// The error if no node matches.
     pub fn absent(&self, nodes: &[Node]) -> Error {
         let found: Vec<_> = nodes.iter().filter(|node| node.index == 0).map(describe).collect();
         let found = if found.is_empty() { "no video device".into() } else { found.join(", ") };

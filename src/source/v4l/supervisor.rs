@@ -101,7 +101,7 @@ fn is_fault(error: &Error) -> bool {
 }
 
 impl Open for Supervisor {
-    /// Recovers the camera where its last stream failed, finds it and starts to stream.
+    /// Recovers the camera if its last stream failed, finds it and starts to stream.
     ///
     /// # Errors
     /// `Retry` while it is absent, busy or faulty; `Fix` if it is present and may not be used.

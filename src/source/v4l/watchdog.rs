@@ -49,7 +49,7 @@ impl Watchdog {
         self.last_buffer = now;
     }
 
-    /// A whole frame came. `counter` is the camera's own; `may_be_still` where an unchanged picture is no fault.
+    /// A whole frame came. `counter` is the camera's own; `may_be_still` if an unchanged picture is no fault.
     pub fn whole(&mut self, now: Nanos, frame: &Frame, counter: Option<u32>, may_be_still: bool) {
         (self.last_buffer, self.last_whole) = (now, now);
         if self.limits.frozen.is_zero() {

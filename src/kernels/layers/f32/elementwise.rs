@@ -104,7 +104,7 @@ impl Elementwise {
             _ => panic!("a second map is given exactly where the layer was packed with one"),
         };
         let job = Job { layer: self, input: input.as_ptr(), residual, output: output.as_mut_ptr() };
-        // SAFETY: input, output and second map have the lengths asserted above; the CPU has the instructions.
+        // SAFETY: input, output and residual have the lengths asserted above; the CPU has the instructions.
         unsafe { (self.kernels.elementwise)(&job) };
         if self.epilogue.activation == Activation::Sigmoid {
             for i in 0..self.to.h * self.to.w {

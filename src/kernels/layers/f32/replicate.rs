@@ -7,14 +7,14 @@ use crate::kernels::layers::pixels::Grid;
 use crate::kernels::layers::window::mismatch;
 use crate::kernels::{Kernels, Map};
 
-/// Nearest-neighbour enlargement by whole factors, or a plain copy; a second map may be added on the way.
+/// Nearest-neighbour enlargement by whole factors, or a plain copy; a residual may be added.
 #[derive(Debug)]
 pub struct Replicate {
     kernels: &'static Kernels,
     factor: [usize; 2],
     from: Map,
     to: Map,
-    /// Bias, activation and second map, unless the values stay as they are.
+    /// Bias, activation and residual, unless the values stay unchanged.
     after: Option<(PackedEpilogue, Option<Map>)>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Job<'a> {
 /// `F` neighbouring outputs of one row that show the value `v`.
 ///
 /// # Safety
-/// The `F` pixels from `(y, x)` on exist in the output and, if there is one, the second map.
+/// The `F` pixels from `(y, x)` on exist in the output and, if there is one, the residual.
 #[inline(always)]
 unsafe fn copies<I: Isa, const F: usize>(isa: I, job: &Job, v: I::V, c: usize, (y, x): (usize, usize)) {
     let r = job.replicate;
@@ -111,7 +111,7 @@ impl Replicate {
         Ok(Self { kernels, factor, from, to, after: (!same).then_some((epilogue, residual)) })
     }
 
-    /// Operations of one run: additions of a second map.
+    /// Operations of one run: additions of a residual.
     pub fn flops(&self) -> u64 {
         if self.after.is_some() { self.to.values() as u64 } else { 0 }
     }

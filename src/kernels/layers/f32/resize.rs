@@ -5,7 +5,7 @@ use crate::kernels::isa::Isa;
 use crate::kernels::layers::window::mismatch;
 use crate::kernels::{Kernels, Map};
 
-/// Where a row or column of the output lies between two of the input: at `part` of the way from `first` to `second`.
+/// Position of an output row or column between two of the input: `part` of the way from `first` to `second`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Between {
     /// Index of the one.

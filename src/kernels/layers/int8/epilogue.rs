@@ -60,7 +60,7 @@ pub enum Into8 {
 }
 
 impl Into8 {
-    /// What is stored, from `scale` (the value of one step of a sum) and the limits of the activation.
+    /// The epilogue that makes these results of a layer's sums, with the limits of the activation.
     pub(crate) fn epilogue(
         &self,
         kernels: &Kernels,

@@ -268,7 +268,7 @@ pub(crate) struct Sweep<'a> {
     pub output: *mut u8,
 }
 
-/// Multiplies the pixels of a sweep by all panels: panel by panel, or, where [`Panels::near`] holds,
+/// Multiplies the pixels of a sweep by all panels: panel by panel, or, if [`Panels::near`] holds,
 /// [together](Panels::together).
 ///
 /// # Safety
