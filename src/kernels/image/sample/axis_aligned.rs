@@ -24,7 +24,7 @@ pub(crate) fn fits(picture: &Picture, lattice: &Lattice) -> bool {
     sized && turn == 0.0 && step > 0.0 && step <= MOST_STEP && (1..=MOST_FINE).contains(&lattice.fine)
 }
 
-/// Positions of the samples of a strip of columns. The arrays begin with cache lines, so that no register straddles two.
+/// Positions of the samples of a strip of columns. The arrays begin at cache lines, so that no register straddles two.
 #[repr(C, align(64))]
 struct Columns {
     /// For each sample of each output column: the picture column to its left, counted from `first`.
