@@ -2,7 +2,7 @@
 //!
 //! Four layers, each overriding the one before: the defaults of the code, the file of the board, the file of the user,
 //! the flags of the command line. Unknown keys are errors, and all errors are reported at once. Everything about a key
-//! is on its field: the doc comment is its text in the reference ([`reference`]), `#[schemars(range(..))]` its range
+//! is on its field: the doc comment is its text in the reference ([`mod@reference`]), `#[schemars(range(..))]` its range
 //! ([`crate::ranges`]).
 
 pub mod boards;

@@ -338,7 +338,7 @@ fn along(a: &Shape, b: &Shape) -> f32 {
     iou(a.bbox.shifted([up * x, -(up * y)]), b.bbox)
 }
 
-/// Sorts the faces of a still, shapes with detector scores, by [`belief`], strongest first, and keeps one per head.
+/// Sorts the faces of a still, shapes with detector scores, by `belief`, strongest first, and keeps one per head.
 pub fn strongest(faces: &mut Vec<(Shape, f32)>) {
     let belief = |(shape, score): &(Shape, f32)| belief(shape.presence, *score);
     faces.sort_by(|a, b| belief(b).total_cmp(&belief(a)));

@@ -15,7 +15,7 @@
 //! 6. `arena` places buffers that are not live at the same time in the same memory. Steps and arena are the `plan`.
 //!
 //! If the region is the whole model, it becomes an [`Executor`], which needs no tract and allocates nothing per run.
-//! Otherwise one operator (`op`) takes the region's place in tract's model. [`explain`] lists which kernel runs which
+//! Otherwise one operator (`op`) takes the region's place in tract's model. `explain` lists which kernel runs which
 //! operator, and why tract runs the others.
 //!
 //! There are kernels for convolutions of 1x1 to 3x3 (and larger ones padded by at most one pixel), depthwise 3x3, Relu,
