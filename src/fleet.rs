@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::assembly::{Assembly, assemble};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pipeline::{Input, SharedStatus, Summary};
+use crate::pipeline::{Input, Policy, SharedStatus, Summary};
 use crate::sink::{Camera, Hubs, Report, Sink};
 use crate::source;
 use crate::stop::{self, Stop};
@@ -45,7 +45,7 @@ impl Fleet {
         let mut fleet = Self { cameras: Vec::new(), hubs: Hubs::default() };
         for (number, spec) in (1..).zip(specs) {
             let source = settings_of(&config.source, number);
-            let input = Input::open(spec, &source)?;
+            let input = Input::open(spec, &source, Policy::Live)?;
             fleet.add(config, name_of(&source, number), input, more(number))?;
         }
         Ok(fleet)

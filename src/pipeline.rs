@@ -116,15 +116,15 @@ impl Input {
     }
 
     /// The input that `spec` names. The pipeline opens a live source itself and reopens it whenever it
-    /// fails; a recording is opened now.
+    /// fails; a recording is opened now and its frames are passed on by the policy `recorded`.
     ///
     /// # Errors
     /// Those of [`source::live`] and [`source::open`].
-    pub fn open(spec: &str, settings: &source::Settings) -> Result<Self> {
+    pub fn open(spec: &str, settings: &source::Settings, recorded: Policy) -> Result<Self> {
         let clock = RealClock::shared();
         match source::live(spec, settings, &clock)? {
             Some(open) => Ok(Self::new(Feed::Opener(open), Stamps::Live, Policy::Live, clock)),
-            None => Self::recording(spec, settings, Policy::Live),
+            None => Self::recording(spec, settings, recorded),
         }
     }
 

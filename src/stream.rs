@@ -47,11 +47,7 @@ impl Stream {
     /// # Errors
     /// [`crate::Remedy::Fix`] if nothing has this name or the file cannot be read.
     pub fn open(spec: &str) -> Result<Self> {
-        let settings = source::Settings::default();
-        let input = match source::live(spec, &settings, &RealClock::shared())? {
-            Some(_) => Input::open(spec, &settings)?,
-            None => Input::recording(spec, &settings, Policy::Every)?,
-        };
+        let input = Input::open(spec, &source::Settings::default(), Policy::Every)?;
         Ok(Self { input, sinks: Vec::new() })
     }
 

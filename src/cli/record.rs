@@ -8,7 +8,7 @@ use super::play::{self, Options};
 use super::{Base, Done};
 use crate::error::Error;
 use crate::fleet::Fleet;
-use crate::pipeline::Input;
+use crate::pipeline::{Input, Policy};
 
 /// Arguments of `heatmark record`.
 #[derive(Debug, Args)]
@@ -37,6 +37,6 @@ pub(super) fn run(base: &Base, record: &Record) -> Done {
     }
     let settled = record.options.settle(base, flags)?;
     let config = &settled.values;
-    let input = Input::open(&record.source, &config.source)?;
+    let input = Input::open(&record.source, &config.source, Policy::Live)?;
     play::run(base, config, record.options.seconds, |more| Fleet::one(config, input, more))
 }

@@ -72,7 +72,7 @@ impl EngineBuilder {
     /// [`crate::Remedy::Fatal`] if a model fails its self-check.
     pub fn build(self) -> Result<Engine> {
         self.check()?;
-        Ok(self.with_own(Engine::new(&self.settings, self.surface)?))
+        Ok(self.with_buffers(Engine::new(&self.settings, self.surface)?))
     }
 
     /// Like [`EngineBuilder::build`], with the landmark network for stills.
@@ -81,7 +81,7 @@ impl EngineBuilder {
     /// Same as [`EngineBuilder::build`].
     pub fn build_for_stills(self) -> Result<Engine> {
         self.check()?;
-        Ok(self.with_own(Engine::of_stills(&self.settings, self.surface)?))
+        Ok(self.with_buffers(Engine::of_stills(&self.settings, self.surface)?))
     }
 
     /// Checks the ranges of the builder's settings.
@@ -91,7 +91,7 @@ impl EngineBuilder {
         within("reflected_c", self.surface.reflected_c.into(), radiometry::REFLECTED_C)
     }
 
-    fn with_own(&self, engine: Engine) -> Engine {
+    fn with_buffers(&self, engine: Engine) -> Engine {
         Engine { own: Some(Own::new(self.signal, self.settings.max_faces)), ..engine }
     }
 }
@@ -124,7 +124,7 @@ impl Engine {
     /// # Errors
     /// [`crate::Remedy::Fix`] if a side is 0 or over 4096 pixels; otherwise those of the networks.
     pub fn process(&mut self, pixels: ArrayView2<'_, u16>, captured: Duration) -> Result<&[Face]> {
-        self.with_own(pixels, captured, Self::process_frame)
+        self.process_pixels(pixels, captured, Self::process_frame)
     }
 
     /// Finds the faces of a single picture of shape `[rows, columns]`, strongest first.
@@ -132,10 +132,10 @@ impl Engine {
     /// # Errors
     /// Same as [`Engine::process`].
     pub fn process_still(&mut self, pixels: ArrayView2<'_, u16>) -> Result<&[Face]> {
-        self.with_own(pixels, Duration::ZERO, Self::process_still_frame)
+        self.process_pixels(pixels, Duration::ZERO, Self::process_still_frame)
     }
 
-    fn with_own(
+    fn process_pixels(
         &mut self,
         pixels: ArrayView2<'_, u16>,
         captured: Duration,
