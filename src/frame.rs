@@ -1,10 +1,13 @@
 //! One thermal frame: 16-bit pixels, what they mean, when they were captured.
 
+mod visible;
+
 use std::fmt;
 
 use ndarray::{ArrayView2, aview2};
 use serde::{Deserialize, Serialize};
 
+pub use self::visible::Visible;
 use crate::units::Nanos;
 
 /// What a pixel value means.
