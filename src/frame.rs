@@ -124,12 +124,15 @@ pub struct Frame {
     pub meta: FrameMeta,
     /// Row-major counts.
     pub pixels: Vec<u16>,
+    /// The same moment in visible light, if a camera for it belongs to the source. Of a colour picture, its colours;
+    /// `pixels` then holds their brightness.
+    pub visible: Option<Visible>,
 }
 
 impl Frame {
     /// A zeroed frame of this format.
     pub fn new(format: FrameFormat) -> Self {
-        Self { format, meta: FrameMeta::default(), pixels: vec![0; format.pixels()] }
+        Self { format, meta: FrameMeta::default(), pixels: vec![0; format.pixels()], visible: None }
     }
 
     /// Changes to `format`, keeping the allocation if it is large enough.

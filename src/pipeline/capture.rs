@@ -195,7 +195,7 @@ impl Capture {
         if self.stamp(now) == Next::End {
             return Next::End;
         }
-        let Frame { format, pixels, meta } = &self.buffers.spare;
+        let Frame { format, pixels, meta, .. } = &self.buffers.spare;
         if pixels.is_empty() || pixels.len() != format.pixels() {
             let (name, n) = (&self.stream.name, pixels.len());
             log::debug!("{name}: frame {seq} has {n} pixels, not {}x{}", format.width, format.height);

@@ -152,6 +152,9 @@ impl<R: BufRead + Seek + Send> Pages<R> {
         self.bytes.resize(wanted, 0);
         self.decoder.read_image_bytes(&mut self.bytes).map_err(|e| e.to_string())?;
         into.reshape(self.format);
+        if !matches!(self.layout, Layout::Colour(_)) {
+            into.visible = None;
+        }
         match self.layout {
             Layout::Grey16 => {
                 for (pixel, pair) in into.pixels.iter_mut().zip(self.bytes.chunks_exact(2)) {
@@ -159,11 +162,7 @@ impl<R: BufRead + Seek + Send> Pages<R> {
                 }
             }
             Layout::Grey8 => copy_grey(&self.bytes, &mut into.pixels),
-            Layout::Colour(samples) => {
-                for (pixel, rgb) in into.pixels.iter_mut().zip(self.bytes.chunks_exact(samples)) {
-                    *pixel = u16::from(luma(rgb[0], rgb[1], rgb[2]));
-                }
-            }
+            Layout::Colour(samples) => colours(&self.bytes, samples, into),
         }
         self.stamp(into)
     }
@@ -249,6 +248,18 @@ fn layout(colour: ColorType) -> Option<Layout> {
 /// Brightness of a colour: ITU-R BT.601 luma.
 pub fn luma(r: u8, g: u8, b: u8) -> u8 {
     ((u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114 + 500) / 1000) as u8
+}
+
+/// Takes 8-bit colour pixels of `samples` bytes each: their colours, and their brightness as counts. `into` has the
+/// picture's size.
+pub fn colours(bytes: &[u8], samples: usize, into: &mut Frame) {
+    let visible = into.visible.get_or_insert_default();
+    visible.reshape(into.format.width, into.format.height);
+    let pixels = into.pixels.iter_mut().zip(visible.rgb.chunks_exact_mut(3));
+    for ((count, to), from) in pixels.zip(bytes.chunks_exact(samples)) {
+        to.copy_from_slice(&from[..3]);
+        *count = u16::from(luma(from[0], from[1], from[2]));
+    }
 }
 
 /// Widens 8-bit grey.

@@ -113,6 +113,7 @@ impl Source for Pictures {
             self.format = FrameFormat { rate_hz: self.settings.rate_hz, ..picture.frame.format };
             into.reshape(self.format);
             into.pixels.copy_from_slice(&picture.frame.pixels);
+            into.visible = picture.frame.visible;
             into.meta = picture.frame.meta;
             into.meta.seq = seq;
             into.meta.captured = Nanos((seq as f64 * 1e9 / f64::from(self.settings.rate_hz)) as u64);

@@ -16,7 +16,7 @@ use super::file::{FileKind, SUPPORTED, open_file};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::recording::ifd::First;
-use crate::recording::pages::{Layout, Pages, luma, not_sixteen};
+use crate::recording::pages::{Layout, Pages, colours, luma, not_sixteen};
 use crate::recording::{Clip, MAX_SIZE, Unit, check_size};
 
 /// Largest file that is read as a picture, bytes.
@@ -84,7 +84,7 @@ pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture
 fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
     let incomplete = |e| Error::fix(name, "has no complete TIFF page").because(e);
     let first = First::read(&mut Cursor::new(&mut bytes)).map_err(incomplete)?;
-    let colours = first.take_palette(&mut bytes);
+    let palette = first.take_palette(&mut bytes);
     let mut pages = Pages::open(name, Cursor::new(bytes), settings.signal, 0.0)?;
     let mut frame = Frame::new(pages.format());
     check_size(name, frame.format.width, frame.format.height)?;
@@ -94,14 +94,14 @@ fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Pi
             format_args!("is a damaged picture: {}", pages.truncation().unwrap_or("it has no page")),
         ));
     }
-    if let Some(colours) = &colours {
+    if let Some(palette) = &palette {
         for pixel in &mut frame.pixels {
-            let [r, g, b] = colours[usize::from(*pixel) % 256];
+            let [r, g, b] = palette[usize::from(*pixel) % 256];
             *pixel = u16::from(luma(r, g, b));
         }
     }
     let note = match pages.layout() {
-        _ if colours.is_some() => Some(PALETTE),
+        _ if palette.is_some() => Some(PALETTE),
         Layout::Grey16 if pages.page().is_none() && settings.signal.is_none() => Some(UNKNOWN),
         Layout::Grey16 => None,
         Layout::Grey8 => Some(GREY),
@@ -190,8 +190,11 @@ fn convert(
     match (grey, samples.sixteen) {
         (true, true) => pixels.for_each(|(pixel, s)| *pixel = u16::from_be_bytes([s[0], s[1]])),
         (true, false) => pixels.for_each(|(pixel, s)| *pixel = u16::from(s[0])),
-        (false, true) => pixels.for_each(|(pixel, s)| *pixel = u16::from(luma(s[0], s[2], s[4]))),
-        (false, false) => pixels.for_each(|(pixel, s)| *pixel = u16::from(luma(s[0], s[1], s[2]))),
+        (false, true) => {
+            let high: Vec<u8> = bytes.iter().copied().step_by(2).collect();
+            colours(&high, samples.per_pixel, &mut frame);
+        }
+        (false, false) => colours(bytes, samples.per_pixel, &mut frame),
     }
     let note = match grey {
         true if counts => unit.is_none().then_some(UNKNOWN),
