@@ -127,7 +127,7 @@ enum Command {
         command: check::Command,
     },
     /// Print the JSON schema of the results.
-    Schema,
+    Schema(schema::Schema),
     /// Render synthetic thermal scenes with exact ground truth, for training and tests.
     #[cfg(feature = "synth")]
     Synth(synth::Synth),
@@ -168,7 +168,7 @@ fn dispatch(cli: &Cli, started: Instant) -> Done {
         Command::Eval(eval) => eval::run(&cli.base, eval),
         Command::Model { command } => model::run(&cli.base, command),
         Command::Config { command } => check::run(&cli.base, command),
-        Command::Schema => schema::run(),
+        Command::Schema(schema) => schema::run(schema),
         #[cfg(feature = "synth")]
         Command::Synth(synth) => {
             cli.base.settle(Vec::new())?;

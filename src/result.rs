@@ -7,6 +7,7 @@ mod drops;
 #[cfg(feature = "stream")]
 mod json;
 mod readings;
+mod target;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use self::drops::{DropCounts, DropReason, by_reason};
 pub use self::readings::Readings;
+pub use self::target::{BoxTemperature, Modality, TRACK_SCHEMA, Target, TargetState};
 use crate::frame::Frame;
 use crate::geometry::Rect;
 use crate::landmarks::{COUNT, REGION_COUNT};
@@ -204,6 +206,8 @@ pub struct FrameResult {
     pub state: StreamState,
     /// Faces by age of their track, oldest first.
     pub faces: Vec<Face>,
+    /// Targets that are tracked by `heatmark track`, by number.
+    pub targets: Vec<Target>,
     /// Latency.
     pub latency: Latency,
     /// Frames lost so far, by reason.
@@ -223,12 +227,13 @@ impl FrameResult {
             radiometric: false,
             state: StreamState::NoSignal,
             faces: Vec::with_capacity(faces),
+            targets: Vec::new(),
             latency: Latency::default(),
             dropped: DropCounts::default(),
         }
     }
 
-    /// Makes this the result of `frame`, without faces: copies its number, times, size, signal and
+    /// Makes this the result of `frame`, without faces and targets: copies its number, times, size, signal and
     /// state. The source's name and the drop counts stay unchanged.
     pub fn describe(&mut self, frame: &Frame) {
         let Frame { format, meta, .. } = frame;
@@ -239,6 +244,7 @@ impl FrameResult {
         self.radiometric = format.signal.is_radiometric();
         self.state = if meta.ffc.spoils_temperature() { StreamState::Ffc } else { StreamState::Live };
         self.faces.clear();
+        self.targets.clear();
         self.latency = Latency::default();
     }
 }

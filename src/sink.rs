@@ -27,6 +27,9 @@ use crate::status::Status;
 /// The JSON schema (2020-12) of [`FrameResult`], printed by `heatmark schema`.
 pub const RESULT_SCHEMA: &str = include_str!("sink/result.schema.json");
 
+/// The JSON schema (2020-12) of the targets of a [`FrameResult`], printed by `heatmark schema track`.
+pub const TRACK_SCHEMA: &str = include_str!("sink/track.schema.json");
+
 /// What a sink needs. Only what some sink wants is produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wants {

@@ -9,11 +9,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use demo::Demo;
+use heatmark::geometry::Rect;
 use heatmark::landmarks::{COUNT, REGIONS};
 use heatmark::result::DropReason;
+use heatmark::result::{BoxTemperature, Modality, Target, TargetState};
 use heatmark::result::{Face, FrameResult, NoTemperature, StreamState, TrackState};
 use heatmark::sink::ndjson::{LineSink, Settings, UdpSink, UnixSink};
-use heatmark::sink::{RESULT_SCHEMA, Sink, is_reader_gone};
+use heatmark::sink::{RESULT_SCHEMA, Sink, TRACK_SCHEMA, is_reader_gone};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -38,6 +40,53 @@ fn valid(schema: &Validator, line: &str) -> Value {
     let faults: Vec<String> = schema.iter_errors(&value).map(|e| format!("{e} at {}", e.instance_path())).collect();
     assert!(faults.is_empty(), "{faults:#?}");
     value
+}
+
+#[test]
+fn every_kind_of_target_is_valid() {
+    let schema: Value = serde_json::from_str(TRACK_SCHEMA).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema), "the schema is a schema");
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let print = |result: &FrameResult| {
+        let mut line = String::new();
+        result.write_track_json(&mut line);
+        valid(&schema, &line)
+    };
+    let mut result = FrameResult::new("pair".into(), 0);
+    assert_eq!(print(&result)["targets"], json!([]));
+    let heat = BoxTemperature { min_c: 20.25, mean_c: 30.0, max_c: 36.6 };
+    for radiometric in [true, false] {
+        result.radiometric = radiometric;
+        for modality in Modality::ALL {
+            for state in TargetState::ALL {
+                let mut target = Target::new(7);
+                (target.state, target.modality, target.temperature) = (state, modality, Ok(heat));
+                (target.bbox, target.unseen_ms) = (Some(Rect::new(1.0, 2.0, 30.5, 40.0)), 0);
+                if state != TargetState::Tracked {
+                    (target.bbox, target.unseen_ms, target.temperature) = (None, 1200, Err(NoTemperature::Lost));
+                }
+                (target.score, target.presence) = (f32::NAN, 1.5);
+                result.targets = vec![target];
+                let seen = &print(&result)["targets"][0];
+                assert_eq!((&seen["score"], &seen["presence"]), (&json!(0.0), &json!(1.0)));
+                let tracked = state == TargetState::Tracked;
+                assert_eq!(seen["box"].is_null(), !tracked);
+                let reason = match (radiometric, tracked) {
+                    (false, _) => json!("not_radiometric"),
+                    (true, false) => json!("lost"),
+                    (true, true) => Value::Null,
+                };
+                assert_eq!(seen["temperature_reason"], reason);
+                assert_eq!(seen["temperature_c"].is_null(), !reason.is_null());
+            }
+        }
+    }
+    let mut odd = Target::new(1);
+    odd.bbox = Some(Rect::new(f32::NAN, 0.0, 1.0, 1.0));
+    odd.temperature = Ok(BoxTemperature { min_c: f32::NAN, mean_c: 1.0, max_c: -400.0 });
+    (result.radiometric, result.targets) = (true, vec![odd]);
+    let seen = &print(&result)["targets"][0];
+    assert!(seen["box"].is_null() && seen["temperature_reason"] == "saturated", "{seen}");
 }
 
 #[test]

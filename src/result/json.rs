@@ -3,6 +3,8 @@
 //! Numbers are rounded to a sensible precision: pixels, degrees and temperatures to 2 decimals,
 //! scores to 3. Numbers that are not finite become null, so that the line is always valid JSON.
 
+mod track;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -83,9 +85,16 @@ impl FrameResult {
     }
 
     fn write(&self, image: Option<&Path>, out: &mut String) {
-        out.push_str("{\"schema\":\"");
-        out.push_str(SCHEMA);
-        out.push_str("\",\"source\":");
+        self.begin(SCHEMA, image, out);
+        out.push_str(",\"faces\":");
+        let gate = Gate { radiometric: self.radiometric };
+        list(out, &self.faces, |out, f| face(out, f, gate));
+        self.end(out);
+    }
+
+    /// The members before the faces or targets.
+    fn begin(&self, schema: &str, image: Option<&Path>, out: &mut String) {
+        put(out, format_args!("{{\"schema\":\"{schema}\",\"source\":"));
         text(out, &self.source);
         if let Some(path) = image {
             out.push_str(",\"image\":");
@@ -94,9 +103,11 @@ impl FrameResult {
         put(out, format_args!(",\"seq\":{},\"captured_ns\":{},\"captured_utc\":", self.seq, self.captured.0));
         utc(out, self.captured_utc_ns);
         put(out, format_args!(",\"width\":{},\"height\":{},\"radiometric\":", self.width, self.height));
-        put(out, format_args!("{},\"state\":\"{}\",\"faces\":", self.radiometric, self.state.name()));
-        let gate = Gate { radiometric: self.radiometric };
-        list(out, &self.faces, |out, f| face(out, f, gate));
+        put(out, format_args!("{},\"state\":\"{}\"", self.radiometric, self.state.name()));
+    }
+
+    /// The members after them.
+    fn end(&self, out: &mut String) {
         let Latency { queue_us, infer_us, total_us } = self.latency;
         put(out, format_args!(",\"latency_us\":{{\"queue\":{queue_us},\"infer\":{infer_us},\"total\":{total_us}}}"));
         out.push_str(",\"dropped\":{");
