@@ -1,10 +1,11 @@
 //! The picture: palettes, overlay, banners, on a run-time-sized canvas.
 //!
 //! [`Renderer::render`] turns a frame and its result into RGB, in this order: range of counts, magnified and coloured
-//! picture, faces, banner, scale bar, labels. Everything is drawn through embedded-graphics' `DrawTarget`; nothing
+//! picture, faces, targets, banner, scale bar, labels. A visible frame is drawn beside it. Everything is drawn through embedded-graphics' `DrawTarget`; nothing
 //! allocates once the largest picture has been drawn.
 
 pub mod agc;
+mod beside;
 mod controls;
 mod extremes;
 mod labels;
@@ -16,6 +17,7 @@ mod placement;
 pub mod range;
 mod scene;
 mod shape;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -31,7 +33,7 @@ pub use controls::{Controls, Layers, SharedControls};
 pub use paint::{Filter, MAX_SCALE, scale_for};
 
 use crate::error::{Error, Result};
-use crate::frame::{FfcState, Frame, Signal};
+use crate::frame::{FfcState, Frame, Signal, Visible};
 use crate::picture::Canvas;
 use crate::radiometry::{self, Thermometer};
 use crate::ranges;
@@ -160,6 +162,8 @@ pub struct Renderer {
     painter: Painter,
     lut: LutCache,
     pen: Pen,
+    /// The thermal and the visible half of a picture that shows both.
+    halves: [Canvas; 2],
     /// Size of the last frame, used for the NO SIGNAL picture.
     last_size: (u32, u32),
 }
@@ -186,6 +190,7 @@ impl Renderer {
             painter: Painter::default(),
             lut: LutCache { made_for: None, lut: Box::new([[0; 3]; 256]) },
             pen: Pen::default(),
+            halves: Default::default(),
             last_size: FIRST_SIZE,
         })
     }
@@ -202,8 +207,30 @@ impl Renderer {
     ///
     /// Faces found in an earlier frame (`result.seq` differs) fade with the time between the two captures and vanish
     /// past the limit. A fixed range is used only if the frame is radiometric; otherwise the automatic range is used
-    /// and no degC is written.
+    /// and no degC is written. A frame of a pair is drawn with its visible half to the right, at the same height.
     pub fn render(
+        &mut self,
+        frame: Option<&Frame>,
+        result: &FrameResult,
+        now: Nanos,
+        controls: &Controls,
+        canvas: &mut Canvas,
+    ) {
+        let Some((frame, visible)) = frame.and_then(|f| Some((f, pair(f)?))) else {
+            return self.thermal(frame, result, now, controls, canvas);
+        };
+        let [mut left, mut right] = std::mem::take(&mut self.halves);
+        self.thermal(Some(frame), result, now, controls, &mut left);
+        beside::scaled(visible, beside::width_at(visible, left.height), left.height, &mut right);
+        let stretch = [right.width as f32 / frame.width() as f32, right.height as f32 / frame.height() as f32];
+        let mut scene = Scene::new(&mut right, &mut self.pen, 1);
+        targets::draw(&mut scene, &result.targets, stretch, controls.layers);
+        beside::join(&left, &right, canvas);
+        self.halves = [left, right];
+    }
+
+    /// Draws the thermal frame alone.
+    fn thermal(
         &mut self,
         frame: Option<&Frame>,
         result: &FrameResult,
@@ -240,6 +267,7 @@ impl Renderer {
                 marks::draw(&mut scene, face, &outline, &style);
             }
         }
+        targets::draw(&mut scene, &result.targets, [scale as f32; 2], controls.layers);
         if let Some(banner) = banner(frame, result, now).filter(|_| controls.layers.has(Layers::BANNERS)) {
             legend::banner(&mut scene, banner, false);
         }
@@ -274,6 +302,13 @@ impl Renderer {
         legend::banner(&mut scene, Banner::NoSignal(age), true);
         legend::caption(&mut scene, &result.source);
     }
+}
+
+/// The visible frame of a pair; `None` if the frame itself is a colour picture.
+fn pair(frame: &Frame) -> Option<&Visible> {
+    let visible = frame.visible.as_ref().filter(|v| v.width > 0 && v.height > 0)?;
+    let same = (visible.width, visible.height) == (frame.format.width, frame.format.height);
+    (!same || frame.format.signal != Signal::Grey8).then_some(visible)
 }
 
 /// Opacity of faces of this age: full on their own frame, a third at the limit, nothing beyond.

@@ -184,7 +184,7 @@ fn near(scene: &Scene<'_>, area: Rect) -> Rect {
 }
 
 /// The four corners of a box.
-fn corners(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
+pub fn corners(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
     let Rect { x0, y0, x1, y1 } = near(scene, area);
     let (line, arm) = (scene.line, ((x1 - x0).min(y1 - y0) * 0.12).max(2.0));
     for (x, y, dx, dy) in [(x0, y0, arm, arm), (x1, y0, -arm, arm), (x0, y1, arm, -arm), (x1, y1, -arm, -arm)] {
@@ -194,7 +194,7 @@ fn corners(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
 }
 
 /// A dashed box.
-fn dashes(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
+pub fn dashes(scene: &mut Scene<'_>, area: Rect, color: Rgba) {
     let Rect { x0, y0, x1, y1 } = near(scene, area);
     let line = scene.line;
     let (dash, pitch) = (4.0 * line, 9.0 * line);

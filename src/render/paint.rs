@@ -32,7 +32,7 @@ pub enum Filter {
 /// megapixels.
 pub fn scale_for(width: u32, height: u32, wanted: u32) -> u32 {
     let pixels = (u64::from(width) * u64::from(height)).max(1);
-    let fits = (1..=wanted.clamp(1, MAX_SCALE)).rev().find(|&s| pixels * u64::from(s) * u64::from(s) <= MAX_PIXELS);
+    let fits = (1..=wanted.clamp(1, MAX_SCALE)).rev().find(|&s| pixels.saturating_mul(u64::from(s * s)) <= MAX_PIXELS);
     fits.unwrap_or(1)
 }
 

@@ -1,6 +1,7 @@
 //! Whole pictures: patterns to read, and properties that hold on every size.
 
 mod gallery;
+mod targets;
 
 use std::sync::Arc;
 
