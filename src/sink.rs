@@ -1,10 +1,12 @@
 //! Where results and pictures go. Each kind of output has its own file and a row in the table ([`SINKS`]).
 
+pub mod boxes;
 #[cfg(feature = "page")]
 pub mod http;
 mod hubs;
 #[cfg(feature = "page")]
 pub mod ndjson;
+pub mod pictures;
 pub mod record;
 #[cfg(feature = "page")]
 pub(crate) mod ring;
