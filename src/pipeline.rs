@@ -45,6 +45,7 @@ use crate::frame::Frame;
 use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
+use crate::source::paired::{Paired, VisibleOnly};
 use crate::source::{self, Open, Source};
 pub use crate::status::Policy;
 use crate::status::Status;
@@ -136,6 +137,21 @@ impl Input {
         let clock = RealClock::shared();
         let source = source::open(spec, settings, &clock)?;
         Ok(Self::new(Feed::Once(Some(source)), Stamps::Recorded, policy, clock))
+    }
+
+    /// A recording in visible light, alone or with the thermal one of the same scene, opened now.
+    ///
+    /// # Errors
+    /// Those of [`source::open`]; `Fix` if the visible recording is empty.
+    pub fn pair(thermal: Option<&str>, visible: &str, settings: &source::Settings, policy: Policy) -> Result<Self> {
+        let clock = RealClock::shared();
+        let plain = source::Settings { signal: None, ..settings.clone() };
+        let visible = source::open(visible, &plain, &clock)?;
+        let feed = match thermal {
+            Some(spec) => Feed::once(Paired::new(source::open(spec, settings, &clock)?, visible)?),
+            None => Feed::once(VisibleOnly::new(visible)),
+        };
+        Ok(Self::new(feed, Stamps::Recorded, policy, clock))
     }
 }
 

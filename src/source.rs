@@ -4,6 +4,7 @@ pub mod cameras;
 pub mod demo;
 pub mod file;
 pub mod folder;
+pub mod mjpeg;
 pub mod paired;
 pub mod replay;
 #[cfg(feature = "camera")]

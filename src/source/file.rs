@@ -23,7 +23,8 @@ pub enum FileKind {
 }
 
 /// The formats that can be read, for messages.
-pub const SUPPORTED: &str = "Heatmark recordings (TIFF), CPTV 1 and 2, .raw.y16.gz, and PNG, TIFF and JPEG pictures";
+pub const SUPPORTED: &str =
+    "Heatmark recordings (TIFF), CPTV 1 and 2, .raw.y16.gz, Motion JPEG, and PNG, TIFF and JPEG pictures";
 
 /// First bytes of each kind. Behind gzip, the content decides.
 const MAGICS: [(&[u8], FileKind); 7] = [

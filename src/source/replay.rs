@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::file::{FileKind, open_file};
 use super::folder::Pictures;
+use super::mjpeg::{self, Mjpeg};
 use super::{Read, Settings, Source};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
@@ -31,13 +32,14 @@ pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
     }
 }
 
-/// Opens a recording or a single picture as a source.
+/// Opens a recording, a Motion JPEG or a single picture as a source.
 ///
 /// # Errors
 /// `Fix` if it cannot be read.
 pub fn open(path: &Path, settings: &Settings) -> Result<Box<dyn Source>> {
     let (mut file, name) = open_file(path)?;
     let picture = match FileKind::of(&name, &mut file)? {
+        FileKind::Jpeg if mjpeg::is_motion(&mut file) => return Ok(Box::new(Mjpeg::open(path, settings)?)),
         FileKind::Png | FileKind::Jpeg => true,
         // A colour table means a picture. An error here is reported when the file is read.
         FileKind::Tiff => First::read(&mut file).is_ok_and(|first| first.is_palette()),

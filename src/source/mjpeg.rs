@@ -1,0 +1,210 @@
+//! Motion JPEG: pictures one after another in a file, as `ffmpeg -f mjpeg` writes them.
+//!
+//! A comment segment `captured_ns=N` gives a picture its capture time; without it pictures come at the configured rate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Read, Settings, Source, still};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, FrameFormat};
+use crate::units::Nanos;
+
+/// Largest file, bytes; it is held in memory.
+const MAX_FILE: u64 = 1 << 30;
+/// Start of the comment with the capture time.
+const STAMP: &[u8] = b"captured_ns=";
+
+/// A Motion JPEG file, or one built in.
+pub struct Mjpeg {
+    name: String,
+    bytes: Arc<[u8]>,
+    settings: Settings,
+    format: FrameFormat,
+    /// Where the next picture begins.
+    at: usize,
+    index: u64,
+    /// Added to the recorded times: the length of the rounds before this one.
+    round_ns: u64,
+    last_ns: u64,
+}
+
+impl Mjpeg {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// `Fix` if it cannot be read, is too large, or its first picture is damaged.
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
+        let bad = |e| Error::fix(path.display(), "cannot be read").because(e);
+        let size = std::fs::metadata(path).map_err(bad)?.len();
+        if size > MAX_FILE {
+            return Err(Error::fix(path.display(), format_args!("is {size} bytes, wanted at most {MAX_FILE}")));
+        }
+        let name = path.file_name().map_or_else(|| PathBuf::from(path), PathBuf::from);
+        Self::new(&format!("replay:{}", name.display()), std::fs::read(path).map_err(bad)?.into(), settings)
+    }
+
+    /// Reads pictures from memory. `name` is for messages.
+    ///
+    /// # Errors
+    /// `Fix` if the first picture is damaged.
+    pub fn new(name: &str, bytes: Arc<[u8]>, settings: &Settings) -> Result<Self> {
+        let Some(first) = picture(&bytes) else { return Err(Error::fix(name, "holds no whole JPEG picture")) };
+        let first = still::decode(name, first.bytes.to_vec(), settings)?;
+        let format = FrameFormat { rate_hz: settings.rate_hz, ..first.frame.format };
+        let settings = settings.clone();
+        Ok(Self { name: name.into(), bytes, settings, format, at: 0, index: 0, round_ns: 0, last_ns: 0 })
+    }
+
+    fn period_ns(&self) -> u64 {
+        (1e9 / f64::from(self.settings.rate_hz)) as u64
+    }
+}
+
+impl Source for Mjpeg {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn format(&self) -> FrameFormat {
+        self.format
+    }
+
+    fn read(&mut self, into: &mut Frame, _wait: Duration) -> Result<Read> {
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(found) = picture(rest) else {
+                if !self.settings.repeat || self.index == 0 {
+                    return Ok(Read::End);
+                }
+                (self.at, self.round_ns) = (0, self.last_ns + self.period_ns());
+                continue;
+            };
+            let (bytes, stamp) = (found.bytes.to_vec(), found.captured_ns);
+            self.at += found.end;
+            let own = stamp.unwrap_or((self.index as f64 * 1e9 / f64::from(self.settings.rate_hz)) as u64);
+            let captured = if stamp.is_some() { own.saturating_add(self.round_ns) } else { own };
+            let seq = self.index;
+            self.index += 1;
+            match still::decode(&self.name, bytes, &self.settings) {
+                Ok(picture) => {
+                    self.format = FrameFormat { rate_hz: self.settings.rate_hz, ..picture.frame.format };
+                    *into = picture.frame;
+                    into.format = self.format;
+                    (into.meta.seq, self.last_ns) = (seq, captured);
+                    (into.meta.captured, into.meta.received) = (Nanos(captured), Nanos(captured));
+                    return Ok(Read::Frame);
+                }
+                Err(e) => log::warn!("skipped: {e}"),
+            }
+        }
+    }
+}
+
+/// Largest first picture of a file that is looked through for a second one, bytes.
+const MAX_PICTURE: u64 = 32 << 20;
+
+/// True if a second JPEG follows the first one in the file; rewinds it.
+pub(super) fn is_motion(file: &mut (impl io::Read + io::Seek)) -> bool {
+    let mut start = Vec::new();
+    let read = io::Read::read_to_end(&mut io::Read::take(&mut *file, MAX_PICTURE), &mut start);
+    let rewound = file.rewind();
+    let second = || start.get(picture(&start)?.end..)?.windows(3).position(|w| w == [0xff, 0xd8, 0xff]);
+    read.is_ok() && rewound.is_ok() && second().is_some()
+}
+
+/// One picture in a file.
+struct Found<'a> {
+    bytes: &'a [u8],
+    /// Bytes up to its end, with what lies before it.
+    end: usize,
+    captured_ns: Option<u64>,
+}
+
+/// The first whole JPEG in `bytes` (ITU-T T.81 annex B): from its SOI to its EOI marker.
+fn picture(bytes: &[u8]) -> Option<Found<'_>> {
+    let start = bytes.windows(3).position(|w| w == [0xff, 0xd8, 0xff])?;
+    let mut at = start + 2;
+    let mut captured_ns = None;
+    loop {
+        // Between segments, any number of fill bytes; inside a scan, data up to the next marker.
+        at += bytes.get(at..)?.iter().position(|&b| b == 0xff)?;
+        let marker = *bytes.get(at + 1)?;
+        match marker {
+            0xd9 => return Some(Found { bytes: &bytes[start..at + 2], end: at + 2, captured_ns }),
+            // A stuffed byte, a restart, a fill byte, a marker without a length.
+            0x00 | 0xd0..=0xd7 | 0x01 => at += 2,
+            0xff => at += 1,
+            _ => {
+                let length = usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
+                let body = bytes.get(at + 4..at + 2 + length.max(2))?;
+                if marker == 0xfe
+                    && let Some(digits) = body.strip_prefix(STAMP)
+                {
+                    captured_ns = std::str::from_utf8(digits).ok().and_then(|text| text.trim().parse().ok());
+                }
+                at += 2 + length.max(2);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jpeg_encoder::{ColorType, Encoder};
+
+    fn jpeg(grey: u8, stamp: Option<u64>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let pixels = vec![grey; 3 * 80 * 60];
+        Encoder::new(&mut out, 95).encode(&pixels, 80, 60, ColorType::Rgb).unwrap();
+        if let Some(ns) = stamp {
+            let text = format!("captured_ns={ns}");
+            let mut comment = vec![0xff, 0xfe, 0, (text.len() + 2) as u8];
+            comment.extend(text.bytes());
+            out.splice(2..2, comment);
+        }
+        out
+    }
+
+    fn all(bytes: Vec<u8>, settings: &Settings, most: usize) -> Vec<(u64, u8)> {
+        let mut source = Mjpeg::new("x", bytes.into(), settings).unwrap();
+        let (mut frame, mut seen) = (Frame::new(source.format()), Vec::new());
+        while seen.len() < most && source.read(&mut frame, Duration::ZERO).unwrap() == Read::Frame {
+            assert_eq!((frame.width(), frame.height()), (80, 60));
+            seen.push((frame.meta.captured.0, frame.visible.as_ref().unwrap().rgb[0]));
+        }
+        seen
+    }
+
+    #[test]
+    fn pictures_come_in_order_with_their_times() {
+        let settings = Settings { rate_hz: 10.0, ..Settings::default() };
+        let stamped = [jpeg(10, Some(700)), jpeg(90, Some(900)), jpeg(200, Some(1200))].concat();
+        assert_eq!(all(stamped, &settings, 9), [(700, 10), (900, 90), (1200, 200)]);
+        let plain = [jpeg(10, None), b"junk".to_vec(), jpeg(90, None)].concat();
+        assert_eq!(all(plain.clone(), &settings, 9), [(0, 10), (100_000_000, 90)]);
+        let round = Settings { repeat: true, ..settings };
+        let times: Vec<u64> = all(plain, &round, 4).iter().map(|s| s.0 / 100_000_000).collect();
+        assert_eq!(times, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn damage_ends_or_skips_and_never_panics() {
+        let good = [jpeg(10, Some(1)), jpeg(90, None)].concat();
+        for cut in 0..good.len() {
+            if let Ok(mut source) = Mjpeg::new("x", good[..cut].to_vec().into(), &Settings::default()) {
+                let mut frame = Frame::new(source.format());
+                while source.read(&mut frame, Duration::ZERO).unwrap() == Read::Frame {}
+            }
+        }
+        assert!(Mjpeg::new("x", b"nothing".to_vec().into(), &Settings::default()).is_err());
+        for at in 0..200 {
+            let mut bad = good.clone();
+            bad[at] ^= 0x55;
+            let _ = Mjpeg::new("x", bad.into(), &Settings::default());
+        }
+    }
+}
