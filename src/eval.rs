@@ -11,6 +11,7 @@ mod report;
 pub mod sample;
 mod synthetic;
 pub mod temperatures;
+pub mod track;
 
 use std::path::PathBuf;
 use std::sync::Arc;
