@@ -48,6 +48,7 @@ pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn
         model: Arc::from(config.face.landmarks_model()?),
         status: Arc::clone(&input.status) as _,
         controls: Some(Arc::new(controls)),
+        targets: None,
     };
     let mut sinks = sink::open_all(&config.sink, &hooks)?;
     sinks.extend(more);

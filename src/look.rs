@@ -1,7 +1,7 @@
 //! The look of the picture, as names and numbers that a viewer sees and may change.
 //!
-//! The renderer implements [`Adjust`]; sinks such as the page use it. Both depend on this module, not
-//! on each other.
+//! The renderer implements [`Adjust`] and the tracker [`Aim`]; sinks such as the page use them. All depend on this
+//! module, not on each other.
 
 use std::collections::BTreeMap;
 
@@ -78,4 +78,25 @@ pub trait Adjust: Send + Sync {
     /// [`crate::Error::fix`] for an unknown name, a value out of range, or a fixed range if the source
     /// does not measure temperature. Nothing is changed then.
     fn change(&self, change: &Change, signal: Signal) -> Result<()>;
+}
+
+/// A request to change what is tracked; positions are pixels of the thermal frame.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Track what this box holds: left, top, right, bottom.
+    Box([f32; 4]),
+    /// Track the warm spot at this point: x, y.
+    At([f32; 2]),
+    /// Track the target with this number no longer.
+    Stop(u32),
+}
+
+/// A tracker whose targets can be changed while it runs.
+pub trait Aim: Send + Sync {
+    /// Asks for a change with the next frame. What comes of it is seen in the results and in the log.
+    ///
+    /// # Errors
+    /// [`crate::Error::retry`] if earlier requests are still waiting.
+    fn request(&self, request: Request) -> Result<()>;
 }

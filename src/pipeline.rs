@@ -45,7 +45,7 @@ use crate::frame::Frame;
 use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
-use crate::source::paired::{Paired, VisibleOnly};
+use crate::source::paired::{Paired, ThermalOnly, VisibleOnly};
 use crate::source::{self, Open, Source};
 pub use crate::status::Policy;
 use crate::status::Status;
@@ -139,17 +139,25 @@ impl Input {
         Ok(Self::new(Feed::Once(Some(source)), Stamps::Recorded, policy, clock))
     }
 
-    /// A recording in visible light, alone or with the thermal one of the same scene, opened now.
+    /// Recordings of one scene, thermal, in visible light, or both, opened now.
     ///
     /// # Errors
-    /// Those of [`source::open`]; `Fix` if the visible recording is empty.
-    pub fn pair(thermal: Option<&str>, visible: &str, settings: &source::Settings, policy: Policy) -> Result<Self> {
+    /// Those of [`source::open`]; `Fix` if none is given or the visible one is empty.
+    pub fn pair(
+        thermal: Option<&str>,
+        visible: Option<&str>,
+        settings: &source::Settings,
+        policy: Policy,
+    ) -> Result<Self> {
         let clock = RealClock::shared();
         let plain = source::Settings { signal: None, ..settings.clone() };
-        let visible = source::open(visible, &plain, &clock)?;
-        let feed = match thermal {
-            Some(spec) => Feed::once(Paired::new(source::open(spec, settings, &clock)?, visible)?),
-            None => Feed::once(VisibleOnly::new(visible)),
+        let thermal = thermal.map(|spec| source::open(spec, settings, &clock)).transpose()?;
+        let visible = visible.map(|spec| source::open(spec, &plain, &clock)).transpose()?;
+        let feed = match (thermal, visible) {
+            (Some(thermal), Some(visible)) => Feed::once(Paired::new(thermal, visible)?),
+            (Some(thermal), None) => Feed::once(ThermalOnly::new(thermal)),
+            (None, Some(visible)) => Feed::once(VisibleOnly::new(visible)),
+            (None, None) => return Err(Error::fix("recording", "none is given, wanted a thermal or a visible one")),
         };
         Ok(Self::new(feed, Stamps::Recorded, policy, clock))
     }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::hubs::Hubs;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::look::Adjust;
+use crate::look::{Adjust, Aim};
 use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::status::Status;
@@ -156,6 +156,8 @@ pub struct Hooks {
     pub status: Arc<dyn Status>,
     /// What a viewer may change; with `None` no controls are shown.
     pub controls: Option<Arc<dyn Adjust>>,
+    /// What a viewer may have tracked; `None` if faces are found instead.
+    pub targets: Option<Arc<dyn Aim>>,
 }
 
 /// One kind of output, as configured in its section.

@@ -12,6 +12,7 @@ pub mod scripted;
 pub mod still;
 #[cfg(feature = "camera")]
 pub mod v4l;
+pub mod video;
 #[cfg(feature = "nokhwa")]
 pub mod webcam;
 

@@ -20,14 +20,16 @@ pub enum FileKind {
     Png,
     /// JPEG picture.
     Jpeg,
+    /// MP4, MOV, AVI, Matroska or WebM.
+    Video,
 }
 
 /// The formats that can be read, for messages.
-pub const SUPPORTED: &str =
-    "Heatmark recordings (TIFF), CPTV 1 and 2, .raw.y16.gz, Motion JPEG, and PNG, TIFF and JPEG pictures";
+pub const SUPPORTED: &str = "Heatmark recordings (TIFF), CPTV 1 and 2, .raw.y16.gz, Motion JPEG, and PNG, TIFF and JPEG pictures, and videos (with \
+     ffmpeg installed)";
 
 /// First bytes of each kind. Behind gzip, the content decides.
-const MAGICS: [(&[u8], FileKind); 7] = [
+const MAGICS: [(&[u8], FileKind); 9] = [
     (b"II*\0", FileKind::Tiff),
     (b"MM\0*", FileKind::Tiff),
     (b"II+\0", FileKind::Tiff),
@@ -35,7 +37,12 @@ const MAGICS: [(&[u8], FileKind); 7] = [
     (b"\x89PNG\r\n\x1a\n", FileKind::Png),
     (b"\xff\xd8\xff", FileKind::Jpeg),
     (b"\x1f\x8b", FileKind::Cptv),
+    (b"RIFF", FileKind::Video),
+    (b"\x1aE\xdf\xa3", FileKind::Video),
 ];
+
+/// Bytes 4 to 8 of MP4 and MOV, whose first four are a length.
+const ISO_MEDIA: &[u8] = b"ftyp";
 
 impl FileKind {
     /// Finds the kind of `file` by its first bytes and rewinds it. `name` is for messages.
@@ -48,6 +55,7 @@ impl FileKind {
         file.rewind().map_err(unreadable)?;
         let kind = MAGICS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, kind)| *kind);
         let kind = match kind {
+            None if start.get(4..8) == Some(ISO_MEDIA) => Some(FileKind::Video),
             Some(FileKind::Cptv) => {
                 let inside = first_bytes(flate2::read::GzDecoder::new(&mut *file)).unwrap_or_default();
                 file.rewind().map_err(unreadable)?;

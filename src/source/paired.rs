@@ -103,6 +103,32 @@ impl Source for Paired {
     }
 }
 
+/// A thermal recording alone. Where it is of colour pictures or a video, the colours are a palette's.
+pub struct ThermalOnly(Box<dyn Source>);
+
+impl ThermalOnly {
+    /// Takes any source of thermal frames.
+    pub fn new(source: Box<dyn Source>) -> Self {
+        Self(source)
+    }
+}
+
+impl Source for ThermalOnly {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn format(&self) -> FrameFormat {
+        self.0.format()
+    }
+
+    fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read> {
+        let read = self.0.read(into, wait)?;
+        into.visible = None;
+        Ok(read)
+    }
+}
+
 /// A recording in visible light alone: frames whose `visible` is their picture.
 pub struct VisibleOnly(Box<dyn Source>);
 

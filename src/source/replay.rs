@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::file::{FileKind, open_file};
 use super::folder::Pictures;
 use super::mjpeg::{self, Mjpeg};
+use super::video::Video;
 use super::{Read, Settings, Source};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
@@ -29,10 +30,11 @@ pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
         FileKind::Cptv => Ok(Box::new(Cptv::open(&name, file, unit)?)),
         FileKind::Y16 => Ok(Box::new(Y16::open(&name, file, unit)?)),
         FileKind::Png | FileKind::Jpeg => Err(Error::fix(name, "is a single picture, not a recording")),
+        FileKind::Video => Err(Error::fix(name, "is a video, which has no recorded times")),
     }
 }
 
-/// Opens a recording, a Motion JPEG or a single picture as a source.
+/// Opens a recording, a video or a single picture as a source.
 ///
 /// # Errors
 /// `Fix` if it cannot be read.
@@ -40,6 +42,7 @@ pub fn open(path: &Path, settings: &Settings) -> Result<Box<dyn Source>> {
     let (mut file, name) = open_file(path)?;
     let picture = match FileKind::of(&name, &mut file)? {
         FileKind::Jpeg if mjpeg::is_motion(&mut file) => return Ok(Box::new(Mjpeg::open(path, settings)?)),
+        FileKind::Video => return Ok(Box::new(Video::open(path, settings)?)),
         FileKind::Png | FileKind::Jpeg => true,
         // A colour table means a picture. An error here is reported when the file is read.
         FileKind::Tiff => First::read(&mut file).is_ok_and(|first| first.is_palette()),

@@ -75,7 +75,7 @@ pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture
         FileKind::Tiff => decode_tiff(name, bytes, settings),
         FileKind::Png => decode_png(name, &bytes, settings.signal),
         FileKind::Jpeg => decode_jpeg(name, &bytes, settings.signal),
-        FileKind::Cptv | FileKind::Y16 => {
+        FileKind::Cptv | FileKind::Y16 | FileKind::Video => {
             Err(Error::fix(name, format_args!("is a recording, not a picture; supported are {SUPPORTED}")))
         }
     }

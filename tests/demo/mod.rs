@@ -292,6 +292,7 @@ pub fn hooks(radiometric: bool) -> (Hooks, Arc<Knobs>) {
         model: "face-70".into(),
         status: Arc::new(move || snapshot(radiometric)),
         controls: Some(knobs.clone()),
+        targets: None,
     };
     (hooks, knobs)
 }

@@ -23,9 +23,9 @@ use super::pictures::BOUNDARY;
 use super::site::Site;
 use super::{guard, metrics};
 use crate::frame::Signal;
-use crate::look::{Adjust, Change, Range};
-use crate::sink::RESULT_SCHEMA;
+use crate::look::{Adjust, Change, Range, Request as Track};
 use crate::sink::ring::Next;
+use crate::sink::{RESULT_SCHEMA, TRACK_SCHEMA};
 
 /// The page, with its style and script inline.
 const PAGE: &str = include_str!("page.html");
@@ -55,7 +55,8 @@ pub(super) fn router(site: Arc<Site>) -> Router {
             .route(&at("metrics"), get(metrics_text))
             .route(&at("healthz"), get(health))
             .route(&at("schema"), get(schema))
-            .route(&at("control"), post(control));
+            .route(&at("control"), post(control))
+            .route(&at("track"), post(track));
     }
     router
         .fallback(|| async { nothing() })
@@ -123,8 +124,9 @@ async fn page(_: On) -> Response {
     response
 }
 
-async fn schema(_: On) -> Response {
-    typed("application/schema+json", RESULT_SCHEMA)
+async fn schema(on: On) -> Response {
+    let schema = if on.channel.hooks.targets.is_some() { TRACK_SCHEMA } else { RESULT_SCHEMA };
+    typed("application/schema+json", schema)
 }
 
 /// Runs `feed` while a client receives its items, at most one item ahead. `None` if every seat is
@@ -241,6 +243,7 @@ async fn state(State(site): State<Arc<Site>>, on: On) -> Response {
         "model": &*hooks.model,
         "last_frame_age_ms": age_ms(latest.frame_at),
         "faces": latest.faces,
+        "tracks_targets": hooks.targets.is_some(),
         "clients": clients(&site),
         "controls": hooks.controls.as_ref().map(|c| described(c.as_ref())),
     });
@@ -284,13 +287,37 @@ async fn health(State(site): State<Arc<Site>>, on: On) -> Response {
     response
 }
 
-async fn control(on: On, request: Request) -> Response {
+/// The body of a request, if it is JSON and not too large.
+async fn json_body(request: Request) -> Result<Bytes, Response> {
     let json_type = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.split(';').next() == Some("application/json"));
     if !request.headers().get(header::CONTENT_TYPE).is_some_and(json_type) {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wanted application/json\n").into_response();
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "wanted application/json\n").into_response());
     }
-    let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "wanted at most 16 KiB\n").into_response();
+    let too_large = |_| (StatusCode::PAYLOAD_TOO_LARGE, "wanted at most 16 KiB\n").into_response();
+    to_bytes(request.into_body(), MAX_BODY).await.map_err(too_large)
+}
+
+async fn track(on: On, request: Request) -> Response {
+    let body = match json_body(request).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let Some(targets) = &on.channel.hooks.targets else {
+        return (StatusCode::NOT_FOUND, "this camera tracks no targets\n").into_response();
+    };
+    match serde_json::from_slice::<Track>(&body) {
+        Err(e) => (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response(),
+        Ok(asked) => match targets.request(asked) {
+            Ok(()) => StatusCode::ACCEPTED.into_response(),
+            Err(e) => (StatusCode::SERVICE_UNAVAILABLE, format!("{e}\n")).into_response(),
+        },
+    }
+}
+
+async fn control(on: On, request: Request) -> Response {
+    let body = match json_body(request).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
     };
     let Some(controls) = &on.channel.hooks.controls else {
         return (StatusCode::NOT_FOUND, "this picture has no controls\n").into_response();
