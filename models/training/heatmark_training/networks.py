@@ -49,9 +49,9 @@ class Block(nn.Module):
 
 
 def fold_batch_norms(module: nn.Module) -> nn.Module:
-    """Replaces every Block below `module` by its folded form, in place; returns it."""
+    """Replaces every Block, and whatever else has a `fold`, below `module` by its folded form, in place; returns it."""
     for name, child in module.named_children():
-        if isinstance(child, Block):
+        if hasattr(child, "fold"):
             setattr(module, name, child.fold())
         else:
             fold_batch_norms(child)

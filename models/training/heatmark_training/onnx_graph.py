@@ -64,14 +64,16 @@ class GraphWriter:
         return self.node("Resize", [x, "", scales], mode="nearest",
                          coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
-    def sequence(self, module: nn.Module, x: str) -> str:
-        """Folded blocks: Sequential of Conv2d and ReLU at any depth."""
+    def sequence(self, module: nn.Module, x: str, name: str | None = None) -> str:
+        """Folded blocks: Sequential of Conv2d and ReLU at any depth; `name` of the output."""
         if isinstance(module, nn.Conv2d):
             return self.conv(module, x)
         if isinstance(module, nn.ReLU):
             return self.node("Relu", [x])
         for child in module.children():
             x = self.sequence(child, x)
+        if name:
+            self.nodes[-1].output[0] = self.nodes[-1].name = x = name
         return x
 
     def model(self, name: str, inputs: list[ValueInfo], outputs: list[ValueInfo]) -> onnx.ModelProto:

@@ -23,18 +23,22 @@ from . import onnx_graph
 from .device import DEVICE
 from .networks import Block, Detector, Landmarker, averaged_weights, fold_batch_norms, load_weights
 from .preprocess import CROP_SIZE
+from .track_networks import Tracker
+from .track_onnx import tracker_model
 
 #: Root mean square of the weights of an unfolded filter.
 FILTER_RMS = 0.1
 
 #: A network of this project.
-Net = Landmarker | Detector
+Net = Landmarker | Detector | Tracker
 
 
 def build(about: dict[str, Any]) -> Net:
     """The untrained network that a checkpoint or card describes."""
     if about["task"] == "face-detector":
         return Detector(about.get("channels", 1))
+    if about["task"] == "tracker":
+        return Tracker(about["size"])
     return Landmarker(about["size"], about.get("channels", 1))
 
 
@@ -42,6 +46,8 @@ def onnx_model(folded: nn.Module) -> onnx.ModelProto:
     """The ONNX model of a folded network."""
     if isinstance(folded, Detector):
         return onnx_graph.detector_model(folded, folded.channels)
+    if isinstance(folded, Tracker):
+        return tracker_model(folded)
     assert isinstance(folded, Landmarker)
     return onnx_graph.landmarker_model(folded, CROP_SIZE, folded.channels)
 

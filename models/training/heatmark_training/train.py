@@ -39,6 +39,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "parts": {"help": "distillation losses, comma-separated"},
     "seeds": {"help": "comma-separated"},
     "detector": {"help": "checkpoint (best.pt) or shipped model of the detector"},
+    "sets": {"help": "synthetic sets of sequences: glob patterns, comma-separated"},
+    "real": {"help": "sets of real sequences, thermal or paired; clips whose number ends in 3, 6 or 9 are held out"},
+    "real-share": {"type": float, "help": "share of the samples that come from --real"},
+    "modality": {"choices": ("thermal", "visible")},
     "mine": {"type": int, "help": "number of scenes to search for the detector's false positives"},
 }
 
@@ -46,10 +50,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 DEFAULTS: dict[str, Any] = {
     "batch": 64, "seed": 1, "threads": 1, "precision": "auto", "scene_share": 0.0, "lr": 2.5e-3, "muon_lr": 0.02,
     "every": 120.0, "parts": "feature,logit,forward,reverse", "seeds": "1,2,3", "mine": 12000,
+    "real_share": 0.2,
 }
 
 SOURCE = ("data", "limit", "batch", "seed", "threads")
 BUDGET = ("out", "steps", "minutes", "lr", "every", "resume", "inline")
+TRACK = ("sets", "real", "real-share", "limit", "batch", "seed", "threads", *BUDGET, "precision", "muon-lr", "refresh",
+         "init", "size")
 FULL = (*SOURCE, *BUDGET, "precision", "muon-lr", "refresh", "init")
 
 
@@ -86,6 +93,12 @@ STAGES = {
     "compress": Stage(
         "distillation.compress", "light student from the thermal teacher", (*FULL, "scenes", "size", "teacher"),
         required=("data", "out", "teacher"), defaults={"size": "small"}),
+    "track-single": Stage(
+        "track.single", "tracker of one modality", (*TRACK, "modality"), required=("out", "modality"),
+        defaults={"size": "base", "precision": "float32"}),
+    "track-student": Stage(
+        "track.student", "one-stream tracker of both modalities and either alone", TRACK, required=("out",),
+        defaults={"size": "small", "precision": "float32"}),
     "ablation": Stage(
         "ablation.main", "every distillation variant of `transfer`, several seeds, with a report",
         (*SOURCE, "out", "steps", "minutes", "lr", "muon-lr", "every", "inline", "precision", "scenes", "size",

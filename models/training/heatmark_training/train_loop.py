@@ -133,14 +133,15 @@ class Run:
 def train(net: nn.Module, run: Run, budget: Budget, make_batch: MakeBatch, step: Step, evaluate: Evaluate, seed: int,
           lr: float, describe: dict[str, Any], refresh: Callable[[], int] | None = None, every: float = 120.0,
           weight_decay: float = 1e-4, prefetch: bool = True, precision: str = "auto",
-          muon_lr: float = 0.0) -> tuple[dict[str, float], nn.Module]:
+          muon_lr: float = 0.0,
+          layout: torch.memory_format = torch.channels_last) -> tuple[dict[str, float], nn.Module]:
     """The training loop; returns the last metrics and the averaged network.
 
     evaluate: runs on the averaged weights every `every` seconds; describe: what export needs to know, stored in
     every checkpoint; refresh: looks for new data and returns the number of new folders; precision: of the forward
-    pass, see `device.autocast`; lr, muon_lr: see `muon.optimisers`.
+    pass, see `device.autocast`; lr, muon_lr: see `muon.optimisers`; layout: of the weights.
     """
-    net.to(DEVICE, memory_format=torch.channels_last)
+    net.to(DEVICE, memory_format=layout)
     optimiser_list = optimisers(net, lr, muon_lr, weight_decay)
     peaks = [group["lr"] for optimiser in optimiser_list for group in optimiser.param_groups]
     average = WeightAverage(net)

@@ -1,0 +1,93 @@
+"""Folding, export and modes of the trackers."""
+
+import copy
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from heatmark_training import track_networks
+from heatmark_training.networks import fold_batch_norms
+from heatmark_training.track_evaluate import OnnxPredictor, TorchPredictor
+from heatmark_training.track_export import parity
+from heatmark_training.track_networks import MODES, Crops, Tracker, merge, track_mflop
+from heatmark_training.track_onnx import in_mode, tracker_model
+from random_networks import randomise_batch_norms
+
+
+@pytest.fixture(scope="module")
+def nano():
+    """A nano with random batch norms and binding."""
+    torch.manual_seed(2)
+    net = randomise_batch_norms(Tracker("nano"))
+    torch.nn.init.normal_(net.bind.gate.weight, 0, 0.5)
+    torch.nn.init.normal_(net.bind.project.weight, 0, 0.2)
+    return net
+
+
+def crops(n, side, seed):
+    """Random inputs."""
+    g = torch.Generator().manual_seed(seed)
+    return Crops(*(torch.rand((n, c, side, side), generator=g) * 3 - 1 for c in (3, 1)))
+
+
+@pytest.mark.parametrize("size,budget", [("nano", 25), ("small", 90), ("base", 325)])
+def test_sizes_keep_their_budget(size, budget):
+    net = Tracker(size)
+    assert 0.98 * budget < track_mflop(net) < 1.01 * budget
+    assert track_mflop(net, "thermal") < track_mflop(net, "visible") < track_mflop(net)
+
+
+@pytest.mark.parametrize("size", track_networks.TRACK_SIZES)
+def test_the_exported_tracker_matches_torch(size):
+    torch.manual_seed(3)
+    net = randomise_batch_norms(Tracker(size))
+    model = tracker_model(fold_batch_norms(copy.deepcopy(net)))
+    assert parity(net, model) < 1e-4 and parity(net, model, side=192) < 1e-4
+    names = {name for node in model.graph.node for name in node.output}
+    assert {"merge", "features", "match", "mix", "head", "map", "presence"} <= names
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_of_the_exported_tracker_match_torch(nano, mode, tmp_path):
+    onnx.save(tracker_model(fold_batch_norms(copy.deepcopy(nano))), tmp_path / "t.onnx")
+    mine, theirs = OnnxPredictor(str(tmp_path / "t.onnx"), mode), TorchPredictor(copy.deepcopy(nano))
+    template, search = ({m: getattr(c, m).numpy() for m in ("thermal", "visible") if mode in ("both", m)}
+                        for c in (crops(2, 64, 1), crops(2, 128, 2)))
+    features = theirs.bind(template)
+    assert np.abs(mine.bind(template) - features).max() < 1e-4 * np.abs(features).max()
+    for a, b in zip(mine.predict(features, search), theirs.predict(features, search)):
+        assert np.abs(a - b).max() < 1e-4 * max(1, np.abs(b).max())
+
+
+def test_a_missing_modality_leaves_no_weights_behind(nano):
+    model = tracker_model(fold_batch_norms(copy.deepcopy(nano)))
+    thermal = in_mode(model, "thermal")
+    assert [i.name for i in thermal.graph.input] == ["thermal", "template"]
+    assert len(thermal.graph.initializer) == len(model.graph.initializer) - 4
+    assert [i.name for i in model.graph.input] == ["visible", "thermal", "template"], "the model stays as it is"
+
+
+def test_a_mixed_batch_equals_its_parts(nano):
+    # Rows: thermal alone, both, both, visible alone.
+    template, search = crops(4, 64, 3), crops(4, 128, 4)
+    mixed = [Crops(c.visible[1:], c.thermal[:3], 4) for c in (template, search)]
+    with torch.no_grad():
+        together = nano(*mixed)
+        parts = [nano(*(Crops(c.visible[rows], c.thermal[rows]).mode(mode) for c in (template, search)))
+                 for mode, rows in (("thermal", slice(0, 1)), ("both", slice(1, 3)), ("visible", slice(3, 4)))]
+    for k, whole in enumerate(together):
+        assert torch.allclose(whole, torch.cat([p[k] for p in parts]), atol=1e-5)
+
+
+def test_a_batch_without_pairs_merges():
+    thermal, visible = torch.ones(2, 1, 1, 1), torch.full((1, 1, 1, 1), 5.0)
+    assert merge(visible, thermal, 3).flatten().tolist() == [2, 2, 10]
+
+
+def test_another_template_gives_other_weights(nano):
+    with torch.no_grad():
+        a, b = (nano.bind(nano.trunk(*crops(1, 64, seed))) for seed in (5, 6))
+    assert (a.match - b.match).abs().max() > 0.01 and (a.gates - b.gates).abs().max() > 0.001
+    assert torch.allclose(a.match.norm(dim=2), nano.bind.scale.abs().expand(1, 64), atol=1e-3)
