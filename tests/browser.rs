@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use demo::Demo;
-use heatmark::look::{Look, Range};
+use heatmark::look::{Look, Range, Request};
 use heatmark::sink::http::{HttpSink, Secret, Settings};
 use serde_json::{Value, json};
 
@@ -199,22 +199,26 @@ struct Scene {
     people: usize,
     radiometric: bool,
     signal: bool,
+    tracking: bool,
 }
 
-const USUAL: Scene = Scene { people: 2, radiometric: true, signal: true };
+const USUAL: Scene = Scene { people: 2, radiometric: true, signal: true, tracking: false };
 
 /// A page that is fed about nine frames a second, until it is dropped.
 struct Camera {
     address: SocketAddr,
     scene: Arc<Mutex<Scene>>,
     knobs: Arc<demo::Knobs>,
+    asked: Arc<demo::Asked>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Camera {
     fn start(settings: &Settings, scene: Scene) -> Self {
-        let (hooks, knobs) = demo::hooks(scene.radiometric);
+        let (mut hooks, knobs) = demo::hooks(scene.radiometric);
+        let asked = Arc::new(demo::Asked::default());
+        hooks.targets = scene.tracking.then(|| Arc::clone(&asked) as _);
         let mut sink = HttpSink::open(settings, &hooks).unwrap();
         let address = sink.local_addr();
         let (stop, scene) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(scene)));
@@ -224,12 +228,13 @@ impl Camera {
             while !s.load(Ordering::SeqCst) {
                 let now = *c.lock().unwrap();
                 (demo.people, demo.radiometric, demo.signal) = (now.people, now.radiometric, now.signal);
+                demo.tracking = now.tracking;
                 demo.advance();
                 demo.put(&mut sink).unwrap();
                 std::thread::sleep(Duration::from_millis(100));
             }
         });
-        Self { address, scene, knobs, stop, thread: Some(thread) }
+        Self { address, scene, knobs, asked, stop, thread: Some(thread) }
     }
 
     fn url(&self) -> String {
@@ -362,6 +367,47 @@ fn the_picture_is_controlled_from_the_page() {
     browser.wait("document.getElementById('refused').textContent.includes('below')");
     browser.eval(&change("const m = document.getElementById('min'); m.value = '25.5'; m"));
     wait("range", &|look| look.range == Range::Fixed { min_c: 25.5, max_c: 40.0 });
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
+fn targets_are_chosen_on_the_picture() {
+    let Some(mut browser) = Browser::start() else { return };
+    let camera = Camera::start(&local(), Scene { tracking: true, ..USUAL });
+    browser.size(1440, 900);
+    browser.open(&camera.url());
+    browser.wait(LIVE);
+    browser.wait("document.getElementById('people-title').textContent === 'Targets'");
+    browser.wait("document.querySelectorAll('#legend button').length === 3");
+    browser.wait("document.querySelector('[data-region=max] .number').textContent.startsWith('3')");
+    browser.wait(&format!("{DRAWN} > 300"));
+    browser.shoot("targets", false);
+    let place = "(() => { const b = document.getElementById('picture').getBoundingClientRect(), n = document.getElementById('picture'); \
+        const fit = Math.min(b.width / n.naturalWidth, b.height / n.naturalHeight); \
+        return [b.left + (b.width - fit * n.naturalWidth) / 2, b.top + (b.height - fit * n.naturalHeight) / 2, fit * 4]; })()";
+    let place: Vec<f64> = serde_json::from_value(browser.eval(place)).unwrap();
+    let mut pointer = |kind: &str, x: f64, y: f64| {
+        let (x, y) = (place[0] + x * place[2], place[1] + y * place[2]);
+        let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1 });
+        browser.call("Input.dispatchMouseEvent", event);
+    };
+    pointer("mousePressed", 40.0, 30.0);
+    pointer("mouseMoved", 60.0, 50.0);
+    pointer("mouseMoved", 80.0, 90.0);
+    pointer("mouseReleased", 80.0, 90.0);
+    pointer("mousePressed", 100.0, 20.0);
+    pointer("mouseReleased", 100.0, 20.0);
+    browser.eval("document.querySelector('#tracks button').focus()");
+    browser.call("Input.dispatchKeyEvent", json!({ "type": "keyDown", "key": "Delete", "windowsVirtualKeyCode": 46 }));
+    let until = Instant::now() + Duration::from_secs(20);
+    while camera.asked.0.lock().unwrap().len() < 3 {
+        assert!(Instant::now() < until, "{:?}", camera.asked.0.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let asked = camera.asked.0.lock().unwrap().clone();
+    let [Request::Box(b), Request::At(p), Request::Stop(3)] = asked[..] else { panic!("{asked:?}") };
+    let near = |found: &[f32], wanted: &[f32]| found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 0.6);
+    assert!(near(&b, &[40.0, 30.0, 80.0, 90.0]) && near(&p, &[100.0, 20.0]), "{b:?} {p:?}");
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
 

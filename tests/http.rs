@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use demo::Demo;
-use heatmark::look::Range;
+use heatmark::look::{Range, Request};
 use heatmark::sink::http::{HttpSink, Secret, Settings};
-use heatmark::sink::{RESULT_SCHEMA, Sink, Wants};
+use heatmark::sink::{RESULT_SCHEMA, Sink, TRACK_SCHEMA, Wants};
 use serde_json::{Value, json};
 
 fn settings() -> Settings {
@@ -515,11 +515,15 @@ fn a_request_that_never_ends_is_cut_off() {
 }
 
 fn post(address: SocketAddr, body: &str, headers: &str) -> Answer {
+    post_to(address, "/control", body, headers)
+}
+
+fn post_to(address: SocketAddr, path: &str, body: &str, headers: &str) -> Answer {
     let length = body.len();
     ask(
         address,
         &format!(
-            "POST /control HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
         ),
     )
 }
@@ -559,6 +563,37 @@ fn the_picture_is_controlled_from_the_page_only() {
     assert_eq!(run.knobs.0.lock().unwrap().clone(), look, "nothing of that was taken");
     let said = post(run.address, "{\"palette\":\"pink\"}", kind);
     assert!(said.text().contains("wanted one of white_hot, black_hot, iron, rainbow"), "{}", said.text());
+}
+
+#[test]
+fn targets_are_asked_for_where_there_is_a_tracker() {
+    let kind = "Content-Type: application/json\r\n";
+    let faces = Running::usual();
+    let answer = post_to(faces.address, "/track", "{\"at\":[1,2]}", kind);
+    assert_eq!(answer.status, 404, "faces are found, nothing is tracked");
+    assert_eq!(faces.get("/state").json()["tracks_targets"], false);
+
+    let asked = Arc::new(demo::Asked::default());
+    let (mut hooks, _) = demo::hooks(true);
+    hooks.targets = Some(asked.clone());
+    let sink = HttpSink::open(&settings(), &hooks).unwrap();
+    let address = sink.local_addr();
+    for (body, headers, wanted) in [
+        ("{\"box\":[1,2,30,40]}", kind, 202),
+        ("{\"at\":[5.5,6]}", kind, 202),
+        ("{\"stop\":7}", kind, 202),
+        ("{\"stop\":7}", "Content-Type: text/plain\r\n", 415),
+        ("{\"box\":[1,2,30]}", kind, 400),
+        ("{\"at\":[null,1]}", kind, 400),
+        ("{\"hat\":1}", kind, 400),
+        ("[]", kind, 400),
+    ] {
+        assert_eq!(post_to(address, "/track", body, headers).status, wanted, "{body}");
+    }
+    let wanted = [Request::Box([1.0, 2.0, 30.0, 40.0]), Request::At([5.5, 6.0]), Request::Stop(7)];
+    assert_eq!(*asked.0.lock().unwrap(), wanted);
+    let schema = ask(address, &format!("GET /schema HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"));
+    assert_eq!(schema.text(), TRACK_SCHEMA);
 }
 
 #[test]

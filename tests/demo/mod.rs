@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use heatmark::frame::{FfcState, Frame, FrameFormat, Signal};
 use heatmark::landmarks::COUNT;
-use heatmark::look::{Adjust, Change, Choices, Look, Range};
+use heatmark::look::{Adjust, Aim, Change, Choices, Look, Range, Request};
 use heatmark::picture::Canvas;
-use heatmark::result::DropCounts;
+use heatmark::result::{BoxTemperature, DropCounts, Target};
 use heatmark::result::{Face, FrameResult, Landmark, Latency, NoTemperature, Pose, Readings, StreamState, TrackState};
 use heatmark::sink::{Camera, Hooks, Output, Sink};
 use heatmark::status::{Counts, LatencySummary, Snapshot};
@@ -43,6 +43,8 @@ pub struct Demo {
     pub radiometric: bool,
     /// False: no frame, no picture of one.
     pub signal: bool,
+    /// True: targets instead of faces.
+    pub tracking: bool,
     tick: u64,
     /// Pictures drawn once and shown in turn, since drawing takes longer than what is tested.
     drawn: Vec<Canvas>,
@@ -59,6 +61,7 @@ impl Demo {
             people,
             radiometric: true,
             signal: true,
+            tracking: false,
             tick: 0,
             drawn: Vec::new(),
         };
@@ -80,6 +83,7 @@ impl Demo {
         r.latency = Latency { queue_us: 40, infer_us: 610, total_us: 910 };
         r.dropped = DropCounts { driver: 1, superseded: self.tick / 30, ..DropCounts::default() };
         r.faces.clear();
+        r.targets.clear();
         for i in 0..if self.signal { self.people } else { 0 } {
             r.faces.push(face(3 + 4 * i as u64, i, t, self.radiometric));
         }
@@ -98,7 +102,13 @@ impl Demo {
             }
         }
         self.json.clear();
-        self.result.write_json(&mut self.json);
+        if self.tracking {
+            let r = &mut self.result;
+            r.targets.extend(r.faces.drain(..).map(|face| target(&face, t)));
+            self.result.write_track_json(&mut self.json);
+        } else {
+            self.result.write_json(&mut self.json);
+        }
     }
 
     /// Everything at once, whatever a sink wants.
@@ -118,6 +128,27 @@ impl Demo {
         out.json = out.json.filter(|_| wants.json);
         out.picture = out.picture.filter(|_| wants.picture);
         sink.put(&out)
+    }
+}
+
+/// A target where a face is.
+fn target(face: &Face, t: f32) -> Target {
+    let mut target = Target::new(face.track as u32);
+    target.bbox = Some(face.bbox);
+    (target.score, target.presence, target.age_ms) = (0.81, 0.97, (t * 1000.0) as u64);
+    let max_c = 35.0 + (t * 0.7).sin();
+    target.temperature = Ok(BoxTemperature { min_c: max_c - 11.0, mean_c: max_c - 4.0, max_c });
+    target
+}
+
+/// Requests of viewers.
+#[derive(Default)]
+pub struct Asked(pub Mutex<Vec<Request>>);
+
+impl Aim for Asked {
+    fn request(&self, request: Request) -> heatmark::error::Result<()> {
+        self.0.lock().unwrap().push(request);
+        Ok(())
     }
 }
 
