@@ -265,7 +265,7 @@ fn networks(_: &mut Criterion<ProcessorTime>) {
             black_box(state.run(tvec!(input.clone())).unwrap());
         };
         let facts: Vec<_> = ours.iter().map(|e| (e.kernels(), e.flops())).collect();
-        let mut calls: Vec<_> = ours.iter_mut().map(|e| || e.run(black_box(&data)).unwrap()).collect();
+        let mut calls: Vec<_> = ours.iter_mut().map(|e| || e.run(&[black_box(&data)]).unwrap()).collect();
         let mut runs: Vec<&mut dyn FnMut()> = vec![&mut tract];
         runs.extend(calls.iter_mut().map(|c| c as &mut dyn FnMut()));
         let times = take_turns(40, &mut runs);
@@ -301,8 +301,8 @@ fn precision(_: &mut Criterion<ProcessorTime>) {
             Installed::Part { left, .. } => panic!("{left:?}"),
         });
         let [float, int8] = &mut both;
-        let mut float = || float.run(black_box(&data)).unwrap();
-        let mut int8 = || int8.run(black_box(&data)).unwrap();
+        let mut float = || float.run(&[black_box(&data)]).unwrap();
+        let mut int8 = || int8.run(&[black_box(&data)]).unwrap();
         let times = take_turns(if kernels.name() == "scalar" { 10 } else { 400 }, &mut [&mut float, &mut int8]);
         let ratio = times[0].0.as_secs_f64() / times[1].0.as_secs_f64();
         for (name, (least, median)) in names.iter().zip(&times) {

@@ -50,7 +50,7 @@ fn executor(net: &Net, kernels: &'static Kernels) -> Executor {
 }
 
 fn run(executor: &mut Executor, data: &[f32]) -> Vec<Vec<f32>> {
-    executor.run(data).unwrap();
+    executor.run(&[data]).unwrap();
     (0..executor.outputs().len()).map(|i| executor.output(i).to_vec()).collect()
 }
 
@@ -101,7 +101,7 @@ fn landmark_student_agrees_with_tract() {
     let net = nets::landmarks(1);
     check_whole("landmarks", &net);
     let executor = executor(&net, kernels::scalar());
-    assert_eq!(executor.input_shape(), [1, 1, 96, 96]);
+    assert_eq!(executor.inputs()[0].1, [1, 1, 96, 96]);
     let shapes: Vec<_> = executor.outputs().iter().map(|o| o.1.clone()).collect();
     assert_eq!(shapes, [vec![1, 70, 3], vec![1, 1]]);
     assert!(executor.outputs().iter().all(|o| !o.0.is_empty()));
@@ -277,7 +277,7 @@ fn a_batch_of_faces_is_as_each_face_alone() {
     let (_, faces) = input(&several.typed().unwrap(), 3);
     for kernels in kernels::available() {
         let (mut one, mut all) = (executor(&single, kernels), executor(&several, kernels));
-        assert_eq!(all.input_shape(), [5, 1, 96, 96]);
+        assert_eq!(all.inputs()[0].1, [5, 1, 96, 96]);
         let together = run(&mut all, &faces);
         for (i, face) in faces.chunks_exact(96 * 96).enumerate() {
             for (alone, together) in run(&mut one, face).iter().zip(&together) {
@@ -361,8 +361,8 @@ fn an_input_that_is_not_fixed_is_left_to_tract() {
 #[test]
 fn a_wrong_input_is_an_error() {
     let mut executor = executor(&nets::repvgg(32, 32, [8, 8, 8, 8]), kernels::scalar());
-    assert!(executor.run(&[0.0; 3]).unwrap_err().to_string().contains("3 values"));
-    assert!(executor.run(&[0.0; 1024]).is_ok());
+    assert!(executor.run(&[&[0.0; 3]]).unwrap_err().to_string().contains("3 values"));
+    assert!(executor.run(&[&[0.0; 1024]]).is_ok());
     assert_eq!(executor.output(9), [0f32; 0]);
 }
 
@@ -374,8 +374,8 @@ fn running_allocates_nothing() {
         for kernels in kernels::available() {
             let mut executor = executor(&net, kernels);
             let before = alloc::on_this_thread().count;
-            executor.run(&data).unwrap();
-            executor.run(&data).unwrap();
+            executor.run(&[&data]).unwrap();
+            executor.run(&[&data]).unwrap();
             assert_eq!(alloc::on_this_thread().count, before, "on {}", kernels.name());
         }
     }
@@ -394,7 +394,7 @@ fn a_run_leaves_nothing_behind() {
             let mut used = executor(&net, kernels);
             let mut fresh = executor(&net, kernels);
             run(&mut used, &a);
-            used.run(&bad).unwrap();
+            used.run(&[&bad]).unwrap();
             assert_eq!(run(&mut used, &b), run(&mut fresh, &b), "on {}", kernels.name());
         }
     }

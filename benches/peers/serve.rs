@@ -15,7 +15,7 @@ struct Ours {
 
 impl Engine for Ours {
     fn run(&mut self) {
-        self.executor.run(&self.input).expect("it runs");
+        self.executor.run(&[&self.input]).expect("it runs");
     }
 
     fn outputs(&mut self) -> Vec<f32> {

@@ -74,7 +74,7 @@ impl Level {
     /// Mirrors the input and finds the faces in it; `mirrored` holds them in pixels of the unmirrored input.
     fn mirror(&mut self, decode: DecodeFaces, constants: &Decoding) -> Result<()> {
         self.input.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
-        self.network.run(&self.input)?;
+        self.network.run(&[&self.input])?;
         decode(self.network.as_ref(), constants, &mut self.mirrored);
         self.mirrored.iter_mut().for_each(|face| *face = mirror(face, self.width as f32));
         Ok(())
@@ -126,7 +126,7 @@ impl Detector {
         if slot.is_none() {
             let (h, w) = (self.spec.height * LEVELS[level], self.spec.width * LEVELS[level]);
             let network = (self.build)(h, w)?;
-            let size = network.input_shape().iter().product();
+            let size = network.input_values(0);
             let found = Vec::with_capacity(CANDIDATES);
             let mirrored = Vec::with_capacity(CANDIDATES);
             *slot = Some(Level { network, input: vec![0.0; size], width: w, found, mirrored });
@@ -209,7 +209,7 @@ impl Detector {
             l.mirror(self.decode, &constants)?;
             std::mem::swap(&mut l.found, &mut l.mirrored);
         } else {
-            l.network.run(&l.input)?;
+            l.network.run(&[&l.input])?;
             (self.decode)(l.network.as_ref(), &constants, &mut l.found);
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::result::Pose;
 
 /// A network with constant output.
 pub struct Tensors {
-    shape: [usize; 4],
+    inputs: [(String, [usize; 4]); 1],
     outputs: Vec<(String, Vec<usize>)>,
     pub values: Vec<Vec<f32>>,
 }
@@ -25,18 +25,22 @@ pub struct Tensors {
 impl Tensors {
     pub fn new(shape: [usize; 4], outputs: Vec<(&str, Vec<usize>, Vec<f32>)>) -> Self {
         let values = outputs.iter().map(|o| o.2.clone()).collect();
-        Self { shape, outputs: outputs.into_iter().map(|o| (o.0.to_string(), o.1)).collect(), values }
+        Self {
+            inputs: [("input".into(), shape)],
+            outputs: outputs.into_iter().map(|o| (o.0.to_string(), o.1)).collect(),
+            values,
+        }
     }
 }
 
 impl Network for Tensors {
-    fn input_shape(&self) -> [usize; 4] {
-        self.shape
+    fn inputs(&self) -> &[(String, [usize; 4])] {
+        &self.inputs
     }
     fn outputs(&self) -> &[(String, Vec<usize>)] {
         &self.outputs
     }
-    fn run(&mut self, _: &[f32]) -> Result<()> {
+    fn run(&mut self, _: &[&[f32]]) -> Result<()> {
         Ok(())
     }
     fn output(&self, i: usize) -> &[f32] {
@@ -201,21 +205,21 @@ struct Detects {
 }
 
 impl Network for Detects {
-    fn input_shape(&self) -> [usize; 4] {
-        self.tensors.shape
+    fn inputs(&self) -> &[(String, [usize; 4])] {
+        &self.tensors.inputs
     }
     fn outputs(&self) -> &[(String, Vec<usize>)] {
         &self.tensors.outputs
     }
-    fn run(&mut self, input: &[f32]) -> Result<()> {
+    fn run(&mut self, inputs: &[&[f32]]) -> Result<()> {
         self.world.0.detections.fetch_add(1, SeqCst);
         self.tensors.values[0].fill(-10.0);
         if self.world.0.blind.load(SeqCst) {
             return Ok(());
         }
-        let [_, _, h, w] = self.tensors.shape;
+        let [_, _, h, w] = self.tensors.inputs[0].1;
         let cells = h / 4 * (w / 4);
-        for (b, _) in patches(input, w) {
+        for (b, _) in patches(inputs[0], w) {
             let [x0, y0, x1, y1] = b.map(|v| v as f32);
             let (cx, cy) = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
             let (column, row) = ((cx / 4.0) as usize, (cy / 4.0) as usize);
@@ -255,21 +259,21 @@ struct Marks {
 }
 
 impl Network for Marks {
-    fn input_shape(&self) -> [usize; 4] {
-        self.tensors.shape
+    fn inputs(&self) -> &[(String, [usize; 4])] {
+        &self.tensors.inputs
     }
     fn outputs(&self) -> &[(String, Vec<usize>)] {
         &self.tensors.outputs
     }
-    fn run(&mut self, input: &[f32]) -> Result<()> {
+    fn run(&mut self, inputs: &[&[f32]]) -> Result<()> {
         self.world.0.crops.fetch_add(1, SeqCst);
         if self.world.0.broken.load(SeqCst) {
             return Err(Error::fatal("fake", "broken as told"));
         }
-        let r = self.tensors.shape[3];
+        let r = self.tensors.inputs[0].1[3];
         let unit = |v: usize| v as f32 / r as f32 * 2.0 - 1.0;
         let middle = |b: &[usize; 4]| (unit(b[0]) + unit(b[2])).hypot(unit(b[1]) + unit(b[3]));
-        let nearest = patches(input, r).into_iter().min_by(|a, b| middle(&a.0).total_cmp(&middle(&b.0)));
+        let nearest = patches(inputs[0], r).into_iter().min_by(|a, b| middle(&a.0).total_cmp(&middle(&b.0)));
         let (b, area) = nearest.unwrap_or(([r / 4, r / 4, r / 2, r / 2], 0));
         let share = area as f32 / (r * r) as f32;
         let face = !self.world.0.faceless.load(SeqCst) && (0.05..0.95).contains(&share) && middle(&b) < 1.4;

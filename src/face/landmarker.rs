@@ -77,7 +77,7 @@ impl Landmarker {
         };
         let decode = decode::landmarker(card)?;
         let network = build(card.input.height, card.input.width)?;
-        let input = vec![0.0; network.input_shape().iter().product()];
+        let input = vec![0.0; network.input_values(0)];
         Ok(Self {
             network,
             spec: card.input.clone(),
@@ -164,7 +164,7 @@ impl Landmarker {
     /// Runs the network on the input and leaves its output in `raw`, in units of the unmirrored crop. False if the
     /// output is not valid.
     fn look(&mut self, mirrored: bool) -> Result<bool> {
-        self.network.run(&self.input)?;
+        self.network.run(&[&self.input])?;
         if !(self.decode)(self.network.as_ref(), &self.constants, &mut self.raw) {
             return Ok(false);
         }

@@ -179,11 +179,11 @@ fn check(network: &mut dyn Network, golden: &Golden, bytes: &[u8]) -> Result<()>
         Values::U8(v) => v.iter().map(|&b| f32::from(b) / 127.5 - 1.0).collect(),
         _ => return Err(Error::fix(&golden.file, "its input must be f32 or u8")),
     };
-    let wanted: usize = network.input_shape().iter().product();
+    let wanted = network.input_values(0);
     if input.len() != wanted {
         return Err(Error::fix(&golden.file, format!("its input has {} values, wanted {wanted}", input.len())));
     }
-    network.run(&input)?;
+    network.run(&[&input])?;
     for i in 0..network.outputs().len() {
         let (array, after) = Array::parse(rest, &golden.file)?;
         rest = after;
@@ -243,17 +243,17 @@ mod tests {
     fn a_model_loads_and_answers_as_onnxruntime_did() {
         let model = Model::open(&data("tiny-landmarks.toml")).unwrap();
         let mut net = model.network().unwrap();
-        assert_eq!(net.input_shape(), [1, 1, 96, 96]);
+        assert_eq!(net.inputs(), [("input".to_string(), [1, 1, 96, 96])]);
         assert_eq!(net.outputs()[0], ("landmarks".to_string(), vec![1, 70, 3]));
         assert_eq!(net.outputs()[1], ("presence".to_string(), vec![1, 1]));
         let a: Vec<f32> = (0..96 * 96).map(|i| (i % 97) as f32 / 48.5 - 1.0).collect();
-        net.run(&a).unwrap();
+        net.run(&[&a]).unwrap();
         let first = net.output(0).to_vec();
-        net.run(&vec![0.0; 96 * 96]).unwrap();
+        net.run(&[&vec![0.0; 96 * 96]]).unwrap();
         assert_ne!(net.output(0), first);
-        net.run(&a).unwrap();
+        net.run(&[&a]).unwrap();
         assert_eq!(net.output(0), first, "runs do not leak into one another");
-        assert!(net.run(&[0.0; 5]).is_err());
+        assert!(net.run(&[&[0.0; 5]]).is_err());
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub use explain::explain;
 
 use crate::error::Result;
 use crate::kernels::Kernels;
-use executor::MAX_OUTPUTS;
+use executor::{MAX_INPUTS, MAX_OUTPUTS};
 use graph::Layer;
 use op::replace;
 use plan::Plan;
@@ -100,15 +100,25 @@ pub fn install(model: TypedModel, kernels: &'static Kernels) -> Result<Installed
     Ok(Installed::Part { model: Box::new(model), ours: (ours, ours + others), left })
 }
 
-/// The executor, if the region is the whole model and has one input.
+/// The executor, if the region is the whole model.
 fn whole(model: &TypedModel, partition: &Partition, plan: &Arc<Plan>) -> Option<Executor> {
-    if !partition.whole(model) || model.inputs.len() != 1 || partition.outputs.len() > MAX_OUTPUTS {
+    let few = partition.inputs.len() <= MAX_INPUTS && partition.outputs.len() <= MAX_OUTPUTS;
+    if !partition.whole(model) || !few {
         return None;
     }
-    let input = partition.graph.nodes.first()?.info.shape.as_slice().try_into().ok()?;
+    let inputs = model.inputs.iter().map(|i| {
+        let shape = model.outlet_fact(*i).ok()?.shape.as_concrete()?.try_into().ok()?;
+        Some((model.node(i.node).name.clone(), shape))
+    });
+    let feeds = partition.inputs.iter().map(|i| model.inputs.iter().position(|m| m == i));
     let outputs = model.outputs.iter().map(|o| {
         let name = model.outlet_label(*o).unwrap_or(&model.node(o.node).name).to_string();
         Some((name, partition.outputs.iter().position(|f| f == o)?))
     });
-    Some(Executor::new(plan.clone(), input, outputs.collect::<Option<_>>()?))
+    Some(Executor::new(
+        plan.clone(),
+        inputs.collect::<Option<_>>()?,
+        feeds.collect::<Option<_>>()?,
+        outputs.collect::<Option<_>>()?,
+    ))
 }

@@ -3,21 +3,41 @@
 mod bare;
 mod inspect;
 mod parse;
+mod session;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::TypedSimpleState;
 
 use parse::{concrete, inputs, inspected, proto};
+use session::InTract;
 
 use super::card::Card;
 use super::network::Network;
 use super::region::{self, Executor, Installed};
 use crate::error::{Error, Result};
 use crate::kernels::{self, Kernels};
+
+/// What a graph must take and give.
+#[derive(Clone)]
+struct Signature<'a> {
+    /// Names it in errors.
+    file: &'a str,
+    /// Names and shapes of all inputs, in order.
+    inputs: Vec<(&'a str, [usize; 4])>,
+    /// Names of the outputs that are wanted.
+    outputs: Vec<&'a str>,
+}
+
+impl<'a> Signature<'a> {
+    /// That of a card's network with one input.
+    fn of(card: &'a Card, height: usize, width: usize) -> Self {
+        let shape = [1, card.input.channels, height, width];
+        let outputs = card.outputs.iter().map(|o| o.name.as_str()).collect();
+        Self { file: &card.file, inputs: vec![(&card.input.name, shape)], outputs }
+    }
+}
 
 /// Builds the network of `onnx` for an input of `height` x `width` pixels: on our kernels if they have all its
 /// operators, else in tract, with the region of our kernels as one operator.
@@ -26,34 +46,42 @@ use crate::kernels::{self, Kernels};
 /// Fix: we cannot run the model at this size, or it is not the one that the card describes.
 pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Box<dyn Network>> {
     let kernels = kernels::chosen()?;
-    // tract reports most faults of a file as errors. It panics on some, and those must not stop the program.
-    let built = catch_unwind(AssertUnwindSafe(|| {
-        let parsed = typed(onnx, card, [1, card.input.channels, height, width])?;
-        network(parsed, card, kernels)
-    }));
-    built
-        .unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it")))
-        .map_err(|e| Error::fix(&card.file, format!("no model we can run at {width}x{height}: {e:#}")))
+    let wanted = Signature::of(card, height, width);
+    guarded(&wanted, || network(read(&proto(onnx)?, &wanted)?, &wanted, kernels))
+}
+
+/// Runs tract on a file. It reports most faults of a file as errors, but panics on some, and those must not stop the
+/// program.
+///
+/// # Errors
+/// Fix: what `work` reports, as an error of the file.
+fn guarded<T>(wanted: &Signature, work: impl FnOnce() -> TractResult<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(TractError::msg("the parser gave up on it"))).map_err(
+        |e| {
+            let sizes: Vec<_> = wanted.inputs.iter().map(|(_, [_, _, h, w])| format!("{w}x{h}")).collect();
+            Error::fix(wanted.file, format!("no model we can run at {}: {e:#}", sizes.join(", ")))
+        },
+    )
 }
 
 /// The network of a parsed model.
 ///
 /// # Errors
-/// If an output is not what the card says, or tract cannot run the rest.
+/// If an output is no floats of a fixed shape, or tract cannot run the rest.
 fn network(
     (model, order): (TypedModel, Vec<usize>),
-    card: &Card,
+    wanted: &Signature,
     kernels: &'static Kernels,
 ) -> TractResult<Box<dyn Network>> {
-    let outputs = outputs(&model, card, &order)?;
+    let outputs = outputs(&model, wanted, &order)?;
     let left = match region::install(model, kernels)? {
         Installed::Whole(executor) => return Ok(Box::new(OnKernels { executor, outputs, order })),
         Installed::Part { model, ours, left } => {
-            log::info!("{}: {} of {} operators on our kernels, left to tract: {left:?}", card.name, ours.0, ours.1);
+            log::info!("{}: {} of {} operators on our kernels, left to tract: {left:?}", wanted.file, ours.0, ours.1);
             model
         }
     };
-    Ok(Box::new(InTract::new(*left, card, outputs, order)?))
+    Ok(Box::new(InTract::new(*left, wanted.file, outputs, order)?))
 }
 
 /// A readable table of the kernel that runs each operator of `onnx` at the card's input size.
@@ -61,8 +89,8 @@ fn network(
 /// # Errors
 /// Fix: we cannot run the model.
 pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
-    let shape = [1, card.input.channels, card.input.height, card.input.width];
-    table(&card.file, kernels, || Ok(typed(onnx, card, shape)?.0))
+    let wanted = Signature::of(card, card.input.height, card.input.width);
+    table(&card.file, kernels, || Ok(read(&proto(onnx)?, &wanted)?.0))
 }
 
 /// Like [`explain`], for a file without a card. `shape` is the input's; if empty, the file's own is used.
@@ -80,33 +108,29 @@ fn table(file: &str, kernels: &'static Kernels, model: impl FnOnce() -> TractRes
     region::explain(&model, kernels)
 }
 
-/// Parses and checks a model for an input of `shape`. The second result is, for each output of the card, its position
-/// among the graph's.
-fn typed(onnx: &[u8], card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
-    read(&proto(onnx)?, card, shape)
+/// Checks a parsed file and gives its values types and shapes. The second result is, for each wanted output, its
+/// position among the graph's.
+fn read(proto: &pb::ModelProto, wanted: &Signature) -> TractResult<(TypedModel, Vec<usize>)> {
+    let order = names(inspected(proto)?, wanted)?;
+    let shapes: Vec<_> = wanted.inputs.iter().map(|i| i.1).collect();
+    Ok((concrete(proto, &shapes)?, order))
 }
 
-/// Like [`typed`], from the parsed file.
-fn read(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> TractResult<(TypedModel, Vec<usize>)> {
-    let order = names(inspected(proto)?, card)?;
-    Ok((concrete(proto, &[&shape])?, order))
-}
-
-/// Names and shapes of the card's outputs.
-fn outputs(model: &TypedModel, card: &Card, order: &[usize]) -> TractResult<Vec<(String, Vec<usize>)>> {
+/// Names and shapes of the wanted outputs.
+fn outputs(model: &TypedModel, wanted: &Signature, order: &[usize]) -> TractResult<Vec<(String, Vec<usize>)>> {
     let mut outputs = Vec::new();
-    for (spec, &i) in card.outputs.iter().zip(order) {
+    for (name, &i) in wanted.outputs.iter().zip(order) {
         let fact = model.output_fact(i)?;
         let extents = fact.shape.as_concrete().ok_or_else(|| TractError::msg("an output has no fixed shape"))?;
         if fact.datum_type != f32::datum_type() {
-            return Err(TractError::msg(format!("output {} is {:?}, wanted f32", spec.name, fact.datum_type)));
+            return Err(TractError::msg(format!("output {name} is {:?}, wanted f32", fact.datum_type)));
         }
-        outputs.push((spec.name.clone(), extents.to_vec()));
+        outputs.push((name.to_string(), extents.to_vec()));
     }
     Ok(outputs)
 }
 
-/// A network on our kernels, with outputs in the card's order.
+/// A network on our kernels, with outputs in the wanted order.
 struct OnKernels {
     executor: Executor,
     outputs: Vec<(String, Vec<usize>)>,
@@ -114,16 +138,16 @@ struct OnKernels {
 }
 
 impl Network for OnKernels {
-    fn input_shape(&self) -> [usize; 4] {
-        self.executor.input_shape()
+    fn inputs(&self) -> &[(String, [usize; 4])] {
+        self.executor.inputs()
     }
 
     fn outputs(&self) -> &[(String, Vec<usize>)] {
         &self.outputs
     }
 
-    fn run(&mut self, input: &[f32]) -> Result<()> {
-        self.executor.run(input)
+    fn run(&mut self, inputs: &[&[f32]]) -> Result<()> {
+        self.executor.run(inputs)
     }
 
     fn output(&self, i: usize) -> &[f32] {
@@ -131,87 +155,20 @@ impl Network for OnKernels {
     }
 }
 
-/// A network that tract runs, at least in part.
-struct InTract {
-    shape: [usize; 4],
-    state: TypedSimpleState,
-    /// The tensor passed to tract. Between runs, tract should hold no reference to it.
-    input: Arc<Tensor>,
-    outputs: Vec<(String, Vec<usize>)>,
-    /// By output: its position among the graph's.
-    order: Vec<usize>,
-    values: Vec<Vec<f32>>,
-    file: String,
-}
-
-impl InTract {
-    fn new(model: TypedModel, card: &Card, outputs: Vec<(String, Vec<usize>)>, order: Vec<usize>) -> TractResult<Self> {
-        let shape = model.input_fact(0)?.shape.as_concrete().and_then(|s| s.try_into().ok());
-        let shape: [usize; 4] = shape.ok_or_else(|| TractError::msg("the input is not [n, c, h, w]"))?;
-        let plan = model.into_optimized()?.into_runnable()?;
-        let values = outputs.iter().map(|(_, s)| vec![0.0; s.iter().product()]).collect();
-        let input = Arc::new(Tensor::zero::<f32>(&shape)?);
-        Ok(Self { shape, state: plan.spawn()?, input, outputs, order, values, file: card.file.clone() })
+/// Checks the names of the graph's inputs, and finds the wanted outputs among the graph's.
+fn names(graph: &pb::GraphProto, wanted: &Signature) -> TractResult<Vec<usize>> {
+    let found: Vec<_> = inputs(graph).iter().map(|i| i.name.as_str()).collect();
+    if !found.iter().eq(wanted.inputs.iter().map(|i| &i.0)) {
+        let names: Vec<_> = wanted.inputs.iter().map(|i| i.0).collect();
+        return Err(TractError::msg(format!("its inputs are {found:?}, the card wants {names:?}")));
     }
-
-    fn step(&mut self, input: &[f32]) -> TractResult<()> {
-        if Arc::get_mut(&mut self.input).is_none() {
-            // The graph returns its input as an output, so tract still holds it.
-            self.input = Arc::new(Tensor::zero::<f32>(&self.shape)?);
-        }
-        if let Some(tensor) = Arc::get_mut(&mut self.input) {
-            tensor.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.copy_from_slice(input);
-        }
-        let made = self.state.run(tvec!(TValue::from_const(Arc::clone(&self.input))))?;
-        for (into, &i) in self.values.iter_mut().zip(&self.order) {
-            let view = made.get(i).ok_or_else(|| TractError::msg("an output is missing"))?.try_as_plain_ram()?;
-            let from = view.as_slice::<f32>()?;
-            if from.len() != into.len() {
-                return Err(TractError::msg(format!("output {i} has {} values, wanted {}", from.len(), into.len())));
-            }
-            into.copy_from_slice(from);
-        }
-        Ok(())
-    }
-}
-
-impl Network for InTract {
-    fn input_shape(&self) -> [usize; 4] {
-        self.shape
-    }
-
-    fn outputs(&self) -> &[(String, Vec<usize>)] {
-        &self.outputs
-    }
-
-    fn run(&mut self, input: &[f32]) -> Result<()> {
-        let wanted: usize = self.shape.iter().product();
-        if input.len() != wanted {
-            return Err(Error::fatal(&self.file, format!("{} input values, wanted {wanted}", input.len())));
-        }
-        // tract may panic on some graphs, but only when they run.
-        catch_unwind(AssertUnwindSafe(|| self.step(input)))
-            .unwrap_or_else(|_| Err(TractError::msg("the graph cannot be computed")))
-            .map_err(|e| Error::fatal(&self.file, format!("inference failed: {e:#}")))
-    }
-
-    fn output(&self, i: usize) -> &[f32] {
-        self.values.get(i).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// Checks the name of the graph's input against the card, and finds the card's outputs among the graph's.
-fn names(graph: &pb::GraphProto, card: &Card) -> TractResult<Vec<usize>> {
-    let inputs: Vec<_> = inputs(graph).iter().map(|i| i.name.as_str()).collect();
-    if inputs != [card.input.name.as_str()] {
-        return Err(TractError::msg(format!("its inputs are {inputs:?}, the card wants {:?}", card.input.name)));
-    }
-    card.outputs
+    wanted
+        .outputs
         .iter()
         .map(|want| {
-            graph.output.iter().position(|o| o.name == want.name).ok_or_else(|| {
+            graph.output.iter().position(|o| o.name == *want).ok_or_else(|| {
                 let found: Vec<_> = graph.output.iter().map(|o| o.name.as_str()).collect();
-                TractError::msg(format!("its outputs are {found:?}, the card wants {:?}", want.name))
+                TractError::msg(format!("its outputs are {found:?}, the card wants {want:?}"))
             })
         })
         .collect()
@@ -237,13 +194,14 @@ mod tests {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
             let onnx = std::fs::read(format!("{folder}{file}.onnx")).unwrap();
             let card = Card::parse(&std::fs::read_to_string(format!("{folder}{file}.toml")).unwrap(), file).unwrap();
-            let (model, order) = typed(&onnx, &card, shape).unwrap();
-            let named = outputs(&model, &card, &order).unwrap();
-            let mut plain = InTract::new(model, &card, named, order).unwrap();
+            let wanted = Signature::of(&card, shape[2], shape[3]);
+            let (model, order) = read(&proto(&onnx).unwrap(), &wanted).unwrap();
+            let named = outputs(&model, &wanted, &order).unwrap();
+            let mut plain = InTract::new(model, file, named, order).unwrap();
             let mut ours = build(&onnx, &card, shape[2], shape[3]).unwrap();
             let input: Vec<f32> = (0..shape.iter().product()).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
-            plain.run(&input).unwrap();
-            ours.run(&input).unwrap();
+            plain.run(&[&input]).unwrap();
+            ours.run(&[&input]).unwrap();
             assert_eq!(plain.outputs(), ours.outputs());
             for i in 0..2 {
                 let (a, b) = (plain.output(i), ours.output(i));

@@ -109,14 +109,15 @@ fn model(name: &str) -> (pb::ModelProto, Card) {
 
 /// The outcome for a model: its network, or why there is none.
 fn load(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> Result<Box<dyn Network>, String> {
-    let parsed = catch_unwind(AssertUnwindSafe(|| read(proto, card, shape)));
+    let wanted = Signature { inputs: vec![(&card.input.name, shape)], ..Signature::of(card, shape[2], shape[3]) };
+    let parsed = catch_unwind(AssertUnwindSafe(|| read(proto, &wanted)));
     let parsed = parsed.map_err(|_| "tract gave up".to_string())?.map_err(|e| format!("{e:#}"))?;
     let table = *kernels::available().last().unwrap();
     // Our own part must not even panic inside a catch.
     if let Err(e) = region::install(parsed.0.clone(), table) {
         return Err(format!("{e:#}"));
     }
-    match catch_unwind(AssertUnwindSafe(|| network(parsed, card, table))) {
+    match catch_unwind(AssertUnwindSafe(|| network(parsed, &wanted, table))) {
         Ok(network) => network.map_err(|e| format!("{e:#}")),
         Err(_) => Err("tract gave up".into()),
     }
@@ -139,8 +140,8 @@ fn a_damaged_structure_is_a_network_or_an_error_in_time() {
             match load(&bad, &card, shape) {
                 Ok(mut network) => {
                     loaded += 1;
-                    let input = vec![0.5; network.input_shape().iter().product()];
-                    if network.run(&input).is_ok() {
+                    let input = vec![0.5; network.input_values(0)];
+                    if network.run(&[&input]).is_ok() {
                         for (i, (_, extents)) in network.outputs().iter().enumerate() {
                             assert_eq!(network.output(i).len(), extents.iter().product::<usize>(), "seed {seed}");
                         }
@@ -181,8 +182,8 @@ fn inputs_of_no_or_odd_size_are_networks_or_errors() {
         let (proto, card) = model(name);
         for shape in [[1, 1, 0, 0], [0, 1, 96, 96], [1, 1, 1, 1], [1, 1, 3, 200], [1, 1, 33, 31], [1, 7, 96, 96]] {
             if let Ok(mut network) = load(&proto, &card, shape) {
-                let input = vec![0.5; network.input_shape().iter().product()];
-                let _ = network.run(&input);
+                let input = vec![0.5; network.input_values(0)];
+                let _ = network.run(&[&input]);
             }
         }
     }
