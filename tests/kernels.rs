@@ -180,7 +180,8 @@ fn quantised_values_that_something_else_reads_are_floats_again() {
 /// A shipped model as tract loads it, and its input's height and width.
 fn shipped(name: &str) -> (TypedModel, [usize; 2]) {
     let path = format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
-    let size = Model::embedded(name).map(|m| [m.card().input.height, m.card().input.width]).unwrap();
+    let shipped = Model::embedded(name).unwrap();
+    let size = shipped.card().face_input().map(|i| [i.height, i.width]).unwrap();
     let model = tract_onnx::onnx().model_for_path(path).unwrap();
     (model.with_input_fact(0, f32::fact([1, 1, size[0], size[1]]).into()).unwrap().into_typed().unwrap(), size)
 }

@@ -47,7 +47,12 @@ fn list() -> Done {
     for name in Model::names() {
         let model = Model::find(name)?;
         let card = model.card();
-        rows.push([name.to_string(), format!("{}x{}", card.input.width, card.input.height), card.description.clone()]);
+        let size = match (&card.input, &card.tracker) {
+            (Some(input), _) => format!("{}x{}", input.width, input.height),
+            (None, Some(crops)) => format!("{0}x{0}", crops.search),
+            (None, None) => String::new(),
+        };
+        rows.push([name.to_string(), size, card.description.clone()]);
     }
     if rows.is_empty() {
         return print::out("no models are built in\n");

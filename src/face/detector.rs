@@ -94,7 +94,7 @@ impl Detector {
         }
         let mut detector = Self {
             build,
-            spec: card.input.clone(),
+            spec: card.face_input()?.clone(),
             constants: Decoding { threshold: score.unwrap_or(card.decoding.threshold), ..card.decoding.clone() },
             decode: decode::detector(card)?,
             levels: [const { None }; LEVELS.len()],

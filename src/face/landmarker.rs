@@ -72,15 +72,16 @@ impl Landmarker {
     /// # Errors
     /// `Fix` if the card is not for a landmark network or has an unknown output layout; those of `build`.
     pub fn new(card: &Card, build: &Build) -> Result<Self> {
-        let (Task::Landmarks, Some(factor)) = (card.task, card.input.crop_factor) else {
+        let (Task::Landmarks, spec) = (card.task, card.face_input()?) else {
             return Err(Error::fix(&card.name, format!("is a {:?} model, wanted landmarks", card.task)));
         };
+        let factor = spec.crop_factor.ok_or_else(|| Error::fix(&card.name, "has no crop_factor"))?;
         let decode = decode::landmarker(card)?;
-        let network = build(card.input.height, card.input.width)?;
+        let network = build(spec.height, spec.width)?;
         let input = vec![0.0; network.input_values(0)];
         Ok(Self {
             network,
-            spec: card.input.clone(),
+            spec: spec.clone(),
             factor,
             constants: card.decoding.clone(),
             decode,

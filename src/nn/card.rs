@@ -13,6 +13,8 @@ pub enum Task {
     Detector,
     /// Crop of a face to landmarks.
     Landmarks,
+    /// Crops of any target, in thermal and visible pictures, to its box.
+    Tracker,
 }
 
 /// What a model can be the default for.
@@ -60,6 +62,20 @@ pub struct Input {
     pub crop_factor: Option<f32>,
 }
 
+/// How the crops of a tracker are made ([`crate::preprocess::target`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crops {
+    /// Side of the template's crop, pixels; a multiple of 8.
+    pub template: usize,
+    /// Side of the search crop, pixels: twice that of the template.
+    pub search: usize,
+    /// Channels of the features.
+    pub features: usize,
+    /// Percentiles (0 to 100) of the template's thermal crop that become 0 and 1.
+    pub percentiles: [f32; 2],
+}
+
 /// One output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,8 +90,11 @@ pub struct Output {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Decoding {
-    /// Lowest detector score, or lowest presence at which a crop counts as a face; 0 to 1.
+    /// Lowest detector score, lowest presence at which a crop counts as a face, or lowest score of a tracker's map at
+    /// which the box follows; 0 to 1.
     pub threshold: f32,
+    /// Trackers: the presence at which a target is as likely in view as not; 0 to 1.
+    pub presence: f32,
     /// Overlap (intersection over union) above which the weaker of two detections is dropped; 0 to 1.
     pub nms_iou: f32,
     /// Factor on the predicted error of every landmark, fitted on held-out data; above 0.
@@ -84,7 +103,7 @@ pub struct Decoding {
 
 impl Default for Decoding {
     fn default() -> Self {
-        Self { threshold: 0.3, nms_iou: 0.4, spread: 1.0 }
+        Self { threshold: 0.3, presence: 0.5, nms_iou: 0.4, spread: 1.0 }
     }
 }
 
@@ -131,8 +150,12 @@ pub struct Card {
     pub licence: String,
     /// Name of the decoding function ([`crate::face::decode`]).
     pub decode: String,
-    /// How the input is made.
-    pub input: Input,
+    /// How the input is made; not of trackers, which have [`Card::tracker`].
+    #[serde(default)]
+    pub input: Option<Input>,
+    /// How the crops of a tracker are made; only of trackers.
+    #[serde(default)]
+    pub tracker: Option<Crops>,
     /// The outputs, in the order in which the decoding function reads them.
     pub outputs: Vec<Output>,
     /// Constants of the decoding function.
@@ -152,6 +175,59 @@ pub struct Card {
 /// Largest input side a card may ask for, pixels.
 const MAX_SIDE: usize = 4096;
 
+/// Largest side of a search crop, pixels.
+const MAX_SEARCH: usize = 512;
+
+/// Pixels of a crop per cell of a tracker's features.
+const STRIDE: usize = 8;
+
+fn percentiles([low, high]: [f32; 2]) -> Result<(), String> {
+    let fits = 0.0 <= low && low < high && high <= 100.0;
+    fits.then_some(()).ok_or_else(|| format!("percentiles [{low}, {high}], wanted 0 <= low < high <= 100"))
+}
+
+impl Input {
+    fn check(&self, task: Task) -> Result<(), String> {
+        if !(1..=16).contains(&self.channels)
+            || !(1..=MAX_SIDE).contains(&self.height)
+            || !(1..=MAX_SIDE).contains(&self.width)
+        {
+            return Err(format!("input {}x{}x{}, wanted 1-16 x 1-{MAX_SIDE}", self.channels, self.height, self.width));
+        }
+        percentiles(self.percentiles)?;
+        if let Some(window) = self.contrast_window.filter(|w| w % 2 == 0 || !(3..=255).contains(w)) {
+            return Err(format!("contrast_window {window}, wanted an odd number from 3 to 255"));
+        }
+        let made = 1 + usize::from(self.contrast_window.is_some());
+        if self.channels != made {
+            return Err(format!("{} channels, wanted {made}: one, and one more with contrast_window", self.channels));
+        }
+        if task == Task::Landmarks {
+            if !self.crop_factor.is_some_and(|f| (0.5..=4.0).contains(&f)) {
+                return Err(format!("crop_factor {:?}, wanted 0.5 to 4 for landmarks", self.crop_factor));
+            }
+            if self.height != self.width {
+                return Err(format!("landmark crops are square, found {}x{}", self.width, self.height));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Crops {
+    fn check(&self) -> Result<(), String> {
+        let [template, search] = [self.template, self.search];
+        if template == 0 || !template.is_multiple_of(STRIDE) || search != 2 * template || search > MAX_SEARCH {
+            let wanted = format!("a multiple of {STRIDE} and twice as much, up to {MAX_SEARCH}");
+            return Err(format!("crops of {template} and {search} pixels, wanted {wanted}"));
+        }
+        if !(1..=1024).contains(&self.features) {
+            return Err(format!("{} features, wanted 1 to 1024", self.features));
+        }
+        percentiles(self.percentiles)
+    }
+}
+
 impl Card {
     /// Parses and checks a card. `subject` names it in errors.
     ///
@@ -164,8 +240,30 @@ impl Card {
         Ok(card)
     }
 
+    /// Names of the outputs, in order.
+    pub fn output_names(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(|o| o.name.as_str())
+    }
+
+    /// How the input of a face network is made.
+    ///
+    /// # Errors
+    /// Fix: this is a tracker.
+    pub fn face_input(&self) -> Result<&Input> {
+        let wrong = || Error::fix(&self.name, format!("is a {:?} model, wanted one of faces", self.task));
+        self.input.as_ref().ok_or_else(wrong)
+    }
+
+    /// How the crops of a tracker are made.
+    ///
+    /// # Errors
+    /// Fix: this is no tracker.
+    pub fn crops(&self) -> Result<&Crops> {
+        let wrong = || Error::fix(&self.name, format!("is a {:?} model, wanted a tracker", self.task));
+        self.tracker.as_ref().ok_or_else(wrong)
+    }
+
     fn check(&self) -> Result<(), String> {
-        let i = &self.input;
         if self.name.is_empty() || self.outputs.is_empty() {
             return Err("name and outputs must not be empty".into());
         }
@@ -178,32 +276,15 @@ impl Card {
         if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(format!("sha256 is {:?}, wanted 64 lower-case hexadecimal digits", self.sha256));
         }
-        if !(1..=16).contains(&i.channels) || !(1..=MAX_SIDE).contains(&i.height) || !(1..=MAX_SIDE).contains(&i.width)
-        {
-            return Err(format!("input {}x{}x{}, wanted 1-16 x 1-{MAX_SIDE}", i.channels, i.height, i.width));
-        }
-        let [low, high] = i.percentiles;
-        if !(0.0 <= low && low < high && high <= 100.0) {
-            return Err(format!("percentiles [{low}, {high}], wanted 0 <= low < high <= 100"));
-        }
-        if let Some(window) = i.contrast_window.filter(|w| w % 2 == 0 || !(3..=255).contains(w)) {
-            return Err(format!("contrast_window {window}, wanted an odd number from 3 to 255"));
-        }
-        let made = 1 + usize::from(i.contrast_window.is_some());
-        if i.channels != made {
-            return Err(format!("{} channels, wanted {made}: one, and one more with contrast_window", i.channels));
-        }
-        if self.task == Task::Landmarks {
-            if !i.crop_factor.is_some_and(|f| (0.5..=4.0).contains(&f)) {
-                return Err(format!("crop_factor {:?}, wanted 0.5 to 4 for landmarks", i.crop_factor));
-            }
-            if i.height != i.width {
-                return Err(format!("landmark crops are square, found {}x{}", i.width, i.height));
-            }
+        match (self.task, &self.input, &self.tracker) {
+            (Task::Tracker, None, Some(crops)) => crops.check()?,
+            (Task::Tracker, ..) => return Err("a tracker has the table [tracker] instead of [input]".into()),
+            (_, Some(input), None) => input.check(self.task)?,
+            _ => return Err("the table [input] is missing, or there is a [tracker] beside it".into()),
         }
         let d = &self.decoding;
-        if !(0.0..=1.0).contains(&d.threshold) || !(0.0..=1.0).contains(&d.nms_iou) {
-            return Err("decoding.threshold and decoding.nms_iou must be 0 to 1".into());
+        if [d.threshold, d.presence, d.nms_iou].iter().any(|v| !(0.0..=1.0).contains(v)) {
+            return Err("decoding.threshold, decoding.presence and decoding.nms_iou must be 0 to 1".into());
         }
         if !(0.01..=100.0).contains(&d.spread) {
             return Err(format!("decoding.spread {}, wanted 0.01 to 100", d.spread));
@@ -252,7 +333,7 @@ nme_box_synthetic = 0.021
     fn a_card_is_read_with_defaults_where_it_is_silent() {
         let card = Card::parse(LANDMARKS, "tiny.toml").unwrap();
         assert_eq!(card.task, Task::Landmarks);
-        assert_eq!(card.input.crop_factor, Some(1.4));
+        assert_eq!(card.face_input().unwrap().crop_factor, Some(1.4));
         assert_eq!(card.decoding, Decoding::default());
         assert_eq!(card.metrics["nme_box_synthetic"].as_f64(), Some(0.021));
     }

@@ -100,7 +100,8 @@ impl Model {
     /// # Errors
     /// Fix: we cannot run the model. Fatal: its outputs differ from the golden ones.
     pub fn network(&self) -> Result<Box<dyn Network>> {
-        let mut network = tract::build(&self.onnx, &self.card, self.card.input.height, self.card.input.width)?;
+        let input = self.card.face_input()?;
+        let mut network = tract::build(&self.onnx, &self.card, input.height, input.width)?;
         for (want, (name, found)) in self.card.outputs.iter().zip(network.outputs()) {
             if want.shape != *found {
                 return Err(Error::fix(
@@ -122,7 +123,8 @@ impl Model {
     pub fn network_at(&self, height: usize, width: usize) -> Result<Box<dyn Network>> {
         // The golden input has the card's size. It checks the weights, which are the same at every size.
         let checked = self.network()?;
-        if (height, width) == (self.card.input.height, self.card.input.width) {
+        let input = self.card.face_input()?;
+        if (height, width) == (input.height, input.width) {
             return Ok(checked);
         }
         tract::build(&self.onnx, &self.card, height, width)

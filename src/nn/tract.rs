@@ -32,10 +32,10 @@ struct Signature<'a> {
 
 impl<'a> Signature<'a> {
     /// That of a card's network with one input.
-    fn of(card: &'a Card, height: usize, width: usize) -> Self {
-        let shape = [1, card.input.channels, height, width];
-        let outputs = card.outputs.iter().map(|o| o.name.as_str()).collect();
-        Self { file: &card.file, inputs: vec![(&card.input.name, shape)], outputs }
+    fn of(card: &'a Card, height: usize, width: usize) -> Result<Self> {
+        let input = card.face_input()?;
+        let shape = [1, input.channels, height, width];
+        Ok(Self { file: &card.file, inputs: vec![(&input.name, shape)], outputs: card.output_names().collect() })
     }
 }
 
@@ -46,7 +46,7 @@ impl<'a> Signature<'a> {
 /// Fix: we cannot run the model at this size, or it is not the one that the card describes.
 pub fn build(onnx: &[u8], card: &Card, height: usize, width: usize) -> Result<Box<dyn Network>> {
     let kernels = kernels::chosen()?;
-    let wanted = Signature::of(card, height, width);
+    let wanted = Signature::of(card, height, width)?;
     guarded(&wanted, || network(read(&proto(onnx)?, &wanted)?, &wanted, kernels))
 }
 
@@ -89,7 +89,8 @@ fn network(
 /// # Errors
 /// Fix: we cannot run the model.
 pub fn explain(onnx: &[u8], card: &Card, kernels: &'static Kernels) -> Result<String> {
-    let wanted = Signature::of(card, card.input.height, card.input.width);
+    let input = card.face_input()?;
+    let wanted = Signature::of(card, input.height, input.width)?;
     table(&card.file, kernels, || Ok(read(&proto(onnx)?, &wanted)?.0))
 }
 
@@ -194,7 +195,7 @@ mod tests {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
             let onnx = std::fs::read(format!("{folder}{file}.onnx")).unwrap();
             let card = Card::parse(&std::fs::read_to_string(format!("{folder}{file}.toml")).unwrap(), file).unwrap();
-            let wanted = Signature::of(&card, shape[2], shape[3]);
+            let wanted = Signature::of(&card, shape[2], shape[3]).unwrap();
             let (model, order) = read(&proto(&onnx).unwrap(), &wanted).unwrap();
             let named = outputs(&model, &wanted, &order).unwrap();
             let mut plain = InTract::new(model, file, named, order).unwrap();

@@ -109,7 +109,8 @@ fn model(name: &str) -> (pb::ModelProto, Card) {
 
 /// The outcome for a model: its network, or why there is none.
 fn load(proto: &pb::ModelProto, card: &Card, shape: [usize; 4]) -> Result<Box<dyn Network>, String> {
-    let wanted = Signature { inputs: vec![(&card.input.name, shape)], ..Signature::of(card, shape[2], shape[3]) };
+    let name = card.face_input().unwrap().name.as_str();
+    let wanted = Signature { inputs: vec![(name, shape)], ..Signature::of(card, shape[2], shape[3]).unwrap() };
     let parsed = catch_unwind(AssertUnwindSafe(|| read(proto, &wanted)));
     let parsed = parsed.map_err(|_| "tract gave up".to_string())?.map_err(|e| format!("{e:#}"))?;
     let table = *kernels::available().last().unwrap();
@@ -128,7 +129,8 @@ fn a_damaged_structure_is_a_network_or_an_error_in_time() {
     let (mut loaded, mut refused) = (0, 0);
     for (name, seeds) in [("tiny-landmarks", 0..400), ("tiny-detector", 400..800)] {
         let (proto, card) = model(name);
-        let shape = [1, 1, card.input.height, card.input.width];
+        let input = card.face_input().unwrap();
+        let shape = [1, 1, input.height, input.width];
         for seed in seeds {
             let dice = Dice(Cell::new(seed));
             let mut bad = proto.clone();
