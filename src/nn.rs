@@ -6,13 +6,16 @@
 
 pub mod card;
 mod embedded;
+mod golden;
 pub mod load;
 mod network;
 pub mod region;
+pub mod stages;
 pub mod timed;
 mod tract;
 
 pub use card::{Card, Precision, Task, Use};
 pub use load::Model;
 pub use network::{Build, Network};
+pub use stages::Stages;
 pub use timed::Stopwatch;

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::card::{Card, Golden, Precision, Task, Use};
+use super::card::{Card, Output, Precision, Task, Use};
+use super::golden::Answers;
 use super::network::{Build, Network};
+use super::stages::{STRIDE, Stages};
 use super::{embedded, tract};
 use crate::error::{Error, Result};
+use crate::frame::Modalities;
 use crate::kernels::Kernels;
-use crate::npy::{Array, Values};
 
 /// Largest ONNX file read, bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -102,18 +104,54 @@ impl Model {
     pub fn network(&self) -> Result<Box<dyn Network>> {
         let input = self.card.face_input()?;
         let mut network = tract::build(&self.onnx, &self.card, input.height, input.width)?;
-        for (want, (name, found)) in self.card.outputs.iter().zip(network.outputs()) {
-            if want.shape != *found {
-                return Err(Error::fix(
-                    &self.card.file,
-                    format!("output {name} has shape {found:?}, the card says {:?}", want.shape),
-                ));
-            }
-        }
-        if let (Some(golden), Some(bytes)) = (&self.card.golden, &self.golden) {
-            check(network.as_mut(), golden, bytes)?;
+        self.check_shapes(network.as_ref())?;
+        if let Some(mut answers) = self.answers() {
+            let input = answers.input(network.input_values(0))?;
+            network.run(&[&input])?;
+            answers.compare(network.as_ref())?;
         }
         Ok(network)
+    }
+
+    /// The parts of a tracker, after the golden input has gone through them.
+    ///
+    /// # Errors
+    /// Fix: this is no tracker, or we cannot run it. Fatal: its outputs differ from the golden ones.
+    pub fn stages(&self) -> Result<Box<dyn Stages>> {
+        let (crops, mut stages) = (self.card.crops()?, tract::Tracker::new(&self.onnx, &self.card)?);
+        let mut trunk = stages.trunk(Modalities::Both, crops.search)?;
+        let empty = vec![0.0; crops.features * (crops.template / STRIDE).pow(2)];
+        let mut answers = self.answers();
+        let (inputs, template) = match &mut answers {
+            Some(answers) => {
+                let pictures = [answers.input(trunk.input_values(0))?, answers.input(trunk.input_values(1))?];
+                (Some(pictures), answers.input(empty.len())?)
+            }
+            None => (None, empty),
+        };
+        let mut head = stages.head(&template)?;
+        self.check_shapes(head.as_ref())?;
+        if let (Some(mut answers), Some([visible, thermal])) = (answers, inputs) {
+            trunk.run(&[&visible, &thermal])?;
+            head.run(&[trunk.output(0)])?;
+            answers.compare(head.as_ref())?;
+        }
+        Ok(Box::new(stages))
+    }
+
+    fn answers(&self) -> Option<Answers<'_>> {
+        Some(Answers::new(self.card.golden.as_ref()?, self.golden.as_ref()?))
+    }
+
+    /// Compares the shapes of the outputs with the card.
+    fn check_shapes(&self, network: &dyn Network) -> Result<()> {
+        for (Output { shape: want, .. }, (name, found)) in self.card.outputs.iter().zip(network.outputs()) {
+            if want != found {
+                let message = format!("output {name} has shape {found:?}, the card says {want:?}");
+                return Err(Error::fix(&self.card.file, message));
+            }
+        }
+        Ok(())
     }
 
     /// Like [`Model::network`], for another input size in pixels. The network must be fully convolutional.
@@ -173,44 +211,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(bad)
 }
 
-/// Runs the golden input and compares every output.
-fn check(network: &mut dyn Network, golden: &Golden, bytes: &[u8]) -> Result<()> {
-    let (input, mut rest) = Array::parse(bytes, &golden.file)?;
-    let input: Vec<f32> = match input.values {
-        Values::F32(v) => v,
-        Values::U8(v) => v.iter().map(|&b| f32::from(b) / 127.5 - 1.0).collect(),
-        _ => return Err(Error::fix(&golden.file, "its input must be f32 or u8")),
-    };
-    let wanted = network.input_values(0);
-    if input.len() != wanted {
-        return Err(Error::fix(&golden.file, format!("its input has {} values, wanted {wanted}", input.len())));
-    }
-    network.run(&[&input])?;
-    for i in 0..network.outputs().len() {
-        let (array, after) = Array::parse(rest, &golden.file)?;
-        rest = after;
-        let name = &network.outputs()[i].0;
-        let Values::F32(want) = array.values else {
-            return Err(Error::fix(&golden.file, format!("output {name} must be f32")));
-        };
-        let found = network.output(i);
-        if found.len() != want.len() {
-            let message = format!("output {name} has {} values, the model gives {}", want.len(), found.len());
-            return Err(Error::fix(&golden.file, message));
-        }
-        // Relative to the largest value, unless all are near zero.
-        let scale = want.iter().fold(1f32, |m, v| m.max(v.abs()));
-        // NaN on either side must count as a difference.
-        let agrees = |(a, b): (&f32, &f32)| (a - b).abs() <= golden.tolerance * scale;
-        if let Some(at) = found.iter().zip(&want).position(|p| !agrees(p)) {
-            let (f, w) = (found[at], want[at]);
-            let message = format!("self-check failed: {name}[{at}] is {f}, trained as {w} (scale {scale})");
-            return Err(Error::fatal(&golden.file, message));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +256,15 @@ mod tests {
         net.run(&[&a]).unwrap();
         assert_eq!(net.output(0), first, "runs do not leak into one another");
         assert!(net.run(&[&[0.0; 5]]).is_err());
+    }
+
+    #[test]
+    fn a_tracker_answers_as_onnxruntime_did_and_is_no_face_network() {
+        let model = Model::open(&data("tiny-tracker.toml")).unwrap();
+        model.stages().unwrap();
+        assert!(model.network().err().unwrap().to_string().contains("Tracker model"));
+        let faces = Model::open(&data("tiny-landmarks.toml")).unwrap();
+        assert!(faces.stages().err().unwrap().to_string().contains("wanted a tracker"));
     }
 
     #[test]

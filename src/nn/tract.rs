@@ -1,9 +1,11 @@
 //! Networks through tract: it parses and checks all models, and runs those with operators for which we have no kernel.
 
 mod bare;
+mod cut;
 mod inspect;
 mod parse;
 mod session;
+mod tracker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,6 +14,7 @@ use tract_onnx::prelude::*;
 
 use parse::{concrete, inputs, inspected, proto};
 use session::InTract;
+pub use tracker::Tracker;
 
 use super::card::Card;
 use super::network::Network;
@@ -182,11 +185,15 @@ mod hostile;
 mod tests {
     use super::*;
 
-    pub(super) fn tiny() -> (Vec<u8>, Card) {
+    /// A model of the tests' data and its card.
+    pub(super) fn model(name: &str) -> (Vec<u8>, Card) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/");
-        let read = |file: &str| std::fs::read(format!("{folder}{file}")).unwrap();
-        let card = String::from_utf8(read("tiny-landmarks.toml")).unwrap();
-        (read("tiny-landmarks.onnx"), Card::parse(&card, "tiny").unwrap())
+        let read = |end: &str| std::fs::read(format!("{folder}{name}.{end}")).unwrap();
+        (read("onnx"), Card::parse(&String::from_utf8(read("toml")).unwrap(), name).unwrap())
+    }
+
+    pub(super) fn tiny() -> (Vec<u8>, Card) {
+        model("tiny-landmarks")
     }
 
     #[test]

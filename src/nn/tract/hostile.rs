@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::frame::Modalities;
 use crate::kernels;
+use crate::nn::stages::Stages as _;
 
 /// A small random generator, so that a failure names its seed.
 struct Dice(Cell<u64>);
@@ -159,6 +161,40 @@ fn a_damaged_structure_is_a_network_or_an_error_in_time() {
     }
     println!("{loaded} still ran, {refused} were refused");
     assert!(loaded > 50 && refused > 200, "the damage is too mild or too heavy: {loaded} ran, {refused} refused");
+}
+
+#[test]
+fn a_damaged_tracker_is_a_tracker_or_an_error_in_time() {
+    let (proto, card) = model("tiny-tracker");
+    let table = *kernels::available().last().unwrap();
+    let (mut ran, mut refused) = (0, 0);
+    for seed in 0..400 {
+        let dice = Dice(Cell::new(seed));
+        let mut bad = proto.clone();
+        let graph = bad.graph.as_mut().unwrap();
+        for _ in 0..1 + dice.below(3) {
+            damage(graph, &dice);
+        }
+        let began = Instant::now();
+        let followed = Tracker::of(table, bad, &card).and_then(|mut tracker| {
+            let side = dice.of(&[8, 64, 128]);
+            let mut trunk = tracker.trunk(dice.of(&Modalities::ALL), side)?;
+            let inputs: Vec<Vec<f32>> = (0..trunk.inputs().len()).map(|i| vec![0.5; trunk.input_values(i)]).collect();
+            trunk.run(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            let mut head = tracker.head(&[0.25; 16 * 8 * 8])?;
+            head.run(&[&vec![0.5; head.input_values(0)]])
+        });
+        match followed {
+            Ok(()) => ran += 1,
+            Err(why) => {
+                refused += 1;
+                assert!(!why.to_string().is_empty());
+            }
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "seed {seed}: {:?}", began.elapsed());
+    }
+    println!("{ran} still ran, {refused} were refused");
+    assert!(ran > 40 && refused > 100, "the damage is too mild or too heavy: {ran} ran, {refused} refused");
 }
 
 #[test]

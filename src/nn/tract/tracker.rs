@@ -1,0 +1,204 @@
+//! A tracker's file cut into trunk, binding and head.
+
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+
+use super::cut::{cut, double, weight};
+use super::parse::{inspected, proto};
+use super::{Signature, guarded, network, read};
+use crate::error::{Error, Result};
+use crate::frame::Modalities;
+use crate::kernels::{self, Kernels};
+use crate::nn::card::{Card, Crops, Precision};
+use crate::nn::network::Network;
+use crate::nn::stages::{STRIDE, Stages, names};
+
+/// The file of a tracker and the network that binds templates.
+pub struct Tracker {
+    kernels: &'static Kernels,
+    card: Card,
+    crops: Crops,
+    model: pb::ModelProto,
+    /// Template to [`names::BOUND`].
+    bind: Box<dyn Network>,
+}
+
+impl Tracker {
+    /// Parses the file and builds the network that binds templates.
+    ///
+    /// # Errors
+    /// Fix: the card is of another task, or the file is no tracker that we can run.
+    pub fn new(onnx: &[u8], card: &Card) -> Result<Self> {
+        Self::on(kernels::chosen()?, onnx, card)
+    }
+
+    /// Like [`Tracker::new`], on given kernels.
+    pub(super) fn on(kernels: &'static Kernels, onnx: &[u8], card: &Card) -> Result<Self> {
+        let bad = |e: TractError| Error::fix(&card.file, format!("no model we can run: {e:#}"));
+        Self::of(kernels, proto(onnx).map_err(bad)?, card)
+    }
+
+    /// Like [`Tracker::on`], from the parsed file.
+    pub(super) fn of(kernels: &'static Kernels, model: pb::ModelProto, card: &Card) -> Result<Self> {
+        let crops = card.crops()?;
+        let cells = crops.template / STRIDE;
+        let wanted = Signature {
+            file: &card.file,
+            inputs: vec![(names::TEMPLATE, [1, crops.features, cells, cells])],
+            outputs: names::BOUND.to_vec(),
+        };
+        let bind = guarded(&wanted, || {
+            inspected(&model)?;
+            let part = cut(&model, &[names::TEMPLATE], &names::BOUND, vec![])?;
+            network(read(&part, &wanted)?, &wanted, kernels)
+        })?;
+        Ok(Self { kernels, card: card.clone(), crops: crops.clone(), model, bind })
+    }
+
+    fn build(
+        &self,
+        part: impl FnOnce() -> TractResult<pb::ModelProto>,
+        wanted: &Signature,
+    ) -> Result<Box<dyn Network>> {
+        guarded(wanted, || network(read(&part()?, wanted)?, wanted, self.kernels))
+    }
+}
+
+impl Stages for Tracker {
+    fn trunk(&self, modalities: Modalities, side: usize) -> Result<Box<dyn Network>> {
+        let (visible, thermal) = ((names::VISIBLE, [1, 3, side, side]), (names::THERMAL, [1, 1, side, side]));
+        let inputs = match modalities {
+            Modalities::Both => vec![visible, thermal],
+            Modalities::Thermal => vec![thermal],
+            Modalities::Visible => vec![visible],
+        };
+        let wanted = Signature { file: &self.card.file, inputs, outputs: vec![names::FEATURES] };
+        let given: Vec<&str> = wanted.inputs.iter().map(|i| i.0).collect();
+        let part = || match given[..] {
+            [one] => {
+                let mut model = self.model.clone();
+                double(&mut model, names::MERGE, one)?;
+                cut(&model, &given, &[names::FEATURES], vec![])
+            }
+            _ => cut(&self.model, &given, &[names::FEATURES], vec![]),
+        };
+        let trunk = self.build(part, &wanted)?;
+        let shape = [1, self.crops.features, side / STRIDE, side / STRIDE];
+        match trunk.outputs() {
+            [(_, found)] if found == &shape => Ok(trunk),
+            found => Err(Error::fix(&self.card.file, format!("its features are {found:?}, the card wants {shape:?}"))),
+        }
+    }
+
+    fn head(&mut self, template: &[f32]) -> Result<Box<dyn Network>> {
+        self.bind.run(&[template])?;
+        let bound = |i: usize| {
+            let (name, shape) = &self.bind.outputs()[i];
+            let mut values = self.bind.output(i).to_vec();
+            if self.card.precision == Precision::Int8 {
+                quantise_rows(&mut values, shape.first().copied().unwrap_or(1));
+            }
+            weight(name, shape, &values)
+        };
+        let constants = (0..names::BOUND.len()).map(bound).collect();
+        let cells = self.crops.search / STRIDE;
+        let wanted = Signature {
+            file: &self.card.file,
+            inputs: vec![(names::FEATURES, [1, self.crops.features, cells, cells])],
+            outputs: self.card.output_names().collect(),
+        };
+        self.build(|| cut(&self.model, &[names::FEATURES], &wanted.outputs, constants), &wanted)
+    }
+}
+
+/// Rounds each of `rows` outputs' weights to 127 steps on either side of zero, as the weights of an int8 file are.
+fn quantise_rows(weights: &mut [f32], rows: usize) {
+    let row = weights.len().checked_div(rows).unwrap_or(0).max(1);
+    for row in weights.chunks_mut(row) {
+        let step = row.iter().fold(0f32, |m, w| m.max(w.abs())) / 127.0;
+        if step > 0.0 {
+            row.iter_mut().for_each(|w| *w = (*w / step).round_ties_even() * step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::model;
+    use super::*;
+
+    const SIDE: usize = 128;
+
+    fn pictures(side: usize) -> [Vec<f32>; 2] {
+        [3, 1].map(|c| (0..c * side * side).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect())
+    }
+
+    #[test]
+    fn one_modality_alone_is_its_stem_doubled() {
+        let (onnx, card) = model("tiny-tracker");
+        for kernels in kernels::available() {
+            let tracker = Tracker::on(kernels, &onnx, &card).unwrap();
+            let [visible, thermal] = pictures(SIDE);
+            let run = |modalities, inputs: &[&[f32]]| {
+                let mut trunk = tracker.trunk(modalities, SIDE).unwrap();
+                trunk.run(inputs).unwrap();
+                trunk.output(0).to_vec()
+            };
+            let both = run(Modalities::Both, &[&visible, &thermal]);
+            let one = run(Modalities::Thermal, &[&thermal]);
+            let other = run(Modalities::Visible, &[&visible]);
+            assert!(both != one && one != other);
+            assert_eq!([both.len(), one.len(), other.len()], [16 * 16 * 16; 3]);
+        }
+    }
+
+    #[test]
+    fn heads_look_for_their_own_templates_and_trunks_come_in_two_sizes() {
+        let (onnx, card) = model("tiny-tracker");
+        let mut tracker = Tracker::new(&onnx, &card).unwrap();
+        let [_, small] = pictures(64);
+        let mut trunk = tracker.trunk(Modalities::Thermal, 64).unwrap();
+        trunk.run(&[&small]).unwrap();
+        let template = trunk.output(0).to_vec();
+        let mut search = tracker.trunk(Modalities::Thermal, SIDE).unwrap();
+        search.run(&[&pictures(SIDE)[1]]).unwrap();
+        let mut answer = |template: &[f32]| {
+            let mut head = tracker.head(template).unwrap();
+            head.run(&[search.output(0)]).unwrap();
+            (head.output(0).to_vec(), head.output(1).to_vec())
+        };
+        let (first, other) = (answer(&template), answer(&vec![0.5; template.len()]));
+        assert_eq!((first.0.len(), first.1.len()), (5 * 16 * 16, 1));
+        assert!(first.0 != other.0 && first.0.iter().all(|v| v.is_finite()));
+        assert_eq!(answer(&template), first);
+        assert!(tracker.head(&template[1..]).is_err());
+    }
+
+    #[test]
+    fn heads_and_trunks_run_on_our_kernels() {
+        let (onnx, card) = model("tiny-tracker");
+        let (model, tracker) = (proto(&onnx).unwrap(), Tracker::new(&onnx, &card).unwrap());
+        let head = cut(
+            &model,
+            &[names::FEATURES],
+            &["map", "presence"],
+            vec![weight("match", &[64, 16, 1, 1], &[0.1; 1024]), weight("mix", &[8, 16, 1, 1], &[0.1; 128])],
+        );
+        let typed = super::super::parse::concrete(&head.unwrap(), &[[1, 16, 16, 16]]).unwrap();
+        let told = super::super::region::explain(&typed, tracker.kernels).unwrap();
+        assert!(told.contains("the whole network, without tract"), "{told}");
+    }
+
+    #[test]
+    fn rounded_rows_are_multiples_of_a_step() {
+        let mut weights: Vec<f32> = (0..24).map(|i| (i as f32 * 0.7).sin()).collect();
+        weights[..12].fill(0.0);
+        let before = weights.clone();
+        quantise_rows(&mut weights, 2);
+        assert_eq!(weights[..12], before[..12]);
+        let step = before[12..].iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
+        for (w, b) in weights.iter().zip(&before) {
+            assert!((w - b).abs() <= 0.51 * step && (w / step - (w / step).round()).abs() < 1e-3);
+        }
+    }
+}
