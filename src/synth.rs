@@ -28,6 +28,7 @@ mod shade;
 pub mod sheet;
 pub mod skin;
 pub mod studio;
+pub mod track;
 pub mod truth;
 pub mod vector;
 pub mod wear;

@@ -16,6 +16,7 @@ use crate::synth::sensor::Faults;
 use crate::synth::sequence;
 use crate::synth::sheet;
 use crate::synth::studio::Studio;
+use crate::synth::track;
 
 /// Arguments of `heatmark synth`.
 #[derive(Debug, Args)]
@@ -52,6 +53,29 @@ struct Set {
     /// Sensor faults in the picture; the scenes are the same.
     #[arg(long, value_enum, default_value_t = Faults::Drawn)]
     sensor: Faults,
+    /// Threads; all cores by default. The output does not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+}
+
+/// Options of sequences for trackers.
+#[derive(Debug, Args)]
+struct Track {
+    /// Folder for the sequences; created if missing.
+    #[arg(long, value_name = "DIR", required_unless_present = "sheet")]
+    out: Option<PathBuf>,
+    /// A contact sheet of 48 sequences, for viewing, instead of the sequences.
+    #[arg(long, value_name = "FILE.png", conflicts_with = "out")]
+    sheet: Option<PathBuf>,
+    /// Random seed; the same seed gives the same bytes on every machine.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Sequences to render.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// Frames of each.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=2000))]
+    frames: u16,
     /// Threads; all cores by default. The output does not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -115,6 +139,8 @@ enum Command {
         #[arg(long)]
         telemetry: bool,
     },
+    /// Pairs of thermal and visible sequences with the boxes of one target in each, for training trackers.
+    Track(Track),
     /// Build the face model from the OBJ files of ICT-FaceKit; needed only once.
     Convert {
         /// A checkout of github.com/ICT-VGL/ICT-FaceKit, or its folder `FaceXModel`.
@@ -162,6 +188,7 @@ pub(super) fn run(synth: &Synth) -> Done {
                 clip::write_transfers(&studio, common.seed, *frames, readout, out)?;
             }
         }
+        Command::Track(set) => track(set)?,
         Command::Convert { ict, out } => convert::convert(ict, out)?,
         Command::Sheet { common, out, frames, rgb, points } => {
             let kind = if *frames { Kind::Frames { width: 160, height: 120 } } else { Kind::Crops };
@@ -178,13 +205,34 @@ fn studio(common: &Common) -> Result<Studio> {
 
 fn data(set: &Set, kind: Kind) -> Result<()> {
     let studio = studio(&set.common)?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = set.threads.map_or(cores, usize::from);
+    let threads = threads(set.threads);
     let started = Instant::now();
     let out: &Path = &set.out;
     let order = dataset::Set { kind, seed: set.common.seed, colour: set.rgb, faults: set.sensor };
     dataset::write(&studio, &order, set.count as usize, threads, out)?;
     let seconds = started.elapsed().as_secs_f32();
     log::info!("{}: {} records in {seconds:.1} s, {:.0}/s", out.display(), set.count, set.count as f32 / seconds);
+    Ok(())
+}
+
+fn threads(wanted: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    wanted.map_or_else(cores, usize::from)
+}
+
+fn track(set: &Track) -> Result<()> {
+    let props = track::folder::Props::default();
+    let frames = usize::from(set.frames);
+    if let Some(out) = &set.sheet {
+        let png = track::sheet::contact(&props, set.seed, frames)?;
+        return std::fs::write(out, png).map_err(|e| Error::fix(out.display(), "cannot be written").because(e));
+    }
+    let Some(out) = &set.out else { return Ok(()) };
+    let started = Instant::now();
+    let order = track::folder::Set { seed: set.seed, count: set.count as usize, frames };
+    track::folder::write(&props, &order, threads(set.threads), out)?;
+    let seconds = started.elapsed().as_secs_f32();
+    let rate = (order.count * frames) as f32 / seconds;
+    log::info!("{}: {} sequences in {seconds:.1} s, {rate:.0} frames/s", out.display(), set.count);
     Ok(())
 }
