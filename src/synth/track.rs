@@ -32,6 +32,8 @@ pub mod sheet;
 pub mod shot;
 pub mod stage;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod things;
 pub mod tile;
 mod vehicles;

@@ -18,7 +18,7 @@ pub struct Cover {
 }
 
 /// Share of sequences with an absence, and the longest stretch of frames of which one is drawn.
-const SHARE: f32 = 0.5;
+const SHARE: f32 = 0.47;
 const STRETCH: usize = 40;
 
 /// Draws absences: marks the shots, bends the path out of the picture, and lists the covers that hide the target.
@@ -52,9 +52,9 @@ fn absent(
     let distance = edge + 0.65 * middle.size * middle.aspect.max(1.0 / middle.aspect).sqrt() + 4.0;
     // Leaving takes time: what leaves faster than anything real is simply gone.
     let ramp = (distance / (r.range(0.12, 0.45) * middle.size)).max(2.0);
-    let why = if u < 0.58 {
+    let why = if u < 0.64 {
         Absence::Hidden
-    } else if u < 0.85 && a - ramp > -0.35 * ramp {
+    } else if u < 0.85 && a > ramp {
         Absence::Left
     } else {
         Absence::Gone

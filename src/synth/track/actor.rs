@@ -7,6 +7,9 @@ use super::path::Path;
 use super::weather::Weather;
 use crate::geometry::Rect;
 
+/// Poses of which the mean box is what sizes and aspects speak of.
+const POSES: usize = 6;
+
 /// A thing and its path.
 #[derive(Debug, Clone)]
 pub struct Actor {
@@ -18,7 +21,7 @@ pub struct Actor {
     pub path: Path,
     /// When it is in the scene at all, ticks.
     pub shown: [f32; 2],
-    /// Box of its first pose, in the figure's own units.
+    /// Mean box of its poses, in the figure's own units.
     rest: Rect,
 }
 
@@ -26,8 +29,15 @@ impl Actor {
     /// A thing that is there all the time.
     pub fn new(kind: Kind, seeds: Seeds, path: Path, weather: &Weather) -> Self {
         let first = path.at(0.0);
-        let figure = kind.figure(&seeds, weather, first.phase, first.turn);
-        let rest = figure.extent(&Pose::new([0.0; 2], [1.0; 2], 0.0));
+        let mut rest = [0.0f32; 4];
+        for k in 0..POSES {
+            let phase = first.phase + k as f32 / POSES as f32;
+            let e = kind.figure(&seeds, weather, phase, first.turn).extent(&Pose::new([0.0; 2], [1.0; 2], 0.0));
+            for (mean, v) in rest.iter_mut().zip([e.x0, e.y0, e.x1, e.y1]) {
+                *mean += v / POSES as f32;
+            }
+        }
+        let rest = Rect::new(rest[0], rest[1], rest[2], rest[3]);
         Self { kind, seeds, path, shown: [f32::MIN, f32::MAX], rest }
     }
 
@@ -42,6 +52,12 @@ impl Actor {
         let middle = pose.of(self.rest.center());
         pose.origin = [m.at[0] + by[0] * m.size - middle[0], m.at[1] + by[1] * m.size - middle[1]];
         (figure, pose)
+    }
+
+    /// Its box at `t`, scene pixels.
+    pub fn outline(&self, weather: &Weather, t: f32) -> Rect {
+        let (figure, pose) = self.pose(weather, t, [0.0; 2], 1.0);
+        figure.extent(&pose)
     }
 
     /// Whether it is in the scene at `t`.

@@ -1,6 +1,6 @@
 //! What is drawn of the two cameras of a sequence before anything is rendered.
 
-use super::table::{self, OFFSET};
+use super::table;
 use crate::synth::random::Random;
 
 /// What thermal pixels mean.
@@ -180,13 +180,13 @@ pub struct Offset {
     pub growth: f32,
 }
 
-/// What the other sources of offsets, skew above all, leave to the cameras' own.
-const OWN: f32 = 0.9;
+/// What skew leaves to the cameras' own offset of [`super::table::OFFSET`].
+const OWN: [f32; 7] = [0.004, 0.028, 0.055, 0.144, 0.252, 0.332, 0.52];
 
 impl Offset {
-    /// Draws one.
-    pub fn draw(r: &mut Random) -> Self {
-        let distance = OWN * table::draw(&OFFSET, [0.005, 0.9], r);
+    /// Draws one; `rank` says how large among all.
+    pub fn draw(rank: f32, r: &mut Random) -> Self {
+        let distance = table::quantile(&OWN, [0.002, 0.8], rank);
         let (s, c) = libm::sincosf(r.range(0.0, std::f32::consts::TAU));
         let drift = 0.004 * distance;
         Self {

@@ -82,10 +82,9 @@ impl<'s> Film<'s> {
             if !gone {
                 self.layer.over(size[0], size[1], |i, _, a| {
                     let (x, y) = ((i % size[0]) as i32 - tx, (i / size[0]) as i32 - ty);
-                    if x >= 0 && y >= 0 && (x as usize) < tw {
-                        if let Some(l) = left.get_mut(y as usize * tw + x as usize) {
-                            *l *= 1.0 - a;
-                        }
+                    let inside = x >= 0 && y >= 0 && (x as usize) < tw;
+                    if let Some(l) = left.get_mut(y as usize * tw + x as usize).filter(|_| inside) {
+                        *l *= 1.0 - a;
                     }
                 });
             }

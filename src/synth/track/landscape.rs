@@ -227,7 +227,7 @@ pub fn above(stage: &mut Stage, weather: &Weather, r: &mut Random) {
     for _ in 0..r.below(4) {
         let grey = r.range(0.3, 0.6);
         let p = Paint::plain([grey; 3], weather.ambient + weather.ground + r.normal(1.5, 2.0));
-        let (s, c) = libm::sincosf(r.range(0.0, 3.1416));
+        let (s, c) = libm::sincosf(r.range(0.0, std::f32::consts::PI));
         let (mx, my, w) = (r.range(0.0, 320.0), r.range(0.0, 240.0), r.range(6.0, 34.0));
         let end = |t: f32| [mx + t * c, my + t * s];
         f.limb(end(-700.0), w, end(700.0), w, &Paint { relief: 0.0, ..p.colour(Grain::Fine, 0.01, 0.06) });

@@ -77,6 +77,34 @@ impl Wander {
     }
 }
 
+/// Like [`Wander`], but smooth: its steps wander too (an autoregression of second order with a double root).
+#[derive(Debug, Clone)]
+pub struct Sway {
+    last: [f32; 2],
+    keep: f32,
+    kick: f32,
+}
+
+impl Sway {
+    /// Starts anywhere.
+    pub fn new(memory: f32, r: &mut Random) -> Self {
+        let keep = libm::expf(-1.0 / memory);
+        let q = keep * keep;
+        let kick = ((1.0 - q) * (1.0 - q) * (1.0 - q) / (1.0 + q)).sqrt();
+        let value = r.normal(0.0, 1.0);
+        let step = r.normal(0.0, 1.0) * (1.0 - keep);
+        Self { last: [value, value - step], keep, kick }
+    }
+
+    /// The next value.
+    pub fn next(&mut self, r: &mut Random) -> f32 {
+        let [a, b] = self.last;
+        let next = 2.0 * self.keep * a - self.keep * self.keep * b + r.normal(0.0, self.kick);
+        self.last = [next, a];
+        next
+    }
+}
+
 /// How something moves.
 #[derive(Debug, Clone, Copy)]
 pub struct Habit {
@@ -100,18 +128,18 @@ pub struct Habit {
 pub fn wander(start: Moment, habit: &Habit, ticks: usize, r: &mut Random) -> Path {
     let mut course = [Wander::new(habit.memory, r), Wander::new(habit.memory, r)];
     let mut effort = Wander::new(25.0, r);
-    let mut grow = Wander::new(60.0, r);
-    let mut stretch = Wander::new(30.0, r);
-    let mut roll = Wander::new(20.0, r);
-    let mut turn = Wander::new(40.0, r);
+    let mut grow = Sway::new(30.0, r);
+    let mut stretch = Sway::new(20.0, r);
+    let mut roll = Sway::new(15.0, r);
+    let mut turn = Sway::new(25.0, r);
     let (kept, fresh) = (habit.steady.sqrt(), (1.0 - habit.steady).sqrt());
-    let (grow0, stretch0) = (grow.value, stretch.value);
+    let (grow0, stretch0) = (grow.last[0], stretch.last[0]);
     let mut moment = start;
     let mut ahead = course[0].value;
     let mut path = Vec::with_capacity(ticks);
     for _ in 0..ticks {
         path.push(moment);
-        let effort = libm::expf(0.5 * effort.next(r) - 0.125);
+        let effort = libm::expf(0.35 * effort.next(r) - 0.06);
         let mut by = [0.0; 2];
         for k in 0..2 {
             let v = kept * course[k].next(r) + fresh * r.normal(0.0, 1.0);
@@ -122,7 +150,7 @@ pub fn wander(start: Moment, habit: &Habit, ticks: usize, r: &mut Random) -> Pat
             let next = moment.at[k] + by[k];
             if next < least && by[k] < 0.0 || next > most && by[k] > 0.0 {
                 course[k].value = -course[k].value;
-                by[k] = -0.6 * by[k];
+                by[k] *= -0.6;
             }
             moment.at[k] = (moment.at[k] + by[k]).clamp(least.min(moment.at[k]), most.max(moment.at[k]));
         }

@@ -43,7 +43,7 @@ impl Dress {
             shoe: m.cloth([0.02, 0.3]),
             bag: m.cloth([0.0, 0.15]),
             wide: m.shape.range(0.85, 1.2),
-            side: m.shape.range(0.0, 1.0),
+            side: m.shape.unit() * m.shape.range(0.3, 1.0),
             hat: m.shape.below(6),
             coat: if m.shape.chance(0.3) { m.shape.range(0.1, 0.32) } else { 0.0 },
             load: m.shape.below(6),
@@ -97,7 +97,7 @@ pub fn walker(m: &mut Maker, f: &mut Figure) {
     let d = Dress::draw(m);
     let side = (d.side + 0.3 * m.turn).clamp(0.0, 1.0);
     let yaw = if d.side < 0.2 { 2.0 * f32::from(u8::from(d.load > 3)) } else { side };
-    let stride = m.shape.range(0.2, 0.42);
+    let stride = m.shape.range(0.14, 0.38);
     let lean = m.shape.range(-0.01, 0.04) * side;
     let w = d.wide;
     let bob = 0.008 * m.swing(0.25).abs();

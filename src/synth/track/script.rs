@@ -10,8 +10,8 @@ use super::layer::Modality;
 use super::maker::Seeds;
 use super::path::{Habit, Moment, SCENE, Wander, wander};
 use super::place::Place;
-use super::shot::{Absence, Shot};
-use super::table::{self, ASPECT, Attribute, SIZE, WIDTH};
+use super::shot::Shot;
+use super::table::{self, Attribute, SIZE, WIDTH};
 use super::weather::Weather;
 use crate::geometry::Rect;
 use crate::synth::random::Random;
@@ -58,16 +58,29 @@ pub struct Script {
 
 /// Draws of the attributes that are not consequences of others.
 struct Wish {
-    rank: [f32; 2],
+    /// Of size, speed, aspect and offset, 0 to 1.
+    rank: [f32; 4],
     on: Vec<Attribute>,
 }
 
+/// Share `k` of sequence `index`: spread evenly over neighbouring sequences, so that small sets have the percentiles
+/// of large ones (Weyl's sequence).
+fn even(seed: u64, index: u64, k: usize) -> f32 {
+    const PRIMES: [u32; 16] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53];
+    let start = f64::from(Random::new(seed ^ 0xe7e7, k as u64).unit());
+    let u = start + (index % 1_000_000) as f64 * f64::from(PRIMES[k]).sqrt();
+    (u - u.floor()).min(0.999_999) as f32
+}
+
 impl Wish {
-    fn draw(r: &mut Random) -> Self {
-        use Attribute::{Aiv, Arc, Bc, Cm, Fl, Fm, Hi, Ho, Li, Lr, Mb, Po, Sa, Sv, Tc};
-        let rank = [r.unit(), r.unit()];
+    fn draw(seed: u64, index: u64) -> Self {
+        use Attribute::{Aiv, Arc, Bc, Cm, Fl, Fm, Hi, Ho, Li, Lr, Mb, Po, Sa, Sv, Tc, To};
+        let rank = std::array::from_fn(|k| even(seed, index, k));
+        let drawn = [Po, Ho, Sv, Tc, Cm, Sa, Arc, Mb, Bc, Aiv, Fl].into_iter().enumerate();
+        // Total occlusion brings partial occlusion of its own.
+        let share = |a: Attribute| if a == Po { 1.0 - (1.0 - Po.share()) / (1.0 - To.share()) } else { a.share() };
         let mut on: Vec<Attribute> =
-            [Po, Ho, Sv, Tc, Cm, Sa, Arc, Mb, Bc, Aiv, Fl].into_iter().filter(|a| r.chance(a.share())).collect();
+            drawn.filter(|(k, a)| even(seed, index, 5 + k) < share(*a)).map(|(_, a)| a).collect();
         // Slow and large targets lack what fast and small ones have.
         if rank[0] < Lr.share() {
             on.push(Lr);
@@ -75,7 +88,7 @@ impl Wish {
         if rank[1] > 1.0 - Fm.share() {
             on.push(Fm);
         }
-        match r.unit() {
+        match even(seed, index, 4) {
             u if u < Li.share() => on.push(Li),
             u if u < Li.share() + Hi.share() => on.push(Hi),
             _ => {}
@@ -91,10 +104,12 @@ impl Wish {
 impl Script {
     /// Draws sequence `index` of `seed` with `frames` frames.
     pub fn draw(seed: u64, index: u64, frames: usize) -> Self {
+        // Drawn a little narrower than the table says, as strides widen boxes.
+        const DRAWN: [f32; 7] = [0.37, 0.445, 0.555, 0.96, 1.29, 1.60, 2.7];
         let r = &mut Random::new(seed, index);
-        let mut wish = Wish::draw(r);
+        let mut wish = Wish::draw(seed, index);
         let size = table::quantile(&SIZE, [14.0, 400.0], wish.rank[0]);
-        let aspect = table::draw(&ASPECT, [0.25, 4.5], r);
+        let aspect = table::quantile(&DRAWN, [0.28, 3.9], wish.rank[2]);
         let kind = Kind::draw(aspect, size, r);
         let size = size * SCENE[0] / WIDTH;
         let thermal = ThermalCamera::draw(size, wish.has(Attribute::Mb), r);
@@ -123,6 +138,13 @@ impl Script {
         }
         front.extend(cover.iter().map(|c| absence::cover(&target, c, &weather, r)));
 
+        // The first frame is what a tracker is given.
+        let first = target.outline(&weather, 0.0);
+        front.retain(|a: &Actor| {
+            let other = a.outline(&weather, 0.0);
+            first.intersection(other).area() < 0.2 * first.area()
+        });
+
         let light = if wish.has(Attribute::Li) {
             Light::Low
         } else if wish.has(Attribute::Hi) {
@@ -145,7 +167,7 @@ impl Script {
         let gas = if r.chance(0.06) { r.range(2.0, 15.0) } else { 0.0 };
         let angle = r.range(-2.6, -0.5);
         let (s, c) = libm::sincosf(angle);
-        let offset = Offset::draw(r);
+        let offset = Offset::draw(wish.rank[3], r);
         let place_seed = r.bits();
         for i in 0..frames {
             shots[i].visible = visible.newest(shots[i].now);
@@ -153,7 +175,7 @@ impl Script {
                 shots[i].visible = shots[i - 1].visible;
             }
         }
-        if kind.deforms() {
+        if kind.deforms() && habit.pace > 0.0 {
             wish.on.push(Attribute::Def);
         }
         wish.on.sort();
@@ -210,16 +232,8 @@ impl Script {
         (figure, pose.then(self.scale(modality), [0.0; 2]))
     }
 
-    /// The target's box in frame `i`, cut to the picture; `None` where it is out of it. Occlusion is not looked at.
-    pub fn outline(&self, i: usize, modality: Modality) -> Option<Rect> {
-        let shot = self.shots[i];
-        if shot.absent == Some(Absence::Gone) {
-            return None;
-        }
-        let t = match modality {
-            Modality::Visible => shot.visible,
-            Modality::Thermal => shot.now,
-        };
+    /// The target's box at `t`, cut to the picture; `None` where it is out of it. Occlusion is not looked at.
+    pub fn outline(&self, modality: Modality, t: f32) -> Option<Rect> {
         let (figure, pose) = self.pose(&self.target, modality, t);
         let [w, h] = self.size(modality);
         let cut = figure.extent(&pose).intersection(Rect::new(0.0, 0.0, w as f32, h as f32));
@@ -229,21 +243,24 @@ impl Script {
 
 fn habit(wish: &Wish, kind: Kind, r: &mut Random) -> Habit {
     // The speed's distribution over sequences, by its percentiles, that gives the table's shifts.
-    const SPEED: [f32; 7] = [0.006, 0.015, 0.030, 0.062, 0.115, 0.16, 0.33];
+    const SPEED: [f32; 7] = [0.006, 0.019, 0.0375, 0.060, 0.095, 0.130, 0.29];
     let speed = table::quantile(&SPEED, [0.002, 0.5], wish.rank[1]);
     let [slow, fast] = kind.pace();
+    // Half of the shapeless things are stiff.
+    let stiff = kind == Kind::Lump && r.chance(0.4);
     Habit {
         speed,
         memory: r.log_range(12.0, 80.0),
-        steady: r.range(0.55, 0.95),
+        steady: r.range(0.56, 0.9),
         growth: if wish.has(Attribute::Sv) {
-            [r.log_range(0.08, 0.4), r.log_range(0.001, 0.02)]
+            [r.log_range(0.05, 0.42), r.log_range(0.0003, 0.06)]
         } else {
             [0.02, 0.001]
         },
         stretch: if wish.has(Attribute::Arc) { r.range(0.1, 0.3) } else { 0.02 },
         roll: kind.roll() * r.unit(),
-        pace: r.range(slow, fast) * if matches!(kind, Kind::Walker) { (speed / 0.03).clamp(0.5, 1.4) } else { 1.0 },
+        pace: if stiff { 0.0 } else { r.range(slow, fast) }
+            * if matches!(kind, Kind::Walker) { (speed / 0.03).clamp(0.5, 1.4) } else { 1.0 },
     }
 }
 

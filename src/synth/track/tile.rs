@@ -48,7 +48,7 @@ impl Tiles {
         let (i, j) = (fx as i32 as usize, fy as i32 as usize);
         let (a, b) = (x - fx, y - fy);
         let m = SIDE - 1;
-        let (i0, i1, j0, j1) = (i & m, (i + 1) & m, (j & m) * SIDE, ((j + 1) & m) * SIDE);
+        let (i0, i1, j0, j1) = (i & m, i.wrapping_add(1) & m, (j & m) * SIDE, (j.wrapping_add(1) & m) * SIDE);
         let top = t[j0 + i0] + a * (t[j0 + i1] - t[j0 + i0]);
         let low = t[j1 + i0] + a * (t[j1 + i1] - t[j1 + i0]);
         top + b * (low - top)
@@ -133,7 +133,7 @@ fn leaves(r: &mut Random) -> Vec<f32> {
         // Areas that fall with the cube of the radius give photographs' spectrum.
         let radius = 2.2 / (1.0 - r.unit() * 0.985).sqrt();
         let (cx, cy, value) = (r.unit() * SIDE as f32, r.unit() * SIDE as f32, r.normal(0.0, 1.0));
-        let (s, c) = libm::sincosf(r.range(0.0, 3.1416));
+        let (s, c) = libm::sincosf(r.range(0.0, std::f32::consts::PI));
         let flat = r.range(1.0, 2.6);
         let reach = radius as i32 + 1;
         for j in -reach..=reach {
