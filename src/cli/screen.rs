@@ -84,7 +84,12 @@ fn summary(status: &SharedStatus, faces: &FaceCounts) -> String {
         counts.dropped.sum(),
     ));
     let (tracks, frames, most) = (faces.tracks.load(Relaxed), faces.frames.load(Relaxed), faces.most.load(Relaxed));
-    text.push_str(&format!("  faces    {tracks} tracks, in {frames} frames, at most {most} at once\n"));
+    let [targets, followed, seen] = [&faces.targets, &faces.followed, &faces.seen].map(|n| n.load(Relaxed));
+    if targets > 0 {
+        text.push_str(&format!("  targets  {targets}, seen in {seen} of {followed} frames\n"));
+    } else {
+        text.push_str(&format!("  faces    {tracks} tracks, in {frames} frames, at most {most} at once\n"));
+    }
     if now.reopened > 0 || now.infer_errors > 0 {
         text.push_str(&format!(
             "  trouble  source opened again {} times, inference failed {} times\n",

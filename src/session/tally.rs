@@ -1,9 +1,10 @@
-//! Counts faces and tracks for the summary at the end.
+//! Counts faces, tracks and targets for the summary at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::Result;
+use crate::result::TargetState;
 use crate::sink::{Output, Sink, Wants};
 
 /// Counts so far.
@@ -15,6 +16,12 @@ pub struct FaceCounts {
     pub frames: AtomicU64,
     /// Most faces in one frame.
     pub most: AtomicU64,
+    /// Distinct targets, over time.
+    pub targets: AtomicU64,
+    /// Frames with a target that is followed, seen or not.
+    pub followed: AtomicU64,
+    /// Frames in which at least one target is seen.
+    pub seen: AtomicU64,
 }
 
 /// A sink that only counts.
@@ -40,6 +47,13 @@ impl Sink for Tally {
     }
 
     fn put(&mut self, out: &Output<'_>) -> Result<()> {
+        let targets = &out.result.targets;
+        if out.frame.is_some() && !targets.is_empty() {
+            self.counts.followed.fetch_add(1, Relaxed);
+            self.counts.seen.fetch_add(targets.iter().any(|t| t.state == TargetState::Tracked).into(), Relaxed);
+            // Target numbers begin at 1 and are never reused.
+            self.counts.targets.fetch_max(targets.iter().map(|t| t.id.into()).max().unwrap_or(0), Relaxed);
+        }
         let faces = &out.result.faces;
         if faces.is_empty() {
             return Ok(());

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::pictures::Pictures;
 use crate::landmarks::REGION_COUNT;
-use crate::result::{FrameResult, StreamState};
+use crate::result::{FrameResult, StreamState, TargetState};
 use crate::sink::Hooks;
 use crate::sink::ring::Ring;
 use crate::units::Nanos;
@@ -28,6 +28,8 @@ pub(super) struct Channel {
 pub(super) struct Latest {
     pub state: StreamState,
     pub faces: usize,
+    /// Targets that are tracked, not lost.
+    pub targets_seen: usize,
     /// Region temperatures of the oldest tracks, degC; NaN if there is none.
     pub regions_c: [[f32; REGION_COUNT]; GAUGED_FACES],
     captured: Option<Nanos>,
@@ -68,6 +70,7 @@ impl Latest {
     fn set(&mut self, result: &FrameResult, captured: Option<Nanos>) {
         self.state = result.state;
         self.faces = result.faces.len();
+        self.targets_seen = result.targets.iter().filter(|t| t.state == TargetState::Tracked).count();
         self.regions_c = [[f32::NAN; REGION_COUNT]; GAUGED_FACES];
         if result.radiometric {
             for (gauges, face) in self.regions_c.iter_mut().zip(&result.faces) {

@@ -173,6 +173,7 @@ fn scene(page: &mut Page<'_>) {
         }
     });
     page.one("faces", "gauge", "Faces in the last result.", |v| v.latest.faces);
+    page.one("targets_seen", "gauge", "Targets that are tracked in the last result.", |v| v.latest.targets_seen);
     page.family("region_celsius", "gauge", "Surface temperature; face 0 is the oldest track.", |view, samples| {
         let latest = &view.latest;
         for (face, regions) in latest.regions_c.iter().enumerate().take(latest.faces.min(GAUGED_FACES)) {
