@@ -16,7 +16,7 @@ use crate::synth::sensor::Faults;
 use crate::synth::sequence;
 use crate::synth::sheet;
 use crate::synth::studio::Studio;
-use crate::synth::track;
+use crate::synth::track::{self, script::Script};
 
 /// Arguments of `heatmark synth`.
 #[derive(Debug, Args)]
@@ -62,8 +62,12 @@ struct Set {
 #[derive(Debug, Args)]
 struct Track {
     /// Folder for the sequences; created if missing.
-    #[arg(long, value_name = "DIR", required_unless_present = "sheet")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["sheet", "pair"])]
     out: Option<PathBuf>,
+    /// The built-in pair instead, as two recordings: a thermal one, and Motion JPEG with the same name ending in
+    /// `.mjpeg`.
+    #[arg(long, value_name = "FILE.tiff", conflicts_with_all = ["out", "sheet"])]
+    pair: Option<PathBuf>,
     /// A contact sheet of 48 sequences, for viewing, instead of the sequences.
     #[arg(long, value_name = "FILE.png", conflicts_with = "out")]
     sheet: Option<PathBuf>,
@@ -226,6 +230,9 @@ fn track(set: &Track) -> Result<()> {
     if let Some(out) = &set.sheet {
         let png = track::sheet::contact(&props, set.seed, frames)?;
         return std::fs::write(out, png).map_err(|e| Error::fix(out.display(), "cannot be written").because(e));
+    }
+    if let Some(out) = &set.pair {
+        return track::pair::write(&props.play(Script::demo(frames)), out);
     }
     let Some(out) = &set.out else { return Ok(()) };
     let started = Instant::now();

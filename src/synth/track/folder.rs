@@ -46,7 +46,11 @@ pub struct Sequence {
 impl Props {
     /// Renders sequence `index` of `seed` with `frames` frames.
     pub fn render(&self, seed: u64, index: u64, frames: usize) -> Sequence {
-        let script = Script::draw(seed, index, frames);
+        self.play(Script::draw(seed, index, frames))
+    }
+
+    /// Renders a script.
+    pub fn play(&self, script: Script) -> Sequence {
         let mut film = Film::new(&script, &self.tiles);
         let mut thermal_lab = ThermalLab::new(script.thermal, &self.noise);
         let mut visible_lab = VisibleLab::new(script.visible, &self.noise, script.thermal.pattern);
