@@ -83,7 +83,9 @@ impl<'s> Film<'s> {
                 self.layer.over(size[0], size[1], |i, _, a| {
                     let (x, y) = ((i % size[0]) as i32 - tx, (i / size[0]) as i32 - ty);
                     let inside = x >= 0 && y >= 0 && (x as usize) < tw;
-                    if let Some(l) = left.get_mut(y as usize * tw + x as usize).filter(|_| inside) {
+                    if let Some(l) =
+                        left.get_mut((y as usize).wrapping_mul(tw).wrapping_add(x as usize)).filter(|_| inside)
+                    {
                         *l *= 1.0 - a;
                     }
                 });
