@@ -1,6 +1,5 @@
 //! One thermal frame: 16-bit pixels, what they mean, when they were captured.
 
-mod modality;
 mod visible;
 
 use std::fmt;
@@ -8,7 +7,6 @@ use std::fmt;
 use ndarray::{ArrayView2, aview2};
 use serde::{Deserialize, Serialize};
 
-pub use self::modality::{Modalities, Modality};
 pub use self::visible::Visible;
 use crate::units::Nanos;
 

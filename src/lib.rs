@@ -119,6 +119,8 @@ pub mod stream;
 #[cfg_attr(not(clippy), doc(hidden))]
 pub mod synth;
 #[cfg_attr(not(clippy), doc(hidden))]
+pub mod track;
+#[cfg_attr(not(clippy), doc(hidden))]
 pub mod units;
 
 pub use error::{Error, Remedy, Result};

@@ -15,6 +15,7 @@
 
 mod contrast;
 mod ranks;
+pub mod target;
 
 use self::contrast::Contrast;
 use self::ranks::Ranks;
@@ -89,6 +90,8 @@ pub struct Preprocessor {
     kernels: &'static Kernels,
     ranks: Ranks,
     contrast: Contrast,
+    /// One colour of a part of a visible picture.
+    plane: Vec<u16>,
 }
 
 impl Default for Preprocessor {
@@ -101,7 +104,7 @@ impl Default for Preprocessor {
 impl Preprocessor {
     /// A preprocessor on given kernels.
     pub fn on(kernels: &'static Kernels) -> Self {
-        Self { kernels, ranks: Ranks::default(), contrast: Contrast::default() }
+        Self { kernels, ranks: Ranks::default(), contrast: Contrast::default(), plane: vec![] }
     }
 
     /// Landmark input: `crop` of `frame` into `out` (`spec.channels * spec.height * spec.width` values, row-major).
@@ -140,7 +143,7 @@ impl Preprocessor {
         if let Some(window) = spec.contrast_window {
             self.contrast.measure(range, width, window, low, floor, contrast);
         }
-        self.kernels.stretch(range, low, 2.0 / (high - low + floor));
+        self.kernels.stretch(range, low, 2.0 / (high - low + floor), 2.0);
     }
 }
 

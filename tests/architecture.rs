@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["npy", "kernels", "recording", "radiometry"],
     &["nn"],
     &["preprocess"],
-    &["source", "face", "render", "sink"],
+    &["source", "face", "track", "render", "sink"],
     &["pipeline"],
     &["config", "stream", "synth"],
     &["assembly", "eval"],

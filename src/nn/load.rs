@@ -10,8 +10,8 @@ use super::network::{Build, Network};
 use super::stages::{STRIDE, Stages};
 use super::{embedded, tract};
 use crate::error::{Error, Result};
-use crate::frame::Modalities;
 use crate::kernels::Kernels;
+use crate::result::Modality;
 
 /// Largest ONNX file read, bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -119,7 +119,7 @@ impl Model {
     /// Fix: this is no tracker, or we cannot run it. Fatal: its outputs differ from the golden ones.
     pub fn stages(&self) -> Result<Box<dyn Stages>> {
         let (crops, mut stages) = (self.card.crops()?, tract::Tracker::new(&self.onnx, &self.card)?);
-        let mut trunk = stages.trunk(Modalities::Both, crops.search)?;
+        let mut trunk = stages.trunk(Modality::Both, crops.search)?;
         let empty = vec![0.0; crops.features * (crops.template / STRIDE).pow(2)];
         let mut answers = self.answers();
         let (inputs, template) = match &mut answers {

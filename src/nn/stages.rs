@@ -2,7 +2,7 @@
 
 use super::network::Network;
 use crate::error::Result;
-use crate::frame::Modalities;
+use crate::result::Modality;
 
 /// Names of the tensors of a tracker's graph.
 pub(super) mod names {
@@ -26,12 +26,12 @@ pub const STRIDE: usize = 8;
 /// of a search crop into a map and a presence. So the template costs nothing per frame, and one trunk serves all
 /// targets.
 pub trait Stages: Send {
-    /// The trunk for pictures of `modalities`: square crops of `side` pixels, a multiple of [`STRIDE`], of visible
+    /// The trunk for pictures of `modality`: square crops of `side` pixels, a multiple of [`STRIDE`], of visible
     /// (three channels) and thermal (one channel), in this order, to features `[1, c, side / 8, side / 8]`.
     ///
     /// # Errors
     /// Fix: we cannot run the model at this size.
-    fn trunk(&self, modalities: Modalities, side: usize) -> Result<Box<dyn Network>>;
+    fn trunk(&self, modality: Modality, side: usize) -> Result<Box<dyn Network>>;
 
     /// A head that looks for the `template`, given by its features. It takes the features of a search crop and gives
     /// the card's outputs.

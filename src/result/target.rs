@@ -25,6 +25,35 @@ impl Modality {
     /// Every modality.
     pub const ALL: [Modality; 3] = [Modality::Both, Modality::Thermal, Modality::Visible];
 
+    /// That of the pictures that there are; `None` if there is none.
+    pub fn of(thermal: bool, visible: bool) -> Option<Self> {
+        match (thermal, visible) {
+            (true, true) => Some(Modality::Both),
+            (true, false) => Some(Modality::Thermal),
+            (false, true) => Some(Modality::Visible),
+            (false, false) => None,
+        }
+    }
+
+    /// Position in [`Modality::ALL`].
+    pub fn index(self) -> usize {
+        match self {
+            Modality::Both => 0,
+            Modality::Thermal => 1,
+            Modality::Visible => 2,
+        }
+    }
+
+    /// Whether it uses the thermal frame.
+    pub fn uses_thermal(self) -> bool {
+        self != Modality::Visible
+    }
+
+    /// Whether it uses the visible frame.
+    pub fn uses_visible(self) -> bool {
+        self != Modality::Thermal
+    }
+
     /// Name in results.
     pub fn name(self) -> &'static str {
         match self {

@@ -37,6 +37,7 @@ pub(crate) struct Stretching<'a> {
     values: &'a mut [f32],
     low: f32,
     gain: f32,
+    top: f32,
 }
 
 /// How many values [`Kernels::subsample`] keeps of `rows` rows of `width`.
@@ -79,10 +80,10 @@ impl Kernels {
         unsafe { (self.bin)(Binning { values, low, scale, to }) };
     }
 
-    /// Replaces each value by `clamp((v - low) * gain, 0, 2) - 1`.
-    pub fn stretch(&self, values: &mut [f32], low: f32, gain: f32) {
+    /// Replaces each value by `clamp((v - low) * gain, 0, top) - 1`.
+    pub fn stretch(&self, values: &mut [f32], low: f32, gain: f32, top: f32) {
         // SAFETY: tables are only handed out where the CPU has their instructions.
-        unsafe { (self.stretch)(Stretching { values, low, gain }) };
+        unsafe { (self.stretch)(Stretching { values, low, gain, top }) };
     }
 }
 
@@ -183,12 +184,12 @@ pub(crate) unsafe fn bin<I: Counts>(isa: I, job: Binning) {
 #[inline(always)]
 pub(crate) fn stretch<I: Counts>(isa: I, job: Stretching) {
     let (low, gain) = (isa.splat(job.low), isa.splat(job.gain));
-    let (one, two) = (isa.splat(1.0), isa.splat(2.0));
+    let (one, top) = (isa.splat(1.0), isa.splat(job.top));
     registers!(job.values.len(), |i, left| {
         // SAFETY: `left` values from `i` on are in the slice.
         unsafe {
             let v = isa.mul(isa.sub(load_some(isa, job.values, i, left), low), gain);
-            store_some(isa, job.values, i, isa.sub(isa.limit(v, two), one), left);
+            store_some(isa, job.values, i, isa.sub(isa.limit(v, top), one), left);
         }
     });
 }

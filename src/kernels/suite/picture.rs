@@ -81,10 +81,12 @@ pub(crate) fn levels(kernels: &'static Kernels, (width, rows): (usize, usize), s
     }
     assert_eq!(classes[values.len()..], [7; 3], "beyond the end");
 
-    let mut stretched = values.clone();
-    kernels.stretch(&mut stretched, 20_000.0, 2.0 / 30_000.0);
-    for (v, got) in values.iter().zip(&stretched) {
-        assert_eq!(*got, ((v - 20_000.0) * (2.0 / 30_000.0)).clamp(0.0, 2.0) - 1.0);
+    for top in [2.0, 3.0] {
+        let mut stretched = values.clone();
+        kernels.stretch(&mut stretched, 20_000.0, 4.0 / 30_000.0, top);
+        for (v, got) in values.iter().zip(&stretched) {
+            assert_eq!(*got, ((v - 20_000.0) * (4.0 / 30_000.0)).clamp(0.0, top) - 1.0);
+        }
     }
 }
 

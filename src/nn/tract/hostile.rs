@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::frame::Modalities;
 use crate::kernels;
 use crate::nn::stages::Stages as _;
+use crate::result::Modality;
 
 /// A small random generator, so that a failure names its seed.
 struct Dice(Cell<u64>);
@@ -178,7 +178,7 @@ fn a_damaged_tracker_is_a_tracker_or_an_error_in_time() {
         let began = Instant::now();
         let followed = Tracker::of(table, bad, &card).and_then(|mut tracker| {
             let side = dice.of(&[8, 64, 128]);
-            let mut trunk = tracker.trunk(dice.of(&Modalities::ALL), side)?;
+            let mut trunk = tracker.trunk(dice.of(&Modality::ALL), side)?;
             let inputs: Vec<Vec<f32>> = (0..trunk.inputs().len()).map(|i| vec![0.5; trunk.input_values(i)]).collect();
             trunk.run(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
             let mut head = tracker.head(&[0.25; 16 * 8 * 8])?;

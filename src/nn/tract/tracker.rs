@@ -7,11 +7,11 @@ use super::cut::{cut, double, weight};
 use super::parse::{inspected, proto};
 use super::{Signature, guarded, network, read};
 use crate::error::{Error, Result};
-use crate::frame::Modalities;
 use crate::kernels::{self, Kernels};
 use crate::nn::card::{Card, Crops, Precision};
 use crate::nn::network::Network;
 use crate::nn::stages::{STRIDE, Stages, names};
+use crate::result::Modality;
 
 /// The file of a tracker and the network that binds templates.
 pub struct Tracker {
@@ -65,12 +65,12 @@ impl Tracker {
 }
 
 impl Stages for Tracker {
-    fn trunk(&self, modalities: Modalities, side: usize) -> Result<Box<dyn Network>> {
+    fn trunk(&self, modality: Modality, side: usize) -> Result<Box<dyn Network>> {
         let (visible, thermal) = ((names::VISIBLE, [1, 3, side, side]), (names::THERMAL, [1, 1, side, side]));
-        let inputs = match modalities {
-            Modalities::Both => vec![visible, thermal],
-            Modalities::Thermal => vec![thermal],
-            Modalities::Visible => vec![visible],
+        let inputs = match modality {
+            Modality::Both => vec![visible, thermal],
+            Modality::Thermal => vec![thermal],
+            Modality::Visible => vec![visible],
         };
         let wanted = Signature { file: &self.card.file, inputs, outputs: vec![names::FEATURES] };
         let given: Vec<&str> = wanted.inputs.iter().map(|i| i.0).collect();
@@ -139,14 +139,14 @@ mod tests {
         for kernels in kernels::available() {
             let tracker = Tracker::on(kernels, &onnx, &card).unwrap();
             let [visible, thermal] = pictures(SIDE);
-            let run = |modalities, inputs: &[&[f32]]| {
-                let mut trunk = tracker.trunk(modalities, SIDE).unwrap();
+            let run = |modality, inputs: &[&[f32]]| {
+                let mut trunk = tracker.trunk(modality, SIDE).unwrap();
                 trunk.run(inputs).unwrap();
                 trunk.output(0).to_vec()
             };
-            let both = run(Modalities::Both, &[&visible, &thermal]);
-            let one = run(Modalities::Thermal, &[&thermal]);
-            let other = run(Modalities::Visible, &[&visible]);
+            let both = run(Modality::Both, &[&visible, &thermal]);
+            let one = run(Modality::Thermal, &[&thermal]);
+            let other = run(Modality::Visible, &[&visible]);
             assert!(both != one && one != other);
             assert_eq!([both.len(), one.len(), other.len()], [16 * 16 * 16; 3]);
         }
@@ -157,10 +157,10 @@ mod tests {
         let (onnx, card) = model("tiny-tracker");
         let mut tracker = Tracker::new(&onnx, &card).unwrap();
         let [_, small] = pictures(64);
-        let mut trunk = tracker.trunk(Modalities::Thermal, 64).unwrap();
+        let mut trunk = tracker.trunk(Modality::Thermal, 64).unwrap();
         trunk.run(&[&small]).unwrap();
         let template = trunk.output(0).to_vec();
-        let mut search = tracker.trunk(Modalities::Thermal, SIDE).unwrap();
+        let mut search = tracker.trunk(Modality::Thermal, SIDE).unwrap();
         search.run(&[&pictures(SIDE)[1]]).unwrap();
         let mut answer = |template: &[f32]| {
             let mut head = tracker.head(template).unwrap();
