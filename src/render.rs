@@ -252,7 +252,10 @@ impl Renderer {
         let lut = self.lut.of(controls.palette, !lit);
         let scale = scale_for(frame.format.width, frame.format.height, controls.scale.into());
         self.gain.update(controls.agc, frame, span);
-        self.painter.paint(frame, (&mut self.gain, span), lut, scale, controls.filter, canvas);
+        match frame.visible.as_ref().filter(|v| v.alone && !result.targets.is_empty()) {
+            Some(own) => beside::scaled(own, own.width * scale, own.height * scale, canvas),
+            None => self.painter.paint(frame, (&mut self.gain, span), lut, scale, controls.filter, canvas),
+        }
 
         let spots = if lit && controls.layers.has(Layers::SPOTS) { self.extremes.find(frame, span) } else { None };
         let mut scene = Scene::new(canvas, &mut self.pen, scale);
@@ -306,9 +309,7 @@ impl Renderer {
 
 /// The visible frame of a pair; `None` if the frame itself is a colour picture.
 fn pair(frame: &Frame) -> Option<&Visible> {
-    let visible = frame.visible.as_ref().filter(|v| v.width > 0 && v.height > 0)?;
-    let same = (visible.width, visible.height) == (frame.format.width, frame.format.height);
-    (!same || frame.format.signal != Signal::Grey8).then_some(visible)
+    frame.visible.as_ref().filter(|v| v.width > 0 && v.height > 0 && !v.alone)
 }
 
 /// Opacity of faces of this age: full on their own frame, a third at the limit, nothing beyond.

@@ -13,12 +13,14 @@ pub struct Visible {
     pub captured: Nanos,
     /// Red, green, blue: `3 * width * height` bytes.
     pub rgb: Vec<u8>,
+    /// True if there is no thermal picture: the counts of the frame are the brightness of this one.
+    pub alone: bool,
 }
 
 impl Visible {
     /// A black picture of this size, pixels.
     pub fn new(width: u32, height: u32) -> Self {
-        Self { width, height, captured: Nanos::default(), rgb: vec![0; 3 * width as usize * height as usize] }
+        Self { width, height, rgb: vec![0; 3 * width as usize * height as usize], ..Self::default() }
     }
 
     /// Changes to this size, keeping the allocation if it is large enough.

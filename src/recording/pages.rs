@@ -255,6 +255,7 @@ pub fn luma(r: u8, g: u8, b: u8) -> u8 {
 pub fn colours(bytes: &[u8], samples: usize, into: &mut Frame) {
     let visible = into.visible.get_or_insert_default();
     visible.reshape(into.format.width, into.format.height);
+    visible.alone = true;
     let pixels = into.pixels.iter_mut().zip(visible.rgb.chunks_exact_mut(3));
     for ((count, to), from) in pixels.zip(bytes.chunks_exact(samples)) {
         to.copy_from_slice(&from[..3]);

@@ -58,7 +58,7 @@ impl Paired {
                 return Ok(());
             }
             let captured = Nanos(u64::try_from(self.at(&frame)).unwrap_or(0));
-            self.current = Some(Visible { captured, ..colours(&mut frame) });
+            self.current = Some(Visible { captured, alone: false, ..colours(&mut frame) });
             match self.visible.read(&mut frame, Duration::ZERO)? {
                 Read::Frame => self.next = Some(frame),
                 Read::Idle | Read::End => return Ok(()),
@@ -129,7 +129,7 @@ impl Source for ThermalOnly {
     }
 }
 
-/// A recording in visible light alone: frames whose `visible` is their picture.
+/// A recording in visible light alone: frames whose `visible` is their picture, with [`Visible::alone`] set.
 pub struct VisibleOnly(Box<dyn Source>);
 
 impl VisibleOnly {
@@ -152,7 +152,7 @@ impl Source for VisibleOnly {
         let read = self.0.read(into, wait)?;
         if read == Read::Frame {
             let captured = into.meta.captured;
-            into.visible = Some(Visible { captured, ..colours(into) });
+            into.visible = Some(Visible { captured, alone: true, ..colours(into) });
         }
         Ok(read)
     }
@@ -242,6 +242,9 @@ mod tests {
         let mut alone = VisibleOnly::new(timed(&[7]));
         let mut frame = Frame::new(alone.format());
         assert_eq!(alone.read(&mut frame, Duration::ZERO).unwrap(), Read::Frame);
-        assert_eq!(frame.visible.unwrap(), Visible { width: 4, height: 2, captured: Nanos(7), rgb: vec![1; 24] });
+        assert_eq!(
+            frame.visible.unwrap(),
+            Visible { captured: Nanos(7), rgb: vec![1; 24], alone: true, ..Visible::new(4, 2) }
+        );
     }
 }

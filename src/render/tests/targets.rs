@@ -60,7 +60,7 @@ fn a_pair_shows_both_halves_and_its_targets_in_both() {
 fn a_colour_picture_has_no_second_half() {
     let mut frame = frame();
     frame.format.signal = Signal::Grey8;
-    frame.visible = Some(Visible::new(160, 120));
+    frame.visible = Some(Visible { alone: true, ..Visible::new(160, 120) });
     assert_eq!(drawn(&frame, Vec::new(), Layers::ALL).width, 640);
     frame.visible = Some(Visible::default());
     assert_eq!(drawn(&frame, Vec::new(), Layers::ALL).width, 640);
