@@ -3,15 +3,18 @@
 //! A live camera, a replay, the demo and a recording use the same [`assemble`] with a different [`Input`].
 
 mod parts;
+mod targets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use self::parts::Overlay;
+pub use self::targets::{Start, Targets};
 use crate::config::Config;
 use crate::error::Result;
 use crate::face::Engine;
-use crate::pipeline::{self, Feed, Input, Parts, Pipeline};
+use crate::look::Aim;
+use crate::pipeline::{self, Feed, Infer, Input, Parts, Pipeline, Serialise};
 use crate::result::FrameResult;
 use crate::sink::{self, Camera, Hooks, Report, Sink};
 
@@ -37,7 +40,9 @@ impl Assembly {
 /// # Errors
 /// The first part that cannot be built; everything opened before it is closed.
 pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn Sink>>) -> Result<Assembly> {
-    let engine = Engine::new(&config.face, config.surface)?;
+    let recorded = matches!(input.feed, Feed::Once(_));
+    let (engine, aim, model) = engine(config, recorded)?;
+    let serialise: Serialise = if aim.is_some() { FrameResult::write_track_json } else { FrameResult::write_json };
     let (overlay, controls) = Overlay::new(&config.render, config.surface)?;
     if let Feed::Once(Some(source)) = &input.feed {
         controls.get().check_signal(source.format().signal)?;
@@ -45,10 +50,10 @@ pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn
 
     let hooks = Hooks {
         camera,
-        model: Arc::from(config.face.landmarks_model()?),
+        model: Arc::from(model),
         status: Arc::clone(&input.status) as _,
         controls: Some(Arc::new(controls)),
-        targets: None,
+        targets: aim,
     };
     let mut sinks = sink::open_all(&config.sink, &hooks)?;
     sinks.extend(more);
@@ -56,13 +61,24 @@ pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn
 
     let pipeline = pipeline::build(Parts {
         input,
-        engine: Box::new(engine),
+        engine,
         draw: Some(Box::new(overlay)),
-        serialise: Some(FrameResult::write_json),
+        serialise: Some(serialise),
         sinks,
         settings: config.path(),
     })?;
     Ok(Assembly { pipeline, reports })
+}
+
+/// What looks at frames, how viewers tell it what to track, and the name of its model.
+#[allow(clippy::type_complexity)]
+fn engine(config: &Config, recorded: bool) -> Result<(Box<dyn Infer>, Option<Arc<dyn Aim>>, &str)> {
+    if config.track.enabled {
+        let (targets, aim) = Targets::new(&config.track, &config.face, config.surface, recorded)?;
+        return Ok((Box::new(targets), Some(aim), config.track.tracker_model()?));
+    }
+    let faces = Engine::new(&config.face, config.surface)?;
+    Ok((Box::new(faces), None, config.face.landmarks_model()?))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod screen;
 mod signals;
 #[cfg(feature = "synth")]
 mod synth;
+mod track;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -108,6 +109,8 @@ enum Command {
     Demo(demo::Demo),
     /// Play a recording, a picture or a folder of pictures.
     Replay(replay::Replay),
+    /// Track anything in a thermal recording, one in visible light, or both.
+    Track(track::Track),
     /// Find faces in pictures and print one line of JSON for each picture.
     Infer(infer::Infer),
     /// Record raw frames with temperatures and times.
@@ -162,6 +165,7 @@ fn dispatch(cli: &Cli, started: Instant) -> Done {
         Command::Doctor(doctor) => doctor::run(&cli.base, doctor),
         Command::Demo(demo) => demo::run(&cli.base, demo),
         Command::Replay(replay) => replay::run(&cli.base, replay),
+        Command::Track(track) => track::run(&cli.base, track),
         Command::Infer(infer) => infer::run(&cli.base, infer),
         Command::Record(record) => record::run(&cli.base, record),
         Command::Bench(bench) => bench::run(&cli.base, bench, started),

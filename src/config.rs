@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::layers::{Layers, Origin, Settled};
 use crate::error::{Error, Result};
-use crate::{face, pipeline, radiometry, render, sink, source};
+use crate::{face, pipeline, radiometry, render, sink, source, track};
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,8 @@ pub struct Config {
     pub pipeline: pipeline::Settings,
     /// Face detection, landmarks and tracking.
     pub face: face::Settings,
+    /// Tracking of targets of any kind.
+    pub track: track::Settings,
     /// The surface whose temperature is measured.
     pub surface: radiometry::Settings,
     /// The picture and what is drawn on it.
@@ -50,6 +52,7 @@ impl Default for Config {
             source: source::Settings::default(),
             pipeline: pipeline::Settings::default(),
             face: face::Settings::default(),
+            track: track::Settings::default(),
             surface: radiometry::Settings::default(),
             render: render::Settings::default(),
             sink: sink::Settings::default(),
@@ -69,6 +72,7 @@ impl Config {
             self.source.validate(),
             self.pipeline.validate(),
             self.face.validate(),
+            self.track.validate(),
             self.surface.validate(),
             self.render.validate(),
         ];

@@ -45,6 +45,7 @@ use crate::frame::Frame;
 use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
+use crate::source::demo;
 use crate::source::paired::{Paired, ThermalOnly, VisibleOnly};
 use crate::source::{self, Open, Source};
 pub use crate::status::Policy;
@@ -139,6 +140,15 @@ impl Input {
         Ok(Self::new(Feed::Once(Some(source)), Stamps::Recorded, policy, clock))
     }
 
+    /// The built-in pair, opened now.
+    ///
+    /// # Errors
+    /// `Fatal` or `Fix` if it was damaged before the build.
+    pub fn demo_pair(settings: &source::Settings, policy: Policy) -> Result<Self> {
+        let source = demo::open_pair(settings)?;
+        Ok(Self::new(Feed::once(source), Stamps::Recorded, policy, RealClock::shared()))
+    }
+
     /// Recordings of one scene, thermal, in visible light, or both, opened now.
     ///
     /// # Errors
@@ -163,9 +173,9 @@ impl Input {
     }
 }
 
-/// Finds the faces in a frame.
+/// Finds the faces or follows the targets in a frame.
 pub trait Infer: Send {
-    /// Adds faces to `out`. It arrives without faces and with everything else but the latency filled in;
+    /// Adds faces or targets to `out`. It arrives without both and with everything else but the latency filled in;
     /// its state is [`crate::result::StreamState::Ffc`] if the shutter hides or disturbs the scene.
     ///
     /// Never allocates after warm-up. A `Retry` error is counted and the frame continues without faces;

@@ -10,6 +10,8 @@
 //! Boxes are in pixels of the thermal frame, or of the visible one if there never was a thermal frame.
 
 mod belief;
+#[cfg(feature = "stream")]
+pub mod blob;
 mod builder;
 mod choice;
 mod decode;
@@ -192,6 +194,16 @@ impl Engine {
         self.followed.retain(|t| t.id != id);
         self.targets.retain(|t| t.id != id);
         self.followed.len() < before
+    }
+
+    /// Number of targets, seen or not.
+    pub fn len(&self) -> usize {
+        self.followed.len()
+    }
+
+    /// Whether nothing is followed.
+    pub fn is_empty(&self) -> bool {
+        self.followed.is_empty()
     }
 
     /// Targets as of the last frame, in order of their numbers.

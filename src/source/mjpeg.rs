@@ -154,7 +154,7 @@ fn picture(bytes: &[u8]) -> Option<Found<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jpeg_encoder::{ColorType, Encoder};
+    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
     fn jpeg(grey: u8, stamp: Option<u64>) -> Vec<u8> {
         let mut out = Vec::new();
@@ -189,6 +189,25 @@ mod tests {
         let round = Settings { repeat: true, ..settings };
         let times: Vec<u64> = all(plain, &round, 4).iter().map(|s| s.0 / 100_000_000).collect();
         assert_eq!(times, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn colours_survive_every_sampling() {
+        let (w, h) = (96usize, 64usize);
+        let wanted: Vec<u8> =
+            (0..w * h).flat_map(|i| [(i % w * 255 / w) as u8, (i / w * 255 / h) as u8, 120]).collect();
+        for sampling in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2] {
+            let mut bytes = Vec::new();
+            let mut encoder = Encoder::new(&mut bytes, 95);
+            encoder.set_sampling_factor(sampling);
+            encoder.encode(&wanted, w as u16, h as u16, ColorType::Rgb).unwrap();
+            let mut source = Mjpeg::new("x", bytes.into(), &Settings::default()).unwrap();
+            let mut frame = Frame::new(source.format());
+            assert_eq!(source.read(&mut frame, Duration::ZERO).unwrap(), Read::Frame);
+            let seen = frame.visible.unwrap().rgb;
+            let worst = seen.iter().zip(&wanted).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            assert!(worst < 24, "{sampling:?}: {worst}");
+        }
     }
 
     #[test]

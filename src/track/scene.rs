@@ -17,9 +17,10 @@ pub struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// A thermal frame and the visible one that belongs to it.
+    /// A thermal frame and the visible one that belongs to it, or a visible one alone.
     pub fn of(frame: &'a Frame) -> Self {
-        Self { thermal: Some(frame), visible: frame.visible.as_ref() }
+        let visible = frame.visible.as_ref();
+        Self { thermal: Some(frame).filter(|_| !visible.is_some_and(|v| v.alone)), visible }
     }
 
     /// Capture time: that of the thermal frame, if there is one. `None` if there is no picture.

@@ -14,6 +14,13 @@ use crate::ranges;
 #[cfg_attr(feature = "stream", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// Tracks targets instead of finding faces; `heatmark track` sets it.
+    pub enabled: bool,
+    /// What to track from the start, each a box `x,y,width,height` in pixels, `hottest`, `face` or `person`. On a
+    /// camera, what is not found is looked for again every second.
+    pub start: Vec<String>,
+    /// Number of the frame, from 0, in which it is given.
+    pub start_frame: u64,
     /// The tracker: a built-in model, the path of a model card (ending in `.toml`), or `auto`, the fastest built-in one
     /// on this CPU.
     pub model: String,
@@ -50,6 +57,9 @@ const AUTO: &str = "auto";
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            enabled: false,
+            start: Vec::new(),
+            start_frame: 0,
             model: AUTO.into(),
             max_targets: 8,
             score: None,

@@ -155,7 +155,7 @@ pub fn save(sequence: &Sequence, dir: &Path) -> Result<()> {
 }
 
 /// Rows of boxes of one modality.
-fn table(sequence: &Sequence, modality: Modality) -> String {
+pub(super) fn table(sequence: &Sequence, modality: Modality) -> String {
     let thermal = modality == Modality::Thermal;
     let mut text = String::from(if thermal { "frame,x,y,w,h,seen,ffc\n" } else { "frame,x,y,w,h,seen\n" });
     for (i, (truth, shot)) in sequence.truths.iter().zip(&sequence.script.shots).enumerate() {

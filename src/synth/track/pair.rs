@@ -8,7 +8,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use super::cameras::Signal;
 use super::develop::Thermal;
-use super::folder::Sequence;
+use super::folder::{Sequence, table};
 use super::layer::Modality;
 use super::script::TICKS;
 use crate::error::{Error, Result};
@@ -20,8 +20,8 @@ use crate::units::Nanos;
 /// Quality of the JPEGs, 1 to 100.
 const QUALITY: u8 = 78;
 
-/// Writes the thermal frames to `path` and the visible ones to the same name ending in `.mjpeg`. Frames that an FFC
-/// froze are marked.
+/// Writes the thermal frames to `path`, the visible ones to the same name ending in `.mjpeg`, and the target's boxes in
+/// thermal pixels to `.boxes.csv`. Frames that an FFC froze are marked.
 ///
 /// # Errors
 /// `Fix` if the thermal camera of the sequence is not radiometric, or a file cannot be written.
@@ -56,6 +56,8 @@ pub fn write(sequence: &Sequence, path: &Path) -> Result<()> {
         thermal.put(&frame, None, 0)?;
     }
     thermal.finish()?;
+    let boxes = path.with_extension("boxes.csv");
+    std::fs::write(&boxes, table(sequence, Modality::Thermal)).map_err(|e| bad(&boxes, e))?;
     let size = script.size(Modality::Visible);
     for (i, (shot, rgb)) in script.shots.iter().zip(&sequence.visible).enumerate() {
         let again = i > 0 && script.shots[i - 1].visible.total_cmp(&shot.visible).is_eq();
@@ -77,7 +79,6 @@ fn jpeg(rgb: &[u8], [width, height]: [usize; 2], captured: Nanos) -> Result<Vec<
     let mut out = Vec::new();
     let mut encoder = Encoder::new(&mut out, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.set_optimized_huffman_tables(true);
     let bad = |e| Error::fix("picture", "cannot be encoded as JPEG").because(e);
     encoder.encode(rgb, width as u16, height as u16, ColorType::Rgb).map_err(bad)?;
     let text = format!("captured_ns={}", captured.0);

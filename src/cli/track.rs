@@ -1,0 +1,101 @@
+//! `heatmark track`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::play::{self, Options};
+use super::{Base, Done};
+use crate::error::Error;
+use crate::fleet::Fleet;
+use crate::pipeline::{Input, Policy};
+use crate::sink::Sink;
+use crate::sink::boxes::BoxSink;
+use crate::sink::pictures::PictureSink;
+use crate::source::demo;
+
+/// Arguments of `heatmark track`.
+#[derive(Debug, Args)]
+pub struct Track {
+    /// The thermal recording: what `replay` plays, a video, or a folder of numbered pictures. `demo` is the built-in
+    /// pair, unless a file has that name.
+    #[arg(value_name = "THERMAL", required_unless_present = "rgb")]
+    thermal: Option<String>,
+    /// The recording in visible light of the same scene, alone or beside the thermal one.
+    #[arg(long, value_name = "VISIBLE")]
+    rgb: Option<String>,
+    /// What to track: a box `x,y,width,height` in pixels of the thermal frame, `hottest`, `face` or `person`; may be
+    /// repeated. Without it, choose on the page.
+    #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
+    init: Vec<String>,
+    /// Number of the frame, from 0, in which it is.
+    #[arg(long, value_name = "FRAME", default_value_t = 0)]
+    at: u64,
+    /// The tracker: a built-in model or the path of a model card.
+    #[arg(long, value_name = "NAME|CARD")]
+    model: Option<String>,
+    /// Write the box of each frame to this file as `x,y,width,height`; zeros where there is none.
+    #[arg(long, value_name = "FILE")]
+    boxes: Option<PathBuf>,
+    /// A fifth column in that file: the probability that the target is in view.
+    #[arg(long, requires = "boxes")]
+    presence: bool,
+    /// Write every frame with the results drawn on it to this folder, as numbered PNGs.
+    #[arg(long, value_name = "DIR")]
+    annotate: Option<PathBuf>,
+    /// As fast as inference allows instead of as recorded; identical results on every run.
+    #[arg(long)]
+    every: bool,
+    /// Restart at the end.
+    #[arg(long)]
+    repeat: bool,
+    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
+    #[arg(long, value_name = "UNIT")]
+    signal: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Tracks in recordings. No frame is lost.
+pub(super) fn run(base: &Base, track: &Track) -> Done {
+    let mut flags = vec![("track", "track.enabled", true.into()), ("track", "sink.ndjson.every", true.into())];
+    let built_in = track.thermal.as_deref() == Some("demo") && !Path::new("demo").exists() && track.rgb.is_none();
+    let mut starts: Vec<toml::Value> = track.init.iter().map(|text| text.as_str().into()).collect();
+    if starts.is_empty() && built_in {
+        starts.push(demo::WALKER.into());
+    }
+    if !starts.is_empty() {
+        flags.push(("--init", "track.start", starts.into()));
+    }
+    let at = i64::try_from(track.at).map_err(|_| Error::fix("--at", "is too large"))?;
+    flags.push(("--at", "track.start_frame", at.into()));
+    if let Some(model) = &track.model {
+        flags.push(("--model", "track.model", model.as_str().into()));
+    }
+    if track.repeat {
+        flags.push(("--repeat", "source.repeat", true.into()));
+    }
+    if let Some(unit) = &track.signal {
+        flags.push(("--signal", "source.signal", unit.as_str().into()));
+    }
+    let settled = track.options.settle(base, flags)?;
+    let config = &settled.values;
+    let policy = if track.every { Policy::Every } else { Policy::Paced };
+    let input = if built_in {
+        Input::demo_pair(&config.source, policy)?
+    } else {
+        let [thermal, visible] =
+            [&track.thermal, &track.rgb].map(|spec| spec.as_deref().map(|s| format!("replay:{s}")));
+        Input::pair(thermal.as_deref(), visible.as_deref(), &config.source, policy)?
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    if let Some(path) = &track.boxes {
+        sinks.push(Box::new(BoxSink::create(path, track.presence)?));
+    }
+    if let Some(folder) = &track.annotate {
+        sinks.push(Box::new(PictureSink::create(folder)?));
+    }
+    play::run(base, config, track.options.seconds, |more| {
+        Fleet::one(config, input, &mut |number| more(number).into_iter().chain(sinks.drain(..)).collect())
+    })
+}
