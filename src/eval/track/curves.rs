@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::measure::Measure;
+use super::measure::{Measure, Xywh};
 use super::rules::Rule;
 
 /// Thresholds of both precision curves: 0 to 50 px (GTOT: 0 to 25), and 0 to 0.5 of the target's size.
@@ -11,6 +11,25 @@ const PRECISION: usize = 51;
 const SUCCESS: usize = 21;
 /// The threshold of the normalised precision that is published, in hundredths of the target's size.
 const NORMALISED: usize = 20;
+
+impl Rule {
+    /// The curves of one sequence. `truths` are rows of one or two truths (an empty box: no target), `results` has a
+    /// row for each. Only the first of two truths counts under `plain` and `single`.
+    pub fn curves(self, truths: &[Vec<Xywh>], results: &[Xywh]) -> Curves {
+        let mut curves = Curves::default();
+        let Some(first) = truths.first().and_then(|truths| truths.first()) else { return curves };
+        let mut last = *first;
+        for (i, (&result, truths)) in results.iter().zip(truths).enumerate() {
+            if i > 0 && !result.is_empty() {
+                last = result;
+            }
+            if let Some(measure) = self.measure(last, truths) {
+                curves.add(measure, self);
+            }
+        }
+        curves
+    }
+}
 
 /// Frames of one sequence that pass each threshold.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,7 +13,6 @@
 
 use serde::Serialize;
 
-use super::curves::Curves;
 use super::measure::{Measure, Xywh};
 
 /// How results are scored.
@@ -59,25 +58,8 @@ impl Rule {
         if self == Rule::Gtot { 0.5 } else { 1.0 }
     }
 
-    /// The curves of one sequence. `truths` are rows of one or two truths (an empty box: no target), `results` has a
-    /// row for each. Only the first of two truths counts under `plain` and `single`.
-    pub fn curves(self, truths: &[Vec<Xywh>], results: &[Xywh]) -> Curves {
-        let mut curves = Curves::default();
-        let Some(first) = truths.first().and_then(|truths| truths.first()) else { return curves };
-        let mut last = *first;
-        for (i, (&result, truths)) in results.iter().zip(truths).enumerate() {
-            if i > 0 && !result.is_empty() {
-                last = result;
-            }
-            if let Some(measure) = self.measure(last, truths) {
-                curves.add(measure, self);
-            }
-        }
-        curves
-    }
-
     /// `None` for a frame that is left out.
-    fn measure(self, result: Xywh, truths: &[Xywh]) -> Option<Measure> {
+    pub(super) fn measure(self, result: Xywh, truths: &[Xywh]) -> Option<Measure> {
         let count = if matches!(self, Rule::Plain | Rule::Single) { 1 } else { truths.len() };
         truths.iter().take(count).filter_map(|&truth| self.against(result, truth)).reduce(Measure::better)
     }
