@@ -71,7 +71,13 @@ struct Track {
     /// A contact sheet of 48 sequences, for viewing, instead of the sequences.
     #[arg(long, value_name = "FILE.png", conflicts_with = "out")]
     sheet: Option<PathBuf>,
-    /// Random seed; the same seed gives the same bytes on every machine.
+    /// Photographs for surfaces and backgrounds: png, jpg, tif, 80x60 to 1280x1024 pixels.
+    #[arg(long, value_name = "FOLDER")]
+    photos: Option<PathBuf>,
+    /// Thermal pictures for backgrounds, brighter where warmer.
+    #[arg(long, value_name = "FOLDER")]
+    backgrounds: Option<PathBuf>,
+    /// Random seed; the same seed and pictures give the same bytes on every machine.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Sequences to render.
@@ -225,7 +231,8 @@ fn threads(wanted: Option<u16>) -> usize {
 }
 
 fn track(set: &Track) -> Result<()> {
-    let props = track::folder::Props::default();
+    let album = track::album::Album::open(set.photos.as_deref(), set.backgrounds.as_deref())?;
+    let props = track::folder::Props::with(album);
     let frames = usize::from(set.frames);
     if let Some(out) = &set.sheet {
         let png = track::sheet::contact(&props, set.seed, frames)?;

@@ -8,7 +8,9 @@
 
 pub mod absence;
 pub mod actor;
+pub mod album;
 mod animals;
+mod backdrop;
 mod buildings;
 pub mod cameras;
 pub mod crowd;

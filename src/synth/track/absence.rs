@@ -61,7 +61,8 @@ fn absent(
     };
     match why {
         Absence::Hidden => {
-            let ramp = r.range(2.0, 9.0).min(before.max(1.5) + r.range(0.0, 3.0));
+            // It is not there in the first frame.
+            let ramp = r.range(2.0, 9.0).min(before.max(1.5) + r.range(0.0, 3.0)).min(0.95 * (a - 0.8)).max(0.1);
             covers.push(Cover { from: a - 0.8, to: b + 0.8, ramp });
             on.extend([Attribute::To, Attribute::Po]);
         }

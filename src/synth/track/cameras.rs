@@ -141,7 +141,7 @@ impl VisibleCamera {
     pub fn draw(light: Light, blurred: bool, r: &mut Random) -> Self {
         let (gain, noise) = match light {
             Light::Good => (r.range(0.8, 1.15), r.range(0.5, 4.0)),
-            Light::Low => (r.log_range(0.04, 0.3), r.range(2.0, 14.0)),
+            Light::Low => (r.log_range(0.08, 0.5), r.range(2.0, 12.0)),
             Light::High => (r.range(1.8, 3.5), r.range(0.5, 4.0)),
         };
         let dark = light == Light::Low;

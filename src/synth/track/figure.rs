@@ -46,6 +46,25 @@ pub struct Paint {
     pub opaque: [f32; 2],
     /// Where in the texture.
     pub place: Point,
+    /// A photograph on it, if there are any.
+    pub print: Option<Print>,
+}
+
+/// A part of a photograph on a surface.
+#[derive(Debug, Clone, Copy)]
+pub struct Print {
+    /// Which photograph, as a share of all.
+    pub which: f32,
+    /// Where it begins, shares of its size.
+    pub at: Point,
+    /// Shares of its width per unit.
+    pub scale: f32,
+    /// Strength of its regions' own warmth, K.
+    pub kelvin: f32,
+    /// How far warmth follows brightness.
+    pub sign: f32,
+    /// Seed of that warmth.
+    pub seed: u32,
 }
 
 impl Paint {
@@ -60,6 +79,7 @@ impl Paint {
             rim: 0.0,
             opaque: [1.0; 2],
             place: [0.0; 2],
+            print: None,
         }
     }
 

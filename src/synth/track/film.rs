@@ -1,6 +1,7 @@
 //! Renders a script frame by frame, with the target's true boxes.
 
 use super::actor::Actor;
+use super::album::Album;
 use super::figure::Point;
 use super::layer::{Layer, Look, Modality, Picture};
 use super::scenery;
@@ -29,6 +30,7 @@ pub struct Film<'s> {
     script: &'s Script,
     stage: Stage<'s>,
     tiles: &'s Tiles,
+    album: &'s Album,
     layer: Layer,
     silhouette: Vec<f32>,
     smoke: [f32; 5],
@@ -39,7 +41,7 @@ const LARGEST_MARGIN: Point = [150.0, 90.0];
 
 impl<'s> Film<'s> {
     /// Paints the background.
-    pub fn new(script: &'s Script, tiles: &'s Tiles) -> Self {
+    pub fn new(script: &'s Script, tiles: &'s Tiles, album: &'s Album) -> Self {
         let mut margin = [6.0f32; 2];
         for look in &script.view {
             for k in 0..2 {
@@ -47,11 +49,11 @@ impl<'s> Film<'s> {
             }
         }
         let mut r = Random::new(script.place_seed, 0);
-        let mut stage = Stage::new(tiles, script.light, margin, script.scale(Modality::Thermal));
+        let mut stage = Stage::new(tiles, album, script.light, margin, script.scale(Modality::Thermal));
         let busy = script.attributes.contains(&Attribute::Bc);
         scenery::paint(&mut stage, script.place, &script.weather, busy, &mut r);
         let smoke = [r.unit(), r.unit(), r.normal(0.0, 0.004), r.normal(0.0, 0.003), r.range(0.6, 0.95)];
-        Self { script, stage, tiles, layer: Layer::default(), silhouette: Vec::new(), smoke }
+        Self { script, stage, tiles, album, layer: Layer::default(), silhouette: Vec::new(), smoke }
     }
 
     /// Renders what a camera sees at `t` into `out`, without the camera's own faults. `gone` leaves out the target.
@@ -83,9 +85,7 @@ impl<'s> Film<'s> {
                 self.layer.over(size[0], size[1], |i, _, a| {
                     let (x, y) = ((i % size[0]) as i32 - tx, (i / size[0]) as i32 - ty);
                     let inside = x >= 0 && y >= 0 && (x as usize) < tw;
-                    if let Some(l) =
-                        left.get_mut((y as usize).wrapping_mul(tw).wrapping_add(x as usize)).filter(|_| inside)
-                    {
+                    if let Some(l) = left.get_mut(y.max(0) as usize * tw + x.max(0) as usize).filter(|_| inside) {
                         *l *= 1.0 - a;
                     }
                 });
@@ -124,7 +124,7 @@ impl<'s> Film<'s> {
         let by = actor.path.velocity(t).map(|v| (v * k).clamp(-60.0, 60.0));
         let blur = 0.5 * by[0].abs().max(by[1].abs());
         self.layer.cover(extent.grown(blur), within);
-        let look = Look { tiles: self.tiles, modality, light: self.script.light };
+        let look = Look { tiles: self.tiles, album: self.album, modality, light: self.script.light };
         self.layer.draw(&figure, &pose, &look);
         if blur > 0.4 {
             self.layer.smear(by);
@@ -230,6 +230,9 @@ impl<'s> Film<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Smears a whole picture along a movement of `by` pixels.
 fn smear(picture: &mut Picture, by: Point) {

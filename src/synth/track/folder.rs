@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::album::Album;
 use super::develop::{Noise, Thermal, ThermalLab, VisibleLab};
 use super::film::{Film, Truth};
 use super::layer::{Modality, Picture};
@@ -18,6 +19,7 @@ use crate::npy::header;
 pub struct Props {
     tiles: Tiles,
     noise: Noise,
+    album: Album,
 }
 
 /// Which sequences to make.
@@ -44,6 +46,11 @@ pub struct Sequence {
 }
 
 impl Props {
+    /// With pictures.
+    pub fn with(album: Album) -> Self {
+        Self { album, ..Self::default() }
+    }
+
     /// Renders sequence `index` of `seed` with `frames` frames.
     pub fn render(&self, seed: u64, index: u64, frames: usize) -> Sequence {
         self.play(Script::draw(seed, index, frames))
@@ -51,7 +58,7 @@ impl Props {
 
     /// Renders a script.
     pub fn play(&self, script: Script) -> Sequence {
-        let mut film = Film::new(&script, &self.tiles);
+        let mut film = Film::new(&script, &self.tiles, &self.album);
         let mut thermal_lab = ThermalLab::new(script.thermal, &self.noise);
         let mut visible_lab = VisibleLab::new(script.visible, &self.noise, script.thermal.pattern);
         let (mut thermal, mut visible, mut truths) = (Vec::new(), Vec::new(), Vec::new());
@@ -174,4 +181,34 @@ pub(super) fn table(sequence: &Sequence, modality: Modality) -> String {
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).map_err(|e| Error::fix(path.display(), "cannot be written").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
+        let props = Props::default();
+        let set = Set { seed: 11, count: 3, frames: 3 };
+        let read = |threads: usize| {
+            let dir = tempfile::tempdir().unwrap();
+            write(&props, &set, threads, dir.path()).unwrap();
+            let names = ["thermal.npy", "visible.npy", "boxes.csv", "visible-boxes.csv", "sequence.json"];
+            let paths = (0..set.count).flat_map(|i| names.map(|n| dir.path().join(format!("{i:05}")).join(n)));
+            let mut all: Vec<Vec<u8>> = paths.map(|p| std::fs::read(p).unwrap()).collect();
+            all.push(std::fs::read(dir.path().join("meta.json")).unwrap());
+            all
+        };
+        let one = read(1);
+        assert!(one == read(3));
+        assert!(one[2].starts_with(b"frame,x,y,w,h,seen,ffc\n0,"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let e = write(&Props::default(), &Set { seed: 1, count: 1, frames: 2 }, 1, file.path()).unwrap_err();
+        assert!(e.to_string().contains("cannot be made"), "{e}");
+    }
 }

@@ -257,10 +257,10 @@ pub fn above(stage: &mut Stage, weather: &Weather, r: &mut Random) {
 }
 
 /// Broad light and shade, and thermal structure of its own that no visible edge shows.
-pub fn shade(stage: &mut Stage, weather: &Weather, r: &mut Random) {
+pub fn shade(stage: &mut Stage, weather: &Weather, share: f32, r: &mut Random) {
     let tiles = stage.tiles;
     let (du, dv) = (r.unit(), r.unit());
-    let (dark, own, soft) = (r.range(0.0, 0.16), r.log_range(0.05, 1.0), r.log_range(0.05, 0.6));
+    let (dark, own, soft) = (r.range(0.0, 0.16), share * r.log_range(0.05, 1.0), share * r.log_range(0.05, 0.6));
     let sun = 0.1 * weather.sun;
     stage.change(|x, y, modality, p| {
         let n = tiles.at(Grain::Broad, x * 0.0016 + du, y * 0.0016 + dv);

@@ -1,6 +1,7 @@
 //! Pictures with colour, temperature and coverage, and figures drawn on them.
 
-use super::figure::{Figure, Part, Point, Pose, Shape};
+use super::album::{Album, Photo};
+use super::figure::{Figure, Part, Point, Pose, Print, Shape};
 use super::tile::Tiles;
 use crate::geometry::Rect;
 
@@ -73,6 +74,8 @@ pub struct Layer {
 pub struct Look<'t> {
     /// Textures.
     pub tiles: &'t Tiles,
+    /// Photographs.
+    pub album: &'t Album,
     /// Through which camera.
     pub modality: Modality,
     /// Where light comes from: towards x and y.
@@ -198,6 +201,7 @@ struct Brush<'l> {
     round: Point,
     opaque: f32,
     visible: bool,
+    print: Option<(&'l Photo, Print)>,
 }
 
 impl<'l> Brush<'l> {
@@ -211,6 +215,10 @@ impl<'l> Brush<'l> {
             round: [1.0 / half[0], 1.0 / half[1]],
             opaque: part.paint.opaque[look.modality as usize],
             visible: look.modality == Modality::Visible,
+            print: part.paint.print.and_then(|p| {
+                let photos = &look.album.photos;
+                Some((photos.get((p.which * photos.len() as f32) as usize)?, p))
+            }),
         }
     }
 
@@ -220,6 +228,9 @@ impl<'l> Brush<'l> {
         let paint = &self.part.paint;
         let (dx, dy) = (at[0] - self.centre[0], at[1] - self.centre[1]);
         let (u, v) = (p[0] + paint.place[0], p[1] + paint.place[1]);
+        if let Some((photo, print)) = self.print {
+            return self.printed(photo, &print, p, [dx, dy]);
+        }
         if self.visible {
             let (grain, k, strength) = paint.colour;
             let t = if strength > 0.0 { strength * self.look.tiles.at(grain, u * k, v * k) } else { 0.0 };
@@ -231,6 +242,21 @@ impl<'l> Brush<'l> {
             let (a, b) = (dx * self.round[0], dy * self.round[1]);
             [0.0, 0.0, 0.0, paint.celsius + t - paint.rim * (a * a + b * b).min(1.5)]
         }
+    }
+}
+
+impl Brush<'_> {
+    /// A photograph's surface at `p` of the figure, `away` from the middle of the shape in the picture.
+    fn printed(&self, photo: &Photo, print: &Print, p: Point, away: Point) -> Pixel {
+        let (w, h) = (photo.width as f32, photo.height as f32);
+        let (x, y) = (w * (print.at[0] + p[0] * print.scale), h * print.at[1] + w * p[1] * print.scale);
+        if self.visible {
+            let s = (1.0 + away[0] * self.relief[0] + away[1] * self.relief[1]).max(0.05);
+            let c = photo.colour(x, y);
+            return [c[0] * s, c[1] * s, c[2] * s, 0.0];
+        }
+        let warmth = print.kelvin * photo.warmth(x, y, print.seed, print.sign);
+        [0.0, 0.0, 0.0, self.part.paint.celsius + warmth]
     }
 }
 
@@ -289,7 +315,8 @@ mod tests {
     #[test]
     fn coverage_adds_up_to_the_area() {
         let tiles = Tiles::new();
-        let look = Look { tiles: &tiles, modality: Modality::Thermal, light: [0.0; 2] };
+        let album = Album::default();
+        let look = Look { tiles: &tiles, album: &album, modality: Modality::Thermal, light: [0.0; 2] };
         let paint = Paint::plain([0.5; 3], 30.0);
         for (i, want) in [(0, 0.8), (1, 0.628), (2, 0.628)] {
             let mut f = Figure::default();

@@ -1,7 +1,7 @@
 //! What all makers of figures need: random numbers for shape, colour and warmth, each of its own seed, so that two
 //! things can share one and differ in the others.
 
-use super::figure::Paint;
+use super::figure::{Paint, Print};
 use super::tile::Grain;
 use super::weather::Weather;
 use crate::synth::random::Random;
@@ -112,6 +112,20 @@ impl<'w> Maker<'w> {
         p = p.colour(grain, self.colour.range(0.3, 1.6), self.colour.log_range(0.03, 0.4));
         let grain = *self.heat.pick(&[Grain::Soft, Grain::Soft, Grain::Broad, Grain::Cells, Grain::Leaves]);
         p.heat(grain, self.heat.range(0.3, 1.4), self.heat.log_range(0.08, 0.3) * (1.0 + kelvin.abs() * 0.3))
+    }
+
+    /// The same surface, at times with a part of a photograph on it, if there are any.
+    pub fn printed(&mut self, paint: Paint, kelvin: f32) -> Paint {
+        let print = Print {
+            which: self.colour.unit(),
+            at: [self.colour.unit(), self.colour.unit()],
+            scale: self.colour.range(0.1, 0.9),
+            kelvin: self.heat.range(0.1, 0.7) * (0.5 + kelvin.abs()),
+            sign: self.heat.range(-0.8, 0.8),
+            seed: self.heat.bits() as u32,
+        };
+        let on = self.colour.chance(0.5);
+        Paint { print: on.then_some(print), ..paint }
     }
 
     /// A warmth against the air, K: mostly above, at times below.

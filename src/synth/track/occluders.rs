@@ -16,6 +16,7 @@ pub fn post(m: &mut Maker, f: &mut Figure) {
 pub fn panel(m: &mut Maker, f: &mut Figure) {
     let k = m.heat.normal(0.0, 1.5) + 0.4 * m.weather.sun;
     let p = m.solid(k);
+    let p = m.printed(p, 1.0);
     f.rect(-0.5, -0.5, 0.5, 0.5, &p);
     for _ in 0..m.shape.below(5) {
         let k = k + m.heat.normal(0.0, 1.5);

@@ -56,7 +56,7 @@ impl Dress {
 fn skull(f: &mut Figure, d: &Dress, at: Point, s: f32, yaw: f32) {
     let p = |x: f32, y: f32| [at[0] + x * s, at[1] + y * s];
     let look = (yaw.min(1.0)) * 0.16;
-    f.limb(p(0.0, 0.3), 0.23 * s, p(-0.02, 0.75), 0.27 * s, &d.skin.warmer(0.2).brighter(0.85));
+    f.limb(p(0.0, 0.3), 0.22 * s, p(-0.02, 0.5), 0.23 * s, &d.skin.warmer(0.2).brighter(0.85));
     f.oval(p(-0.04 * yaw.min(1.0), -0.06), [0.4 * s, 0.48 * s], &d.hair);
     if yaw < 1.6 {
         f.oval(p(look, 0.07), [(0.34 - 0.05 * yaw) * s, 0.41 * s], &d.skin);
@@ -183,7 +183,7 @@ pub fn bust(m: &mut Maker, f: &mut Figure) {
     f.limb([-0.4 * w, 0.2], 0.07, [-0.43 * w, 0.44], 0.06, &d.sleeve.brighter(0.9));
     f.limb([0.4 * w, 0.2], 0.07, [0.43 * w, 0.44], 0.06, &d.sleeve.brighter(0.9));
     skull(f, &d, [sway, -0.24 + nod], 0.52, yaw);
-    f.limb([-0.13 + sway, 0.02], 0.035, [0.13 + sway, 0.02], 0.035, &d.top.brighter(0.85).warmer(0.8));
+    f.limb([-0.12 + sway, 0.07], 0.05, [0.12 + sway, 0.07], 0.05, &d.top.brighter(0.9).warmer(0.5));
     if m.shape.chance(0.35) {
         let up = 0.16 + 0.2 * (0.5 + 0.5 * m.swing(0.6));
         let at = [0.3 * w, 0.46 - up];

@@ -1,5 +1,6 @@
 //! Backgrounds: which parts make a place.
 
+use super::backdrop;
 use super::buildings;
 use super::figure::Pose;
 use super::kind::Kind;
@@ -11,8 +12,29 @@ use super::stage::Stage;
 use super::weather::Weather;
 use crate::synth::random::Random;
 
-/// Paints a place; `busy` adds things lying about.
+/// Paints a place, at times with what pictures show instead; `busy` adds things lying about.
 pub fn paint(stage: &mut Stage, place: Place, weather: &Weather, busy: bool, r: &mut Random) {
+    let album = stage.album;
+    // Photographs show no place in particular, and next to none shows the sky alone.
+    let share = if place == Place::Sky { 0.15 } else { 0.45 };
+    let photo = !album.photos.is_empty() && r.chance(share);
+    let thermal = !album.thermals.is_empty() && r.chance(share);
+    if photo {
+        backdrop::photo(stage, r.pick(&album.photos), weather, r);
+    } else {
+        scene(stage, place, weather, r);
+    }
+    if thermal {
+        let own = r.chance(0.45);
+        backdrop::thermal(stage, r.pick(&album.thermals), own, weather, r);
+    }
+    if busy {
+        things(stage, weather, r);
+    }
+    landscape::shade(stage, weather, if thermal { 0.2 } else { 1.0 }, r);
+}
+
+fn scene(stage: &mut Stage, place: Place, weather: &Weather, r: &mut Random) {
     let horizon = r.range(60.0, 150.0);
     match place {
         Place::Sky => {
@@ -69,10 +91,6 @@ pub fn paint(stage: &mut Stage, place: Place, weather: &Weather, busy: bool, r: 
         }
         Place::Clutter => rooms::clutter(stage, weather, r),
     }
-    if busy {
-        things(stage, weather, r);
-    }
-    landscape::shade(stage, weather, r);
 }
 
 fn skyline(stage: &mut Stage, horizon: f32, weather: &Weather, r: &mut Random) {

@@ -243,7 +243,7 @@ impl Script {
 
 fn habit(wish: &Wish, kind: Kind, r: &mut Random) -> Habit {
     // The speed's distribution over sequences, by its percentiles, that gives the table's shifts.
-    const SPEED: [f32; 7] = [0.006, 0.019, 0.0375, 0.060, 0.095, 0.130, 0.29];
+    const SPEED: [f32; 7] = [0.006, 0.019, 0.0375, 0.060, 0.098, 0.138, 0.30];
     let speed = table::quantile(&SPEED, [0.002, 0.5], wish.rank[1]);
     let [slow, fast] = kind.pace();
     // Half of the shapeless things are stiff.
@@ -253,7 +253,7 @@ fn habit(wish: &Wish, kind: Kind, r: &mut Random) -> Habit {
         memory: r.log_range(12.0, 80.0),
         steady: r.range(0.56, 0.9),
         growth: if wish.has(Attribute::Sv) {
-            [r.log_range(0.05, 0.42), r.log_range(0.0003, 0.06)]
+            [r.log_range(0.045, 0.42), r.log_range(0.0002, 0.06)]
         } else {
             [0.02, 0.001]
         },

@@ -1,5 +1,6 @@
 //! The background of a sequence: a picture per camera, larger than what is seen, in which the camera pans.
 
+use super::album::Album;
 use super::figure::{Figure, Paint, Point, Pose};
 use super::layer::{Layer, Look, Modality, Picture, Pixel};
 use super::path::SCENE;
@@ -9,6 +10,8 @@ use super::tile::Tiles;
 pub struct Stage<'t> {
     /// Textures.
     pub tiles: &'t Tiles,
+    /// Photographs.
+    pub album: &'t Album,
     /// Where light comes from.
     pub light: Point,
     /// Room beside the first picture, scene pixels.
@@ -20,13 +23,13 @@ pub struct Stage<'t> {
 
 impl<'t> Stage<'t> {
     /// Empty, with `margin` beside the first picture; `scale` is thermal pixels per scene pixel.
-    pub fn new(tiles: &'t Tiles, light: Point, margin: Point, scale: f32) -> Self {
+    pub fn new(tiles: &'t Tiles, album: &'t Album, light: Point, margin: Point, scale: f32) -> Self {
         let scale = [1.0, scale];
         let picture = |k: f32| {
             let side = |i: usize| ((SCENE[i] + 2.0 * margin[i]) * k).ceil() as usize + 1;
             Picture::new(side(0), side(1))
         };
-        Self { tiles, light, margin, pictures: scale.map(picture), scale, layer: Layer::default() }
+        Self { tiles, album, light, margin, pictures: scale.map(picture), scale, layer: Layer::default() }
     }
 
     /// Left, top, right and bottom edge, scene pixels of the first picture.
@@ -39,7 +42,7 @@ impl<'t> Stage<'t> {
     pub fn draw(&mut self, figure: &Figure, pose: &Pose) {
         for modality in [Modality::Visible, Modality::Thermal] {
             let k = self.scale[modality as usize];
-            let look = Look { tiles: self.tiles, modality, light: self.light };
+            let look = Look { tiles: self.tiles, album: self.album, modality, light: self.light };
             let pose = pose.then(k, [self.margin[0] * k, self.margin[1] * k]);
             self.pictures[modality as usize].draw(figure, &pose, &look, &mut self.layer);
         }

@@ -8,6 +8,7 @@ use super::tile::Grain;
 pub fn parcel(m: &mut Maker, f: &mut Figure) {
     let kelvin = m.kelvin() * 0.5;
     let p = m.solid(kelvin);
+    let p = m.printed(p, kelvin);
     let (w, h, d) = (m.shape.range(0.25, 0.5), m.shape.range(0.2, 0.42), m.shape.range(0.04, 0.16) + 0.03 * m.turn);
     f.rect(-w, -h, w, h, &p);
     f.polygon(&[[-w, -h], [-w + d, -h - d], [w + d, -h - d], [w, -h]], &p.brighter(1.15).warmer(0.7));
@@ -41,6 +42,7 @@ pub fn ball(m: &mut Maker, f: &mut Figure) {
     let p = Paint { relief: 0.4, rim: m.heat.range(0.0, 1.0), ..m.solid(k) };
     let k2 = k * m.heat.range(0.4, 1.4);
     let q = m.solid(k2);
+    let p = m.printed(p, k);
     f.oval([0.0, 0.0], [0.5, 0.5], &p);
     for i in 0..3 {
         let (s, c) = libm::sincosf((m.phase + i as f32 / 3.0) * std::f32::consts::TAU);
@@ -121,6 +123,7 @@ pub fn lump(m: &mut Maker, f: &mut Figure) {
     };
     let outline: Vec<Point> = (0..n).map(|k| at(m, k)).collect();
     let base = m.solid(kelvin);
+    let base = m.printed(base, kelvin);
     if m.shape.chance(0.4) {
         let limbs = 2 + m.shape.below(4);
         for k in 0..limbs {
