@@ -42,7 +42,7 @@ impl Tiles {
         if !(longest.is_finite() && longest > 0.0 && side > 0.0) {
             return;
         }
-        let count = |extent: f32, side: f32| ((extent / (STEP * side)).ceil().max(1.0)).min(1e4) as usize;
+        let count = |extent: f32, side: f32| (extent / (STEP * side)).ceil().clamp(1.0, 1e4) as usize;
         let mut side = side;
         while count(width, side) * count(height, side) > MOST {
             side *= 1.1;
