@@ -38,6 +38,7 @@ use scene::{Scene, lit, open};
 use target::{Followed, Step};
 
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::geometry::Rect;
 use crate::nn::{Card, Model, Stages};
 use crate::result::{Modality, Target};
@@ -134,7 +135,7 @@ impl Engine {
         let target = Followed::new(self.next_id, place, networks, &scene, &step)?;
         self.last.get_or_insert(step.now);
         self.next_id += 1;
-        self.targets.push(published(&target, &scene, step.now));
+        self.targets.push(published(&target, &scene, pair.thermal, step.now));
         let id = target.id;
         self.followed.push(target);
         Ok(id)
@@ -183,7 +184,7 @@ impl Engine {
             }
             target.step(&mut self.lens, &scene, &step)?;
             target.learn(&mut self.lens, self.stages.as_mut(), &scene)?;
-            self.targets.push(published(target, &scene, now));
+            self.targets.push(published(target, &scene, pair.thermal, now));
         }
         Ok(&self.targets)
     }
@@ -245,7 +246,7 @@ impl Engine {
 }
 
 /// What is published of a target.
-fn published(target: &Followed, scene: &Scene, now: Nanos) -> Target {
+fn published(target: &Followed, scene: &Scene, thermal: Option<&Frame>, now: Nanos) -> Target {
     let [width, height] = scene.size;
     let frame = Rect::new(0.0, 0.0, width, height);
     let bbox = target.place().map(|p| p.rect().intersection(frame)).filter(|b| b.area() > 0.0);
@@ -253,7 +254,8 @@ fn published(target: &Followed, scene: &Scene, now: Nanos) -> Target {
     shown.bbox = bbox;
     (shown.score, shown.presence) = (target.score, target.presence);
     (shown.state, shown.modality) = (target.state(), target.modality);
-    shown.temperature = temperature::read(scene.thermal, bbox);
+    // With a closed shutter there is a frame, though not in the scene.
+    shown.temperature = temperature::read(thermal, bbox);
     let ms = |since: Nanos| u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
     (shown.age_ms, shown.unseen_ms) = (ms(target.given), ms(target.seen));
     shown

@@ -1,135 +1,129 @@
-//! Trackers of random weights on noise: properties that hold whatever a network says, and allocations.
+//! `heatmark track` as its users run it: the built-in pair, its halves, and what cannot be tracked.
 
 use std::path::Path;
+use std::process::{Command, Output};
 
-use heatmark::bench::alloc;
-use heatmark::frame::{FfcState, Frame, FrameFormat, Signal, Visible};
-use heatmark::geometry::Rect;
-use heatmark::nn::Model;
-use heatmark::result::{Modality, TargetState};
-use heatmark::track::{Engine, Pair, Settings};
-use heatmark::units::Nanos;
-use proptest::prelude::*;
+use heatmark::geometry::{Rect, iou};
+use heatmark::sink::TRACK_SCHEMA;
+use serde_json::Value;
 
-#[global_allocator]
-static COUNTING: alloc::Counting = alloc::Counting;
+const THERMAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/clips/pair.tiff");
+const VISIBLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/clips/pair.mjpeg");
+const TRUTH: &str = include_str!("../models/clips/pair.boxes.csv");
+const WALKER: &str = heatmark::source::demo::WALKER;
+const FRAMES: usize = 72;
 
-fn engine(settings: &Settings) -> Engine {
-    let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/tiny-tracker.toml");
-    let model = Model::open(&card).unwrap();
-    Engine::with(settings, model.card(), model.stages().unwrap()).unwrap()
+fn heatmark(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_heatmark")).args(["-q", "track"]).args(arguments).output().unwrap()
 }
 
-/// Scores and presences that let everything pass, or nothing.
-fn settings(threshold: f32) -> Settings {
-    Settings { score: Some(threshold), presence: Some(threshold), ..Settings::default() }
+/// Lines of results on standard output, each valid.
+#[track_caller]
+fn lines(arguments: &[&str]) -> Vec<Value> {
+    let out = heatmark(&[arguments, &["--every", "--no-http", "--ndjson", "-"]].concat());
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let schema: Value = serde_json::from_str(TRACK_SCHEMA).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let check = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let faults: Vec<String> = schema.iter_errors(&value).map(|e| format!("{e} at {}", e.instance_path())).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+        value
+    };
+    text.lines().map(check).collect()
 }
 
-fn noise(seed: u64) -> impl FnMut() -> u16 {
-    let mut state = seed | 1;
-    move || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 48) as u16
-    }
+fn truth() -> Vec<Rect> {
+    let rows = TRUTH.lines().skip(1).map(|row| {
+        let n: Vec<f32> = row.split(',').map(|n| n.parse().unwrap()).collect();
+        Rect::new(n[1], n[2], n[1] + n[3], n[2] + n[4])
+    });
+    rows.collect()
 }
 
-fn frame(width: u32, height: u32, seed: u64) -> Frame {
-    let mut frame = Frame::new(FrameFormat { width, height, signal: Signal::CENTIKELVIN, rate_hz: 30.0 });
-    let mut next = noise(seed);
-    frame.pixels.fill_with(|| 29_000 + next() % 800);
-    frame
+fn boxed(line: &Value) -> Option<Rect> {
+    let b: [f32; 4] = serde_json::from_value(line["targets"][0]["box"].clone()).ok()?;
+    Some(Rect::from(b))
 }
 
-fn visible(width: u32, height: u32, seed: u64) -> Visible {
-    let mut picture = Visible::new(width, height);
-    let mut next = noise(seed);
-    picture.rgb.fill_with(|| next() as u8);
-    picture
+/// Mean IoU of the first frames, in which the walker is in clear view.
+fn early(lines: &[Value]) -> f32 {
+    let truth = truth();
+    (0..18).map(|i| boxed(&lines[i]).map_or(0.0, |b| iou(b, truth[i]))).sum::<f32>() / 18.0
 }
 
 #[test]
-fn nothing_is_allocated_per_frame_in_any_choice_of_pictures() {
-    for threshold in [0.0, 1.0] {
-        let mut engine = engine(&settings(threshold));
-        let (mut thermal, mut colours) = (frame(160, 120, 3), visible(320, 240, 5));
-        let pair = Pair { thermal: Some(&thermal), visible: Some(&colours) };
-        engine.start(&pair, Modality::Thermal, Rect::new(60.0, 40.0, 84.0, 66.0)).unwrap();
-        engine.start(&pair, Modality::Visible, Rect::new(20.0, 30.0, 90.0, 70.0)).unwrap();
-        engine.process(&pair).unwrap();
-        let before = alloc::on_this_thread().count;
-        let mut used = [0; 3];
-        for i in 0..48u64 {
-            thermal.meta.captured = Nanos(33_000_000 * (i + 1));
-            thermal.meta.ffc = if i % 16 == 15 { FfcState::Running } else { FfcState::Idle };
-            colours.captured = thermal.meta.captured;
-            let pair = match i / 12 {
-                1 => Pair { thermal: Some(&thermal), visible: None },
-                2 => Pair { thermal: None, visible: Some(&colours) },
-                _ => Pair { thermal: Some(&thermal), visible: Some(&colours) },
-            };
-            for target in engine.process(&pair).unwrap() {
-                used[target.modality.index()] += 1;
-            }
-        }
-        assert_eq!(alloc::on_this_thread().count, before, "threshold {threshold}");
-        assert!(used[1] > 0 && used[2] > 0, "{used:?}");
+fn the_built_in_pair_is_tracked_with_the_same_results_on_every_run() {
+    let first = lines(&["demo"]);
+    assert_eq!(first.len(), FRAMES);
+    let given = boxed(&first[0]).unwrap();
+    assert!(iou(given, truth()[0]) > 0.98, "the box of the first frame is the given one: {given:?}");
+    assert!(early(&first) > 0.6, "{}", early(&first));
+    let target = &first[5]["targets"][0];
+    assert_eq!((&target["id"], &target["state"], &target["modality"]), (&1.into(), &"tracked".into(), &"both".into()));
+    assert!((25.0..38.0).contains(&target["temperature_c"]["max"].as_f64().unwrap()), "{target}");
+    assert_eq!(first, lines(&["demo"]));
+    // In the frames of the shutter calibration the visible half is looked at alone, and there is no temperature.
+    let closed = &first[31]["targets"][0];
+    assert_eq!((&closed["modality"], &closed["temperature_reason"]), (&"visible".into(), &"ffc".into()));
+}
+
+#[test]
+fn either_half_is_enough() {
+    let pair = lines(&[THERMAL, "--rgb", VISIBLE, "--init", WALKER]);
+    let demo = lines(&["demo"]);
+    assert!(pair.iter().zip(&demo).all(|(a, b)| a["targets"] == b["targets"]), "files and the built-in pair agree");
+    let thermal = lines(&[THERMAL, "--init", WALKER]);
+    assert!(thermal.iter().all(|line| line["targets"][0]["modality"] == "thermal"));
+    assert!(early(&thermal) > 0.5, "{}", early(&thermal));
+    // Twice as many pixels on a side.
+    let visible = lines(&["--rgb", VISIBLE, "--init", "17.4,124,27.2,66"]);
+    assert_eq!((visible[0]["width"].clone(), visible.len()), (320.into(), FRAMES));
+    assert!(visible.iter().all(|line| line["targets"][0]["modality"] == "visible"));
+    assert!(visible.iter().all(|line| line["targets"][0]["temperature_c"].is_null()), "no degree in visible light");
+}
+
+#[test]
+fn boxes_and_pictures_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (boxes, pictures) = (dir.path().join("boxes.txt"), dir.path().join("seen"));
+    let (b, p) = (boxes.to_str().unwrap(), pictures.to_str().unwrap());
+    let options = ["demo", "--every", "--no-http", "--boxes", b, "--presence", "--annotate", p, "--init", "hottest"];
+    let out = heatmark(&[&options[..], &["--init", WALKER, "--at", "60"]].concat());
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    for file in ["boxes.txt", "boxes-2.txt"] {
+        let text = std::fs::read_to_string(dir.path().join(file)).unwrap();
+        assert_eq!(text.lines().count(), FRAMES - 60, "a line for each frame since it was given");
+        assert!(text.lines().all(|line| line.split(',').filter(|n| n.parse::<f32>().is_ok()).count() == 5), "{text}");
     }
-    let before = alloc::on_this_thread().count;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(3)));
-    assert_eq!(alloc::on_this_thread().count, before + 1, "allocations are not counted");
+    assert_eq!(std::fs::read_dir(&pictures).unwrap().count(), FRAMES);
+    let png = std::fs::read(pictures.join("000071.png")).unwrap();
+    assert_eq!(png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap().info().width, 640 + 4 + 640);
 }
 
-/// A number as a caller might give it.
-fn number() -> impl Strategy<Value = f32> {
-    prop_oneof![8 => -50f32..250.0, 1 => Just(f32::NAN), 1 => Just(f32::INFINITY), 1 => Just(-1e30f32), 1 => Just(0.0)]
-}
-
-/// One step: whether there are a thermal and a visible frame, their sizes, and the capture time.
-type Moment = ((bool, bool), (u32, u32), (u32, u32), u64, bool);
-
-fn moment() -> impl Strategy<Value = Moment> {
-    let side = || prop_oneof![8 => 20u32..90, 1 => Just(0u32), 1 => Just(1u32)];
-    let time = prop_oneof![4 => 0u64..2_000_000_000, 1 => Just(u64::MAX), 1 => Just(0u64)];
-    ((any::<bool>(), any::<bool>()), (side(), side()), (side(), side()), time, any::<bool>())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
-
-    #[test]
-    fn whatever_comes_boxes_stay_in_the_frame_and_only_tracked_targets_have_one(
-        boxes in prop::collection::vec((any::<bool>(), number(), number(), number(), number()), 1..4),
-        moments in prop::collection::vec(moment(), 1..10),
-        threshold in prop_oneof![Just(0.0f32), Just(0.3), Just(1.0)],
-        seed in any::<u64>(),
-    ) {
-        let mut engine = engine(&settings(threshold));
-        let mut held = None;
-        for (i, (there, size, lit, captured, shut)) in moments.into_iter().enumerate() {
-            let mut thermal = frame(size.0, size.1, seed ^ i as u64);
-            thermal.meta.captured = Nanos(captured);
-            thermal.meta.ffc = if shut && i % 3 == 1 { FfcState::Running } else { FfcState::Idle };
-            let mut colours = visible(lit.0, lit.1, seed);
-            colours.captured = Nanos(captured);
-            let pair = Pair { thermal: there.0.then_some(&thermal), visible: there.1.then_some(&colours) };
-            if let Some(&(pixels, x0, y0, x1, y1)) = boxes.get(i) {
-                let pixels = if pixels { Modality::Thermal } else { Modality::Visible };
-                let _ = engine.start(&pair, pixels, Rect::new(x0, y0, x1, y1));
-            }
-            let open = there.0 && size.0 > 0 && size.1 > 0 && thermal.meta.ffc != FfcState::Running;
-            if open {
-                held = Some((true, size));
-            } else if there.1 && lit.0 > 0 && lit.1 > 0 && held.is_none_or(|h| !h.0) {
-                held = Some((false, lit));
-            }
-            for target in engine.process(&pair).unwrap() {
-                prop_assert!((0.0..=1.0).contains(&target.score) && (0.0..=1.0).contains(&target.presence));
-                prop_assert!(target.bbox.is_none() || target.state == TargetState::Tracked);
-                if let (Some(b), Some((_, (w, h)))) = (target.bbox, held) {
-                    prop_assert!(b.is_finite() && b.area() > 0.0, "{b:?}");
-                    prop_assert!(b.x0 >= 0.0 && b.y0 >= 0.0 && b.x1 <= w as f32 && b.y1 <= h as f32, "{b:?} in {w}x{h}");
-                }
-            }
-        }
+#[test]
+fn what_cannot_be_tracked_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let detector = concat!(env!("CARGO_MANIFEST_DIR"), "/models/face-detector.toml");
+    for (arguments, says) in [
+        (vec![THERMAL, "--init", "500,20,30,40"], "outside the frame"),
+        (vec![THERMAL, "--init", "5,20,1,1"], "at least 2"),
+        (vec![THERMAL, "--init", "5,20,x,1"], "x,y,width,height"),
+        (vec![THERMAL, "--init", "face"], "none is in the frame"),
+        (vec![THERMAL, "--rgb", empty.to_str().unwrap(), "--init", WALKER], "holds no picture"),
+        (vec!["--rgb", "/nowhere.mp4", "--init", WALKER], "/nowhere.mp4"),
+        (vec![THERMAL, "--init", WALKER, "--model", detector], "tracker"),
+        (vec![THERMAL, "--init", WALKER, "--model", "track-huge"], "no such model"),
+    ] {
+        let out = heatmark(&[&arguments[..], &["--every", "--no-http"]].concat());
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && said.to_lowercase().contains(says), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
     }
+    let nothing = heatmark(&[]);
+    assert_eq!(nothing.status.code(), Some(2), "a recording is needed");
+    assert!(Path::new(THERMAL).exists());
 }
