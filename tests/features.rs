@@ -44,10 +44,10 @@ fn every_feature_brings_its_own() {
 }
 
 #[test]
-fn the_program_is_smaller_than_45_megabytes() {
+fn the_program_is_smaller_than_48_megabytes() {
     // An unoptimised program holds symbols and models as they are.
     if !cfg!(debug_assertions) {
         let bytes = std::fs::metadata(env!("CARGO_BIN_EXE_heatmark")).unwrap().len();
-        assert!(bytes < 45_000_000, "{bytes} bytes");
+        assert!(bytes < 48_000_000, "{bytes} bytes");
     }
 }

@@ -1,7 +1,7 @@
 //! A thermal recording and one in visible light as one source.
 //!
 //! A thermal frame is joined by the newest visible frame that is not newer than it. If the times of the first
-//! frames are more than [`SAME_CLOCK`] apart, they come from different clocks; the first frames then count as
+//! frames are more than a minute apart, they come from different clocks; the first frames then count as
 //! simultaneous. When the visible recording ends first, the rest of the thermal frames have no visible one.
 
 use std::time::Duration;
