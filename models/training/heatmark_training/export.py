@@ -1,6 +1,6 @@
 """Exports a checkpoint: models/NAME.onnx, NAME.toml (the model card) and NAME.golden.npy.
 
-The golden file holds consecutive `.npy` arrays: the input as u8 (``v / 127.5 - 1`` is the network's
+The golden file holds consecutive `.npy` arrays (of trackers: see `track_export`): the input as u8 (``v / 127.5 - 1`` is the network's
 input), then every output as f32 in the order of the card. A runtime runs the input and compares.
 """
 
@@ -16,9 +16,10 @@ import onnx
 import onnxruntime as ort
 import torch
 
-from . import preprocess
+from . import preprocess, track_export
 from .networks import CELLS, fold_batch_norms, mflop
 from .pretrained import Net, load, onnx_model
+from .track_networks import Tracker
 
 LICENCE = "MIT OR Apache-2.0"
 
@@ -139,6 +140,8 @@ def export(checkpoint: str | Path, name: str, folder: str | Path, recipe: str = 
            threshold: float | None = None, default_for: Sequence[str] = ()) -> float:
     """Writes the three files; returns the parity error. The last arguments are those of `card`."""
     net, state = load(checkpoint)
+    if isinstance(net, Tracker):
+        return export_tracker(net, state, name, Path(folder), recipe, threshold)
     model, shape = build(net, state["describe"])
     error = parity(net, model, shape)
     if error > 1e-4:
@@ -155,6 +158,19 @@ def export(checkpoint: str | Path, name: str, folder: str | Path, recipe: str = 
     return error
 
 
+def export_tracker(net: Tracker, state: dict[str, Any], name: str, folder: Path, recipe: str,
+                   presence: float | None) -> float:
+    """Writes the three files of a tracker; returns the parity error."""
+    folder.mkdir(parents=True, exist_ok=True)
+    error, tables = track_export.write_tracker(net, state, name, folder)
+    if error > 1e-4:
+        raise SystemExit(f"{name}: exported network differs from the trained one by {error:.2e}")
+    tables[""]["licence"], tables["training"]["recipe"] = LICENCE, recipe
+    tables["decoding"]["presence"] = presence or 0.5
+    (folder / f"{name}.toml").write_text(toml(tables))
+    return error
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m heatmark_training.export", description=__doc__)
@@ -164,7 +180,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--recipe", default="", help="the training command, for the card")
     p.add_argument("--spread", type=float, help="factor on predicted errors, where `heatmark eval` of whole "
                    "scenes asks for another than held-out crops do")
-    p.add_argument("--threshold", type=float, help="least score (detector) or presence (landmarks) of a face")
+    p.add_argument("--threshold", type=float, help="least score (detector) or presence (landmarks) of a face, "
+                   "or presence (trackers) of a target")
     p.add_argument("--default-for", nargs="*", choices=("stream", "still"), default=(),
                    help="what the runtime uses this model for by default, with the setting `auto`")
     return p

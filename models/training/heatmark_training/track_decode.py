@@ -101,8 +101,7 @@ class Target:
             return
         if found.score < THRESHOLD:
             return
-        size = size * self.ratio
-        centre = centre + self.offset * size
+        centre, size = centre + self.offset * size, size * self.ratio
         limit = np.array(self.of.frames(self.main).shape[2:0:-1])
         self.box[:2] = np.clip(centre, 0, limit)
         self.box[2:] = np.clip(self.box[2:] * (1 - SMOOTHING) + SMOOTHING * size, pre.MIN_SIDE, limit)

@@ -16,6 +16,7 @@ import onnxruntime as ort
 import torch
 
 from .networks import fold_batch_norms
+from .track_decode import THRESHOLD
 from .track_networks import Crops, Tracker, track_mflop
 from .track_onnx import INPUTS, OUTPUTS, tracker_model, with_outputs
 from .track_preprocess import SEARCH, SEARCH_CELLS, TEMPLATE, TEMPLATE_CELLS, THERMAL_TAIL
@@ -66,26 +67,24 @@ def parity(net: Tracker, model: onnx.ModelProto, seed: int = 0, side: int = SEAR
     return max(float(np.abs(a - b).max() / max(1.0, np.abs(a).max())) for a, b in zip(want, got.values()))
 
 
-def tracker_card(name: str, net: Tracker, state: dict[str, Any], digest: str, recipe: str,
-                 thresholds: tuple[float, float], licence: str) -> dict[str, Any]:
-    """The card's tables. `thresholds`: least score of the map, least presence."""
+def card(name: str, net: Tracker, state: dict[str, Any], digest: str) -> dict[str, Any]:
+    """The card's tables. `digest`: SHA-256 of the ONNX file."""
     about, metrics = state["describe"], state["metrics"]
     tail = 100 * THERMAL_TAIL
-    training = {k: v for k, v in about.items() if k != "task"} | {"recipe": recipe, "mflop": round(track_mflop(net), 1)}
+    training = {k: v for k, v in about.items() if k != "task"} | {"recipe": "", "mflop": round(track_mflop(net), 1)}
     return {"": {"name": name, "task": "tracker", "description":
                  "Any target given by a box, in thermal and visible crops or either alone.", "file": f"{name}.onnx",
-                 "sha256": digest, "licence": licence, "decode": "target8"},
+                 "sha256": digest, "licence": "", "decode": "target8"},
             "tracker": {"template": TEMPLATE, "search": SEARCH, "features": net.trunk.width,
                         "percentiles": [tail, 100 - tail]},
             "outputs": [{"name": "map", "shape": [1, 5, SEARCH_CELLS, SEARCH_CELLS]},
                         {"name": "presence", "shape": [1, 1]}],
-            "decoding": {"threshold": thresholds[0], "presence": thresholds[1]},
+            "decoding": {"threshold": THRESHOLD, "presence": 0.5},
             "golden": {"file": f"{name}.golden.npy"}, "training": training,
             "metrics": {f"{k}_synthetic": float(v) for k, v in metrics.items() if np.isfinite(v)}}
 
 
-def export_tracker(net: Tracker, state: dict[str, Any], name: str, folder: Path, recipe: str = "",
-                   thresholds: tuple[float, float] = (0.15, 0.5), licence: str = "") -> tuple[float, dict[str, Any]]:
+def write_tracker(net: Tracker, state: dict[str, Any], name: str, folder: Path) -> tuple[float, dict[str, Any]]:
     """Writes model and golden file; returns the parity error and the card's tables."""
     model = tracker_model(fold_batch_norms(copy.deepcopy(net).eval()))
     error = parity(net.eval(), model)
@@ -97,4 +96,4 @@ def export_tracker(net: Tracker, state: dict[str, Any], name: str, folder: Path,
         for array in (*inputs.values(), *outputs.values()):
             np.save(f, array if array.dtype == np.uint8 else array.astype("<f4"))
     digest = hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest()
-    return error, tracker_card(name, net, state, digest, recipe, thresholds, licence)
+    return error, card(name, net, state, digest)

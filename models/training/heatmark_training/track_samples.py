@@ -187,7 +187,7 @@ def box_in_crop(box: np.ndarray, window: Window) -> np.ndarray:
 
 def cut(of: Sequence, modality: str, window: Window, size: int) -> np.ndarray:
     """A crop, f32 `[c, size, size]`."""
-    image = pre.crop(of.frames(modality)[window.frame], window.centre, window.side, size)
+    image = pre.quick_crop(of.frames(modality)[window.frame], window.centre, window.side, size)
     return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
 
 

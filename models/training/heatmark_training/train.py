@@ -31,6 +31,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
              "its card)"},
     "size": {"choices": ("nano", "small", "base", "teacher")},
     "teacher": {"help": "checkpoint (best.pt) or shipped model of the teacher"},
+    "thermal-teacher": {"help": "checkpoint of track-single --modality thermal"},
+    "visible-teacher": {"help": "checkpoint of track-single --modality visible"},
+    "terms": {"help": "weights of the terms of distillation, such as response=1,feature=0.1,style=0.01,content=0.1,mask=1 "
+              "(these are the defaults); terms left out are off"},
     "mirror-average": {"action": "store_true", "help": "average the teacher's outputs over the picture and its mirror "
                        "image"},
     "count": {"type": int, "help": "number of samples"},
@@ -50,7 +54,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 DEFAULTS: dict[str, Any] = {
     "batch": 64, "seed": 1, "threads": 1, "precision": "auto", "scene_share": 0.0, "lr": 2.5e-3, "muon_lr": 0.02,
     "every": 120.0, "parts": "feature,logit,forward,reverse", "seeds": "1,2,3", "mine": 12000,
-    "real_share": 0.2,
+    "real_share": 0.2, "terms": "",
 }
 
 SOURCE = ("data", "limit", "batch", "seed", "threads")
@@ -96,8 +100,13 @@ STAGES = {
     "track-single": Stage(
         "track.single", "tracker of one modality", (*TRACK, "modality"), required=("out", "modality"),
         defaults={"size": "base", "precision": "float32"}),
+    "track-teacher": Stage(
+        "track_distillation.teacher", "two-stream tracker with mutual prompts, its streams from `track-single`",
+        (*TRACK, "thermal-teacher", "visible-teacher"), required=("out",),
+        defaults={"size": "teacher", "precision": "float32"}),
     "track-student": Stage(
-        "track.student", "one-stream tracker of both modalities and either alone", TRACK, required=("out",),
+        "track_distillation.student", "one-stream tracker of both modalities and either alone; distilled (CKD) with "
+        "--teacher", (*TRACK, "teacher", "thermal-teacher", "visible-teacher", "terms"), required=("out",),
         defaults={"size": "small", "precision": "float32"}),
     "ablation": Stage(
         "ablation.main", "every distillation variant of `transfer`, several seeds, with a report",

@@ -1,16 +1,17 @@
 """Folding, export and modes of the trackers."""
 
 import copy
+import tomllib
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from heatmark_training import track_networks
+from heatmark_training import export, track_networks
 from heatmark_training.networks import fold_batch_norms
 from heatmark_training.track_evaluate import OnnxPredictor, TorchPredictor
-from heatmark_training.track_export import parity
+from heatmark_training.track_export import parity, run_tracker
 from heatmark_training.track_networks import MODES, Crops, Tracker, merge, track_mflop
 from heatmark_training.track_onnx import in_mode, tracker_model
 from random_networks import randomise_batch_norms
@@ -91,3 +92,20 @@ def test_another_template_gives_other_weights(nano):
         a, b = (nano.bind(nano.trunk(*crops(1, 64, seed))) for seed in (5, 6))
     assert (a.match - b.match).abs().max() > 0.01 and (a.gates - b.gates).abs().max() > 0.001
     assert torch.allclose(a.match.norm(dim=2), nano.bind.scale.abs().expand(1, 64), atol=1e-3)
+
+
+def test_export_writes_the_model_its_card_and_golden_values(nano, tmp_path):
+    state = {"describe": {"task": "tracker", "size": "nano", "seed": 4}, "average": nano.state_dict(),
+             "metrics": {"both_iou": 0.5, "auroc": float("nan")}}
+    torch.save(state, tmp_path / "best.pt")
+    assert export.export(tmp_path / "best.pt", "track-nano", tmp_path / "out", "a recipe", threshold=0.4) < 1e-4
+    card = tomllib.loads((tmp_path / "out/track-nano.toml").read_text())
+    assert card["task"] == "tracker" and card["tracker"]["features"] == 40 and card["decoding"]["presence"] == 0.4
+    assert card["training"]["recipe"] == "a recipe" and card["metrics"] == {"both_iou_synthetic": 0.5}
+    with open(tmp_path / "out/track-nano.golden.npy", "rb") as f:
+        visible, thermal, template, maps, presence = (np.load(f) for _ in range(5))
+    assert visible.dtype == thermal.dtype == np.uint8 and template.shape == (1, 40, 8, 8)
+    inputs = {"visible": visible / np.float32(127.5) - 1, "thermal": thermal / np.float32(127.5) - 1,
+              "template": template}
+    got = run_tracker(onnx.load(tmp_path / "out/track-nano.onnx"), inputs)
+    assert np.allclose(got["map"], maps, atol=1e-5) and np.allclose(got["presence"], presence, atol=1e-5)

@@ -78,10 +78,18 @@ def test_the_fast_crops_of_training_are_close():
 
 
 def test_the_fast_crops_do_not_shift():
-    ramp = np.add.outer(3.0 * np.arange(200), 5.0 * np.arange(240)).astype(np.float32)
-    for side in (20, 90, 130.5, 185):
-        got, want = (f(ramp, (120.3, 99.6), side, 64) for f in (pre.crop, pre.crop_reference))
-        assert np.abs(got - want)[4:-4, 4:-4].max() < 0.2, side
+    ramp = np.add.outer(3.0 * np.arange(500), 5.0 * np.arange(540)).astype(np.float32)
+    for side in (20, 90, 130.5, 185, 310):
+        want = pre.crop_reference(ramp, (270.3, 249.6), side, 64)
+        for crop in (pre.crop, pre.quick_crop):
+            assert np.abs(crop(ramp, (270.3, 249.6), side, 64) - want)[4:-4, 4:-4].max() < 0.2, side
+
+
+def test_quick_crops_are_close_enough_to_train_on():
+    for frame, boxes in zip(frames(), (THERMAL, VISIBLE)):
+        for box in boxes:
+            for got, want in zip(expected(frame, box, pre.quick_crop), expected(frame, box)):
+                assert np.abs(got - want).mean() < 0.05, box
 
 
 def test_a_crop_far_outside_the_frame_repeats_its_border():

@@ -1,4 +1,4 @@
-"""Stages `track-single` and `track-student`: trackers against the truth; with a teacher see `track_distillation`."""
+"""Stage `track-single`, a tracker of one modality, and what all tracker stages share."""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .. import track_losses
-from ..track_networks import MODES, Tracker
+from ..track_networks import Tracker
 from ..track_samples import TrackBatch, TrackSource
 from ..track_task import LAYOUT, Inputs, TrackEvaluator, about, init_tracker, sources
 from ..train_loop import Budget, Run, Step, train
@@ -34,12 +34,3 @@ def single(args: argparse.Namespace) -> None:
     net = Tracker(args.size)
     init_tracker(net, args.init)
     run_stage(args, net, source, supervised_step, modality=args.modality)
-
-
-def student(args: argparse.Namespace) -> None:
-    """The one-stream student."""
-    torch.manual_seed(args.seed)
-    source = sources(args, MODES)
-    net = Tracker(args.size)
-    init_tracker(net, args.init)
-    run_stage(args, net, source, supervised_step)
