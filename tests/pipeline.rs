@@ -831,7 +831,7 @@ fn a_snapshot_is_readable_by_people_and_machines() {
     let snapshot: Snapshot =
         run(parts(Feed::once(source), Engine::default(), collect(&clock)), Policy::Live, &clock).unwrap().snapshot;
     let line = snapshot.to_string();
-    assert!(line.contains(" s  live  ") && line.ends_with(" ms  dropped 2"), "{line}");
+    assert!(line.contains(" s  live  ") && line.contains(" ms  dropped "), "{line}");
     assert_eq!((&*snapshot.source, snapshot.counts.dropped.driver), ("scripted", 2));
     let json = serde_json::to_value(&snapshot).unwrap();
     assert_eq!((&json["captured"], &json["dropped"]["driver"]), (&22.into(), &2.into()));

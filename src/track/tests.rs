@@ -252,7 +252,7 @@ fn a_closed_shutter_is_not_looked_at() {
     let runs = s.world.runs();
     for _ in 0..60 {
         let found = s.next(&[]);
-        assert_eq!((found[0].state, found[0].temperature), (Lost, Err(NoTemperature::NotRadiometric)));
+        assert_eq!((found[0].state, found[0].temperature), (Lost, Err(NoTemperature::Ffc)));
     }
     assert_eq!(s.world.runs(), runs);
     s.frame.meta.ffc = FfcState::Settling;
