@@ -7,18 +7,22 @@
 mod nets;
 
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use heatmark::frame::{Frame, FrameFormat, Signal};
+use heatmark::frame::{Frame, FrameFormat, Signal, Visible};
+use heatmark::geometry::Rect;
 use heatmark::kernels::{self, Conv, Depthwise, Epilogue, Map, Tile, Window, Winograd};
-use heatmark::nn::Network;
 use heatmark::nn::card::Input;
 use heatmark::nn::region::{self, Installed};
+use heatmark::nn::{Model, Network};
 use heatmark::preprocess::{Crop, Preprocessor};
 use heatmark::render::agc::{Gain, Mode};
 use heatmark::render::range::Span;
+use heatmark::result::Modality;
+use heatmark::track::{Engine, Pair, Settings};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64;
 use tract_onnx::prelude::*;
@@ -312,9 +316,69 @@ fn precision(_: &mut Criterion<ProcessorTime>) {
     }
 }
 
+/// The folder with the trackers: the shipped models, or another one.
+fn trackers() -> Vec<PathBuf> {
+    let folder =
+        std::env::var("HEATMARK_TRACKERS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/models").into());
+    let mut cards: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let tracker = |p: &PathBuf| {
+        p.extension().is_some_and(|e| e == "toml")
+            && p.file_stem().is_some_and(|n| n.to_string_lossy().starts_with("track-"))
+    };
+    cards.retain(tracker);
+    cards.sort();
+    cards
+}
+
+/// One target through a frame, crops included, for each choice of pictures; and what giving it costs.
+fn tracking(_: &mut Criterion<ProcessorTime>) {
+    if !asked("tracking") {
+        return;
+    }
+    let thermal = noise(320, 256);
+    let mut visible = Visible::new(640, 480);
+    let mut random = Pcg64::seed_from_u64(2);
+    visible.rgb.fill_with(|| random.next_u32() as u8);
+    let pairs = [
+        ("both", Pair { thermal: Some(&thermal), visible: Some(&visible) }),
+        ("thermal", Pair { thermal: Some(&thermal), visible: None }),
+        ("visible", Pair { thermal: None, visible: Some(&visible) }),
+    ];
+    let bbox = Rect::new(140.0, 100.0, 170.0, 140.0);
+    for card in trackers() {
+        let model = Model::open(&card).unwrap();
+        let began = processor_time();
+        // Everything passes, so that every frame is an ordinary one.
+        let settings = Settings { score: Some(0.0), presence: Some(0.0), ..Settings::default() };
+        let mut engine = Engine::with(&settings, model.card(), model.stages().unwrap()).unwrap();
+        let loaded = processor_time() - began;
+        let mut starts = vec![];
+        for _ in 0..5 {
+            let began = processor_time();
+            let id = engine.start(&pairs[0].1, Modality::Thermal, bbox).unwrap();
+            starts.push(processor_time() - began);
+            engine.stop(id);
+        }
+        let name = &model.card().name;
+        println!(
+            "{name:18} load {loaded:>9.1?} start with heads of three choices {:>9.1?}",
+            starts.iter().min().unwrap()
+        );
+        for (shown, pair) in &pairs {
+            engine.start(&pairs[0].1, Modality::Thermal, bbox).unwrap();
+            let mut frame = || {
+                black_box(engine.process(pair).unwrap());
+            };
+            let (least, median) = take_turns(200, &mut [&mut frame])[0];
+            println!("{name:18} {shown:8} least {least:>9.1?} median {median:>9.1?}");
+            engine.stop(engine.targets()[0].id);
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ProcessorTime);
-    targets = preprocess, soft_argmax, display, networks, precision, layers
+    targets = preprocess, soft_argmax, display, networks, precision, tracking, layers
 }
 criterion_main!(benches);

@@ -173,7 +173,10 @@ impl Model {
     /// # Errors
     /// Fix: we cannot run the model.
     pub fn explain(&self, kernels: &'static Kernels) -> Result<String> {
-        tract::explain(&self.onnx, &self.card, kernels)
+        match self.card.task {
+            Task::Tracker => tract::Tracker::on(kernels, &self.onnx, &self.card)?.explain(),
+            _ => tract::explain(&self.onnx, &self.card, kernels),
+        }
     }
 
     /// Like [`Model::explain`], for an ONNX file without a card. An empty `shape` means the input shape in the file.

@@ -4,8 +4,8 @@ use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
 use super::cut::{cut, double, weight};
-use super::parse::{inspected, proto};
-use super::{Signature, guarded, network, read};
+use super::parse::{concrete, inspected, proto};
+use super::{Signature, guarded, network, read, table};
 use crate::error::{Error, Result};
 use crate::kernels::{self, Kernels};
 use crate::nn::card::{Card, Crops, Precision};
@@ -33,7 +33,7 @@ impl Tracker {
     }
 
     /// Like [`Tracker::new`], on given kernels.
-    pub(super) fn on(kernels: &'static Kernels, onnx: &[u8], card: &Card) -> Result<Self> {
+    pub fn on(kernels: &'static Kernels, onnx: &[u8], card: &Card) -> Result<Self> {
         let bad = |e: TractError| Error::fix(&card.file, format!("no model we can run: {e:#}"));
         Self::of(kernels, proto(onnx).map_err(bad)?, card)
     }
@@ -62,35 +62,39 @@ impl Tracker {
     ) -> Result<Box<dyn Network>> {
         guarded(wanted, || network(read(&part()?, wanted)?, wanted, self.kernels))
     }
-}
 
-impl Stages for Tracker {
-    fn trunk(&self, modality: Modality, side: usize) -> Result<Box<dyn Network>> {
+    fn trunk_signature(&self, modality: Modality, side: usize) -> Signature<'_> {
         let (visible, thermal) = ((names::VISIBLE, [1, 3, side, side]), (names::THERMAL, [1, 1, side, side]));
         let inputs = match modality {
             Modality::Both => vec![visible, thermal],
             Modality::Thermal => vec![thermal],
             Modality::Visible => vec![visible],
         };
-        let wanted = Signature { file: &self.card.file, inputs, outputs: vec![names::FEATURES] };
-        let given: Vec<&str> = wanted.inputs.iter().map(|i| i.0).collect();
-        let part = || match given[..] {
-            [one] => {
-                let mut model = self.model.clone();
-                double(&mut model, names::MERGE, one)?;
-                cut(&model, &given, &[names::FEATURES], vec![])
-            }
-            _ => cut(&self.model, &given, &[names::FEATURES], vec![]),
+        Signature { file: &self.card.file, inputs, outputs: vec![names::FEATURES] }
+    }
+
+    fn trunk_part(&self, modality: Modality) -> TractResult<pb::ModelProto> {
+        let one = match modality {
+            Modality::Both => return cut(&self.model, &[names::VISIBLE, names::THERMAL], &[names::FEATURES], vec![]),
+            Modality::Thermal => names::THERMAL,
+            Modality::Visible => names::VISIBLE,
         };
-        let trunk = self.build(part, &wanted)?;
-        let shape = [1, self.crops.features, side / STRIDE, side / STRIDE];
-        match trunk.outputs() {
-            [(_, found)] if found == &shape => Ok(trunk),
-            found => Err(Error::fix(&self.card.file, format!("its features are {found:?}, the card wants {shape:?}"))),
+        let mut model = self.model.clone();
+        double(&mut model, names::MERGE, one)?;
+        cut(&model, &[one], &[names::FEATURES], vec![])
+    }
+
+    fn head_signature(&self) -> Signature<'_> {
+        let cells = self.crops.search / STRIDE;
+        Signature {
+            file: &self.card.file,
+            inputs: vec![(names::FEATURES, [1, self.crops.features, cells, cells])],
+            outputs: self.card.output_names().collect(),
         }
     }
 
-    fn head(&mut self, template: &[f32]) -> Result<Box<dyn Network>> {
+    /// The head with a template's weights.
+    fn head_part(&mut self, template: &[f32]) -> Result<TractResult<pb::ModelProto>> {
         self.bind.run(&[template])?;
         let bound = |i: usize| {
             let (name, shape) = &self.bind.outputs()[i];
@@ -101,13 +105,37 @@ impl Stages for Tracker {
             weight(name, shape, &values)
         };
         let constants = (0..names::BOUND.len()).map(bound).collect();
-        let cells = self.crops.search / STRIDE;
-        let wanted = Signature {
-            file: &self.card.file,
-            inputs: vec![(names::FEATURES, [1, self.crops.features, cells, cells])],
-            outputs: self.card.output_names().collect(),
-        };
-        self.build(|| cut(&self.model, &[names::FEATURES], &wanted.outputs, constants), &wanted)
+        let outputs: Vec<&str> = self.card.output_names().collect();
+        Ok(cut(&self.model, &[names::FEATURES], &outputs, constants))
+    }
+
+    /// Readable tables of the kernels that run the trunk for both pictures, and a head.
+    ///
+    /// # Errors
+    /// Fix: we cannot run the model.
+    pub fn explain(&mut self) -> Result<String> {
+        let head = self.head_part(&vec![0.5; self.bind.input_values(0)])?;
+        let shapes = |wanted: &Signature| wanted.inputs.iter().map(|i| i.1).collect::<Vec<_>>();
+        let trunk = shapes(&self.trunk_signature(Modality::Both, self.crops.search));
+        let trunk = table(&self.card.file, self.kernels, || concrete(&self.trunk_part(Modality::Both)?, &trunk))?;
+        let head = table(&self.card.file, self.kernels, || concrete(&head?, &shapes(&self.head_signature())))?;
+        Ok(format!("trunk, thermal and visible\n{trunk}\nhead, with the weights of one target\n{head}"))
+    }
+}
+
+impl Stages for Tracker {
+    fn trunk(&self, modality: Modality, side: usize) -> Result<Box<dyn Network>> {
+        let trunk = self.build(|| self.trunk_part(modality), &self.trunk_signature(modality, side))?;
+        let shape = [1, self.crops.features, side / STRIDE, side / STRIDE];
+        match trunk.outputs() {
+            [(_, found)] if found == &shape => Ok(trunk),
+            found => Err(Error::fix(&self.card.file, format!("its features are {found:?}, the card wants {shape:?}"))),
+        }
+    }
+
+    fn head(&mut self, template: &[f32]) -> Result<Box<dyn Network>> {
+        let part = self.head_part(template)?;
+        self.build(|| part, &self.head_signature())
     }
 }
 
@@ -177,16 +205,8 @@ mod tests {
     #[test]
     fn heads_and_trunks_run_on_our_kernels() {
         let (onnx, card) = model("tiny-tracker");
-        let (model, tracker) = (proto(&onnx).unwrap(), Tracker::new(&onnx, &card).unwrap());
-        let head = cut(
-            &model,
-            &[names::FEATURES],
-            &["map", "presence"],
-            vec![weight("match", &[64, 16, 1, 1], &[0.1; 1024]), weight("mix", &[8, 16, 1, 1], &[0.1; 128])],
-        );
-        let typed = super::super::parse::concrete(&head.unwrap(), &[[1, 16, 16, 16]]).unwrap();
-        let told = super::super::region::explain(&typed, tracker.kernels).unwrap();
-        assert!(told.contains("the whole network, without tract"), "{told}");
+        let told = Tracker::new(&onnx, &card).unwrap().explain().unwrap();
+        assert_eq!(told.matches("the whole network, without tract").count(), 2, "{told}");
     }
 
     #[test]
