@@ -18,6 +18,7 @@ use heatmark::kernels::{self, Conv, Depthwise, Epilogue, Map, Tile, Window, Wino
 use heatmark::nn::card::Input;
 use heatmark::nn::region::{self, Installed};
 use heatmark::nn::{Model, Network};
+use heatmark::preprocess::target::{Square, template_side};
 use heatmark::preprocess::{Crop, Preprocessor};
 use heatmark::render::agc::{Gain, Mode};
 use heatmark::render::range::Span;
@@ -345,6 +346,25 @@ fn tracking(_: &mut Criterion<ProcessorTime>) {
         ("visible", Pair { thermal: None, visible: Some(&visible) }),
     ];
     let bbox = Rect::new(140.0, 100.0, 170.0, 140.0);
+    let mut preprocess = Preprocessor::default();
+    let mut out = vec![0.0; 3 * 128 * 128];
+    let side = 2.0 * template_side(30.0, 40.0);
+    let (here, there) = ([155.0, 120.0], [310.0, 225.0]);
+    let plane = 128 * 128;
+    let (levels, _) =
+        preprocess.thermal_template(&thermal, Square { centre: here, side }, [2.0, 98.0], 128, &mut out[..plane]);
+    let mut other = Preprocessor::default();
+    let mut colours = vec![0.0; 3 * 128 * 128];
+    let mut warm = || {
+        preprocess.thermal_search(&thermal, Square { centre: here, side }, levels, 128, &mut out[..plane]);
+    };
+    let mut light = || {
+        other.visible_search(&visible, Square { centre: there, side: 2.0 * side }, levels, 128, &mut colours);
+    };
+    let times = take_turns(200, &mut [&mut warm, &mut light]);
+    for (name, (least, median)) in ["thermal", "visible"].iter().zip(times) {
+        println!("crop of {side:.0} px, {name}: least {least:>9.1?} median {median:>9.1?}");
+    }
     for card in trackers() {
         let model = Model::open(&card).unwrap();
         let began = processor_time();
@@ -370,7 +390,8 @@ fn tracking(_: &mut Criterion<ProcessorTime>) {
                 black_box(engine.process(pair).unwrap());
             };
             let (least, median) = take_turns(200, &mut [&mut frame])[0];
-            println!("{name:18} {shown:8} least {least:>9.1?} median {median:>9.1?}");
+            let used = engine.targets()[0].modality.name();
+            println!("{name:18} {shown:8} least {least:>9.1?} median {median:>9.1?}, at last with {used}");
             engine.stop(engine.targets()[0].id);
         }
     }
