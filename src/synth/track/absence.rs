@@ -18,7 +18,7 @@ pub struct Cover {
 }
 
 /// Share of sequences with an absence, and the longest stretch of frames of which one is drawn.
-const SHARE: f32 = 0.47;
+const SHARE: f32 = 0.49;
 const STRETCH: usize = 40;
 
 /// Draws absences: marks the shots, bends the path out of the picture, and lists the covers that hide the target.

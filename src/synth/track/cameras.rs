@@ -181,7 +181,7 @@ pub struct Offset {
 }
 
 /// What skew leaves to the cameras' own offset of [`super::table::OFFSET`].
-const OWN: [f32; 7] = [0.004, 0.028, 0.055, 0.144, 0.252, 0.332, 0.52];
+const OWN: [f32; 7] = [0.004, 0.027, 0.052, 0.142, 0.252, 0.332, 0.52];
 
 impl Offset {
     /// Draws one; `rank` says how large among all.

@@ -3,9 +3,20 @@
 use super::actor::Actor;
 use super::kind::Kind;
 use super::maker::Seeds;
-use super::path::{Habit, Moment, Path, SCENE, wander};
+use super::path::{Habit, Moment, Path, SCENE, Sway, wander};
 use super::weather::Weather;
 use crate::synth::random::Random;
+
+/// How another moves beside the target.
+#[derive(Clone, Copy)]
+enum Way {
+    /// As it likes.
+    Own,
+    /// Past the target, in front of it or behind.
+    Across,
+    /// Along with it.
+    Along,
+}
 
 /// One to six others of the target's kind; half share its warmth, half its colours. Nearer ones pass in front.
 pub fn likes(
@@ -42,9 +53,17 @@ pub fn likes(
             continue;
         }
         let start = Moment { at, size: first.size * scale, phase: r.unit(), ..first };
-        let path = stroll(start, target.kind, view, ticks, r);
+        let way = *r.pick(&[Way::Own, Way::Own, Way::Across, Way::Across, Way::Along]);
+        let path = match way {
+            Way::Own => stroll(start, target.kind, view, ticks, r),
+            _ => beside(target, start, way, ticks, r),
+        };
         let actor = Actor::new(target.kind, seeds, path, weather);
-        if scale > 1.0 && r.chance(0.7) { front.push(actor) } else { behind.push(actor) }
+        if matches!(way, Way::Across) && r.chance(0.5) || scale > 1.0 && r.chance(0.7) {
+            front.push(actor)
+        } else {
+            behind.push(actor)
+        }
     }
 }
 
@@ -78,6 +97,37 @@ pub fn passers(target: &Actor, view: &[[f32; 3]], weather: &Weather, r: &mut Ran
     let mut all: Vec<Actor> = (0..count).map(|_| one(r)).collect();
     all.sort_by(|a, b| a.path.0[0].size.total_cmp(&b.path.0[0].size));
     all
+}
+
+/// A path with or past the target's.
+fn beside(target: &Actor, start: Moment, way: Way, ticks: usize, r: &mut Random) -> Path {
+    let first = target.path.0[0];
+    let by = [start.at[0] - first.at[0], start.at[1] - first.at[1]];
+    // It passes at this share of the time, a little above or below.
+    let (meet, miss) = (r.range(0.15, 1.3), r.range(-0.15, 0.15) * first.size);
+    let pace = r.range(0.8, 1.2);
+    let mut sway = Sway::new(20.0, r);
+    let one = |t: usize| {
+        let f = t as f32 / ticks as f32;
+        let m = target.path.at(t as f32);
+        let k = match way {
+            Way::Across => 1.0 - f / meet,
+            _ => 1.0,
+        };
+        let drift = 0.06 * first.size * sway.next(r);
+        let facing = match way {
+            Way::Across => -by[0].signum(),
+            _ => m.facing,
+        };
+        Moment {
+            at: [m.at[0] + k * by[0] + drift, m.at[1] + k * by[1] + (1.0 - k.abs().min(1.0)) * miss],
+            size: m.size * start.size / first.size,
+            phase: start.phase + pace * (m.phase - first.phase),
+            facing,
+            ..m
+        }
+    };
+    Path((0..ticks).map(one).collect())
 }
 
 /// A path of its own that goes with the scene as the camera turns.

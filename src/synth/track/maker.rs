@@ -89,7 +89,7 @@ impl<'w> Maker<'w> {
         p.place = [self.heat.unit(), self.heat.unit()];
         p = match self.heat.below(5) {
             // Quilted jackets show their seams.
-            0 => p.heat(Grain::Bands, 0.5, 1.5 * folds),
+            0 => p.heat(Grain::Seams, 0.45, 1.5 * folds),
             1 => p.heat(Grain::Leaves, 0.6, folds),
             _ => p.heat(Grain::Soft, 1.2, 1.3 * folds),
         };

@@ -133,7 +133,7 @@ pub fn wander(start: Moment, habit: &Habit, ticks: usize, r: &mut Random) -> Pat
     let mut roll = Sway::new(15.0, r);
     let mut turn = Sway::new(25.0, r);
     let (kept, fresh) = (habit.steady.sqrt(), (1.0 - habit.steady).sqrt());
-    let (grow0, stretch0) = (grow.last[0], stretch.last[0]);
+    let [grow0, stretch0, roll0, turn0] = [&grow, &stretch, &roll, &turn].map(|s| s.last[0]);
     let mut moment = start;
     let mut ahead = course[0].value;
     let mut path = Vec::with_capacity(ticks);
@@ -165,8 +165,8 @@ pub fn wander(start: Moment, habit: &Habit, ticks: usize, r: &mut Random) -> Pat
         let jitter = r.normal(0.0, habit.growth[1]);
         moment.size = start.size * libm::expf(habit.growth[0] * (grow.next(r) - grow0) + jitter);
         moment.aspect = start.aspect * libm::expf(habit.stretch * (stretch.next(r) - stretch0));
-        moment.roll = habit.roll * roll.next(r).clamp(-2.0, 2.0);
-        moment.turn = turn.next(r).clamp(-1.5, 1.5);
+        moment.roll = habit.roll * (roll.next(r) - roll0).clamp(-2.0, 2.0);
+        moment.turn = (turn.next(r) - turn0).clamp(-1.5, 1.5);
         moment.phase += habit.pace * (0.5 + 0.5 * effort).min(2.0);
     }
     Path(path)

@@ -30,9 +30,9 @@ impl Dress {
         let hair_rgb = *m.colour.pick(&[[0.06, 0.05, 0.04], [0.2, 0.13, 0.08], [0.5, 0.38, 0.2], [0.6, 0.6, 0.6]]);
         let hair = Paint { rim: 1.0, ..Paint::plain(hair_rgb, m.weather.cloth(m.heat.clone().range(0.35, 0.65))) };
         let hair = hair.heat(Grain::Leaves, 2.0, 0.6).colour(Grain::Fine, 1.0, 0.15);
-        let top = m.cloth([0.12, 0.5]);
+        let top = m.cloth([0.08, 0.5]);
         let bare = m.weather.ambient > 17.0 && m.heat.chance(0.4);
-        let legs = m.cloth([0.25, 0.65]);
+        let legs = m.cloth([0.3, 0.78]);
         Self {
             skin,
             hand,
@@ -102,16 +102,23 @@ pub fn walker(m: &mut Maker, f: &mut Figure) {
     let w = d.wide;
     let bob = 0.008 * m.swing(0.25).abs();
     let hip: Point = [0.0, 0.02 - bob];
-    let neck: Point = [lean, -0.31 - bob];
+    // Some bend down, spread their legs or lift their arms, and stand up again.
+    let active = m.shape.chance(0.3);
+    let [bend, spread, lift] = [m.shape.range(0.0, 1.6), m.shape.range(0.0, 2.2), m.shape.range(0.0, 2.2)];
+    let much = if active { (0.9 * m.turn.abs() - 0.2).clamp(0.0, 1.0) } else { 0.0 };
+    let (bow, stance, lift) = (lean + bend * much * side.max(0.3), 1.0 + spread * much, lift * much);
+    let (sin, cos) = libm::sincosf(bow);
+    let neck: Point = [hip[0] + 0.33 * sin, hip[1] - 0.33 * cos];
     let half = 0.085 * w * (1.0 - 0.3 * side);
     let leg = |f: &mut Figure, ahead: f32, x: f32, shade: f32| {
         let s = m.swing(ahead);
         // The leg that swings forward bends its knee.
         let bend = (m.swing(ahead + 0.22)).max(0.0);
         let a = stride * s;
-        let knee = [hip[0] + x + side * 0.24 * a * 1.2, hip[1] + 0.24 - 0.02 * bend];
+        let knee = [hip[0] + x * stance + side * 0.24 * a * 1.2, hip[1] + 0.24 - 0.02 * bend];
         let b = a - 0.9 * bend * stride;
-        let foot = [knee[0] + side * 0.24 * b * 1.3 + 0.3 * x * (1.0 - side), knee[1] + 0.2 - 0.06 * bend];
+        let wide = (0.3 + 0.7 * (stance - 1.0)) * x * (1.0 - side);
+        let foot = [knee[0] + side * 0.24 * b * 1.3 + wide, knee[1] + 0.2 - 0.06 * bend];
         let p = d.legs.brighter(shade);
         f.limb(foot, 0.026, [foot[0] + 0.055 * side + 0.01, foot[1] + 0.012], 0.022, &d.shoe.brighter(shade));
         f.limb([hip[0] + x, hip[1]], 0.062 * w, knee, 0.046 * w, &p.warmer(-0.2));
@@ -120,8 +127,11 @@ pub fn walker(m: &mut Maker, f: &mut Figure) {
     let arm = |f: &mut Figure, ahead: f32, x: f32, shade: f32| {
         let s = m.swing(ahead);
         let shoulder = [neck[0] + x, neck[1] + 0.05];
-        let elbow = [shoulder[0] + 0.35 * x + side * 0.1 * s, shoulder[1] + 0.15];
-        let hand = [elbow[0] + side * (0.06 + 0.1 * s), elbow[1] + 0.12 - 0.03 * s.max(0.0)];
+        let away = if x < 0.0 { -lift } else { lift };
+        let (up, down) = libm::sincosf(away + side * 0.6 * s * (1.0 - lift).max(0.0));
+        let elbow = [shoulder[0] + 0.35 * x + 0.15 * up, shoulder[1] + 0.15 * down];
+        let (up, down) = libm::sincosf(1.15 * away + side * (0.4 + 0.7 * s) * (1.0 - lift).max(0.0));
+        let hand = [elbow[0] + 0.12 * up, elbow[1] + 0.12 * down];
         f.limb(shoulder, 0.042 * w, elbow, 0.036 * w, &d.sleeve.brighter(shade));
         f.limb(elbow, 0.034 * w, hand, 0.025, &d.sleeve.brighter(shade));
         f.oval([hand[0], hand[1] + 0.02], [0.022, 0.03], &d.hand.brighter(shade));
@@ -134,6 +144,12 @@ pub fn walker(m: &mut Maker, f: &mut Figure) {
         f.oval([neck[0] - 0.11 * side, neck[1] + 0.15], [0.085, 0.13], &d.bag);
     }
     let p = &d.top;
+    if bow > 0.3 {
+        f.limb([hip[0], hip[1] - 0.02], 0.09 * w, [neck[0] - 0.05 * sin, neck[1] + 0.05 * cos], 0.105 * w, p);
+        skull(f, &d, [neck[0] + 0.095 * sin, neck[1] - 0.095 * cos], 0.165, yaw);
+        arm(f, 0.5, 0.11 * w * (1.0 - side) + 0.01 * side, 1.0);
+        return;
+    }
     let x = |y: f32| neck[0] + (hip[0] - neck[0]) * y;
     f.polygon(
         &[
@@ -148,7 +164,7 @@ pub fn walker(m: &mut Maker, f: &mut Figure) {
         ],
         p,
     );
-    skull(f, &d, [neck[0] + 0.02 * side, neck[1] - 0.095], 0.165, yaw);
+    skull(f, &d, [neck[0] + 0.02 * side + 0.095 * sin, neck[1] - 0.095], 0.165, yaw);
     f.oval([neck[0], neck[1] + 0.035], [1.05 * half, 0.03], p);
     if d.load == 1 {
         let at = [0.1 * w, hip[1] + 0.12];

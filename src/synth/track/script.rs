@@ -105,7 +105,7 @@ impl Script {
     /// Draws sequence `index` of `seed` with `frames` frames.
     pub fn draw(seed: u64, index: u64, frames: usize) -> Self {
         // Drawn a little narrower than the table says, as strides widen boxes.
-        const DRAWN: [f32; 7] = [0.37, 0.445, 0.555, 0.96, 1.29, 1.60, 2.7];
+        const DRAWN: [f32; 7] = [0.37, 0.445, 0.54, 0.95, 1.29, 1.60, 2.7];
         let r = &mut Random::new(seed, index);
         let mut wish = Wish::draw(seed, index);
         let size = table::quantile(&SIZE, [14.0, 400.0], wish.rank[0]);

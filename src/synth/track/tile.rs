@@ -24,11 +24,22 @@ pub enum Grain {
     Bricks = 6,
     /// Fine grain.
     Fine = 7,
+    /// Thin bright lines across, as the seams of quilted jackets.
+    Seams = 8,
 }
 
 /// All textures.
-pub const GRAINS: [Grain; 8] =
-    [Grain::Rough, Grain::Soft, Grain::Broad, Grain::Cells, Grain::Leaves, Grain::Bands, Grain::Bricks, Grain::Fine];
+pub const GRAINS: [Grain; 9] = [
+    Grain::Rough,
+    Grain::Soft,
+    Grain::Broad,
+    Grain::Cells,
+    Grain::Leaves,
+    Grain::Bands,
+    Grain::Bricks,
+    Grain::Fine,
+    Grain::Seams,
+];
 
 /// The textures: mean 0, deviation 1, `SIDE` x `SIDE` each, repeating.
 pub struct Tiles(Vec<Vec<f32>>);
@@ -78,6 +89,7 @@ fn draw(grain: Grain, r: &mut Random) -> Vec<f32> {
         Grain::Cells => cells(r),
         Grain::Leaves => leaves(r),
         Grain::Bands => bands(r),
+        Grain::Seams => seams(r),
         Grain::Bricks => bricks(r),
     }
 }
@@ -157,6 +169,17 @@ fn bands(r: &mut Random) -> Vec<f32> {
         let (y, w) = ((i / SIDE) as f32, wobble[i]);
         let phase = (y + 2.0 * w) * (14.0 / SIDE as f32) * std::f32::consts::TAU;
         libm::sinf(phase) + 0.25 * waves[((y + 2.0 * w) as i32).rem_euclid(SIDE as i32) as usize / 16]
+    };
+    (0..SIDE * SIDE).map(at).collect()
+}
+
+fn seams(r: &mut Random) -> Vec<f32> {
+    let wobble = octaves(r, 2, 5, 0.6);
+    let strength = octaves(r, 3, 6, 0.7);
+    let at = |i: usize| {
+        let y = (i / SIDE) as f32 + 2.5 * wobble[i];
+        let d = y - 16.0 * (y / 16.0).round();
+        libm::expf(-0.2 * d * d) * (1.0 + 0.5 * strength[i]).max(0.0) + 0.1 * strength[i]
     };
     (0..SIDE * SIDE).map(at).collect()
 }
