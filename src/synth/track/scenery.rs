@@ -25,7 +25,7 @@ pub fn paint(stage: &mut Stage, place: Place, weather: &Weather, busy: bool, r: 
         scene(stage, place, weather, r);
     }
     if thermal {
-        let own = r.chance(0.45);
+        let own = r.chance(0.3);
         backdrop::thermal(stage, r.pick(&album.thermals), own, weather, r);
     }
     if busy {
