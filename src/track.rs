@@ -41,7 +41,7 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::geometry::Rect;
 use crate::nn::{Card, Model, Stages};
-use crate::result::{Modality, Target};
+use crate::result::{Modality, Target, TargetState};
 use crate::units::Nanos;
 
 /// Smallest side of a box, pixels.
@@ -257,7 +257,9 @@ fn published(target: &Followed, scene: &Scene, thermal: Option<&Frame>, now: Nan
     // With a closed shutter there is a frame, though not in the scene.
     shown.temperature = temperature::read(thermal, bbox);
     let ms = |since: Nanos| u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
-    (shown.age_ms, shown.unseen_ms) = (ms(target.given), ms(target.seen));
+    // A tracked target may be doubtful in a single frame.
+    let unseen = if shown.state == TargetState::Tracked { 0 } else { ms(target.seen) };
+    (shown.age_ms, shown.unseen_ms) = (ms(target.given), unseen);
     shown
 }
 

@@ -19,7 +19,7 @@ const THERMAL: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/mode
 const VISIBLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/clips/pair.mjpeg"));
 
 /// The box of the walker in the first frame of the built-in pair: x, y, width, height, pixels.
-pub const WALKER: &str = "8.71,61.98,13.62,33.0";
+pub const WALKER: &str = "8.71,61.98,13.71,33.0";
 
 /// Opens the built-in pair.
 ///
