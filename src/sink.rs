@@ -136,13 +136,18 @@ impl Camera {
     /// A separate path for files that cameras cannot share. The first camera uses the path unchanged;
     /// further cameras append their number to the stem, as in `results-2.ndjson`.
     pub fn own(&self, path: &Path) -> PathBuf {
-        if self.number == 1 {
-            return path.to_path_buf();
-        }
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-        path.with_file_name(format!("{stem}-{}{ending}", self.number))
+        numbered(path, self.number)
     }
+}
+
+/// The path unchanged for number 1; for others with the number after the stem, as in `results-2.ndjson`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    if number == 1 {
+        return path.to_path_buf();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{number}{ending}"))
 }
 
 /// The parts of the program that a sink may use.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Output, Sink, Wants};
+use super::{Output, Sink, Wants, numbered};
 use crate::error::{Error, Result};
 use crate::result::Target;
 
@@ -33,9 +33,7 @@ impl BoxSink {
         let at = match self.files.iter().position(|(id, _)| *id == target.id) {
             Some(at) => at,
             None => {
-                let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-                let ending = self.path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-                let path = self.path.with_file_name(format!("{stem}-{}{ending}", target.id));
+                let path = numbered(&self.path, target.id as usize);
                 self.files.push((target.id, BufWriter::new(make(&path)?)));
                 self.files.len() - 1
             }
