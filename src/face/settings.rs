@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::smooth;
 use crate::error::{Error, Result};
-use crate::kernels;
-use crate::nn::{Model, Precision, Task, Use};
+use crate::nn::{Model, Task, Use};
 #[cfg(feature = "stream")]
 use crate::ranges;
 
@@ -54,23 +53,11 @@ pub struct Settings {
 /// Largest setting of [`Settings::max_faces`].
 pub(super) const MAX_FACES: usize = 16;
 
-/// The setting that lets the program choose a model by CPU.
-const AUTO: &str = "auto";
-
-/// The model that `setting` names, or the default of `task` and `usage` in the precision that is faster on this CPU.
-fn model(setting: &str, task: Task, usage: Use) -> Result<&str> {
-    match setting {
-        AUTO if kernels::chosen()?.faster_in_int8() => Model::default_for(task, usage, Precision::Int8),
-        AUTO => Model::default_for(task, usage, Precision::F32),
-        named => Ok(named),
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            detector: AUTO.into(),
-            landmarks: AUTO.into(),
+            detector: Model::AUTO.into(),
+            landmarks: Model::AUTO.into(),
             max_faces: 4,
             views: 2,
             detect_every_ms: 500,
@@ -93,7 +80,7 @@ impl Settings {
     /// # Errors
     /// Fix: this CPU lacks the requested kernels, or the program has no built-in default.
     pub fn detector_model(&self) -> Result<&str> {
-        model(&self.detector, Task::Detector, Use::Stream)
+        Model::resolve(&self.detector, Task::Detector, Use::Stream)
     }
 
     /// The landmark network that `landmarks` names, or that `auto` stands for on this CPU in a stream.
@@ -101,7 +88,7 @@ impl Settings {
     /// # Errors
     /// Same as [`Settings::detector_model`].
     pub fn landmarks_model(&self) -> Result<&str> {
-        model(&self.landmarks, Task::Landmarks, Use::Stream)
+        Model::resolve(&self.landmarks, Task::Landmarks, Use::Stream)
     }
 
     /// The landmark network for stills.
@@ -109,7 +96,7 @@ impl Settings {
     /// # Errors
     /// Same as [`Settings::detector_model`].
     pub fn still_landmarks_model(&self) -> Result<&str> {
-        model(&self.landmarks, Task::Landmarks, Use::Still)
+        Model::resolve(&self.landmarks, Task::Landmarks, Use::Still)
     }
 
     /// Checks every range.

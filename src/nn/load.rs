@@ -10,7 +10,7 @@ use super::network::{Build, Network};
 use super::stages::{STRIDE, Stages};
 use super::{embedded, tract};
 use crate::error::{Error, Result};
-use crate::kernels::Kernels;
+use crate::kernels::{self, Kernels};
 use crate::result::Modality;
 
 /// Largest ONNX file read, bytes.
@@ -52,6 +52,22 @@ impl Model {
         let best = built_in()?.iter().filter(serves).max_by_key(|c| c.precision == precision);
         let none = || Error::fix("models", format!("no built-in model is the default for {task:?}, {usage:?}"));
         Ok(&best.ok_or_else(none)?.name)
+    }
+
+    /// The setting that lets the program choose a model by CPU.
+    pub const AUTO: &str = "auto";
+
+    /// The model that `setting` names; for [`Model::AUTO`] the default of `task` and `usage` in the precision that is
+    /// faster on this CPU.
+    ///
+    /// # Errors
+    /// Fix: this CPU lacks the requested kernels, or the program was built without a default.
+    pub fn resolve(setting: &str, task: Task, usage: Use) -> Result<&str> {
+        if setting != Self::AUTO {
+            return Ok(setting);
+        }
+        let faster = if kernels::chosen()?.faster_in_int8() { Precision::Int8 } else { Precision::F32 };
+        Self::default_for(task, usage, faster)
     }
 
     /// A model by the path of its card; its other files are in the same folder.

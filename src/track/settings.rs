@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scene::Registration;
 use crate::error::{Error, Result, within};
-use crate::kernels;
-use crate::nn::{Model, Precision, Task, Use};
+use crate::nn::{Model, Task, Use};
 #[cfg(feature = "stream")]
 use crate::ranges;
 
@@ -51,16 +50,13 @@ pub(super) const MAX_TARGETS: usize = 64;
 /// Largest setting of [`Settings::tiles`].
 const MAX_TILES: usize = 48;
 
-/// The setting that lets the program choose a model by CPU.
-const AUTO: &str = "auto";
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: false,
             start: Vec::new(),
             start_frame: 0,
-            model: AUTO.into(),
+            model: Model::AUTO.into(),
             max_targets: 8,
             score: None,
             presence: None,
@@ -77,13 +73,7 @@ impl Settings {
     /// # Errors
     /// Fix: this CPU lacks the requested kernels, or the program has no built-in tracker.
     pub fn tracker_model(&self) -> Result<&str> {
-        match self.model.as_str() {
-            AUTO if kernels::chosen()?.faster_in_int8() => {
-                Model::default_for(Task::Tracker, Use::Stream, Precision::Int8)
-            }
-            AUTO => Model::default_for(Task::Tracker, Use::Stream, Precision::F32),
-            named => Ok(named),
-        }
+        Model::resolve(&self.model, Task::Tracker, Use::Stream)
     }
 
     /// Checks every range.
