@@ -197,16 +197,6 @@ impl Engine {
         self.followed.len() < before
     }
 
-    /// Number of targets, seen or not.
-    pub fn len(&self) -> usize {
-        self.followed.len()
-    }
-
-    /// Whether nothing is followed.
-    pub fn is_empty(&self) -> bool {
-        self.followed.is_empty()
-    }
-
     /// Targets as of the last frame, in order of their numbers.
     pub fn targets(&self) -> &[Target] {
         &self.targets

@@ -68,8 +68,8 @@ impl Levels {
     }
 }
 
-/// Smallest span of a thermal template, counts.
-fn span_floor(signal: Signal) -> f32 {
+/// Smallest span of a thermal template, and the least rise that stands out from a frame, counts.
+pub fn span_floor(signal: Signal) -> f32 {
     match signal {
         Signal::Radiometric { kelvin_per_count, .. } if kelvin_per_count > 0.0 => 1.0 / kelvin_per_count,
         Signal::Radiometric { .. } | Signal::Counts => 30.0,

@@ -3,13 +3,12 @@
 //! A region is a connected set of pixels above a threshold between its hottest pixel and the frame's median.
 
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Signal};
+use crate::frame::Frame;
 use crate::geometry::{Point, Rect};
+use crate::preprocess::target::{MIN_SIDE, span_floor};
 
 /// Share of the rise above the median that belongs to a region.
 const RISE: f32 = 0.5;
-/// Smallest side of a region's box, pixels.
-const MIN_SIDE: f32 = 3.0;
 /// A person stands or walks: height over width of the box.
 const PERSON_ASPECT: std::ops::RangeInclusive<f32> = 1.2..=5.0;
 /// Smallest height of a person, pixels.
@@ -104,11 +103,7 @@ impl Field {
         let mut sorted = values.clone();
         let middle = sorted.len() / 2;
         let median = *sorted.select_nth_unstable_by(middle, f32::total_cmp).1;
-        let floor = match frame.format.signal {
-            Signal::Radiometric { kelvin_per_count, .. } => 1.0 / kelvin_per_count.max(1e-6),
-            Signal::Counts => 30.0,
-            Signal::Grey8 => 5.0,
-        };
+        let floor = span_floor(frame.format.signal);
         Ok(Self { width, height, values, median, floor })
     }
 
@@ -154,7 +149,7 @@ impl Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameFormat;
+    use crate::frame::{FrameFormat, Signal};
     use crate::geometry::iou;
 
     /// A cool frame with warm boxes: (box, rise in counts of 0.01 K).
