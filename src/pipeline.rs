@@ -46,7 +46,7 @@ use crate::picture::Canvas;
 use crate::result::FrameResult;
 use crate::sink::Sink;
 use crate::source::demo;
-use crate::source::paired::{Paired, ThermalOnly, VisibleOnly};
+use crate::source::paired::{Paired, Single};
 use crate::source::{self, Open, Source};
 pub use crate::status::Policy;
 use crate::status::Status;
@@ -165,8 +165,8 @@ impl Input {
         let visible = visible.map(|spec| source::open(spec, &plain, &clock)).transpose()?;
         let feed = match (thermal, visible) {
             (Some(thermal), Some(visible)) => Feed::once(Paired::new(thermal, visible)?),
-            (Some(thermal), None) => Feed::once(ThermalOnly::new(thermal)),
-            (None, Some(visible)) => Feed::once(VisibleOnly::new(visible)),
+            (Some(thermal), None) => Feed::once(Single::thermal(thermal)),
+            (None, Some(visible)) => Feed::once(Single::visible(visible)),
             (None, None) => return Err(Error::fix("recording", "none is given, wanted a thermal or a visible one")),
         };
         Ok(Self::new(feed, Stamps::Recorded, policy, clock))

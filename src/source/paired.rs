@@ -103,56 +103,39 @@ impl Source for Paired {
     }
 }
 
-/// A thermal recording alone. Where it is of colour pictures or a video, the colours are a palette's.
-pub struct ThermalOnly(Box<dyn Source>);
+/// One recording alone, as the kind that the user says it is.
+pub struct Single {
+    source: Box<dyn Source>,
+    visible: bool,
+}
 
-impl ThermalOnly {
-    /// Takes any source of thermal frames.
-    pub fn new(source: Box<dyn Source>) -> Self {
-        Self(source)
+impl Single {
+    /// A thermal recording. Where it is of colour pictures or a video, the colours are a palette's.
+    pub fn thermal(source: Box<dyn Source>) -> Self {
+        Self { source, visible: false }
+    }
+
+    /// A recording in visible light: frames whose `visible` is their picture, with [`Visible::alone`] set. Grey ones
+    /// become colours.
+    pub fn visible(source: Box<dyn Source>) -> Self {
+        Self { source, visible: true }
     }
 }
 
-impl Source for ThermalOnly {
+impl Source for Single {
     fn name(&self) -> &str {
-        self.0.name()
+        self.source.name()
     }
 
     fn format(&self) -> FrameFormat {
-        self.0.format()
+        self.source.format()
     }
 
     fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read> {
-        let read = self.0.read(into, wait)?;
-        into.visible = None;
-        Ok(read)
-    }
-}
-
-/// A recording in visible light alone: frames whose `visible` is their picture, with [`Visible::alone`] set.
-pub struct VisibleOnly(Box<dyn Source>);
-
-impl VisibleOnly {
-    /// Takes any recording of 8-bit pictures; grey ones become colours.
-    pub fn new(source: Box<dyn Source>) -> Self {
-        Self(source)
-    }
-}
-
-impl Source for VisibleOnly {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn format(&self) -> FrameFormat {
-        self.0.format()
-    }
-
-    fn read(&mut self, into: &mut Frame, wait: Duration) -> Result<Read> {
-        let read = self.0.read(into, wait)?;
+        let read = self.source.read(into, wait)?;
         if read == Read::Frame {
             let captured = into.meta.captured;
-            into.visible = Some(Visible { captured, alone: true, ..colours(into) });
+            into.visible = self.visible.then(|| Visible { captured, alone: true, ..colours(into) });
         }
         Ok(read)
     }
@@ -239,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_grey_recording_is_visible_light_if_the_user_says_so() {
-        let mut alone = VisibleOnly::new(timed(&[7]));
+        let mut alone = Single::visible(timed(&[7]));
         let mut frame = Frame::new(alone.format());
         assert_eq!(alone.read(&mut frame, Duration::ZERO).unwrap(), Read::Frame);
         assert_eq!(
