@@ -1,6 +1,6 @@
 //! Shared by the commands that run cameras: their options, and a session on the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,31 @@ pub struct Options {
     /// Write results as lines of JSON to this file, or to standard output (`-`).
     #[arg(long, value_name = "FILE|-")]
     pub ndjson: Option<PathBuf>,
+}
+
+/// Options of every command that plays a recording.
+#[derive(Debug, Clone, Args)]
+pub struct Recording {
+    /// Restart at the end.
+    #[arg(long)]
+    repeat: bool,
+    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
+    #[arg(long, value_name = "UNIT")]
+    signal: Option<String>,
+}
+
+impl Recording {
+    /// The keys that they set.
+    pub fn flags(&self) -> Vec<Flag> {
+        let repeat = self.repeat.then(|| ("--repeat", "source.repeat", true.into()));
+        let signal = self.signal.as_deref().map(|unit| ("--signal", "source.signal", unit.into()));
+        repeat.into_iter().chain(signal).collect()
+    }
+}
+
+/// True if a plain `demo` means what is built in: a file of that name comes first.
+pub fn is_built_in(file: &str) -> bool {
+    file == "demo" && !Path::new(file).exists()
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -1,10 +1,8 @@
 //! `heatmark replay`.
 
-use std::path::Path;
-
 use clap::Args;
 
-use super::play::{self, Options};
+use super::play::{self, Options, Recording};
 use super::{Base, Done};
 use crate::fleet::Fleet;
 use crate::pipeline::{Input, Policy};
@@ -21,19 +19,15 @@ pub struct Replay {
     /// Every frame, none before its time; playback falls behind if inference is slower.
     #[arg(long)]
     paced: bool,
-    /// Restart at the end.
-    #[arg(long)]
-    repeat: bool,
-    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
-    #[arg(long, value_name = "UNIT")]
-    signal: Option<String>,
+    #[command(flatten)]
+    recording: Recording,
     #[command(flatten)]
     options: Options,
 }
 
 /// Plays a recording. By default it behaves like a camera: late frames are dropped.
 pub(super) fn run(base: &Base, replay: &Replay) -> Done {
-    let mut flags = Vec::new();
+    let mut flags = replay.recording.flags();
     let policy = match (replay.every, replay.paced) {
         (true, _) => Policy::Every,
         (_, true) => Policy::Paced,
@@ -43,12 +37,6 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
         let flag = if replay.every { "--every" } else { "--paced" };
         flags.push((flag, "sink.ndjson.every", true.into()));
     }
-    if replay.repeat {
-        flags.push(("--repeat", "source.repeat", true.into()));
-    }
-    if let Some(unit) = &replay.signal {
-        flags.push(("--signal", "source.signal", unit.as_str().into()));
-    }
     let settled = replay.options.settle(base, flags)?;
     let config = &settled.values;
     let input = Input::recording(&spec(&replay.file), &config.source, policy)?;
@@ -57,6 +45,5 @@ pub(super) fn run(base: &Base, replay: &Replay) -> Done {
 
 /// The source that plays a file. A plain name means a file here, even if a source has that name.
 fn spec(file: &str) -> String {
-    let built_in = file == "demo" && !Path::new(file).exists();
-    if built_in { file.into() } else { format!("replay:{file}") }
+    if play::is_built_in(file) { file.into() } else { format!("replay:{file}") }
 }

@@ -1,10 +1,10 @@
 //! `heatmark track`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::play::{self, Options};
+use super::play::{self, Options, Recording};
 use super::{Base, Done};
 use crate::error::Error;
 use crate::fleet::Fleet;
@@ -46,20 +46,17 @@ pub struct Track {
     /// As fast as inference allows instead of as recorded; identical results on every run.
     #[arg(long)]
     every: bool,
-    /// Restart at the end.
-    #[arg(long)]
-    repeat: bool,
-    /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
-    #[arg(long, value_name = "UNIT")]
-    signal: Option<String>,
+    #[command(flatten)]
+    recording: Recording,
     #[command(flatten)]
     options: Options,
 }
 
 /// Tracks in recordings. No frame is lost.
 pub(super) fn run(base: &Base, track: &Track) -> Done {
-    let mut flags = vec![("track", "track.enabled", true.into()), ("track", "sink.ndjson.every", true.into())];
-    let built_in = track.thermal.as_deref() == Some("demo") && !Path::new("demo").exists() && track.rgb.is_none();
+    let mut flags = track.recording.flags();
+    flags.extend(["track.enabled", "sink.ndjson.every"].map(|key| ("track", key, true.into())));
+    let built_in = track.rgb.is_none() && track.thermal.as_deref().is_some_and(play::is_built_in);
     let mut starts: Vec<toml::Value> = track.init.iter().map(|text| text.as_str().into()).collect();
     if starts.is_empty() && built_in {
         starts.push(demo::WALKER.into());
@@ -71,12 +68,6 @@ pub(super) fn run(base: &Base, track: &Track) -> Done {
     flags.push(("--at", "track.start_frame", at.into()));
     if let Some(model) = &track.model {
         flags.push(("--model", "track.model", model.as_str().into()));
-    }
-    if track.repeat {
-        flags.push(("--repeat", "source.repeat", true.into()));
-    }
-    if let Some(unit) = &track.signal {
-        flags.push(("--signal", "source.signal", unit.as_str().into()));
     }
     let settled = track.options.settle(base, flags)?;
     let config = &settled.values;
