@@ -41,8 +41,7 @@ impl Assembly {
 /// The first part that cannot be built; everything opened before it is closed.
 pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn Sink>>) -> Result<Assembly> {
     let recorded = matches!(input.feed, Feed::Once(_));
-    let (engine, aim, model) = engine(config, recorded)?;
-    let serialise: Serialise = if aim.is_some() { FrameResult::write_track_json } else { FrameResult::write_json };
+    let looker = Looker::new(config, recorded)?;
     let (overlay, controls) = Overlay::new(&config.render, config.surface)?;
     if let Feed::Once(Some(source)) = &input.feed {
         controls.get().check_signal(source.format().signal)?;
@@ -50,10 +49,10 @@ pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn
 
     let hooks = Hooks {
         camera,
-        model: Arc::from(model),
+        model: Arc::from(looker.model),
         status: Arc::clone(&input.status) as _,
         controls: Some(Arc::new(controls)),
-        targets: aim,
+        targets: looker.aim,
     };
     let mut sinks = sink::open_all(&config.sink, &hooks)?;
     sinks.extend(more);
@@ -61,24 +60,36 @@ pub fn assemble(config: &Config, input: Input, camera: Camera, more: Vec<Box<dyn
 
     let pipeline = pipeline::build(Parts {
         input,
-        engine,
+        engine: looker.engine,
         draw: Some(Box::new(overlay)),
-        serialise: Some(serialise),
+        serialise: Some(looker.serialise),
         sinks,
         settings: config.path(),
     })?;
     Ok(Assembly { pipeline, reports })
 }
 
-/// What looks at frames, how viewers tell it what to track, and the name of its model.
-#[allow(clippy::type_complexity)]
-fn engine(config: &Config, recorded: bool) -> Result<(Box<dyn Infer>, Option<Arc<dyn Aim>>, &str)> {
-    if config.track.enabled {
-        let (targets, aim) = Targets::new(&config.track, &config.face, config.surface, recorded)?;
-        return Ok((Box::new(targets), Some(aim), config.track.tracker_model()?));
+/// What looks at frames: for faces, or for targets.
+struct Looker<'c> {
+    engine: Box<dyn Infer>,
+    /// How viewers say what to track.
+    aim: Option<Arc<dyn Aim>>,
+    /// Name of its model.
+    model: &'c str,
+    serialise: Serialise,
+}
+
+impl<'c> Looker<'c> {
+    /// `recorded`: the input is a recording.
+    fn new(config: &'c Config, recorded: bool) -> Result<Self> {
+        if config.track.enabled {
+            let (targets, aim) = Targets::new(&config.track, &config.face, config.surface, recorded)?;
+            let (model, serialise) = (config.track.tracker_model()?, FrameResult::write_track_json);
+            return Ok(Self { engine: Box::new(targets), aim: Some(aim), model, serialise });
+        }
+        let engine = Box::new(Engine::new(&config.face, config.surface)?);
+        Ok(Self { engine, aim: None, model: config.face.landmarks_model()?, serialise: FrameResult::write_json })
     }
-    let faces = Engine::new(&config.face, config.surface)?;
-    Ok((Box::new(faces), None, config.face.landmarks_model()?))
 }
 
 #[cfg(test)]
