@@ -36,6 +36,7 @@ mod tables;
 
 use std::sync::OnceLock;
 
+pub use image::colour::{ColourLines, Colours, Grid};
 pub use image::percentile::subsampled_len;
 pub use image::sample::{Lattice, Picture, bilinear};
 pub use image::soft_argmax::SOFT_ARGMAX_VALUES;
@@ -86,6 +87,7 @@ macro_rules! kernel_list {
                 resize: &layers::f32::resize::Job = layers::f32::resize::resize;
                 elementwise: &layers::f32::elementwise::Job = layers::f32::elementwise::elementwise;
                 sample: image::sample::Job = image::sample::sample;
+                resample_colours: image::colour::Job = image::colour::resample_colours;
                 reduce: image::sample::Reduction = image::sample::reduce;
                 subsample: image::percentile::Subsampling = image::percentile::subsample;
                 min_max: image::percentile::Range = image::percentile::min_max;

@@ -21,7 +21,7 @@ use self::contrast::Contrast;
 use self::ranks::Ranks;
 use crate::frame::{Frame, Signal};
 use crate::geometry::Rect;
-use crate::kernels::{self, Kernels, Lattice, Picture, subsampled_len};
+use crate::kernels::{self, ColourLines, Kernels, Lattice, Picture, subsampled_len};
 use crate::nn::card::Input;
 
 /// A rotated square of the frame.
@@ -90,8 +90,7 @@ pub struct Preprocessor {
     kernels: &'static Kernels,
     ranks: Ranks,
     contrast: Contrast,
-    /// One colour of a part of a visible picture.
-    plane: Vec<u16>,
+    lines: ColourLines,
 }
 
 impl Default for Preprocessor {
@@ -104,7 +103,7 @@ impl Default for Preprocessor {
 impl Preprocessor {
     /// A preprocessor on given kernels.
     pub fn on(kernels: &'static Kernels) -> Self {
-        Self { kernels, ranks: Ranks::default(), contrast: Contrast::default(), plane: vec![] }
+        Self { kernels, ranks: Ranks::default(), contrast: Contrast::default(), lines: ColourLines::default() }
     }
 
     /// Landmark input: `crop` of `frame` into `out` (`spec.channels * spec.height * spec.width` values, row-major).

@@ -80,6 +80,12 @@ pub(crate) trait Counts: Isa {
     /// `p` is valid for reading `LANES` counts.
     unsafe fn load_u16(self, p: *const u16) -> Self::V;
 
+    /// Reads `LANES` bytes.
+    ///
+    /// # Safety
+    /// `p` is valid for reading `LANES` bytes.
+    unsafe fn load_u8(self, p: *const u8) -> Self::V;
+
     /// Reads `2 * LANES` counts of each row and returns the means of squares of four.
     ///
     /// # Safety

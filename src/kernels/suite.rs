@@ -322,6 +322,11 @@ for_every_table!({
         }
 
         #[test]
+        fn colours_are_resampled_by_their_definition(view in picture::view()) {
+            this().into_iter().for_each(|k| picture::colours(k, &view));
+        }
+
+        #[test]
         fn levels_follow_their_definitions(size in (1..70usize, 0..40usize), seed in any::<u64>()) {
             this().into_iter().for_each(|k| picture::levels(k, size, seed));
         }

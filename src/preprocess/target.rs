@@ -15,7 +15,7 @@
 use super::{Preprocessor, subsamples};
 use crate::frame::{Frame, Signal, Visible};
 use crate::geometry::Point;
-use crate::kernels::{Lattice, Picture, subsampled_len};
+use crate::kernels::{Colours, Grid, Lattice, Picture, subsampled_len};
 
 /// Smallest side of a box, pixels.
 pub const MIN_SIDE: f32 = 3.0;
@@ -115,13 +115,6 @@ impl Contrast {
 }
 
 impl Preprocessor {
-    /// Makes room for every crop of a visible picture of this size, and for crops of `size` pixels, so that later ones
-    /// allocate nothing.
-    pub fn reserve(&mut self, (width, height): (usize, usize), size: usize) {
-        self.plane.reserve((width * height).saturating_sub(self.plane.len()));
-        self.ranks.samples(subsampled_len(size, size));
-    }
-
     /// The thermal crop of a template, rows of `size`, and the levels that its track keeps. `percentiles`: those of the
     /// card.
     pub fn thermal_template(
@@ -199,38 +192,16 @@ impl Preprocessor {
 
     /// Samples each colour; the contrast is that of green.
     fn visible(&mut self, picture: &Visible, square: Square, size: usize, out: &mut [f32]) -> Contrast {
-        let (w, h) = (picture.width as usize, picture.height as usize);
-        let samples = self.ranks.samples(subsampled_len(size, size));
-        let mut contrast = Contrast::default();
-        if w == 0 || h == 0 || picture.rgb.len() < 3 * w * h {
+        let plane = size * size;
+        let Some(colours) = Colours::new(&picture.rgb, picture.width as usize, picture.height as usize) else {
             out.fill(0.0);
-            return contrast;
-        }
-        // Only the part that the crop reads; clamping to it is clamping to the picture.
-        let reach = square.side / 2.0 + 2.0;
-        let span = |c: f32, n: usize| {
-            let first = ((c - reach) as usize).min(n - 1);
-            (first, ((c + reach) as usize).saturating_add(1).clamp(first + 1, n))
+            return Contrast::default();
         };
-        let ((x0, x1), (y0, y1)) = (span(square.centre[0], w), span(square.centre[1], h));
-        let mut lattice = square.lattice(size);
-        lattice.centre = [square.centre[0] - x0 as f32, square.centre[1] - y0 as f32];
-        for (colour, out) in out.chunks_exact_mut((size * size).max(1)).take(3).enumerate() {
-            self.plane.resize((x1 - x0) * (y1 - y0), 0);
-            for (to, y) in self.plane.chunks_exact_mut(x1 - x0).zip(y0..y1) {
-                let row = &picture.rgb[3 * (y * w + x0)..3 * (y * w + x1)];
-                for (to, pixel) in to.iter_mut().zip(row.as_chunks::<3>().0) {
-                    *to = u16::from(pixel[colour]);
-                }
-            }
-            if let Some(part) = Picture::new(&self.plane, x1 - x0, y1 - y0) {
-                self.kernels.resample(&part, &lattice, size, out, samples);
-            }
-            if colour == 1 {
-                contrast = Contrast::of(samples);
-            }
-        }
-        contrast
+        let Lattice { centre, across: [step, _], fine } = square.lattice(size);
+        self.kernels.resample_colours(&colours, &Grid { centre, step, fine, size }, &mut self.lines, out);
+        let samples = self.ranks.samples(subsampled_len(size, size));
+        self.kernels.subsample(&out[plane..2 * plane], size, samples);
+        Contrast::of(samples)
     }
 
     fn stretch(&self, out: &mut [f32], levels: Levels) {

@@ -110,7 +110,6 @@ impl Lens {
         }
         if let Some(picture) = scene.visible {
             let (out, square) = (&mut self.visible[..3 * area], scene.in_visible(square));
-            self.preprocess.reserve((picture.width as usize, picture.height as usize), self.crops.search);
             match into.visible {
                 Some(levels) => drop(self.preprocess.visible_search(picture, square, levels, size, out)),
                 None => into.visible = Some(self.preprocess.visible_template(picture, square, size, out).0),

@@ -121,6 +121,12 @@ impl Counts for Avx2<0> {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> __m256 {
+        // SAFETY: the caller guarantees that eight bytes are readable.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m256 {
         // SAFETY: the caller guarantees that sixteen counts of either are readable.
         unsafe {

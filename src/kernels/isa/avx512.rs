@@ -111,6 +111,12 @@ impl Counts for Avx512<0> {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> __m512 {
+        // SAFETY: the caller guarantees that sixteen bytes are readable.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> __m512 {
         // SAFETY: the caller guarantees that thirty-two counts of either are readable.
         unsafe {

@@ -110,6 +110,14 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> float32x4_t {
+        // SAFETY: the caller guarantees that four bytes are readable.
+        let four = unsafe { p.cast::<u32>().read_unaligned() };
+        // SAFETY: a value of `Neon` proves that the CPU has the instructions.
+        unsafe { vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(u64::from(four)))))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> float32x4_t {
         // SAFETY: the caller guarantees that eight counts of either are readable.
         unsafe { vcvtq_n_f32_u32::<2>(vpadalq_u16(vpaddlq_u16(vld1q_u16(upper)), vld1q_u16(lower))) }

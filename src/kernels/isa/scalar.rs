@@ -121,6 +121,12 @@ impl Counts for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> V {
+        // SAFETY: the caller guarantees that four bytes are readable.
+        unsafe { p.cast::<[u8; 4]>().read() }.map(f32::from)
+    }
+
+    #[inline(always)]
     unsafe fn load_u16_means(self, upper: *const u16, lower: *const u16) -> V {
         // SAFETY: the caller guarantees that eight counts of either are readable.
         let rows = unsafe { [upper, lower].map(|p| p.cast::<[[u16; 2]; 4]>().read()) };

@@ -98,6 +98,7 @@ macro_rules! store_some {
 
 load_some!(load_some, f32, load);
 load_some!(load_u16_some, u16, load_u16);
+load_some!(load_u8_some, u8, load_u8);
 store_some!(store_some, f32, store);
 store_some!(store_u8_some, u8, store_u8);
 store_some!(store_u32_some, u32, store_u32);

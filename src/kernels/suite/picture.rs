@@ -54,6 +54,24 @@ pub(crate) fn resampling(kernels: &'static Kernels, view: &View) {
     }
 }
 
+/// Each colour against the definition for a picture of that colour alone.
+pub(crate) fn colours(kernels: &'static Kernels, view: &View) {
+    let View { picture: (w, h), lattice, output: (size, _), seed } = view.clone();
+    let rgb: Vec<u8> = counts(seed, 3 * w * h).into_iter().map(|v| v as u8).collect();
+    let grid = Grid { centre: lattice.centre, step: lattice.across[0], fine: lattice.fine, size };
+    let (mut lines, mut out) = (ColourLines::default(), vec![f32::NAN; 3 * size * size + 3]);
+    kernels.resample_colours(&Colours::new(&rgb, w, h).unwrap(), &grid, &mut lines, &mut out);
+    for (colour, plane) in out[..3 * size * size].chunks_exact(size * size).enumerate() {
+        let pixels: Vec<u16> = rgb.chunks_exact(3).map(|p| u16::from(p[colour])).collect();
+        for (n, got) in plane.iter().enumerate() {
+            let how = (grid.centre, [grid.step, 0.0], grid.fine);
+            let want = naive::resample((&pixels, w, h), how, (size, size), (n % size, n / size));
+            assert!((f64::from(*got) - want).abs() < 0.05, "pixel {n}: {got}, not {want}");
+        }
+    }
+    assert!(out[3 * size * size..].iter().all(|v| v.is_nan()), "beyond the end");
+}
+
 fn every_second(values: &[f32], width: usize) -> Vec<f32> {
     values.chunks(width).step_by(2).flat_map(|row| row.iter().step_by(2).copied()).collect()
 }
@@ -144,6 +162,25 @@ pub(crate) fn tones(kernels: &'static Kernels, count: usize, seed: u64) {
 }
 
 pub(crate) fn extremes(kernels: &'static Kernels) {
+    assert!(Colours::new(&[], 0, 0).is_none() && Colours::new(&[1; 5], 1, 2).is_none());
+    assert!(Colours::new(&[1; 5], usize::MAX, 2).is_none());
+    let (rgb, mut lines) = (vec![200; 3 * 7 * 5], ColourLines::default());
+    for a in [0.0, -3.0, 1e30, -1e30, f32::INFINITY, f32::NAN] {
+        for step in [0.0, 1.0, -2.0, 1e30, f32::INFINITY, f32::NAN] {
+            for fine in [0, 1, 6, 99] {
+                let grid = Grid { centre: [a, 2.0], step, fine, size: 9 };
+                let mut out = [f32::NAN; 3 * 81];
+                kernels.resample_colours(&Colours::new(&rgb, 7, 5).unwrap(), &grid, &mut lines, &mut out);
+                assert!(out.iter().all(|v| (v - 200.0).abs() < 0.01), "{grid:?}: {out:?}");
+            }
+        }
+    }
+    kernels.resample_colours(
+        &Colours::new(&rgb, 7, 5).unwrap(),
+        &Grid { centre: [0.0; 2], step: 1.0, fine: 1, size: 0 },
+        &mut lines,
+        &mut [],
+    );
     assert!(Picture::new(&[], 0, 0).is_none() && Picture::new(&[1], 1, 2).is_none());
     assert!(Picture::new(&[1], usize::MAX, 2).is_none());
     let pixels = counts(5, 30);
