@@ -90,12 +90,63 @@ impl Array {
     }
 }
 
-/// An array of u16 pictures `[n, height, width]` that is too large for memory and read picture by picture.
+/// An array that is too large for memory and read piece by piece along its first axis.
 #[derive(Debug)]
-pub struct Pictures {
+pub struct Slices {
     file: std::fs::File,
     name: String,
     start: u64,
+    /// The type as NumPy writes it.
+    pub descr: String,
+    /// Extent of each axis, at least one.
+    pub shape: Vec<usize>,
+    /// Bytes of one piece; 0 if there is none.
+    pub size: usize,
+}
+
+impl Slices {
+    /// Opens a file with one array.
+    ///
+    /// # Errors
+    /// Fix: the file is not an array, is a scalar, or the first piece is cut short.
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let bad = |e: std::io::Error| Error::fix(path.display(), "cannot be read").because(e);
+        let wrong = |what: String| Error::fix(path.display(), format!("is not a readable .npy array: {what}"));
+        let mut file = std::fs::File::open(path).map_err(bad)?;
+        let length = file.metadata().map_err(bad)?.len();
+        let mut head = Vec::new();
+        file.by_ref().take(4096).read_to_end(&mut head).map_err(bad)?;
+        let header = Header::parse(&head).map_err(wrong)?;
+        let Some((&n, piece)) = header.shape.split_first() else { return Err(wrong("a scalar".into())) };
+        let (start, size) = (header.start as u64, header.size(piece).map_err(wrong)?);
+        if n > 0 && start.saturating_add(size as u64) > length {
+            return Err(wrong(format!("cut short: {length} bytes, and {size} for one picture")));
+        }
+        let (descr, size) = (header.descr.to_string(), if n > 0 { size } else { 0 });
+        Ok(Self { file, name, start, descr, shape: header.shape, size })
+    }
+
+    /// The file, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads the bytes of piece `i` into `bytes`, which has [`Slices::size`] of them.
+    ///
+    /// # Errors
+    /// Fix: the file does not hold piece `i`.
+    pub fn read(&mut self, i: usize, bytes: &mut [u8]) -> Result<()> {
+        let at = self.start.saturating_add((i as u64).saturating_mul(self.size as u64));
+        let read = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(bytes));
+        read.map_err(|e| Error::fix(&self.name, format!("picture {i} cannot be read")).because(e))
+    }
+}
+
+/// An array of u16 pictures `[n, height, width]`, read picture by picture.
+#[derive(Debug)]
+pub struct Pictures {
+    slices: Slices,
     bytes: Vec<u8>,
     /// Number, height, width.
     pub shape: [usize; 3],
@@ -107,23 +158,12 @@ impl Pictures {
     /// # Errors
     /// Fix: the file is not an array of such pictures, or the first one is cut short.
     pub fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let bad = |e: std::io::Error| Error::fix(path.display(), "cannot be read").because(e);
-        let wrong = |what: String| Error::fix(path.display(), format!("is not a readable .npy array: {what}"));
-        let mut file = std::fs::File::open(path).map_err(bad)?;
-        let length = file.metadata().map_err(bad)?.len();
-        let mut head = Vec::new();
-        file.by_ref().take(4096).read_to_end(&mut head).map_err(bad)?;
-        let header = Header::parse(&head).map_err(wrong)?;
-        let ("<u2", &[n, h, w]) = (header.descr, header.shape.as_slice()) else {
-            let found = format!("holds {} {:?}, wanted u16 [n, height, width]", header.descr, header.shape);
-            return Err(Error::fix(name, found));
+        let slices = Slices::open(path)?;
+        let ("<u2", &[n, h, w]) = (slices.descr.as_str(), slices.shape.as_slice()) else {
+            let found = format!("holds {} {:?}, wanted u16 [n, height, width]", slices.descr, slices.shape);
+            return Err(Error::fix(path.display(), found));
         };
-        let (start, size) = (header.start as u64, header.size(&[h, w]).map_err(wrong)?);
-        if n > 0 && start.saturating_add(size as u64) > length {
-            return Err(wrong(format!("cut short: {length} bytes, and {size} for one picture")));
-        }
-        Ok(Self { file, name, start, bytes: vec![0; if n > 0 { size } else { 0 }], shape: [n, h, w] })
+        Ok(Self { bytes: vec![0; slices.size], slices, shape: [n, h, w] })
     }
 
     /// Reads picture `i` into `pixels`, which has height x width values.
@@ -131,11 +171,7 @@ impl Pictures {
     /// # Errors
     /// Fix: the file does not hold picture `i`.
     pub fn read(&mut self, i: usize, pixels: &mut [u16]) -> Result<()> {
-        let at = self.start.saturating_add((i as u64).saturating_mul(self.bytes.len() as u64));
-        self.file
-            .seek(SeekFrom::Start(at))
-            .and_then(|_| self.file.read_exact(&mut self.bytes))
-            .map_err(|e| Error::fix(&self.name, format!("picture {i} cannot be read")).because(e))?;
+        self.slices.read(i, &mut self.bytes)?;
         for (p, b) in pixels.iter_mut().zip(self.bytes.as_chunks().0) {
             *p = u16::from_le_bytes(*b);
         }
