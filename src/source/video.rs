@@ -1,10 +1,11 @@
 //! Video files (MP4, MOV, AVI, Matroska, WebM), decoded by the `ffmpeg` program.
 //!
-//! Grey of more than 8 bits keeps its counts; everything else is 8-bit colour or grey. Frames come at the nominal rate
-//! of the file.
+//! Grey of more than 8 bits keeps its counts; everything else is 8-bit colour or grey. Every frame comes once, at the
+//! nominal rate of the file.
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -16,10 +17,16 @@ use crate::recording::check_size;
 use crate::recording::pages::colours;
 use crate::units::Nanos;
 
-/// A video file.
+/// Most columns and rows of a picture in a folder.
+const LARGEST: u32 = 4096;
+
+/// A video file, or a folder of pictures.
 pub struct Video {
     name: String,
-    path: PathBuf,
+    /// The path, for messages.
+    subject: String,
+    /// What ffmpeg reads, as its arguments.
+    input: Vec<OsString>,
     repeat: bool,
     layout: Layout,
     format: FrameFormat,
@@ -68,20 +75,56 @@ impl Video {
     /// # Errors
     /// `Fix` if `ffmpeg` is not installed or cannot read the file, or its size is not supported.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
-        let facts = Facts::probe(path)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        check_size(path.display(), facts.width, facts.height)?;
+        Self::start(&name, path, vec!["-i".into(), file(path)], settings, |subject, width, height| {
+            check_size(subject, width, height)
+        })
+    }
+
+    /// Opens the pictures of `folder` whose names end with `.ending`, in the order of their bytes. It reads kinds and
+    /// sizes that [`super::still`] does not, such as BMP. All take the size of the first one.
+    ///
+    /// # Errors
+    /// As for [`Video::open`].
+    pub fn pictures(folder: &Path, ending: &str, settings: &Settings) -> Result<Self> {
+        let mut pattern = OsString::new();
+        for c in folder.to_string_lossy().chars() {
+            pattern.push(if "\\*?[]{}%".contains(c) { "\\" } else { "" });
+            pattern.push(c.to_string());
+        }
+        pattern.push(format!("/*.{ending}"));
+        let kind = ["-f", "image2", "-pattern_type", "glob", "-i"].map(OsString::from);
+        let input = kind.into_iter().chain([pattern]).collect();
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+        Self::start(&name, folder, input, settings, |subject, width, height| {
+            let fits = (1..=LARGEST).contains(&width) && (1..=LARGEST).contains(&height);
+            let error = || Error::fix(subject, format_args!("is {width}x{height} pixels, wanted up to {LARGEST}"));
+            fits.then_some(()).ok_or_else(error)
+        })
+    }
+
+    fn start(
+        name: &str,
+        path: &Path,
+        input: Vec<OsString>,
+        settings: &Settings,
+        check: impl Fn(&str, u32, u32) -> Result<()>,
+    ) -> Result<Self> {
+        let subject = path.display().to_string();
+        let facts = Facts::probe(&subject, &input)?;
+        check(&subject, facts.width, facts.height)?;
         let signal = match facts.layout {
             Layout::Grey16 => settings.signal.unwrap_or(Unit::Counts).signal(),
             Layout::Grey8 | Layout::Colour => Signal::Grey8,
         };
         Ok(Self {
             name: format!("replay:{name}"),
-            path: path.to_path_buf(),
+            subject,
+            decoder: decode(&input, facts.layout)?,
+            input,
             repeat: settings.repeat,
             layout: facts.layout,
             format: FrameFormat { width: facts.width, height: facts.height, signal, rate_hz: facts.rate_hz },
-            decoder: decode(path, facts.layout)?,
             bytes: Vec::new(),
             index: 0,
             in_round: 0,
@@ -94,7 +137,7 @@ impl Video {
         match self.decoder.out.read_exact(&mut self.bytes) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
-            Err(e) => Err(Error::fix(self.path.display(), "cannot be decoded").because(e)),
+            Err(e) => Err(Error::fix(&self.subject, "cannot be decoded").because(e)),
         }
     }
 }
@@ -111,12 +154,12 @@ impl Source for Video {
     fn read(&mut self, into: &mut Frame, _wait: Duration) -> Result<Read> {
         if !self.next()? {
             if self.index == 0 {
-                return Err(Error::fix(self.path.display(), "has no frame that ffmpeg can decode"));
+                return Err(Error::fix(&self.subject, "has no frame that ffmpeg can decode"));
             }
             if !self.repeat || self.in_round == 0 {
                 return Ok(Read::End);
             }
-            self.decoder = decode(&self.path, self.layout)?;
+            self.decoder = decode(&self.input, self.layout)?;
             self.in_round = 0;
             if !self.next()? {
                 return Ok(Read::End);
@@ -146,8 +189,8 @@ impl Source for Video {
 }
 
 /// The path as ffmpeg takes it: never as an option or as an address.
-fn file(path: &Path) -> std::ffi::OsString {
-    let mut text = std::ffi::OsString::from("file:");
+fn file(path: &Path) -> OsString {
+    let mut text = OsString::from("file:");
     text.push(path);
     text
 }
@@ -160,11 +203,24 @@ fn missing(program: &str, e: std::io::Error) -> Error {
     Error::fix(program, what).because(e)
 }
 
-fn decode(path: &Path, layout: Layout) -> Result<Decoder> {
+fn decode(input: &[OsString], layout: Layout) -> Result<Decoder> {
     let mut child = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-protocol_whitelist", "file", "-i"])
-        .arg(file(path))
-        .args(["-map", "0:v:0", "-f", "rawvideo", "-pix_fmt", layout.format().0, "-"])
+        .args(["-nostdin", "-v", "error", "-protocol_whitelist", "file"])
+        .args(input)
+        // Regular times, or ffmpeg repeats and drops frames where theirs are not.
+        .args([
+            "-map",
+            "0:v:0",
+            "-vf",
+            "setpts=N/30/TB",
+            "-r",
+            "30",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            layout.format().0,
+            "-",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -185,17 +241,17 @@ struct Facts {
 }
 
 impl Facts {
-    fn probe(path: &Path) -> Result<Self> {
+    fn probe(subject: &str, input: &[OsString]) -> Result<Self> {
         let entries = "stream=width,height,pix_fmt,r_frame_rate";
         let out = Command::new("ffprobe")
             .args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", "v:0", "-show_entries", entries])
             .args(["-of", "json"])
-            .arg(file(path))
+            .args(input)
             .stdin(Stdio::null())
             .output()
             .map_err(|e| missing("ffprobe", e))?;
         let said = String::from_utf8_lossy(&out.stderr);
-        let unreadable = || Error::fix(path.display(), format_args!("cannot be read by ffprobe: {}", said.trim()));
+        let unreadable = || Error::fix(subject, format_args!("cannot be read by ffprobe: {}", said.trim()));
         let json: serde_json::Value = serde_json::from_slice(&out.stdout).map_err(|_| unreadable())?;
         Self::of(&json["streams"][0]).ok_or_else(unreadable)
     }
@@ -234,10 +290,68 @@ mod tests {
         }
     }
 
+    /// Whether ffmpeg is here; says so if not.
+    fn ffmpeg() -> bool {
+        let found = Command::new("ffmpeg").arg("-version").output().is_ok();
+        if !found {
+            eprintln!("skipped: ffmpeg is not installed");
+        }
+        found
+    }
+
+    fn frames(video: &mut Video) -> Vec<Frame> {
+        let (mut frame, mut all) = (Frame::new(video.format()), Vec::new());
+        while video.read(&mut frame, Duration::ZERO).unwrap() == Read::Frame {
+            all.push(frame.clone());
+        }
+        all
+    }
+
+    #[test]
+    fn frames_at_irregular_times_come_once_each() {
+        if !ffmpeg() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a:b.mkv");
+        let made = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "color=black:s=96x64:r=10:d=0.5", "-vf"])
+            .args(["geq=lum='40*N':cb=128:cr=128,setpts=N*N/10/TB", "-c:v", "ffv1", "-fps_mode", "passthrough"])
+            .arg(file(&path))
+            .status();
+        assert!(made.unwrap().success());
+        let greys: Vec<u16> =
+            frames(&mut Video::open(&path, &Settings::default()).unwrap()).iter().map(|f| f.pixels[0]).collect();
+        assert!(greys.len() == 5 && greys.is_sorted() && greys[4] > 120, "{greys:?}");
+    }
+
+    #[test]
+    fn pictures_that_only_ffmpeg_reads_come_in_order() {
+        if !ffmpeg() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a[1]");
+        std::fs::create_dir(&folder).unwrap();
+        for i in 0..3u8 {
+            // A BMP of 4 x 2 pixels of 24 bits, one grey.
+            let mut bmp = b"BM".to_vec();
+            for value in [54 + 24u32, 0, 54, 40, 4, 2, 1 | 24 << 16, 0, 24, 0, 0, 0, 0] {
+                bmp.extend(value.to_le_bytes());
+            }
+            bmp.extend([i * 50; 24]);
+            std::fs::write(folder.join(format!("{i:05}.bmp")), bmp).unwrap();
+        }
+        let mut video = Video::pictures(&folder, "bmp", &Settings::default()).unwrap();
+        let greys: Vec<u8> = frames(&mut video).iter().map(|f| f.visible.as_ref().unwrap().rgb[5]).collect();
+        assert_eq!((greys, video.format().width), (vec![0, 50, 100], 4));
+        let error = Video::pictures(&folder, "webp", &Settings::default()).err().unwrap();
+        assert!(error.to_string().contains("a[1]"), "{error}");
+    }
+
     #[test]
     fn a_video_plays_if_ffmpeg_is_installed() {
-        if Command::new("ffmpeg").arg("-version").output().is_err() {
-            eprintln!("skipped: ffmpeg is not installed");
+        if !ffmpeg() {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
