@@ -2,33 +2,89 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::{Base, Done, print};
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::eval::track::follow::Still;
+use crate::eval::track::rules::Rule;
+use crate::eval::track::{self, Follower};
 use crate::eval::{self, Options};
 use crate::face::Engine;
 use crate::frame::Signal;
+use crate::result::Modality;
 
 /// Arguments of `heatmark eval`.
 #[derive(Debug, Args)]
 pub struct Eval {
     /// Annotated pictures: a synthetic data set, a folder with `.pts` or YOLO labels (boxes; 5, 68 or 70 points), a CSV
-    /// file of points, or a picture.
+    /// file of points, or a picture. With --track sequences: plain folders with `boxes.csv`, videos with a CSV file of
+    /// the same name, or GTOT, RGBT210, RGBT234, LasHeR and VTUAV.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// What 16-bit counts mean if the file does not say so: centikelvin, decikelvin or counts.
     #[arg(long, value_name = "UNIT")]
     signal: Option<String>,
-    /// Stop after this many pictures.
+    /// Stop after this many pictures, or sequences.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    track: Track,
 }
 
-/// Evaluates the networks on annotated pictures.
+/// Arguments of `heatmark eval --track`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trackers")]
+struct Track {
+    /// Evaluate a tracker on sequences: one pass from the first box.
+    #[arg(long)]
+    track: bool,
+    /// Score the boxes saved in this folder, `NAME.txt` for each sequence: lines of x,y,w,h and perhaps a presence.
+    #[arg(long, value_name = "FOLDER", requires = "track", conflicts_with = "follower")]
+    boxes: Option<PathBuf>,
+    /// Run this tracker.
+    #[arg(long, requires = "track")]
+    follower: Option<Builtin>,
+    /// Show the tracker only these pictures of a pair.
+    #[arg(long, requires = "track", default_value = "both")]
+    modality: Sight,
+    /// Score by this rule instead of that of the layout: ours, LasHeR's and RGBT210's, RGBT234's and VTUAV's, GTOT's.
+    #[arg(long, requires = "track")]
+    rule: Option<RuleName>,
+    /// Take only the sequences that this file names, one a line.
+    #[arg(long, value_name = "FILE", requires = "track")]
+    list: Option<PathBuf>,
+    /// List every sequence in the table.
+    #[arg(long, requires = "track")]
+    each: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Builtin {
+    /// A box that never moves.
+    Still,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Sight {
+    Both,
+    Thermal,
+    Visible,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RuleName {
+    Plain,
+    Single,
+    Better,
+    Gtot,
+}
+
+/// Evaluates the networks on annotated pictures, or a tracker on sequences.
 pub(super) fn run(base: &Base, eval: &Eval) -> Done {
     let mut flags = Vec::new();
     if let Some(unit) = &eval.signal {
@@ -36,13 +92,51 @@ pub(super) fn run(base: &Base, eval: &Eval) -> Done {
     }
     let settled = base.settle(flags)?;
     let config = &settled.values;
+    let signal = config.source.signal.map(|unit| unit.signal());
+    if eval.track.track {
+        return output(eval, &track(eval, signal)?);
+    }
     let mut engine = Engine::of_stills(&config.face, config.surface)?;
-    let signal = config.source.signal.map_or(Signal::Counts, |unit| unit.signal());
-    let report = eval::run(&eval.paths, &mut engine, &Options { signal, limit: eval.limit })?;
+    let signal = signal.unwrap_or(Signal::Counts);
+    output(eval, &eval::run(&eval.paths, &mut engine, &Options { signal, limit: eval.limit })?)
+}
+
+fn output(eval: &Eval, report: &(impl Serialize + ToString)) -> Done {
     let text = if eval.json {
-        serde_json::to_string(&report).map_err(|e| Error::fatal("eval", "the report has no JSON form").because(e))?
+        serde_json::to_string(report).map_err(|e| Error::fatal("eval", "the report has no JSON form").because(e))?
     } else {
         report.to_string()
     };
     print::out(&format!("{}\n", text.trim_end()))
+}
+
+fn track(eval: &Eval, signal: Option<Signal>) -> Result<track::Report> {
+    let Track { boxes, follower, modality, rule, list, each, .. } = &eval.track;
+    let names = |path: &PathBuf| {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
+        Ok(text.split_whitespace().map(str::to_string).collect())
+    };
+    let options = track::Options {
+        rule: rule.map(|rule| match rule {
+            RuleName::Plain => Rule::Plain,
+            RuleName::Single => Rule::Single,
+            RuleName::Better => Rule::Better,
+            RuleName::Gtot => Rule::Gtot,
+        }),
+        modality: match modality {
+            Sight::Both => Modality::Both,
+            Sight::Thermal => Modality::Thermal,
+            Sight::Visible => Modality::Visible,
+        },
+        signal,
+        only: list.as_ref().map(names).transpose()?,
+        limit: eval.limit,
+        each: *each,
+    };
+    match (boxes, follower) {
+        (Some(folder), _) => track::run(&eval.paths, Follower::Saved(folder), &options),
+        (None, Some(Builtin::Still)) => track::run(&eval.paths, Follower::Live(&mut Still::default()), &options),
+        (None, None) => Err(Error::fix("--track", "wants --boxes FOLDER with results, or --follower")),
+    }
 }

@@ -130,7 +130,7 @@ fn path_name(path: Option<&Path>) -> String {
 }
 
 /// Compares texts, with runs of digits compared as numbers.
-fn by_number(a: &str, b: &str) -> Ordering {
+pub fn by_number(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     loop {
         let (&[x, ..], &[y, ..]) = (a, b) else { return a.len().cmp(&b.len()) };

@@ -14,8 +14,8 @@ const NORMALISED: usize = 20;
 
 impl Rule {
     /// The curves of one sequence. `truths` are rows of one or two truths (an empty box: no target), `results` has a
-    /// row for each. Only the first of two truths counts under `plain` and `single`.
-    pub fn curves(self, truths: &[Vec<Xywh>], results: &[Xywh]) -> Curves {
+    /// row for each. Only the first of two truths counts under `plain` and `single`, and only rows that `counts` tells.
+    pub fn curves(self, truths: &[Vec<Xywh>], results: &[Xywh], counts: impl Fn(usize) -> bool) -> Curves {
         let mut curves = Curves::default();
         let Some(first) = truths.first().and_then(|truths| truths.first()) else { return curves };
         let mut last = *first;
@@ -23,7 +23,9 @@ impl Rule {
             if i > 0 && !result.is_empty() {
                 last = result;
             }
-            if let Some(measure) = self.measure(last, truths) {
+            if counts(i)
+                && let Some(measure) = self.measure(last, truths)
+            {
                 curves.add(measure, self);
             }
         }
@@ -96,11 +98,6 @@ impl Curves {
         }
         self.share(sum) / SUCCESS as f64
     }
-
-    /// The scores of this sequence alone.
-    pub fn scores(&self, rule: Rule) -> Scores {
-        Scores::mean(rule, std::iter::once(self))
-    }
 }
 
 /// Scores of a sequence or a set, shares 0 to 1.
@@ -119,10 +116,13 @@ pub struct Scores {
     /// SR (two truths: MSR): mean share of frames above 21 overlaps, 0 to 1.
     pub sr: f64,
     /// Share of frames within 0 to 50 px in 51 steps; GTOT: 0 to 25 px.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub precision: Vec<f64>,
     /// Share of frames within 0 to 0.5 of the target's size in 51 steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub normalised_precision: Vec<f64>,
     /// Share of frames above the overlaps 0 to 1 in 21 steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub success: Vec<f64>,
 }
 
@@ -149,6 +149,12 @@ impl Scores {
             success: (0..SUCCESS).map(|i| mean(&|c| c.share(c.success[i]))).collect(),
         }
     }
+
+    /// The same without the three curves, which then take no room in a report.
+    #[must_use]
+    pub(super) fn without_curves(self) -> Self {
+        Self { precision: Vec::new(), normalised_precision: Vec::new(), success: Vec::new(), ..self }
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +172,7 @@ mod tests {
     #[test]
     fn thresholds_include_distances_and_exclude_overlaps() {
         let c = curves(&[[20.0, 0.2, 0.5], [20.01, 0.2001, 0.0]], Rule::Plain);
-        let s = c.scores(Rule::Plain);
+        let s = Scores::mean(Rule::Plain, [c].iter());
         assert_eq!((s.pr, s.pr_5, s.npr), (0.5, 0.0, 0.5));
         // 0.5 exceeds the ten thresholds 0 to 0.45 and no more, 0.0 none.
         assert!((s.sr - 10.0 / 21.0 / 2.0).abs() < 1e-12);

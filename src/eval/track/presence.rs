@@ -3,17 +3,7 @@
 use serde::Serialize;
 
 use super::measure::{Measure, Xywh};
-
-/// What a tracker says about its target in one frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is in view, at the box.
-    Tracked,
-    /// It is not in view, or not found where it was last seen.
-    Lost,
-    /// It is looked for in the whole frame.
-    Searching,
-}
+use crate::result::TargetState;
 
 /// What a tracker answers for one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +13,7 @@ pub struct Answer {
     /// Probability 0 to 1 that the target is in view; `None` if the tracker gives none.
     pub presence: Option<f64>,
     /// What the tracker says.
-    pub state: State,
+    pub state: TargetState,
 }
 
 /// The least overlap with the truth at which a returned target counts as found.
@@ -73,7 +63,7 @@ impl Presence {
         // The row at which the target came back, until it is found.
         let mut back: Option<usize> = None;
         for (i, (&truth, answer)) in truths.iter().zip(answers).enumerate() {
-            let tracked = answer.state == State::Tracked;
+            let tracked = answer.state == TargetState::Tracked;
             if truth.is_empty() {
                 self.absent_frames += 1;
                 self.held += usize::from(tracked);
@@ -154,7 +144,7 @@ mod tests {
     const GONE: Xywh = Xywh::new(0.0, 0.0, 0.0, 0.0);
 
     fn answer(presence: f64, x: f64) -> Answer {
-        let state = if presence >= 0.5 { State::Tracked } else { State::Lost };
+        let state = if presence >= 0.5 { TargetState::Tracked } else { TargetState::Lost };
         Answer { bbox: Xywh { x, ..HERE }, presence: Some(presence), state }
     }
 

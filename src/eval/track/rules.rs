@@ -78,11 +78,16 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::track::curves::Curves;
 
     const A: Xywh = Xywh::new(10.0, 10.0, 20.0, 20.0);
 
     fn one(truths: &[Xywh]) -> Vec<Vec<Xywh>> {
         truths.iter().map(|t| vec![*t]).collect()
+    }
+
+    fn curves(rule: Rule, truths: &[Vec<Xywh>], results: &[Xywh]) -> Curves {
+        rule.curves(truths, results, |_| true)
     }
 
     fn at(x: f64) -> Xywh {
@@ -94,28 +99,28 @@ mod tests {
         let truths = one(&[A, A, A, A]);
         let results = [at(900.0), at(14.0), Xywh::default(), at(500.0)];
         for rule in Rule::ALL {
-            let c = rule.curves(&truths, &results);
+            let c = curves(rule, &truths, &results);
             assert_eq!(c.frames, 4);
             // Distances 0, 4, 4, 490.
             assert_eq!((c.share_within(rule, 5.0), c.share_within(rule, 3.0)), (0.75, 0.25), "{rule:?}");
         }
         // Never a result: the given box stays.
-        let c = Rule::Plain.curves(&truths, &[Xywh::default(); 4]);
+        let c = curves(Rule::Plain, &truths, &[Xywh::default(); 4]);
         assert_eq!(c.share_within(Rule::Plain, 0.0), 1.0);
-        assert_eq!(Rule::Plain.curves(&[], &[]).frames, 0);
+        assert_eq!(curves(Rule::Plain, &[], &[]).frames, 0);
     }
 
     #[test]
     fn frames_without_target_are_left_out_by_us_and_counted_by_the_field() {
         let truths = one(&[A, Xywh::default(), Xywh { x: 0.0, ..A }, A]);
         let results = [A, at(300.0), at(10.0), at(500.0)];
-        let c = Rule::Plain.curves(&truths, &results);
+        let c = curves(Rule::Plain, &truths, &results);
         // Distances 0, 10, 490.
         assert_eq!((c.frames, c.share_within(Rule::Plain, 20.0)), (3, 2.0 / 3.0));
-        let c = Rule::Single.curves(&truths, &results);
+        let c = curves(Rule::Single, &truths, &results);
         assert_eq!((c.frames, c.share_within(Rule::Single, 20.0)), (4, 0.75), "no target and the edge: precise");
         assert!((c.success_rate(Rule::Single) - 0.25 * 20.0 / 21.0).abs() < 1e-12, "{c:?}");
-        let c = Rule::Better.curves(&truths, &results);
+        let c = curves(Rule::Better, &truths, &results);
         assert_eq!(c.share_within(Rule::Better, 0.0), 0.5, "the edge is a box like others");
     }
 
@@ -123,11 +128,11 @@ mod tests {
     fn of_two_truths_the_better_counts() {
         let truths = vec![vec![A, at(40.0)]; 2];
         let results = [A, at(43.0)];
-        assert_eq!(Rule::Better.curves(&truths, &results).share_within(Rule::Better, 3.0), 1.0);
-        assert_eq!(Rule::Single.curves(&truths, &results).share_within(Rule::Single, 3.0), 0.5);
+        assert_eq!(curves(Rule::Better, &truths, &results).share_within(Rule::Better, 3.0), 1.0);
+        assert_eq!(curves(Rule::Single, &truths, &results).share_within(Rule::Single, 3.0), 0.5);
         // GTOT: less than 5, not 5.
-        let within = |x| Rule::Gtot.curves(&truths, &[A, at(x)]).share_within(Rule::Gtot, 5.0);
+        let within = |x| curves(Rule::Gtot, &truths, &[A, at(x)]).share_within(Rule::Gtot, 5.0);
         assert_eq!((within(45.0), within(44.5)), (0.5, 1.0));
-        assert_eq!(Rule::Single.curves(&truths, &[A, at(15.0)]).share_within(Rule::Single, 5.0), 1.0);
+        assert_eq!(curves(Rule::Single, &truths, &[A, at(15.0)]).share_within(Rule::Single, 5.0), 1.0);
     }
 }
