@@ -197,6 +197,14 @@ impl Engine {
         self.followed.len() < before
     }
 
+    /// Forgets all targets and the stream they were in; the next frame may be another recording's first. Numbers of
+    /// targets go on.
+    pub fn reset(&mut self) {
+        self.followed.clear();
+        self.targets.clear();
+        (self.last, self.thermal, self.visible) = (None, None, None);
+    }
+
     /// Targets as of the last frame, in order of their numbers.
     pub fn targets(&self) -> &[Target] {
         &self.targets

@@ -1,13 +1,16 @@
 //! `heatmark eval`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{Base, Done, print};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::eval::track::follow::Still;
+use crate::eval::track::ours::Ours;
 use crate::eval::track::rules::Rule;
 use crate::eval::track::{self, Follower};
 use crate::eval::{self, Options};
@@ -47,8 +50,11 @@ struct Track {
     #[arg(long, value_name = "FOLDER", requires = "track", conflicts_with = "follower")]
     boxes: Option<PathBuf>,
     /// Run this tracker.
-    #[arg(long, requires = "track")]
-    follower: Option<Builtin>,
+    #[arg(long, requires = "track", default_value = "track")]
+    follower: Builtin,
+    /// Model of our tracker: a built-in one or the path of a model card.
+    #[arg(long, value_name = "NAME|CARD", requires = "track", conflicts_with = "boxes")]
+    model: Option<String>,
     /// Show the tracker only these pictures of a pair.
     #[arg(long, requires = "track", default_value = "both")]
     modality: Sight,
@@ -58,6 +64,12 @@ struct Track {
     /// Take only the sequences that this file names, one a line.
     #[arg(long, value_name = "FILE", requires = "track")]
     list: Option<PathBuf>,
+    /// Take only the clips that the training of our models holds out: the last number in their name ends with 3, 6 or 9.
+    #[arg(long, requires = "track")]
+    held_out: bool,
+    /// Take at most this many frames of a sequence, from the given box on.
+    #[arg(long, value_name = "N", requires = "track")]
+    frames: Option<NonZeroUsize>,
     /// List every sequence in the table.
     #[arg(long, requires = "track")]
     each: bool,
@@ -65,6 +77,8 @@ struct Track {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Builtin {
+    /// Our own.
+    Track,
     /// A box that never moves.
     Still,
 }
@@ -90,11 +104,14 @@ pub(super) fn run(base: &Base, eval: &Eval) -> Done {
     if let Some(unit) = &eval.signal {
         flags.push(("--signal", "source.signal", unit.as_str().into()));
     }
+    if let Some(model) = &eval.track.model {
+        flags.push(("--model", "track.model", model.as_str().into()));
+    }
     let settled = base.settle(flags)?;
     let config = &settled.values;
     let signal = config.source.signal.map(|unit| unit.signal());
     if eval.track.track {
-        return output(eval, &track(eval, signal)?);
+        return output(eval, &track(eval, config, signal)?);
     }
     let mut engine = Engine::of_stills(&config.face, config.surface)?;
     let signal = signal.unwrap_or(Signal::Counts);
@@ -110,8 +127,8 @@ fn output(eval: &Eval, report: &(impl Serialize + ToString)) -> Done {
     print::out(&format!("{}\n", text.trim_end()))
 }
 
-fn track(eval: &Eval, signal: Option<Signal>) -> Result<track::Report> {
-    let Track { boxes, follower, modality, rule, list, each, .. } = &eval.track;
+fn track(eval: &Eval, config: &Config, signal: Option<Signal>) -> Result<track::Report> {
+    let Track { boxes, follower, model, modality, rule, list, held_out, frames, each, .. } = &eval.track;
     let names = |path: &PathBuf| {
         let text =
             std::fs::read_to_string(path).map_err(|e| Error::fix(path.display(), "cannot be read").because(e))?;
@@ -131,12 +148,15 @@ fn track(eval: &Eval, signal: Option<Signal>) -> Result<track::Report> {
         },
         signal,
         only: list.as_ref().map(names).transpose()?,
+        held_out: *held_out,
         limit: eval.limit,
+        frames: *frames,
         each: *each,
     };
     match (boxes, follower) {
         (Some(folder), _) => track::run(&eval.paths, Follower::Saved(folder), &options),
-        (None, Some(Builtin::Still)) => track::run(&eval.paths, Follower::Live(&mut Still::default()), &options),
-        (None, None) => Err(Error::fix("--track", "wants --boxes FOLDER with results, or --follower")),
+        (None, Builtin::Track) => track::run(&eval.paths, Follower::Live(&mut Ours::new(&config.track)?), &options),
+        (None, Builtin::Still) if model.is_some() => Err(Error::fix("--model", "belongs to --follower track")),
+        (None, Builtin::Still) => track::run(&eval.paths, Follower::Live(&mut Still::default()), &options),
     }
 }

@@ -11,6 +11,7 @@ pub mod find;
 pub mod follow;
 mod lines;
 pub mod measure;
+pub mod ours;
 mod plain;
 pub mod presence;
 pub mod reel;
@@ -22,6 +23,7 @@ pub mod sequence;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -55,8 +57,12 @@ pub struct Options {
     pub signal: Option<Signal>,
     /// Names of the only sequences to take, all of which must be there; `None` for all.
     pub only: Option<Vec<String>>,
+    /// Take only clips that training holds out: the last number in their name ends with 3, 6 or 9.
+    pub held_out: bool,
     /// Stop after this many sequences.
     pub limit: Option<usize>,
+    /// Most frames of a sequence, from the given box on; `None` for all.
+    pub frames: Option<NonZeroUsize>,
     /// Whether the text of the report lists every sequence.
     pub each: bool,
 }
@@ -66,6 +72,9 @@ pub struct Options {
 pub struct Report {
     /// Name of the tracker, or the folder of its results.
     pub follower: String,
+    /// Name of its model, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Sequences that are scored by one rule, for every rule that there is.
     pub sets: Vec<SetReport>,
     #[serde(skip)]
@@ -142,6 +151,12 @@ pub fn run(paths: &[PathBuf], mut follower: Follower<'_>, options: &Options) -> 
         }
         sequences.retain(|s| only.contains(&s.name));
     }
+    if options.held_out {
+        sequences.retain(|s| is_held_out(&s.name));
+        if sequences.is_empty() {
+            return Err(Error::fix("--held-out", "holds no sequence: no last number in a name ends with 3, 6 or 9"));
+        }
+    }
     sequences.truncate(options.limit.unwrap_or(usize::MAX));
     // A clip without its target among many says nothing of a tracker; alone it is an error.
     if sequences.iter().any(Sequence::has_target) {
@@ -160,28 +175,40 @@ pub fn run(paths: &[PathBuf], mut follower: Follower<'_>, options: &Options) -> 
         log::log!(level, "{}: SR {:.1} %", sequence.name, 100.0 * pass.report.scores.sr);
         passes.push(pass);
     }
-    let follower = match follower {
-        Follower::Saved(folder) => folder.display().to_string(),
-        Follower::Live(tracker) => tracker.name(),
+    let (follower, model) = match follower {
+        Follower::Saved(folder) => (folder.display().to_string(), None),
+        Follower::Live(tracker) => (tracker.name(), tracker.model().map(str::to_string)),
     };
     let rules = Rule::ALL.into_iter().filter(|rule| passes.iter().any(|p| p.rule == *rule));
     let sets = rules.map(|rule| SetReport::of(rule, passes.iter().filter(|p| p.rule == rule))).collect();
-    Ok(Report { follower, sets, each: options.each })
+    Ok(Report { follower, model, sets, each: options.each })
+}
+
+/// Whether training holds out the clip of this name, as `models/training` does.
+fn is_held_out(name: &str) -> bool {
+    name.bytes().rev().find(u8::is_ascii_digit).is_some_and(|digit| b"369".contains(&digit))
 }
 
 fn pass(sequence: &Sequence, follower: &mut Follower<'_>, options: &Options) -> Result<Pass> {
     let modality = sequence.modality(options.modality)?;
-    let (rows, mut truths) = sequence.rows(modality)?;
+    let (mut rows, mut truths) = sequence.rows(modality)?;
     let given = truths[0][0];
-    let answers = match follower {
-        Follower::Saved(folder) => saved::answers(folder, sequence, rows.clone())?,
+    // Saved answers are for all rows.
+    let shown = rows.clone();
+    if let Some(most) = options.frames {
+        rows.end = rows.end.min(rows.start + most.get().div_ceil(sequence.step));
+    }
+    let mut answers = match follower {
+        Follower::Saved(folder) => saved::answers(folder, sequence, shown)?,
         Follower::Live(tracker) => {
             follow::follow(sequence, rows.clone(), given, modality, options.signal, &mut **tracker)?
         }
     };
+    answers.truncate(rows.len());
     truths.truncate(answers.len());
-    let results: Vec<Xywh> = answers.iter().map(|a| a.bbox).collect();
     let rule = sequence.rule;
+    let whole = |bbox: Xywh| if rule.rounds() { bbox.rounded() } else { bbox };
+    let results: Vec<Xywh> = answers.iter().map(|a| whole(a.bbox)).collect();
     let curves = rule.curves(&truths, &results, |_| true);
     let parts = sequence.parts.iter().map(|(name, inside)| {
         (name.clone(), rule.curves(&truths, &results, |row| inside.get(rows.start + row) == Some(&true)))

@@ -382,6 +382,25 @@ fn bad_boxes_are_refused_by_reason() {
 }
 
 #[test]
+fn after_a_reset_another_recording_gives_the_same_results() {
+    let run = |s: &mut Stage| {
+        s.start(&[HERE], here());
+        (1..6).map(|i| s.next(&[([60.0 + 2.0 * i as f32, 60.0], 20.0)])[0].bbox).collect::<Vec<_>>()
+    };
+    let mut s = Stage::new(Shown::Both);
+    let first = run(&mut s);
+    s.engine.reset();
+    assert!(s.engine.targets().is_empty());
+    // Held in visible pixels now, as at the beginning of any stream.
+    s.shown = Shown::Visible;
+    s.start(&[HERE], square(240.0, 240.0, 80.0));
+    near(&s.next(&[HERE])[0], 240.0, 240.0);
+    s.engine.reset();
+    (s.shown, s.frame.meta.captured) = (Shown::Both, Nanos(0));
+    assert_eq!(run(&mut s), first);
+}
+
+#[test]
 fn there_is_a_most_of_targets_and_a_model_must_be_a_tracker() {
     let mut s = Stage::with(Shown::Thermal, Settings { max_targets: 2, ..Settings::default() });
     s.start(&[HERE], here());

@@ -19,6 +19,11 @@ pub trait Follow {
     /// Name in the report.
     fn name(&self) -> String;
 
+    /// Name of its model, if it has one.
+    fn model(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts with the target in `bbox` of `frame`, pixels of the visible frame if `modality` is visible, otherwise of
     /// the thermal one. `frame.visible` is set unless `modality` is thermal; the counts of `frame` are no thermal
     /// picture if it is visible.
@@ -71,7 +76,8 @@ pub(super) fn follow(
     let mut answers = vec![Answer { bbox: given, presence: Some(1.0), state: TargetState::Tracked }];
     let (first, last) = (rows.start * sequence.step, (rows.end - 1) * sequence.step);
     for index in 0..=last {
-        let Some(frame) = show.next(index)? else {
+        // A frozen picture shows the target as well as another one does.
+        let Some(frame) = show.next(index, index > first)? else {
             let what = format!("ends after {index} pictures, but has boxes up to frame {last}");
             if sequence.rule != Rule::Plain || index <= first {
                 return Err(Error::fix(&sequence.name, what));
@@ -83,7 +89,10 @@ pub(super) fn follow(
             continue;
         }
         if index == first {
-            tracker.start(frame, modality, given.rect())?;
+            tracker.start(frame, modality, given.rect()).map_err(|e| {
+                let what = format!("the tracker cannot start with {given} in frame {first}");
+                Error::new(e.remedy(), &sequence.name, what).because(e)
+            })?;
             continue;
         }
         let answer = tracker.follow(frame)?;
@@ -129,8 +138,8 @@ impl<'a> Show<'a> {
         Ok(Self { sequence, thermal, visible, frame: blank.clone(), beside: blank })
     }
 
-    /// The next frame; `None` at the end.
-    fn next(&mut self, index: usize) -> Result<Option<&Frame>> {
+    /// The next frame; `None` at the end. With `ffc`, it tells that it is frozen where it is.
+    fn next(&mut self, index: usize, ffc: bool) -> Result<Option<&Frame>> {
         let (mut seen, mut ended) = (None, None);
         if let Some(thermal) = &mut self.thermal {
             let more = thermal.read(&mut self.frame, Duration::ZERO)? == Read::Frame;
@@ -153,7 +162,7 @@ impl<'a> Show<'a> {
         let meta = &mut self.frame.meta;
         (meta.seq, meta.captured, meta.received) = (index as u64, captured, captured);
         let frozen = self.sequence.parts.iter().any(|(name, rows)| name == FROZEN && rows.get(index) == Some(&true));
-        meta.ffc = if frozen { FfcState::Running } else { FfcState::Idle };
+        meta.ffc = if frozen && ffc { FfcState::Running } else { FfcState::Idle };
         if let Some(visible) = &mut self.frame.visible {
             (visible.captured, visible.alone) = (captured, self.thermal.is_none());
         }

@@ -1,5 +1,7 @@
 //! One result against one truth: distance, normalised distance, overlap.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::geometry::Rect;
@@ -34,6 +36,13 @@ impl Xywh {
         [self.x, self.y, self.w, self.h].iter().all(|v| v.is_finite())
     }
 
+    /// The same in whole pixels, halves to the even number.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let [x, y, w, h] = [self.x, self.y, self.w, self.h].map(f64::round_ties_even);
+        Self { x, y, w, h }
+    }
+
     /// The same box by its edges.
     pub fn rect(self) -> Rect {
         Rect::new(self.x as f32, self.y as f32, (self.x + self.w) as f32, (self.y + self.h) as f32)
@@ -41,6 +50,12 @@ impl Xywh {
 
     fn centre(self) -> [f64; 2] {
         [self.x + self.w / 2.0, self.y + self.h / 2.0]
+    }
+}
+
+impl fmt::Display for Xywh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "x {} y {} w {} h {}", self.x, self.y, self.w, self.h)
     }
 }
 

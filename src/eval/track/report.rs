@@ -13,7 +13,8 @@ impl fmt::Display for Report {
             if i > 0 {
                 writeln!(f)?;
             }
-            set.write(f, &self.follower, self.each)?;
+            let model = self.model.as_ref().map_or(String::new(), |model| format!(" ({model})"));
+            set.write(f, &format!("{}{model}", self.follower), self.each)?;
         }
         Ok(())
     }
