@@ -83,20 +83,26 @@ INPUT_RANGE = -128 / 127, 1.0
 # The graph.
 
 def quantised_parts(graph: onnx.GraphProto, keep: Collection[str] = ()) -> tuple[list[onnx.NodeProto], list[str]]:
-    """Convolutions to quantise (all but those named in `keep`) and the tensors that they, and the additions and
-    upsamplings between them, read."""
+    """Nodes to quantise, none of those named in `keep`: convolutions with constant weights, and the additions and
+    upsamplings between them; and the tensors that they read."""
     inputs = {i.name for i in graph.input}
+    constants = {w.name for w in graph.initializer}
     maker = {o: n for n in graph.node for o in n.output}
-    convs = [n for n in graph.node if n.op_type == "Conv" and n.name not in keep]
+
+    def fits(node: onnx.NodeProto) -> bool:
+        constant = node.op_type == "Conv" and node.input[1] in constants
+        return node.name not in keep and (constant or node.op_type in ("Add", "Resize"))
+
+    nodes = [n for n in graph.node if fits(n)]
     tensors: list[str] = []
     for node in graph.node:
-        is_int8 = node in convs or node.op_type in ("Add", "Resize")
+        is_int8 = node in nodes
         for name in node.input if node.op_type == "Add" else node.input[:1]:
             # An upsampled tensor has the values of its source.
             known = name in inputs or name in maker and maker[name].op_type != "Resize"
             if is_int8 and known and name not in tensors:
                 tensors.append(name)
-    return convs, tensors
+    return nodes, tensors
 
 
 def quantise_weights(weight: np.ndarray, bias: np.ndarray, input_scale: np.float32) -> tuple[np.ndarray, np.ndarray]:
@@ -111,13 +117,15 @@ def quantise_weights(weight: np.ndarray, bias: np.ndarray, input_scale: np.float
 class QdqRewriter:
     """Inserts pairs of QuantizeLinear and DequantizeLinear into a model."""
 
-    def __init__(self, model: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = ()) -> None:
+    def __init__(self, model: onnx.ModelProto, ranges: dict[str, Range], keep: Collection[str] = (),
+                 input_range: Range = INPUT_RANGE) -> None:
+        """`keep`: names of nodes that stay in float; `input_range`: of the graph's inputs."""
         self.model = onnx.ModelProto()
         self.model.CopyFrom(model)
         self.graph = self.model.graph
-        self.convs, tensors = quantised_parts(self.graph, keep)
+        self.quantised, tensors = quantised_parts(self.graph, keep)
         inputs = {i.name for i in self.graph.input}
-        self.scales = {t: scale_and_zero_point(*(INPUT_RANGE if t in inputs else ranges[t])) for t in tensors}
+        self.scales = {t: scale_and_zero_point(*(input_range if t in inputs else ranges[t])) for t in tensors}
         self.weights = {w.name: w for w in self.graph.initializer}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -159,10 +167,10 @@ class QdqRewriter:
         for node in self.graph.node:
             new = onnx.NodeProto()
             new.CopyFrom(node)
-            if node in self.convs:
-                self.quantise_conv(node)
-                new.input[1], new.input[2] = f"{node.input[1]}.dq", f"{node.input[2]}.dq"
-            if node in self.convs or node.op_type in ("Add", "Resize"):
+            if node in self.quantised:
+                if node.op_type == "Conv":
+                    self.quantise_conv(node)
+                    new.input[1], new.input[2] = f"{node.input[1]}.dq", f"{node.input[2]}.dq"
                 for i, name in enumerate(node.input):
                     if name in self.scales:
                         new.input[i] = f"{name}.dq"
@@ -190,25 +198,30 @@ def exact_session(model: onnx.ModelProto) -> ort.InferenceSession:
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def calibrate(model: onnx.ModelProto, images: np.ndarray) -> dict[str, Histogram]:
-    """Histograms of the tensors to quantise, without the input, over network inputs `[n, c, H, W]`."""
-    inputs = {i.name for i in model.graph.input}
-    tensors = [t for t in quantised_parts(model.graph)[1] if t not in inputs]
-    extended = onnx.ModelProto()
-    extended.CopyFrom(model)
-    extended.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in tensors)
-    net = exact_session(extended)
+def calibrate(runs: Iterable[tuple[onnx.ModelProto, Iterable[dict[str, np.ndarray]]]],
+              keep: Collection[str] = ()) -> dict[str, Histogram]:
+    """Histograms of the tensors to quantise, without the inputs, over models (variants of one graph) and their inputs by
+    name."""
+    def net_of(model: onnx.ModelProto) -> tuple[list[str], ort.InferenceSession]:
+        inputs = {i.name for i in model.graph.input}
+        tensors = [t for t in quantised_parts(model.graph, keep)[1] if t not in inputs]
+        extended = onnx.ModelProto()
+        extended.CopyFrom(model)
+        extended.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in tensors)
+        return tensors, exact_session(extended)
 
-    def values() -> Iterable[zip]:
-        for image in images:
-            yield zip(tensors, net.run(tensors, {"image": image[None]}))
+    nets = [(*net_of(model), list(inputs)) for model, inputs in runs]
 
-    ends = {t: (np.inf, -np.inf) for t in tensors}
-    for found in values():
-        for t, v in found:
-            ends[t] = min(ends[t][0], float(v.min())), max(ends[t][1], float(v.max()))
-    histograms = {t: Histogram(*ends[t]) for t in tensors}
-    for found in values():
-        for t, v in found:
-            histograms[t].add(v)
+    def values() -> Iterable[tuple[str, np.ndarray]]:
+        for tensors, net, inputs in nets:
+            for one in inputs:
+                yield from zip(tensors, net.run(tensors, one))
+
+    ends: dict[str, Range] = {}
+    for t, v in values():
+        low, high = ends.get(t, (np.inf, -np.inf))
+        ends[t] = min(low, float(v.min())), max(high, float(v.max()))
+    histograms = {t: Histogram(*e) for t, e in ends.items()}
+    for t, v in values():
+        histograms[t].add(v)
     return histograms

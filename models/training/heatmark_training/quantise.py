@@ -123,7 +123,8 @@ def choose_ranges(model: onnx.ModelProto, histograms: dict[str, Histogram], task
     return best[1], best[2]
 
 
-def golden_tolerance(model: onnx.ModelProto, reference: list[np.ndarray], image: np.ndarray) -> float:
+def golden_tolerance(model: onnx.ModelProto, reference: list[np.ndarray], inputs: dict[str, np.ndarray],
+                     names: list[str] | None = None) -> float:
     """How far an implementation may be from the golden outputs, as a share of the largest value, or of one where
     that is smaller, as a logit may be close to zero. Scales multiplied in another order differ in their last bits, so
     that some values are rounded the other way, and others after them. The tolerance is twice what a change of all
@@ -137,7 +138,7 @@ def golden_tolerance(model: onnx.ModelProto, reference: list[np.ndarray], image:
             if constant.name.endswith(".scale"):
                 value = value * (1 + random.uniform(-2e-7, 2e-7, value.shape).astype(np.float32))
                 constant.CopyFrom(onnx.numpy_helper.from_array(value, constant.name))
-        for a, b in zip(reference, exact_session(moved).run(None, {"image": image})):
+        for a, b in zip(reference, exact_session(moved).run(names, inputs)):
             worst = max(worst, 2 * float(np.abs(a - b).max() / max(np.abs(a).max(), 1)))
     return worst
 
@@ -156,7 +157,7 @@ def write(model: onnx.ModelProto, source: str | Path, out: str | Path, metrics: 
     top: dict[str, Any] = {k: v for k, v in card.items() if k not in tables}
     top |= {"precision": "int8", "name": out.stem, "file": out.name, "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
             "description": card["description"].rstrip(".") + "; int8."}
-    golden = {"file": f"{out.stem}.golden.npy", "tolerance": golden_tolerance(model, outputs, image)}
+    golden = {"file": f"{out.stem}.golden.npy", "tolerance": golden_tolerance(model, outputs, {"image": image})}
     training = card["training"] | {"quantised_from": card["sha256"], "quantised": about}
     text = export.toml({"": top, "input": card["input"], "outputs": card["outputs"], "decoding": card["decoding"],
                         "golden": golden, "training": training, "metrics": metrics})
@@ -186,7 +187,7 @@ def main() -> None:
     card = tomllib.loads(Path(args.model).with_suffix(".toml").read_text())
     task, threshold = TASKS[card["task"]](args.data, args.scenes, args.held_out), card["decoding"]["threshold"]
     images = task.source.batch(args.calibration, np.random.default_rng(11)).image
-    method, ranges = choose_ranges(model, calibrate(model, images), task, threshold, args.ranges)
+    method, ranges = choose_ranges(model, calibrate([(model, ({"image": i[None]} for i in images))]), task, threshold, args.ranges)
     quantised = QdqRewriter(model, ranges).run()
     before, after = task.evaluate(model, 1, threshold), task.evaluate(quantised, 1, threshold)
     for key, value in before.items():

@@ -6,7 +6,7 @@ is the network's input), `template` as f32, then `map` and `presence` as f32.
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,19 @@ def golden_inputs(net: Tracker) -> Arrays:
             "template": features}
 
 
+def write_golden(path: Path, inputs: Arrays, outputs: Iterable[np.ndarray]) -> None:
+    """Writes the golden file: the inputs in their order, then the outputs."""
+    with open(path, "wb") as f:
+        for array in (*inputs.values(), *outputs):
+            np.save(f, array if array.dtype == np.uint8 else array.astype("<f4"))
+
+
+def read_golden(path: Path) -> Arrays:
+    """The inputs of a golden file."""
+    with open(path, "rb") as f:
+        return {name: np.load(f) for name in INPUTS}
+
+
 def parity(net: Tracker, model: onnx.ModelProto, seed: int = 0, side: int = SEARCH) -> float:
     """Largest difference between the trained network and the exported one, relative to the output; the template too
     goes through the exported trunk."""
@@ -92,8 +105,6 @@ def write_tracker(net: Tracker, state: dict[str, Any], name: str, folder: Path) 
     onnx.save(model, folder / f"{name}.onnx")
     outputs = run_tracker(model, {k: v.astype(np.float32) / 127.5 - 1 if v.dtype == np.uint8 else v
                                   for k, v in inputs.items()})
-    with open(folder / f"{name}.golden.npy", "wb") as f:
-        for array in (*inputs.values(), *outputs.values()):
-            np.save(f, array if array.dtype == np.uint8 else array.astype("<f4"))
+    write_golden(folder / f"{name}.golden.npy", inputs, outputs.values())
     digest = hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest()
     return error, card(name, net, state, digest)

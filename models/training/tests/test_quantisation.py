@@ -21,7 +21,7 @@ def pair():
     rng = np.random.default_rng(0)
     smooth = np.cumsum(rng.normal(0, 0.2, (12, *shape)), -1)
     images = np.clip(smooth - smooth.mean(), -1, 1).astype(np.float32)
-    ranges = {t: (h.low, h.high) for t, h in quantisation.calibrate(model, images).items()}
+    ranges = {t: (h.low, h.high) for t, h in quantisation.calibrate([(model, [{"image": i[None]} for i in images])]).items()}
     return model, quantisation.QdqRewriter(model, ranges).run(), images
 
 
@@ -59,7 +59,7 @@ def test_quantising_leaves_the_float_model_alone(pair):
     model, _, images = pair
     before = model.SerializeToString()
     quantisation.QdqRewriter(model, {t: (0.0, 1.0) for t in quantisation.quantised_parts(model.graph)[1]}).run()
-    quantisation.calibrate(model, images[:1])
+    quantisation.calibrate([(model, [{"image": images[:1]}])])
     assert model.SerializeToString() == before
 
 
@@ -122,7 +122,7 @@ def test_a_detector_is_evaluated_on_scenes_and_hardly_changes(tmp_path):
     model, shape = export.build(randomise_batch_norms(networks.Detector()), {"task": "face-detector"})
     images = task.source.batch(4, rng).image
     assert images.shape == (4, *shape)
-    ranges = {t: (h.low, h.high) for t, h in quantisation.calibrate(model, images).items()}
+    ranges = {t: (h.low, h.high) for t, h in quantisation.calibrate([(model, [{"image": i[None]} for i in images])]).items()}
     small = quantisation.QdqRewriter(model, ranges).run()
     found = [task.evaluate(m, half, 0.25) for m in (model, small) for half in (0, 1)]
     assert all(0 <= f["ap50"] <= 100 and 0 <= f["hard_ap50"] <= 100 for f in found)

@@ -8,13 +8,18 @@ import onnx
 import pytest
 import torch
 
-from heatmark_training import export, track_networks
+from heatmark_training import export, track_networks, track_quantise
 from heatmark_training.networks import fold_batch_norms
+from heatmark_training.quantisation import QdqRewriter, calibrate, exact_session
 from heatmark_training.track_evaluate import OnnxPredictor, TorchPredictor
 from heatmark_training.track_export import parity, run_tracker
 from heatmark_training.track_networks import MODES, Crops, Tracker, merge, track_mflop
-from heatmark_training.track_onnx import in_mode, tracker_model
+from heatmark_training.track_onnx import OUTPUTS, in_mode, tracker_model
+from heatmark_training.track_preprocess import HIGH, LOW
+from heatmark_training.track_samples import TrackSource
+from heatmark_training.track_sequences import TrackSets
 from random_networks import randomise_batch_norms
+from tiny_sequences import write_set
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +114,24 @@ def test_export_writes_the_model_its_card_and_golden_values(nano, tmp_path):
               "template": template}
     got = run_tracker(onnx.load(tmp_path / "out/track-nano.onnx"), inputs)
     assert np.allclose(got["map"], maps, atol=1e-5) and np.allclose(got["presence"], presence, atol=1e-5)
+
+
+def test_a_quantised_tracker_answers_like_the_float_one(tmp_path):
+    torch.manual_seed(5)
+    model = tracker_model(fold_batch_norms(randomise_batch_norms(Tracker("nano"))))
+    keep = track_quantise.float_nodes(model)
+    batch = TrackSource(TrackSets(str(write_set(tmp_path / "set", 4)))).batch(12, np.random.default_rng(1))
+    samples = track_quantise.Samples(model, batch)
+    assert all(samples.inputs.values()), "samples of every mode"
+    histograms = calibrate([(in_mode(model, mode), one) for mode, one in samples.inputs.items()], keep)
+    small = QdqRewriter(model, {t: (h.low, h.high) for t, h in histograms.items()}, keep, (LOW, HIGH)).run()
+    maker = {o: n for n in small.graph.node for o in n.output}
+    convs = [n for n in small.graph.node if n.op_type == "Conv"]
+    floats = [c for c in convs if maker.get(c.input[1]) is None or maker[c.input[1]].op_type != "DequantizeLinear"]
+    assert len(floats) == 3 and len(convs) > 12, "the binding's own, and the two that the template makes"
+    want, got = samples.evaluate(model), samples.evaluate(small)
+    assert want.keys() == got.keys()
+    for mode, inputs in samples.inputs.items():
+        pairs = zip(*(exact_session(in_mode(m, mode)).run(list(OUTPUTS), inputs[0]) for m in (model, small)))
+        for a, b in pairs:
+            assert 0 < np.abs(a - b).mean() < 0.1 * max(1, np.abs(a).max()), mode

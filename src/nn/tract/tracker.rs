@@ -8,7 +8,7 @@ use super::parse::{concrete, inspected, proto};
 use super::{Signature, guarded, network, read, table};
 use crate::error::{Error, Result};
 use crate::kernels::{self, Kernels};
-use crate::nn::card::{Card, Crops, Precision};
+use crate::nn::card::{Card, Crops};
 use crate::nn::network::Network;
 use crate::nn::stages::{STRIDE, Stages, names};
 use crate::result::Modality;
@@ -98,11 +98,7 @@ impl Tracker {
         self.bind.run(&[template])?;
         let bound = |i: usize| {
             let (name, shape) = &self.bind.outputs()[i];
-            let mut values = self.bind.output(i).to_vec();
-            if self.card.precision == Precision::Int8 {
-                quantise_rows(&mut values, shape.first().copied().unwrap_or(1));
-            }
-            weight(name, shape, &values)
+            weight(name, shape, self.bind.output(i))
         };
         let constants = (0..names::BOUND.len()).map(bound).collect();
         let outputs: Vec<&str> = self.card.output_names().collect();
@@ -136,17 +132,6 @@ impl Stages for Tracker {
     fn head(&mut self, template: &[f32]) -> Result<Box<dyn Network>> {
         let part = self.head_part(template)?;
         self.build(|| part, &self.head_signature())
-    }
-}
-
-/// Rounds each of `rows` outputs' weights to 127 steps on either side of zero, as the weights of an int8 file are.
-fn quantise_rows(weights: &mut [f32], rows: usize) {
-    let row = weights.len().checked_div(rows).unwrap_or(0).max(1);
-    for row in weights.chunks_mut(row) {
-        let step = row.iter().fold(0f32, |m, w| m.max(w.abs())) / 127.0;
-        if step > 0.0 {
-            row.iter_mut().for_each(|w| *w = (*w / step).round_ties_even() * step);
-        }
     }
 }
 
@@ -207,18 +192,5 @@ mod tests {
         let (onnx, card) = model("tiny-tracker");
         let told = Tracker::new(&onnx, &card).unwrap().explain().unwrap();
         assert_eq!(told.matches("the whole network, without tract").count(), 2, "{told}");
-    }
-
-    #[test]
-    fn rounded_rows_are_multiples_of_a_step() {
-        let mut weights: Vec<f32> = (0..24).map(|i| (i as f32 * 0.7).sin()).collect();
-        weights[..12].fill(0.0);
-        let before = weights.clone();
-        quantise_rows(&mut weights, 2);
-        assert_eq!(weights[..12], before[..12]);
-        let step = before[12..].iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
-        for (w, b) in weights.iter().zip(&before) {
-            assert!((w - b).abs() <= 0.51 * step && (w / step - (w / step).round()).abs() < 1e-3);
-        }
     }
 }
