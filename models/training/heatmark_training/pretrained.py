@@ -38,7 +38,7 @@ def build(about: dict[str, Any]) -> Net:
     if about["task"] == "face-detector":
         return Detector(about.get("channels", 1))
     if about["task"] == "tracker":
-        return Tracker(about["size"])
+        return Tracker(about["size"], about.get("merge_at", "quarter"))
     return Landmarker(about["size"], about.get("channels", 1))
 
 

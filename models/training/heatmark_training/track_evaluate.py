@@ -93,7 +93,8 @@ def load_predictor(path: str, mode: str) -> Predictor:
     if path.endswith(".onnx"):
         return OnnxPredictor(path, mode)
     state = read_checkpoint(path)
-    net = Tracker(state["describe"]["size"])
+    about = state["describe"]
+    net = Tracker(about["size"], about.get("merge_at", "quarter"))
     load_weights(net, state)
     return TorchPredictor(net)
 

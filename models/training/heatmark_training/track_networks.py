@@ -38,19 +38,36 @@ TRACK_SIZES = {
 }
 
 
+#: Where a trunk may join the modalities, and the stride there; "quarter" is what ships.
+MERGES = {"input": 1, "quarter": 4, "eighth": 8}
+
+
 class Trunk(nn.Module):
     """Crops of either modality or both to features at stride 8."""
 
-    def __init__(self, size: TrackSize) -> None:
+    def __init__(self, size: TrackSize, merge_at: str = "quarter") -> None:
+        """`merge_at`: one of MERGES. At "input" the crops become one of four channels; a missing one is zero, the
+        other counts twice."""
         super().__init__()
         a, b = size.stem
-        self.visible, self.thermal = block_sequence(3, [(a, 2), (b, 2)]), block_sequence(1, [(a, 2), (b, 2)])
-        self.quarter = block_sequence(b, [(b, 1)] * size.quarter)
-        width, layers = size.eighth
-        self.eighth = block_sequence(b, [(width, 2), *[(width, 1)] * (layers - 1)])
-        wide, layers = size.wide
-        self.wide = block_sequence(width, [(wide, 1), *[(wide, 1)] * (layers - 1)])
-        self.width = wide
+        (width, layers), (wide, more) = size.eighth, size.wide
+        stem, quarter = [(a, 2), (b, 2)], [(b, 1)] * size.quarter
+        eighth = [(width, 2), *[(width, 1)] * (layers - 1)]
+        joined = {"input": 4, "quarter": b, "eighth": width}[merge_at]
+        self.visible: nn.Module
+        self.thermal: nn.Module
+        if merge_at == "input":
+            self.visible, self.thermal = (nn.ConstantPad3d((0, 0, 0, 0, *pad), 0.0) for pad in ((0, 1), (3, 0)))
+            quarter = stem + quarter
+        else:
+            if merge_at == "eighth":
+                stem, quarter, eighth = stem + quarter + eighth[:1], [], eighth[1:]
+            self.visible, self.thermal = block_sequence(3, stem), block_sequence(1, stem)
+        self.quarter = block_sequence(joined, quarter)
+        self.eighth = block_sequence(width if merge_at == "eighth" else b, eighth)
+        self.wide = block_sequence(width, [(wide, 1), *[(wide, 1)] * (more - 1)])
+        #: Channels of the features, of the stage before and of them, and the stride of the merged stems.
+        self.width, self.widths, self.stride = wide, (width, wide), MERGES[merge_at]
 
     def stems(self, visible: Tensor | None, thermal: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Outputs of the stems, visible and thermal."""
@@ -168,10 +185,11 @@ class TrackHead(nn.Module):
 class Tracker(nn.Module):
     """Trunk, binding and head."""
 
-    def __init__(self, size: str = "nano") -> None:
+    def __init__(self, size: str = "nano", merge_at: str = "quarter") -> None:
+        """`merge_at`: one of MERGES; "input" cannot be exported."""
         super().__init__()
         layers = TRACK_SIZES[size]
-        self.trunk = Trunk(layers)
+        self.trunk = Trunk(layers, merge_at)
         self.bind, self.head = Bind(self.trunk.width), TrackHead(self.trunk.width, *layers.head)
 
     def forward(self, template: "Crops", search: "Crops") -> tuple[Tensor, Tensor]:

@@ -92,12 +92,13 @@ class Prompter(nn.Module):
 class MutualTeacher(nn.Module):
     """Two streams, six prompters and a joint head."""
 
-    def __init__(self, size: str = "teacher") -> None:
+    def __init__(self, size: str = "teacher", prompts: bool = True) -> None:
+        """Without `prompts` the streams meet in the head's sum alone."""
         super().__init__()
         layers = TRACK_SIZES[size]
         self.visible, self.thermal = Stream(layers, 3), Stream(layers, 1)
         b, width, self.width = layers.stem[1], layers.eighth[0], layers.wide[0]
-        depths = [(b, None), (width, (b, 2)), (self.width, (width, 1))]
+        depths = [(b, None), (width, (b, 2)), (self.width, (width, 1))] if prompts else []
         self.to_visible = nn.ModuleList(Prompter(c, previous) for c, previous in depths)
         self.to_thermal = nn.ModuleList(Prompter(c, previous) for c, previous in depths)
         self.bind, self.head = Bind(self.width), TrackHead(self.width, *layers.head)
@@ -120,7 +121,7 @@ class MutualTeacher(nn.Module):
         out = []
         for k, (part_v, part_t) in enumerate(zip(self.visible.parts(), self.thermal.parts())):
             visible, thermal = part_v(visible), part_t(thermal)
-            if both:
+            if both and self.to_visible:
                 own_v, own_t = visible[:both], thermal[first:]
                 prompt_v, prompt_t = (self.to_visible[k](own_v, prompt_v, own_t),
                                       self.to_thermal[k](own_t, prompt_t, own_v))
