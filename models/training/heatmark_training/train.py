@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "teacher": {"help": "checkpoint (best.pt) or shipped model of the teacher"},
     "thermal-teacher": {"help": "checkpoint of track-single --modality thermal"},
     "visible-teacher": {"help": "checkpoint of track-single --modality visible"},
+    "no-prompts": {"action": "store_true", "help": "two streams that meet in the head alone"},
     "terms": {"help": "weights of the terms of distillation, such as response=1,feature=0.1,style=0.01,content=0.1,mask=1 "
               "(these are the defaults); terms left out are off"},
     "mirror-average": {"action": "store_true", "help": "average the teacher's outputs over the picture and its mirror "
@@ -102,7 +103,7 @@ STAGES = {
         defaults={"size": "base", "precision": "float32"}),
     "track-teacher": Stage(
         "track_distillation.teacher", "two-stream tracker with mutual prompts, its streams from `track-single`",
-        (*TRACK, "thermal-teacher", "visible-teacher"), required=("out",),
+        (*TRACK, "thermal-teacher", "visible-teacher", "no-prompts"), required=("out",),
         defaults={"size": "teacher", "precision": "float32"}),
     "track-student": Stage(
         "track_distillation.student", "one-stream tracker of both modalities and either alone; distilled (CKD) with "

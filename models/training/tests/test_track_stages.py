@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from heatmark_training import track_losses as losses
 from heatmark_training import train
 from heatmark_training.pretrained import load
+from heatmark_training.stages import track_distillation
 from heatmark_training.stages.track_distillation import Weights, distilling_step, look, one_modality, parse_weights
 from heatmark_training.stages.track_distillation import DistilledStudent
 from heatmark_training.track_networks import Crops, Tracker
@@ -180,3 +182,41 @@ def test_streams_start_from_smaller_trackers():
     init_stream(net.thermal, state, "thermal")
     assert torch.equal(net.thermal.stem[0].conv.weight[:8], nano.trunk.thermal[0].conv.weight)
     assert torch.equal(net.thermal.wide[0].conv.weight[:40, :24], nano.trunk.wide[0].conv.weight)
+
+
+@pytest.mark.parametrize("style", [0.0, 1.0])
+def test_the_style_term_compares_the_single_modalities_of_the_same_samples(sets, style, monkeypatch):
+    calls, compared, compare = [], [], losses.style
+
+    def watched(net, template, search, hidden):
+        calls.append((search, hidden))
+        return look(net, template, search, hidden)
+
+    def pairs(a, b):
+        compared.append((a, b))
+        return compare(a, b)
+
+    monkeypatch.setattr(track_distillation, "look", watched)
+    monkeypatch.setattr(losses, "style", pairs)
+    made = batch(sets)
+    inputs = Inputs(made)
+    rows = inputs.paired()
+    count = rows.stop - rows.start
+    step = distilling_step(None, {}, Weights(0, 0, style, 0, 1), 3)
+    net = DistilledStudent(Tracker("nano"), None, {})
+    for _ in range(2):
+        step(net, made, 0.0)
+    searches = [s for s, _ in calls]
+    if not style:
+        assert len(calls) == 4 and not compared
+        assert len(searches[1].thermal) == len(searches[3].visible) == count
+        return
+    assert len(calls) == 6 and len(compared) == 8
+    # Both modalities of one half, then of the other: no more than one pass over all.
+    first = count // 2
+    for at, size, where in ((1, first, rows.start), (4, count - first, rows.start + first)):
+        assert torch.equal(searches[at].thermal, inputs.search.thermal[where:where + size])
+        assert torch.equal(searches[at + 1].visible, inputs.search.visible[where - rows.start:][:size])
+        assert calls[at][1] is calls[at + 1][1] and len(calls[at][1]) == size, "the same cells are hidden"
+    assert [len(a) for a, _ in compared[:4]] == [count, first, first, first]
+    assert all(a.shape == b.shape for a, b in compared)

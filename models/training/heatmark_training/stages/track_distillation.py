@@ -1,11 +1,12 @@
 """Stages `track-teacher` and the distilling `track-student`: coupled knowledge distillation (CKD) at this scale.
 
 A: `track-single` trains a tracker of each modality. B: `track-teacher` joins them as the two streams of a mutual-prompt
-teacher. C: `track-student --teacher` distils. In every batch the student runs with what each sample has, and once more
-with one modality alone, by turns thermal and visible:
+teacher. C: `track-student --teacher` distils. In every batch the student runs with what each sample has, and the paired
+samples once more with one modality alone: all of them by turns thermal and visible, or, for the style term, half of them
+both ways, which costs the same:
     response  scores, boxes and presence of the teacher
     feature   the teacher's joint features at stride 8, through 1x1 adapters
-    style     statistics of the two stems, and of the trunk's stages with one modality and with both, pulled together
+    style     statistics of the two stems, and of the trunk's stages with thermal alone and visible alone, pulled together
     content   with one modality: instance-normalised features of that modality's tracker of A, through an adapter
     mask      a quarter of the search crop's cells hidden at the stems, the same in both; teachers see all
 """
@@ -60,7 +61,7 @@ class View(NamedTuple):
 
 
 def look(net: Tracker, template: Crops, search: Crops, hidden: Tensor | None) -> View:
-    """Runs a student. `hidden`: the mask of the search crop's cells, `[rows, 1, 32, 32]`."""
+    """Runs a student. `hidden`: the mask of the search crop's cells at the merge, such as `[rows, 1, 32, 32]`."""
     bound = net.bind(net.trunk(*template))
     stems = net.trunk.stems(search.visible, search.thermal)
     merged = merge(*stems, search.rows)
@@ -76,24 +77,29 @@ class DistilledStudent(nn.Module):
     def __init__(self, student: Tracker, teacher: MutualTeacher | None, singles: dict[str, Tracker]) -> None:
         super().__init__()
         self.student = student
-        widths = student.trunk.eighth[-1].conv.out_channels, student.trunk.width
+        widths = student.trunk.widths
         if teacher:
             theirs = teacher.thermal.eighth[-1].conv.out_channels, teacher.width
             self.feature = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(widths, theirs))
-        self.content = nn.ModuleDict({m: nn.Conv2d(student.trunk.width, t.trunk.width, 1) for m, t in singles.items()})
+        self.content = nn.ModuleDict({m: nn.Conv2d(widths[-1], t.trunk.width, 1) for m, t in singles.items()})
 
     def forward(self, template: Crops, search: Crops) -> tuple[Tensor, Tensor]:
         """The student's map and presence."""
         return self.student(template, search)
 
 
-def one_modality(inputs: Inputs, mode: str) -> tuple[Crops, Crops, Truth]:
-    """The samples that have both modalities, with one of them, and their truth in its crop."""
-    rows = inputs.paired()
-    first, count = rows.start, rows.stop - rows.start
-    template, search = (Crops(c.visible[:count], c.thermal[first:]).mode(mode)
-                        for c in (inputs.template, inputs.search))
-    boxes = inputs.visible_boxes[:count] if mode == "visible" else inputs.truth.boxes[rows]
+def in_visible(inputs: Inputs, rows: slice) -> slice:
+    """The same samples among the visible ones."""
+    first = inputs.rows - inputs.visibles
+    return slice(rows.start - first, rows.stop - first)
+
+
+def one_modality(inputs: Inputs, mode: str, rows: slice | None = None) -> tuple[Crops, Crops, Truth]:
+    """The samples that have both modalities, or those `rows` of them, with one, and their truth in its crop."""
+    rows = rows or inputs.paired()
+    seen = in_visible(inputs, rows)
+    template, search = (Crops(c.visible[seen], c.thermal[rows]).mode(mode) for c in (inputs.template, inputs.search))
+    boxes = inputs.visible_boxes[seen] if mode == "visible" else inputs.truth.boxes[rows]
     present = inputs.truth.present[rows]
     if mode == "visible":
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -102,18 +108,27 @@ def one_modality(inputs: Inputs, mode: str) -> tuple[Crops, Crops, Truth]:
     return template, search, Truth(boxes, present, inputs.truth.weight[rows])
 
 
+def alone_by_turns(paired: slice, turn: int, style: bool) -> tuple[slice, tuple[str, ...]]:
+    """The paired samples to see with one modality alone, and the modes: all of them in one, or half of them in both."""
+    if not style:
+        return paired, (("thermal", "visible")[turn % 2],)
+    middle = (paired.start + paired.stop) // 2
+    return (slice(middle, paired.stop) if turn % 2 else slice(paired.start, middle)), ("thermal", "visible")
+
+
 def distilling_step(teacher: MutualTeacher | None, singles: dict[str, Tracker], weights: Weights, seed: int) -> Step:
     """The step of a `DistilledStudent`."""
     generator = torch.Generator().manual_seed(seed)
     turn = [0]
 
-    def hidden(rows: int) -> Tensor | None:
-        return losses.mask(rows, 4, generator).to(DEVICE) if weights.mask else None
+    def hidden(rows: int, stride: int) -> Tensor | None:
+        return losses.mask(rows, stride, generator).to(DEVICE) if weights.mask else None
 
     def step(net: DistilledStudent, batch: TrackBatch, progress: float) -> tuple[Tensor, dict[str, float]]:
         inputs = Inputs(batch)
         student, terms = net.student, {}
-        whole = look(student, inputs.template, inputs.search, hidden(inputs.rows))
+        stride = student.trunk.stride
+        whole = look(student, inputs.template, inputs.search, hidden(inputs.rows, stride))
         loss, values = losses.tracking(whole.maps, whole.presence, inputs.truth)
         if teacher and (weights.response or weights.feature):
             with torch.no_grad():
@@ -122,22 +137,30 @@ def distilling_step(teacher: MutualTeacher | None, singles: dict[str, Tracker], 
             terms["response"] = losses.response(whole.maps, maps, whole.presence, presence, inputs.truth)
             terms["feature"] = sum(losses.feature(adapter(mine), theirs) for adapter, mine, theirs
                                    in zip(net.feature, whole.stages[1:], stages[1:]))
-        rows = inputs.paired()
-        if rows.stop - rows.start > 1:
-            mode = ("thermal", "visible")[turn[0] % 2]
+        paired = inputs.paired()
+        if paired.stop - paired.start > 1:
+            rows, modes = alone_by_turns(paired, turn[0], bool(weights.style))
             turn[0] += 1
-            template, search, truth = one_modality(inputs, mode)
-            alone = look(student, template, search, hidden(rows.stop - rows.start))
-            loss = (loss + losses.tracking(alone.maps, alone.presence, truth)[0]) / 2
+            same = hidden(rows.stop - rows.start, stride)
+            single: list[Tensor] = []
+            content: list[Tensor] = []
+            seen: list[list[Tensor]] = []
+            for mode in modes:
+                template, search, truth = one_modality(inputs, mode, rows)
+                alone = look(student, template, search, same)
+                single.append(losses.tracking(alone.maps, alone.presence, truth)[0])
+                seen.append(alone.stages)
+                if weights.content and mode in singles:
+                    with torch.no_grad():
+                        theirs = singles[mode].trunk(*search)
+                    content.append(losses.content(net.content[mode](alone.stages[-1]), theirs))
+            loss = (loss + torch.stack(single).mean()) / 2
+            if content:
+                terms["content"] = torch.stack(content).mean()
             if weights.style:
                 visible, thermal = whole.stems
-                pairs = [(visible[:rows.stop - rows.start], thermal[rows.start:]),
-                         *((a, b[rows]) for a, b in zip(alone.stages, whole.stages))]
+                pairs = [(visible[in_visible(inputs, paired)], thermal[paired]), *zip(*seen)]
                 terms["style"] = sum(losses.style(a, b) for a, b in pairs)
-            if weights.content and mode in singles:
-                with torch.no_grad():
-                    theirs = singles[mode].trunk(*search)
-                terms["content"] = losses.content(net.content[mode](alone.stages[-1]), theirs)
         for name, value in terms.items():
             loss = loss + getattr(weights, name) * value
         return loss, {**values, **{k: float(v.detach()) for k, v in terms.items()}}
@@ -152,7 +175,8 @@ def load_tracker(path: str, kind: str) -> nn.Module:
     wanted = {"teacher": "tracker-teacher", "single": "tracker"}[kind]
     if about["task"] != wanted:
         raise SystemExit(f"{path}: a checkpoint of a {about['task']} network, expected a {wanted}")
-    net: nn.Module = MutualTeacher(about["size"]) if kind == "teacher" else Tracker(about["size"])
+    net: nn.Module = (MutualTeacher(about["size"], about.get("prompts", True)) if kind == "teacher"
+                      else Tracker(about["size"]))
     load_weights(net, state)
     return warm(net)
 
@@ -161,13 +185,13 @@ def teacher(args: argparse.Namespace) -> None:
     """The mutual-prompt teacher, its streams from trackers of one modality if given."""
     torch.manual_seed(args.seed)
     source = sources(args, MODES)
-    net = MutualTeacher(args.size)
+    net = MutualTeacher(args.size, not args.no_prompts)
     if args.init:
         load_weights(net, read_checkpoint(args.init))
     for modality in ("thermal", "visible"):
         if path := getattr(args, f"{modality}_teacher"):
             init_stream(getattr(net, modality), read_checkpoint(path), modality)
-    run_stage(args, net, source, supervised_step, task="tracker-teacher")
+    run_stage(args, net, source, supervised_step, task="tracker-teacher", prompts=not args.no_prompts)
 
 
 def student(args: argparse.Namespace) -> None:
