@@ -34,6 +34,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "thermal-teacher": {"help": "checkpoint of track-single --modality thermal"},
     "visible-teacher": {"help": "checkpoint of track-single --modality visible"},
     "no-prompts": {"action": "store_true", "help": "two streams that meet in the head alone"},
+    "plain-teacher": {"help": "checkpoint of track-teacher --no-prompts"},
+    "held": {"help": "sets of sequences to judge by; default: the held-out ones of --sets"},
+    "frames": {"type": int, "help": "follow at most this many frames of a sequence"},
+    "rows": {"help": "rows of the table, by their names or beginnings of them, comma-separated; default: all"},
     "terms": {"help": "weights of the terms of distillation, such as response=1,feature=0.1,style=0.01,content=0.1,mask=1 "
               "(these are the defaults); terms left out are off"},
     "mirror-average": {"action": "store_true", "help": "average the teacher's outputs over the picture and its mirror "
@@ -55,7 +59,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 DEFAULTS: dict[str, Any] = {
     "batch": 64, "seed": 1, "threads": 1, "precision": "auto", "scene_share": 0.0, "lr": 2.5e-3, "muon_lr": 0.02,
     "every": 120.0, "parts": "feature,logit,forward,reverse", "seeds": "1,2,3", "mine": 12000,
-    "real_share": 0.2, "terms": "",
+    "real_share": 0.2, "terms": "", "frames": 40,
 }
 
 SOURCE = ("data", "limit", "batch", "seed", "threads")
@@ -109,6 +113,13 @@ STAGES = {
         "track_distillation.student", "one-stream tracker of both modalities and either alone; distilled (CKD) with "
         "--teacher", (*TRACK, "teacher", "thermal-teacher", "visible-teacher", "terms"), required=("out",),
         defaults={"size": "small", "precision": "float32"}),
+    "track-ablation": Stage(
+        "track_ablation.main", "every variant of the one-stream tracker and of its distillation, several seeds, with a "
+        "report",
+        ("sets", "real", "real-share", "limit", "batch", "threads", "out", "steps", "lr", "muon-lr", "every", "inline",
+         "precision", "size", "teacher", "plain-teacher", "thermal-teacher", "visible-teacher", "terms", "rows", "seeds",
+         "held", "frames"),
+        required=("out", "sets", "steps"), defaults={"size": "nano", "precision": "float32"}),
     "ablation": Stage(
         "ablation.main", "every distillation variant of `transfer`, several seeds, with a report",
         (*SOURCE, "out", "steps", "minutes", "lr", "muon-lr", "every", "inline", "precision", "scenes", "size",
