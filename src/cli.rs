@@ -117,7 +117,7 @@ enum Command {
     Record(record::Record),
     /// Measure every stage: time, allocations, memory and start-up.
     Bench(bench::Bench),
-    /// Compare results with annotated pictures.
+    /// Compare results with annotated pictures, or a tracker with sequences of boxes.
     Eval(eval::Eval),
     /// List models, or show how a model runs.
     Model {

@@ -58,7 +58,7 @@ struct Track {
     /// Show the tracker only these pictures of a pair.
     #[arg(long, requires = "track", default_value = "both")]
     modality: Sight,
-    /// Score by this rule instead of that of the layout: ours, LasHeR's and RGBT210's, RGBT234's and VTUAV's, GTOT's.
+    /// Score by this rule instead of that of the layout.
     #[arg(long, requires = "track")]
     rule: Option<RuleName>,
     /// Take only the sequences that this file names, one a line.
@@ -92,9 +92,13 @@ enum Sight {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum RuleName {
+    /// Ours: frames without the target are left out.
     Plain,
+    /// LasHeR and RGBT210.
     Single,
+    /// RGBT234 and VTUAV: of two truths the better.
     Better,
+    /// GTOT: two truths, mean over frames.
     Gtot,
 }
 
