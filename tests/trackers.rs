@@ -1,9 +1,14 @@
 //! `heatmark eval --track` as its users run it: our tracker, a still box, saved boxes, and what cannot be evaluated.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use heatmark::eval::track::follow::Still;
+use heatmark::eval::track::{Follower, Options, run};
+use heatmark::npy::header;
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg64;
 use serde_json::Value;
 
 /// The built-in pair: its pictures and the boxes of its walker.
@@ -158,4 +163,102 @@ fn what_cannot_be_evaluated_is_said() {
     assert!(failure(&[w, "--modality", "thermal"]).contains("has no thermal pictures"));
     fs::remove_file(&boxes).unwrap();
     assert!(failure(&[w]).contains("holds no sequence"));
+}
+
+/// A set of each layout, and results for all sequences; returns every file.
+fn layouts(root: &Path) -> Vec<PathBuf> {
+    let pictures = |descr: &str, shape: &[usize], bytes: usize| [header(descr, shape), vec![7; bytes]].concat();
+    let table = "frame,x,y,w,h,seen,ffc\n0,1,2,3,4,1,0\n1,,,,,0,0\n2,2,2,3,4,0.2,1\n";
+    let lines = "1,2,3,4\n2,2,3,4\n3,2,3,4\n";
+    let about = r#"{"signal":"centikelvin","fps":9.0,"class":"dog","attributes":["dark"],"frames":[0,2]}"#;
+    let labels = r#"[{"clip":"c","target":"e","boxes":{"0":[1,2,3,4],"2":[2,2,3,4]},"absent":[[1,1]],"occluded":[[2,2]],"modality":[[0,2,"both"]],"kind":"dog"}]"#;
+    let text = |path: &str, text: &str| (path.to_string(), text.as_bytes().to_vec());
+    let mut files = vec![
+        text("plain/a/boxes.csv", table),
+        text("plain/a/visible-boxes.csv", table),
+        text("plain/a/sequence.json", about),
+        ("plain/a/thermal.npy".into(), pictures("<u2", &[3, 2, 4], 48)),
+        ("plain/a/visible.npy".into(), pictures("|u1", &[3, 2, 4, 3], 72)),
+        text("clips/IR_DOG_3.csv", table),
+        text("clips/IR_DOG_3.mp4", "no video"),
+        text("pairs/labels.json", labels),
+        text("gtot/b/groundTruth_i.txt", "1 2 4 6\n2 2 5 6\n2 2 5 6\n"),
+        text("gtot/b/groundTruth_v.txt", "1 2 4 6\n2 2 5 6\n2 2 5 6\n"),
+        text("vtuav/bus_1/ir.txt", lines),
+        text("vtuav/bus_1/rgb.txt", lines),
+        text("field/set/c/infrared.txt", lines),
+        text("field/set/c/visible.txt", lines),
+        text("field/set/d/init.txt", lines),
+        text("field/AttriSeqsTxt/c.txt", "0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1"),
+        text("field/attr_txt/SequencesName.txt", "c\nd\n"),
+        text("field/attr_txt/FM.txt", "0\n1\n"),
+        text("alone/f.txt", lines),
+    ];
+    for name in ["a", "b", "c", "d", "e", "f", "bus_1", "IR_DOG_3"] {
+        files.push(text(&format!("results/{name}.txt"), "1,2,3,4,0.5\n0,0,0,0,0.1\n2,2,3,4,0.9\n"));
+    }
+    let paths = files.into_iter().map(|(path, bytes)| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    });
+    paths.collect()
+}
+
+#[test]
+fn damaged_labels_are_read_or_refused() {
+    const SETS: [&str; 6] = ["plain", "clips", "pairs", "gtot", "vtuav", "field/set"];
+    const WORDS: [&[u8]; 8] = [b"NaN", b"-1", b"1e308", b"99999999999999999999", b",", b"\n", b"\0", b"\xff"];
+    let dir = tempfile::tempdir().unwrap();
+    let files = layouts(dir.path());
+    let saved = dir.path().join("results");
+    let evaluate = |set: &str, live: bool| {
+        let follower = if live { Follower::Live(&mut Still::default()) } else { Follower::Saved(&saved) };
+        run(&[dir.path().join(set)], follower, &Options::default())
+    };
+    for set in SETS {
+        evaluate(set, false).unwrap_or_else(|e| panic!("{set}: {e}"));
+    }
+    evaluate("alone", false).unwrap();
+    evaluate("plain", true).unwrap();
+    let mut random = Pcg64::seed_from_u64(28);
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..600 {
+        let mut below = |n: usize| random.next_u32() as usize % n.max(1);
+        let path = &files[below(files.len())];
+        let good = fs::read(path).unwrap();
+        let mut bytes = good.clone();
+        for _ in 0..=below(4) {
+            let at = below(bytes.len());
+            match below(4) {
+                0 => bytes.truncate(at),
+                1 => drop(bytes.splice(at..at, WORDS[below(WORDS.len())].iter().copied())),
+                2 => drop(bytes.splice(at..(at + 2).min(bytes.len()), WORDS[below(WORDS.len())].iter().copied())),
+                _ if bytes.is_empty() => {}
+                _ => bytes[at] = below(256) as u8,
+            }
+        }
+        fs::write(path, &bytes).unwrap();
+        let name = path.strip_prefix(dir.path()).unwrap().to_str().unwrap();
+        let set = SETS.iter().chain(&["alone"]).find(|set| name.starts_with(set.split('/').next().unwrap()));
+        let sets = set.map_or(SETS.to_vec(), |set| vec![*set]);
+        for (set, live) in sets.into_iter().flat_map(|set| [(set, false), (set, true)]) {
+            match evaluate(set, live) {
+                Ok(report) => {
+                    read += 1;
+                    for s in report.sets {
+                        let scores = [s.overall.pr, s.overall.pr_5, s.overall.npr, s.overall.sr];
+                        assert!(scores.iter().all(|share| (0.0..=1.0).contains(share)), "{name}: {scores:?}");
+                    }
+                }
+                Err(e) => {
+                    refused += 1;
+                    assert!(!e.subject().is_empty(), "{name}: {e}");
+                }
+            }
+        }
+        fs::write(path, good).unwrap();
+    }
+    assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
 }
