@@ -37,7 +37,7 @@ class Gain(NamedTuple):
 
     def shown(self) -> bool:
         """Whether the difference exceeds the spread."""
-        return self.spread is not None and abs(self.points) >= self.spread
+        return self.spread is not None and abs(self.points) > self.spread
 
 
 def by_seed(key: str, results: Results) -> dict[str, Mapping[str, float]]:
@@ -134,13 +134,13 @@ def draw(path: Path, entries: list[Entry], base: str, results: Results) -> None:
     axes.barh(range(len(bars)), means, xerr=spreads, color=colours, capsize=3)
     if base in keys:
         mean, spread = means[keys.index(base)], spreads[keys.index(base)]
-        axes.axvspan(mean - spread, mean + spread, color="#3060a0", alpha=0.25, linewidth=0)
+        axes.axvspan(mean - spread, mean + spread, color="#3060a0", alpha=0.25, linewidth=0, zorder=0)
         axes.axvline(mean, color="#3060a0", linewidth=1)
     low = min(m - s for m, s in zip(means, spreads))
     axes.set_xlim(max(0, low - 0.3 * (max(means) - low) - 1), None)
     axes.set_yticks(range(len(bars)), titles, fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("SR of held-out sequences, both modalities, % (the axis does not start at 0)")
+    axes.set_xlabel("SR of held-out sequences, % (the axis is cut)")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -2,11 +2,13 @@
 
 All rows have the same data and the same number of steps. Writes to the output folder `ablation.json` (every finished run;
 a repeated command skips these), `report.md`, `ablation.png` and the folders of the runs. Rows whose teachers are not given
-are left out. Every run is judged by following targets in held-out sequences, see `track_evaluate`.
+are left out. Two processes may share the folder, each with seeds or rows of its own. Every run is judged by following
+targets in held-out sequences, see `track_evaluate`.
 """
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +24,7 @@ from ..pretrained import read_checkpoint
 from ..track_branches import TwoBranches
 from ..track_evaluate import TorchPredictor, follow_all, summary
 from ..track_networks import MERGES, MODES, Crops, Tracker, track_mflop
-from ..track_report import Entry, Results, write_report
+from ..track_report import Entry, write_report
 from ..track_samples import SampleOptions, TrackBatch, TrackSource
 from ..track_sequences import Sequence, TrackSets, describe_sets
 from ..track_task import LAYOUT, Inputs
@@ -251,7 +253,8 @@ def paragraphs(setting: dict[str, Any], teachers: dict[str, dict[str, Any]]) -> 
         "as the real training clips, by the same cameras). MFLOP: of a frame, by the row's first mode.",
         "Rows of one stream or two branches see the paired samples of a batch once more with one modality alone, those "
         "without distillation too; the rows of one modality see each sample once. `+` rows have that term alone. A gain "
-        "below the seeds' spread (the larger standard deviation of the two rows) is called within the spread. Minus "
+        "below the seeds' spread (the larger standard deviation of the two rows) is called within the spread; "
+        "with three seeds one row in five that changes nothing exceeds it by chance, one in 24 twice it. Minus "
         "misregistration: the displacement that training adds; the rendered pairs keep their own. Joint elimination is an "
         "analogue: once, before the head.",
         f"Teachers: {made}." if made else "No teacher was given.",
@@ -288,19 +291,21 @@ def main(args: argparse.Namespace) -> None:
                **describe_sets([s for s in (data.synthetic, data.real) if s]),
                "held": sorted({s.folder.parent.name for s in data.held}), "judged_by": [len(judge.held), len(judge.real)]}
     store = folder / "ablation.json"
-    done = load_store(store, setting, teachers.about)
-    runs: Results = done["runs"]
     entries = [Entry(k, r.title, r.against) for k, r in ROWS.items()]
+    done = load_store(store, setting, teachers.about)
     for seed in (int(s) for s in args.seeds.split(",")):
         for key, row in rows.items():
-            if f"{key}/{seed}" in runs:
+            if f"{key}/{seed}" in done["runs"]:
                 continue
             print(f"row {row.title}, seed {seed}", flush=True)
-            done["runs"][f"{key}/{seed}"] = run_row(args, key, seed, data, teachers, weights, judge)
-            temporary = store.with_suffix(".tmp")
+            metrics = run_row(args, key, seed, data, teachers, weights, judge)
+            # Another process may have finished runs meanwhile.
+            done = load_store(store, setting, teachers.about)
+            done["runs"][f"{key}/{seed}"] = metrics
+            temporary = store.with_suffix(f".{os.getpid()}.tmp")
             temporary.write_text(json.dumps(done, indent=1))
             temporary.replace(store)
-            write_report(folder, entries, BASE, runs, paragraphs(setting, done["teachers"]))
-    if runs:
-        write_report(folder, entries, BASE, runs, paragraphs(setting, done["teachers"]))
+            write_report(folder, entries, BASE, done["runs"], paragraphs(setting, done["teachers"]))
+    if done["runs"]:
+        write_report(folder, entries, BASE, done["runs"], paragraphs(setting, done["teachers"]))
         print((folder / "report.md").read_text())
