@@ -128,14 +128,15 @@ def check(binary, out, rows):
 
 def accuracy(folders, name, given, ready, own):
     """The results of a set, again after each sequence, so that a run that is cut short has results."""
-    rows, out, frames, absent, classes = {}, given.out / name, 0, 0, {}
+    rows, out, frames, absent, classes = {}, given.out / name, 0, {}, {}
     for at, folder in enumerate(folders):
         sequence = sequences.Sequence(folder, given.limit)
         results = track(sequence, out, given, ready, own)
         for key, result in results.items():
             rows.setdefault(key, Row()).add(sequence.name, *result, sequence.truth(key[1]))
         frames += len(sequence.rows)
-        absent += int(np.isnan(sequence.truth("thermal")[:, 0]).sum())
+        if gone := int(np.isnan(sequence.truth("thermal")[:, 0]).sum()):
+            absent[sequence.name] = gone
         classes.setdefault(sequence.about.get("class", ""), []).append(sequence.name)
         print(f"{name}: {at + 1} of {len(folders)}, {sequence.name}, {len(sequence.rows)} frames", flush=True)
         yield {
@@ -157,7 +158,11 @@ def chosen(path, given):
     for name, members in classes.items():
         n = min(given.sequences or len(members), len(members))
         classes[name] = [members[i] for i in np.linspace(0, len(members) - 1, n).round().astype(int)]
-    return [f for turn in itertools.zip_longest(*classes.values()) for f in turn if f]
+    turns = [f for turn in itertools.zip_longest(*classes.values()) for f in turn if f]
+    never = [f for f in turns if not sequences.ever_seen(f)]
+    if never:
+        print(f"{path.name}: the target is never in view in {', '.join(f.name for f in never)}: left out", flush=True)
+    return [f for f in turns if f not in never]
 
 
 def write(file, made):

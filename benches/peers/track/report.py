@@ -9,8 +9,9 @@ import sys
 ORDER = ("both", "thermal", "visible", "mean", "late")
 READ = """# Other trackers on the same boxes: results
 
-- Every tracker gets the same first box and one pass, no second start. The box is that of the labels: a tracker that has its
-  own idea of where a target ends loses SR by it, but no PR.
+- Every tracker gets the same first box, that of the labels, and one pass without a second start. Ours learns from the first
+  frame how the given box differs from its own idea of the target and keeps that; a peer with another idea of where a target
+  ends loses SR by it, but no PR.
 - PR@20 and PR@5: share of frames whose centre is within 20 and 5 px, in percent. NPR: within 0.2 of the target's size. SR: mean
   share above 21 overlaps from 0 to 1. Each is a mean over sequences; the given first frame counts as found.
 - `still` keeps the first box for ever. What it scores is what a set gives for nothing: read the others by their distance from it.
@@ -46,6 +47,11 @@ def best_first(part):
     return sorted(part["rows"], key=lambda r: (ORDER.index(r["modality"]), -r["sr"]))
 
 
+def tells_presence(part):
+    """Whether enough targets leave. With fewer, AUROC only tells how a score differs from clip to clip."""
+    return len(part["absent"]) >= 5
+
+
 def scores(part):
     """One row a tracker and modality."""
     rows = []
@@ -53,8 +59,8 @@ def scores(part):
         flag = " (flag)" if part["kinds"].get(row["tracker"]) == "flag" else ""
         auroc = "" if row["auroc"] is None else f"{row['auroc']:.2f}{flag}"
         cells = [f"{100 * row[k]:.1f}" for k in ("pr_20", "pr_5", "npr", "sr")]
-        rows.append([row["tracker"], row["modality"], *cells, auroc])
-    return table(["tracker", "shown", "PR@20", "PR@5", "NPR", "SR", "AUROC"], rows)
+        rows.append([row["tracker"], row["modality"], *cells, *([auroc] if tells_presence(part) else [])])
+    return table(["tracker", "shown", "PR@20", "PR@5", "NPR", "SR", *(["AUROC"] if tells_presence(part) else [])], rows)
 
 
 def by_class(part):
@@ -83,12 +89,14 @@ def times(part):
 def about(part):
     """What a set is, in words."""
     limit = f", the first {part['limit']} frames of each" if part["limit"] else ""
-    said = [f"{part['sequences']} sequences, {part['frames']} frames{limit}; the target is out of view in {part['absent']}. "
-            f"{part['date']}."]
+    said = [f"{part['sequences']} sequences, {part['frames']} frames{limit}. {part['date']}."]
+    gone = ", ".join(f"{n} of {name}" for name, n in part["absent"].items()) or "none"
+    said.append(f"Frames without the target: {gone}" + (
+        "." if tells_presence(part) else "; too few clips to judge any score of presence, so AUROC is left out here."))
     if part["sequences"] < part["asked_for"]:
         said.append(f"The run was cut short: {part['asked_for']} sequences were asked for.")
     if part["sequences"] < 50:
-        said.append(f"{part['sequences']} targets are few: a point or two between trackers means nothing.")
+        said.append(f"{part['sequences']} targets are few: differences of a few points mean nothing.")
     if part["held_out"]:
         said.append(HELD_OUT)
     parts = [" ".join(said)]

@@ -49,6 +49,11 @@ def about(folder):
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
+def ever_seen(folder):
+    """Whether the target is ever in view."""
+    return any(not np.isnan(boxes(folder / t)).all() for t in TRUTHS.values() if (folder / t).is_file())
+
+
 class Pictures:
     """A folder of numbered pictures, read one at a time."""
 
