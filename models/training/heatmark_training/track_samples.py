@@ -267,7 +267,9 @@ class TrackSource:
         return pools[0] or pools[1], pools[1] or pools[0]
 
     def _possible(self, of: Sequence) -> bool:
-        return any(m in of.modalities for m in self.modes) or "both" in self.modes and len(of.modalities) == 2
+        # A target may be hidden in all visible frames and still be there in thermal ones.
+        alone = (m for m in self.modes if m in of.modalities)
+        return any(len(of.labels[m].present) for m in alone) or "both" in self.modes and len(of.modalities) == 2
 
     def _mode(self, of: Sequence, rng: np.random.Generator) -> str:
         if len(of.modalities) < 2:

@@ -109,6 +109,15 @@ def test_one_modality_alone(sets):
         assert len(only.search_thermal) == 8 * (mode == "thermal") and len(only.search_visible) == 8 * (mode == "visible")
 
 
+def test_a_target_that_is_never_seen_in_a_modality_is_no_sample_of_it(tmp_path):
+    folder = write_set(tmp_path / "pairs", 4)
+    empty = ["frame,x,y,w,h", *(f"{i},,,," for i in range(FRAMES))]
+    (folder / "00001" / "visible-boxes.csv").write_text("\n".join(empty) + "\n")
+    only = TrackSource(TrackSets(str(folder)), None, 0, modes=("visible",))
+    assert {p.search_of.name for p in only.plans(64, np.random.default_rng(8))} == {"00000", "00002"}
+    assert len(only.batch(8, np.random.default_rng(9)).search_visible) == 8
+
+
 def test_flips_move_boxes_with_the_picture(sets):
     plain = source(sets, augment=False)
     rng = np.random.default_rng(6)
