@@ -104,6 +104,10 @@ pub struct Snapshot {
     pub last_seq: u64,
     /// Faces in the last presented frame.
     pub faces: u64,
+    /// Targets in the last presented frame, lost ones too.
+    pub targets: u64,
+    /// Those of them that were tracked in it.
+    pub tracked: u64,
     /// From capture to the start of inference.
     pub queue: LatencySummary,
     /// Inference.
@@ -142,8 +146,12 @@ impl fmt::Display for Snapshot {
             StreamState::Stale => "stale",
             StreamState::NoSignal => "no signal",
         };
-        let faces = if self.faces == 1 { "face" } else { "faces" };
-        write!(f, "{:.1} s  {state}  {:.1} fps  {} {faces}", self.uptime_s, self.fps, self.faces)?;
+        write!(f, "{:.1} s  {state}  {:.1} fps  ", self.uptime_s, self.fps)?;
+        if self.targets > 0 {
+            write!(f, "{} of {} targets tracked", self.tracked, self.targets)?;
+        } else {
+            write!(f, "{} {}", self.faces, if self.faces == 1 { "face" } else { "faces" })?;
+        }
         let [p50, p99] = [self.age.p50_us, self.age.p99_us].map(|us| Milliseconds(us.unwrap_or(0)));
         write!(f, "  age p50 {p50} ms p99 {p99} ms  dropped {}", self.counts.dropped.sum())?;
         self.source_error.as_ref().map_or(Ok(()), |why| write!(f, "  {why}"))
@@ -170,5 +178,18 @@ pub trait Status: Send + Sync {
 impl<F: Fn() -> Snapshot + Send + Sync> Status for F {
     fn snapshot(&self) -> Snapshot {
         self()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_line_says_what_is_tracked() {
+        let mut status = Snapshot { faces: 1, fps: 9.0, uptime_s: 12.0, ..Snapshot::default() };
+        assert!(status.to_string().starts_with("12.0 s  no signal  9.0 fps  1 face  age"), "{status}");
+        (status.targets, status.tracked) = (3, 2);
+        assert!(status.to_string().contains("9.0 fps  2 of 3 targets tracked  age"), "{status}");
     }
 }

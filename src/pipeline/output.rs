@@ -121,7 +121,7 @@ impl OutputThread {
         self.last_arrival = if queues { self.status.clock.now() } else { captured.frame.meta.received };
         self.ticked = None;
         self.status.set_state(result.state);
-        self.status.faces.store(result.faces.len() as u64, Relaxed);
+        self.status.set_found(&result);
         self.status.last_seq.store(result.seq, Relaxed);
         self.status.set_camera(&captured.frame.meta);
         if !every {
@@ -158,7 +158,7 @@ impl OutputThread {
         }
         self.ticked = Some((state, now));
         self.status.set_state(state);
-        self.status.faces.store(0, Relaxed);
+        self.status.set_found(&self.blank);
         self.status.ticks.fetch_add(1, Relaxed);
         if self.last.is_none() {
             self.blank.source = Arc::clone(&self.status.origin().source);

@@ -9,7 +9,7 @@ use super::stats::Stats;
 use crate::clock::SharedClock;
 use crate::error::Error;
 use crate::frame::{FfcState, FrameFormat, FrameMeta};
-use crate::result::{DropCounts, StreamState};
+use crate::result::{DropCounts, FrameResult, StreamState, TargetState};
 use crate::status::{Counts, Policy, Snapshot, Status};
 use crate::units::Nanos;
 
@@ -57,6 +57,8 @@ pub struct SharedStatus {
     pub(super) sinks: AtomicU64,
     pub(super) reopened: AtomicU64,
     pub(super) faces: AtomicU64,
+    pub(super) targets: AtomicU64,
+    pub(super) tracked: AtomicU64,
     pub(super) last_seq: AtomicU64,
     /// When a frame last arrived; 0 if none has.
     pub(super) last_arrival: AtomicU64,
@@ -98,6 +100,8 @@ impl SharedStatus {
             sinks: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
             faces: AtomicU64::new(0),
+            targets: AtomicU64::new(0),
+            tracked: AtomicU64::new(0),
             last_seq: AtomicU64::new(0),
             last_arrival: AtomicU64::new(0),
             lost: OnceLock::new(),
@@ -150,6 +154,14 @@ impl SharedStatus {
         self.sensor_c.store(meta.sensor_c.unwrap_or(f32::NAN).to_bits(), Relaxed);
     }
 
+    /// Publishes what the last result holds.
+    pub(super) fn set_found(&self, result: &FrameResult) {
+        let tracked = result.targets.iter().filter(|t| t.state == TargetState::Tracked).count();
+        self.faces.store(result.faces.len() as u64, Relaxed);
+        self.targets.store(result.targets.len() as u64, Relaxed);
+        self.tracked.store(tracked as u64, Relaxed);
+    }
+
     fn ffc(&self) -> FfcState {
         let code = self.ffc.load(Relaxed);
         let known = [FfcState::Imminent, FfcState::Running, FfcState::Settling];
@@ -193,6 +205,8 @@ impl Status for SharedStatus {
             last_frame_age_ms: self.last_arrival().map(|at| now.micros_since(at) / 1_000),
             last_seq: self.last_seq.load(Relaxed),
             faces: self.faces.load(Relaxed),
+            targets: self.targets.load(Relaxed),
+            tracked: self.tracked.load(Relaxed),
             queue: latency(Stage::Queue),
             infer: latency(Stage::Infer),
             render: latency(Stage::Render),
