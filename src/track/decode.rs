@@ -16,8 +16,11 @@ const CHANNELS: usize = 5;
 /// Side of the target in the search crop to which sizes refer, pixels.
 const UNIT: f32 = 32.0;
 
-/// Share of the score that depends on the distance from the middle of the crop.
-const WINDOW: f32 = 0.35;
+/// Share of the score that depends on the distance from where the target should be.
+const WINDOW: f32 = 0.8;
+
+/// Least deviation of the window, cells.
+const MIN_SPREAD: f32 = 1.0;
 
 /// Largest logarithm of a size: a factor of 4.
 const MAX_LOG_SIZE: f32 = 1.4;
@@ -37,8 +40,8 @@ pub(super) struct Best {
 #[derive(Debug)]
 pub(super) struct Decoder {
     cells: usize,
-    /// By row or column: factor of the Hann window, 0 to 1.
-    hann: Vec<f32>,
+    /// By row or column: factor of the window, 0 to 1.
+    window: Vec<f32>,
 }
 
 impl Decoder {
@@ -51,23 +54,28 @@ impl Decoder {
             let wanted = format!("{LAYOUT} with [1, {CHANNELS}, {cells}, {cells}] and [1, 1]");
             return Err(Error::fix(&card.name, format!("decodes as {} of {shapes:?}, wanted {wanted}", card.decode)));
         }
-        let hann = |i: usize| 0.5 - 0.5 * ((i as f32 + 0.5) / cells as f32 * std::f32::consts::TAU).cos();
-        Ok(Self { cells, hann: (0..cells).map(hann).collect() })
+        Ok(Self { cells, window: vec![1.0; cells] })
     }
 
-    /// The place with the highest score, which a window lowers away from the middle if `centred`; `None` if the map is
-    /// no map or the place is not finite.
-    pub fn best(&self, map: &[f32], centred: bool) -> Option<Best> {
+    /// The place with the highest score. With a `spread`, the deviation in pixels of the crop of where the target should
+    /// be from its middle, a Gaussian window lowers what is further away. `None` if the map is no map or the place is not
+    /// finite.
+    pub fn best(&mut self, map: &[f32], spread: Option<f32>) -> Option<Best> {
         let n = self.cells;
         let planes: [&[f32]; CHANNELS] = std::array::from_fn(|c| map.get(c * n * n..(c + 1) * n * n).unwrap_or(&[]));
         if planes[CHANNELS - 1].is_empty() {
             return None;
         }
+        let share = if spread.is_some() { WINDOW } else { 0.0 };
+        let cells = spread.map_or(f32::INFINITY, |s| (s / STRIDE as f32).max(MIN_SPREAD));
+        for (i, factor) in self.window.iter_mut().enumerate() {
+            let away = (i as f32 + 0.5 - n as f32 / 2.0) / cells;
+            *factor = (-0.5 * away * away).exp();
+        }
         let mut best = (f32::NEG_INFINITY, 0);
-        for (i, (row, y)) in planes[0].chunks_exact(n).zip(&self.hann).enumerate() {
-            for (j, (logit, x)) in row.iter().zip(&self.hann).enumerate() {
-                let window = if centred { 1.0 - WINDOW + WINDOW * x * y } else { 1.0 };
-                let score = sigmoid(*logit) * window;
+        for (i, (row, y)) in planes[0].chunks_exact(n).zip(&self.window).enumerate() {
+            for (j, (logit, x)) in row.iter().zip(&self.window).enumerate() {
+                let score = sigmoid(*logit) * (1.0 - share + share * x * y);
                 if score > best.0 {
                     best = (score, i * n + j);
                 }
@@ -107,7 +115,7 @@ mod tests {
         for (c, v) in [2.0, 0.25, -0.5, 2f32.ln(), 0.0].into_iter().enumerate() {
             map[c * 256 + at] = v;
         }
-        let best = decoder().best(&map, true).unwrap();
+        let best = decoder().best(&map, Some(24.0)).unwrap();
         assert_eq!(best.centre, [9.75 * 8.0, 5.0 * 8.0]);
         assert!((best.size[0] - 64.0).abs() < 1e-3 && best.size[1] == 32.0);
         assert!((best.score - sigmoid(2.0)).abs() < 1e-6);
@@ -119,22 +127,22 @@ mod tests {
         map[..256].fill(-8.0);
         map[0] = 1.1;
         map[8 * 16 + 8] = 1.0;
-        assert_eq!(decoder().best(&map, true).unwrap().centre, [68.0; 2]);
-        assert_eq!(decoder().best(&map, false).unwrap().centre, [4.0; 2]);
+        assert_eq!(decoder().best(&map, Some(24.0)).unwrap().centre, [68.0; 2]);
+        assert_eq!(decoder().best(&map, None).unwrap().centre, [4.0; 2]);
     }
 
     #[test]
     fn nonsense_is_nothing() {
-        assert_eq!(decoder().best(&[], true), None);
-        assert_eq!(decoder().best(&[0.0; 1279], true), None);
+        assert_eq!(decoder().best(&[], None), None);
+        assert_eq!(decoder().best(&[0.0; 1279], Some(9.0)), None);
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut map = vec![bad; 5 * 256];
-            if let Some(best) = decoder().best(&map, true) {
+            if let Some(best) = decoder().best(&map, Some(24.0)) {
                 assert!(best.centre.iter().chain(&best.size).all(|v| v.is_finite()), "{best:?}");
             }
             map[..256].fill(0.0);
             map[2 * 256..].fill(0.0);
-            if let Some(best) = decoder().best(&map, false) {
+            if let Some(best) = decoder().best(&map, None) {
                 assert!(best.centre.iter().chain(&best.size).all(|v| v.is_finite()), "{best:?}");
             }
         }

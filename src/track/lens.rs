@@ -141,8 +141,8 @@ impl Lens {
         [thermal, visible]
     }
 
-    /// Looks for the target in the crops of `square` that were made last, in some of the pictures. `centred`: it should
-    /// be near the middle. `None` if the network's answer is no box.
+    /// Looks for the target in the crops of `square` that were made last, in some of the pictures. `spread`: how far it may be
+    /// from the middle, the deviation in pixels of targets; `None` where it may be anywhere. `None` if the network's answer is no box.
     ///
     /// # Errors
     /// Those of the networks.
@@ -151,18 +151,19 @@ impl Lens {
         known: &mut Appearance,
         modality: Modality,
         square: Square,
-        centred: bool,
+        spread: Option<f32>,
     ) -> Result<Option<Reading>> {
         let Some(head) = &mut known.heads[modality.index()] else { return Ok(None) };
         let trunk = &mut self.search[modality.index()];
         run(trunk.as_mut(), modality, &self.visible, &self.thermal)?;
         head.run(&[trunk.output(0)])?;
         let presence = head.output(1).first().map_or(f32::NAN, |logit| sigmoid(*logit));
-        let Some(best) = self.decoder.best(head.output(0), centred).filter(|_| presence.is_finite()) else {
-            return Ok(None);
-        };
         let size = self.crops.search as f32;
         let scale = square.side / size;
+        let spread = spread.map(|s| s / scale);
+        let Some(best) = self.decoder.best(head.output(0), spread).filter(|_| presence.is_finite()) else {
+            return Ok(None);
+        };
         let place = Place {
             centre: std::array::from_fn(|i| square.centre[i] + (best.centre[i] - size / 2.0) * scale),
             size: best.size.map(|s| s * scale),

@@ -6,7 +6,20 @@ use crate::geometry::{Point, Rect};
 use crate::preprocess::target::{MIN_SIDE, template_side};
 
 /// Weight of a new size against the old one.
-const SIZE_GAIN: f32 = 0.4;
+const SIZE_GAIN: f32 = 0.2;
+
+/// Least score of a place whose size is believed.
+pub(super) const SIZE_SCORE: f32 = 0.4;
+
+/// Deviation of predicted places before any is known, and the part of it that always remains, in template sides.
+const FIRST_SPREAD: f32 = 0.2;
+const LEAST_SPREAD: f32 = 0.15;
+
+/// How much of a prediction's error enters the deviation: of larger errors, and of smaller ones.
+const SPREAD_GAIN: [f32; 2] = [0.3, 0.05];
+
+/// Deviations that the window around a prediction covers.
+const SPREAD_REACH: f32 = 2.5;
 
 /// Largest change of a side from frame to frame, as a factor.
 const MAX_GROWTH: f32 = 1.5;
@@ -19,6 +32,9 @@ const TRUST: f32 = 0.8;
 
 /// Share of the velocity that remains after a tenth of a second without a measurement.
 const DAMPING: f32 = 0.75;
+
+/// Factor of the deviation in a frame without a measurement.
+const SPREAD_GROWTH: f32 = 1.15;
 
 /// Furthest predicted move, in template sides.
 const MAX_MOVE: f32 = 1.0;
@@ -96,11 +112,13 @@ pub(super) struct Motion {
     pub place: Place,
     /// Pixels per second.
     velocity: [f32; 2],
+    /// How far off predictions were, in template sides.
+    spread: f32,
 }
 
 impl Motion {
     pub fn at(place: Place) -> Self {
-        Self { place, velocity: [0.0; 2] }
+        Self { place, velocity: [0.0; 2], spread: FIRST_SPREAD }
     }
 
     /// Where it should be `dt` after the last step.
@@ -110,9 +128,17 @@ impl Motion {
         [self.place.centre[0] + step(0), self.place.centre[1] + step(1)]
     }
 
+    /// How far from the predicted place the target may be, the deviation in pixels.
+    pub fn spread(&self) -> f32 {
+        self.place.side() * (LEAST_SPREAD + SPREAD_REACH * self.spread)
+    }
+
     /// Moves to a measured place, `dt` after the last step.
     pub fn measured(&mut self, new: Place, dt: Duration) {
         let seconds = dt.as_secs_f32();
+        let [x, y] = self.predicted(dt);
+        let error = (new.centre[0] - x).hypot(new.centre[1] - y) / self.place.side() - self.spread;
+        self.spread += SPREAD_GAIN[usize::from(error < 0.0)] * error;
         for i in 0..2 {
             if seconds > 0.0 {
                 let velocity = (new.centre[i] - self.place.centre[i]) / seconds;
@@ -128,6 +154,7 @@ impl Motion {
     /// Moves without a measurement; slows down.
     pub fn coast(&mut self, dt: Duration) {
         self.place.centre = self.predicted(dt);
+        self.spread = (self.spread * SPREAD_GROWTH).min(MAX_MOVE);
         let left = DAMPING.powf(dt.as_secs_f32() * 10.0);
         self.velocity.iter_mut().for_each(|v| *v *= left);
     }
@@ -148,7 +175,7 @@ impl Motion {
     /// In other pixels.
     pub fn mapped(self, scale: [f32; 2], offset: [f32; 2]) -> Self {
         let velocity = std::array::from_fn(|i| scale[i] * self.velocity[i]);
-        Self { place: self.place.mapped(scale, offset), velocity }
+        Self { place: self.place.mapped(scale, offset), velocity, spread: self.spread }
     }
 }
 
@@ -183,9 +210,26 @@ mod tests {
     fn sizes_follow_slowly_and_jumps_are_bounded() {
         let mut motion = Motion::at(place(0.0, 0.0, 10.0, 10.0));
         motion.measured(place(0.0, 0.0, 12.0, 1000.0), FRAME);
-        assert!((motion.place.size[0] - 10.8).abs() < 1e-4 && (motion.place.size[1] - 12.0).abs() < 1e-4);
+        assert!((motion.place.size[0] - 10.4).abs() < 1e-4 && (motion.place.size[1] - 11.0).abs() < 1e-4);
         motion.measured(place(900.0, 0.0, 12.0, 12.0), FRAME);
         assert!(motion.predicted(FRAME)[0] <= 900.0 + motion.place.side());
+    }
+
+    #[test]
+    fn where_a_target_may_be_follows_from_how_well_it_was_predicted() {
+        let (mut steady, mut jumpy) =
+            (Motion::at(place(0.0, 0.0, 20.0, 20.0)), Motion::at(place(0.0, 0.0, 20.0, 20.0)));
+        for i in 1..=40 {
+            steady.measured(place(2.0 * i as f32, 0.0, 20.0, 20.0), FRAME);
+            jumpy.measured(place(if i % 2 == 0 { 15.0 } else { 0.0 }, 0.0, 20.0, 20.0), FRAME);
+        }
+        let first = Motion::at(place(0.0, 0.0, 20.0, 20.0)).spread();
+        assert!(steady.spread() < 0.6 * first && jumpy.spread() > 1.2 * first, "{first} {steady:?} {jumpy:?}");
+        let before = steady.spread();
+        steady.coast(FRAME);
+        assert!(steady.spread() > before);
+        (0..1000).for_each(|_| steady.coast(FRAME));
+        assert!(steady.spread() < 3.0 * steady.place.side());
     }
 
     #[test]

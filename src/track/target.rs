@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::belief::{Belief, Limits};
 use super::choice::{Choice, Eye};
 use super::lens::{Appearance, Lens, Reading};
-use super::place::{Convention, Motion, Place};
+use super::place::{Convention, Motion, Place, SIZE_SCORE};
 use super::scene::Scene;
 use super::search::Tiles;
 use super::settings::Settings;
@@ -20,6 +20,9 @@ const SEARCH: f32 = 2.0;
 
 /// Largest factor between the size of a target that is found again and the one that was lost.
 const SAME_SIZE: f32 = 2.0;
+
+/// Deviation of a target from the middle of the crop, where it was just seen there, as a share of the crop's side.
+const FIRST_SPREAD: f32 = 0.15;
 
 /// Frames in which a target must be seen well before the template of a new picture is taken.
 const LEARN_AFTER: u8 = 5;
@@ -70,7 +73,7 @@ impl Followed {
         let square = Square { centre: place.centre, side: SEARCH * place.side() };
         let [thermal, visible] = lens.look(scene, square, &known);
         let modality = known.usable(scene).unwrap_or_default();
-        let first = lens.find(&mut known, modality, square, true)?;
+        let first = lens.find(&mut known, modality, square, Some(FIRST_SPREAD * square.side))?;
         let believed = first.filter(|r| r.score >= step.limits.score);
         let eye = |contrast: Option<_>| contrast.map(Eye::opened).unwrap_or_default();
         Ok(Self {
@@ -125,8 +128,9 @@ impl Followed {
             return Ok(());
         };
         let side = SEARCH * self.motion.place.side();
-        let square = Square { centre: self.motion.predicted(step.dt), side: side * self.belief.reach() };
-        let reading = self.look(lens, scene, square, usable, step)?;
+        let reach = self.belief.reach();
+        let square = Square { centre: self.motion.predicted(step.dt), side: side * reach };
+        let reading = self.look(lens, scene, (square, self.motion.spread() * reach), usable, step)?;
         let needed = self.belief.needed(&step.limits);
         let tracked = self.belief.state == TargetState::Tracked;
         let mut found =
@@ -176,7 +180,7 @@ impl Followed {
         &mut self,
         lens: &mut Lens,
         scene: &Scene,
-        square: Square,
+        (square, spread): (Square, f32),
         usable: Modality,
         step: &Step,
     ) -> Result<Option<Reading>> {
@@ -187,12 +191,12 @@ impl Followed {
         self.modality = self.choice.pick(usable);
         let mut readings = [None; 3];
         let now = self.modality.index();
-        readings[now] = lens.find(&mut self.known, self.modality, square, true)?;
+        readings[now] = lens.find(&mut self.known, self.modality, square, Some(spread))?;
         let presence = readings[now].map_or(0.0, |r| r.presence);
         if usable == Modality::Both && self.choice.due(presence, step.limits.find) {
             for (i, modality) in Modality::ALL.into_iter().enumerate() {
                 if i != now {
-                    readings[i] = lens.find(&mut self.known, modality, square, true)?;
+                    readings[i] = lens.find(&mut self.known, modality, square, Some(spread))?;
                 }
             }
             self.choice.judge(readings.map(|r| r.map_or(0.0, |r| r.confidence())));
@@ -209,13 +213,13 @@ impl Followed {
             let Some((centre, tile)) = self.tiles.next(scene.size, side, old.centre) else { return Ok(None) };
             let square = Square { centre, side: tile };
             lens.look(scene, square, &self.known);
-            let reading = lens.find(&mut self.known, self.modality, square, false)?;
+            let reading = lens.find(&mut self.known, self.modality, square, None)?;
             let Some(far) = reading.filter(|r| r.score >= step.limits.score && r.presence >= step.limits.find) else {
                 continue;
             };
             let square = Square { centre: far.place.centre, side };
             lens.look(scene, square, &self.known);
-            let near = lens.find(&mut self.known, self.modality, square, true)?;
+            let near = lens.find(&mut self.known, self.modality, square, Some(FIRST_SPREAD * side))?;
             if let Some(near) = near.filter(|r| r.presence >= step.limits.accept && self.alike(r)) {
                 return Ok(Some(near));
             }
@@ -231,7 +235,10 @@ impl Followed {
 
     /// It was seen there.
     fn move_to(&mut self, reading: Reading, step: &Step) {
-        let place = self.convention.apply(reading.place);
+        let mut place = self.convention.apply(reading.place);
+        if reading.score < SIZE_SCORE {
+            place.size = self.motion.place.size;
+        }
         if self.belief.state != TargetState::Tracked {
             // The way here is no motion.
             self.motion = Motion::at(Place { centre: place.centre, ..self.motion.place });
