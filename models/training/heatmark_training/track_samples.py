@@ -294,7 +294,9 @@ class TrackSource:
             of, other = (pool[int(rng.integers(len(pool)))] for _ in range(2))
             mode = self._mode(of, rng)
             main = "visible" if mode == "visible" else "thermal"
-            fits = other.name != of.name and other.kind != of.kind and other.modalities == of.modalities
+            fits = other.name != of.name and other.modalities == of.modalities
+            # Another person is not the target either.
+            fits = fits and (other.kind != of.kind or rng.random() < 0.5)
             fits = fits and len(other.labels[main].present) > 0
             out.append(self.planner.plan(of, mode, rng, other if fits else None))
         return out

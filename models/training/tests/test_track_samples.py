@@ -137,7 +137,7 @@ def test_a_box_in_its_crop():
 def test_decoding_finds_the_cell_and_its_box():
     maps = np.full((5, 16, 16), -9, np.float32)
     maps[:, 7, 9] = 3, 0.25, -0.5, np.log(2), 0
-    found = decode(maps)
+    found = decode(maps, 4.0)
     assert np.allclose(found.box, [78, 56, 64, 32]) and found.score == pytest.approx(1 / (1 + np.exp(-3)))
 
 
