@@ -10,7 +10,8 @@
 //! - Visible: `m` and `s` are mean and standard deviation of the template's crop over all pixels and colours.
 //!   `x = clamp((v - m) / max(s, 5) / 4 + 1/2, -1, 2)`.
 //!
-//! Search crops keep the numbers of their template, so that the temperature of a target remains visible.
+//! Search crops keep the numbers of their template, so that the temperature of a target remains visible. Without
+//! temperatures the numbers follow the target slowly, as cameras change their gain and exposure.
 
 use super::{Preprocessor, subsamples};
 use crate::frame::{Frame, Signal, Visible};
@@ -65,6 +66,12 @@ impl Levels {
     fn visible(contrast: Contrast) -> Self {
         let gain = 0.25 / contrast.deviation.max(VISIBLE_FLOOR);
         Self { zero: contrast.mean - 1.5 / gain, gain }
+    }
+
+    /// Moved by `share`, 0 to 1, of the way to others.
+    pub fn toward(self, other: Self, share: f32) -> Self {
+        let between = |from: f32, to: f32| from + share * (to - from);
+        Self { zero: between(self.zero, other.zero), gain: between(self.gain.recip(), other.gain.recip()).recip() }
     }
 }
 
@@ -130,6 +137,25 @@ impl Preprocessor {
         let levels = Levels::thermal(self.ranks.percentiles(self.kernels, bounds, percentiles), frame.format.signal);
         self.stretch(out, levels);
         (levels, contrast)
+    }
+
+    /// The levels that a thermal template of this square would have. `out`: room for rows of `size`.
+    pub fn thermal_levels(
+        &mut self,
+        frame: &Frame,
+        square: Square,
+        percentiles: [f32; 2],
+        size: usize,
+        out: &mut [f32],
+    ) -> Levels {
+        let bounds = self.thermal(frame, square, size, out);
+        Levels::thermal(self.ranks.percentiles(self.kernels, bounds, percentiles), frame.format.signal)
+    }
+
+    /// The levels that a visible template of this square would have. `out`: room for three planes in rows of `size`.
+    pub fn visible_levels(&mut self, picture: &Visible, square: Square, size: usize, out: &mut [f32]) -> Levels {
+        self.visible(picture, square, size, out);
+        Levels::visible(Contrast::of(out))
     }
 
     /// A thermal search crop, rows of `size`. The contrast is that of every second row and column.
@@ -230,6 +256,26 @@ mod tests {
         let pixels = frame.pixels.iter().flat_map(|p| [0, 1, 2].map(|c| (*p as u8).saturating_add(c)));
         picture.rgb = pixels.collect();
         picture
+    }
+
+    #[test]
+    fn levels_move_to_those_of_a_brighter_picture() {
+        let (mut made, dim) = (Preprocessor::default(), frame());
+        let mut bright = frame();
+        bright.pixels.iter_mut().for_each(|p| *p = 40 + *p / 2);
+        let (square, mut out) = (squares()[0], vec![0.0; SIZE * SIZE]);
+        let (mut levels, _) = made.thermal_template(&dim, square, [2.0, 98.0], SIZE, &mut out);
+        let wanted = out.clone();
+        for _ in 0..300 {
+            let seen = made.thermal_levels(&bright, square, [2.0, 98.0], SIZE, &mut out);
+            levels = levels.toward(seen, 0.02);
+        }
+        made.thermal_search(&bright, square, levels, SIZE, &mut out);
+        let apart = |a: &[f32]| a.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).sum::<f32>() / wanted.len() as f32;
+        assert!(apart(&out) < 0.02, "{}", apart(&out));
+        let (fixed, _) = made.thermal_template(&dim, square, [2.0, 98.0], SIZE, &mut out);
+        made.thermal_search(&bright, square, fixed, SIZE, &mut out);
+        assert!(apart(&out) > 0.1, "without moving levels it would be {}", apart(&out));
     }
 
     fn squares() -> [Square; 5] {

@@ -4,11 +4,15 @@ use super::decode::{Decoder, sigmoid};
 use super::place::Place;
 use super::scene::Scene;
 use crate::error::Result;
+use crate::frame::Signal;
 use crate::nn::card::Crops;
 use crate::nn::{Card, Network, Stages};
 use crate::preprocess::Preprocessor;
 use crate::preprocess::target::{Contrast, Levels, Square};
 use crate::result::Modality;
+
+/// Share of the way that levels move to those of the target in a frame.
+const ADAPTATION: f32 = 0.02;
 
 /// What is known of a target since it was given: heads that look for it, and the levels of its template. What is
 /// missing belongs to a picture that there was not.
@@ -139,6 +143,23 @@ impl Lens {
             self.preprocess.visible_search(picture, square, levels, size, &mut self.visible)
         });
         [thermal, visible]
+    }
+
+    /// Moves the levels of what is known a little to those of the target at `place`, as cameras change their gain and
+    /// exposure. Temperatures keep their levels.
+    pub fn adapt(&mut self, scene: &Scene, place: Place, known: &mut Appearance) {
+        let (size, square) = (self.crops.template / 2, Square { centre: place.centre, side: place.side() });
+        let grey = scene.thermal.filter(|frame| !matches!(frame.format.signal, Signal::Radiometric { .. }));
+        if let Some((frame, levels)) = grey.zip(known.thermal.as_mut()) {
+            let out = &mut self.thermal[..size * size];
+            let seen = self.preprocess.thermal_levels(frame, square, self.crops.percentiles, size, out);
+            *levels = levels.toward(seen, ADAPTATION);
+        }
+        if let Some((picture, levels)) = scene.visible.zip(known.visible.as_mut()) {
+            let out = &mut self.visible[..3 * size * size];
+            let seen = self.preprocess.visible_levels(picture, scene.in_visible(square), size, out);
+            *levels = levels.toward(seen, ADAPTATION);
+        }
     }
 
     /// Looks for the target in the crops of `square` that were made last, in some of the pictures. `spread`: how far it may be

@@ -141,7 +141,12 @@ impl Followed {
         let shown = found.or(reading);
         (self.score, self.presence) = shown.map_or((0.0, 0.0), |r| (r.score, r.presence));
         match found {
-            Some(reading) => self.move_to(reading, step),
+            Some(reading) => {
+                self.move_to(reading, step);
+                if reading.score >= SIZE_SCORE && reading.presence >= step.limits.find {
+                    lens.adapt(scene, self.motion.place, &mut self.known);
+                }
+            }
             None => {
                 if self.belief.state == TargetState::Tracked {
                     self.motion.coast(step.dt);
