@@ -1,8 +1,8 @@
 """Training samples of the trackers: a template and a search crop of the same sequence, cropped on the fly.
 
-Absent targets are (a) frames without the target, around where it was; (b) the template of another sequence; (c) a
-window elsewhere in the frame. The presence label says whether the target's centre lies in the window; a target seen to
-less than `SEEN` counts neither way.
+Absent targets are (a) frames of rendered sequences without the target, around where it was; (b) the template of another
+sequence; (c) a window elsewhere in the frame. The presence label says whether the target's centre lies in the window; a
+target seen to less than `SEEN` counts neither way.
 """
 
 import math

@@ -177,6 +177,9 @@ class TrackSets:
         usable = [s for s in sequences if len(s.labels[s.modalities[0]].present) > 1]
         if self.real:
             for s in usable:
+                # People leave out boxes where a target is faint, too.
+                for labels in s.labels.values():
+                    labels.absent = labels.absent[:0]
                 (self.held_out if clip_number(s.name) % 10 in HELD_OUT_DIGITS else self.training).append(s)
         else:
             cut = len(usable) - max(1, round(HELD_OUT_SHARE * len(usable))) if len(usable) > 1 else len(usable)
