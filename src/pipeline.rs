@@ -160,7 +160,7 @@ impl Input {
         policy: Policy,
     ) -> Result<Self> {
         let clock = RealClock::shared();
-        let plain = source::Settings { signal: None, ..settings.clone() };
+        let plain = source::Settings { signal: None, largest: source::Largest::VISIBLE, ..settings.clone() };
         let thermal = thermal.map(|spec| source::open(spec, settings, &clock)).transpose()?;
         let visible = visible.map(|spec| source::open(spec, &plain, &clock)).transpose()?;
         let feed = match (thermal, visible) {

@@ -28,7 +28,7 @@ pub use tail::Medium;
 
 /// Smallest picture read from a file: columns, rows.
 pub const MIN_SIZE: (u32, u32) = (80, 60);
-/// Largest picture read from a file or recorded: columns, rows.
+/// Largest thermal picture read from a file or recorded: columns, rows.
 pub const MAX_SIZE: (u32, u32) = (1280, 1024);
 
 /// A recording, read from its first to its last frame.
@@ -95,18 +95,44 @@ impl Unit {
     }
 }
 
-/// Rejects pictures outside [`MIN_SIZE`] to [`MAX_SIZE`].
-///
-/// # Errors
-/// `Fix` for a picture outside those limits.
-pub fn check_size(subject: impl fmt::Display, width: u32, height: u32) -> Result<()> {
-    let fits = (MIN_SIZE.0..=MAX_SIZE.0).contains(&width) && (MIN_SIZE.1..=MAX_SIZE.1).contains(&height);
-    if fits {
-        return Ok(());
+/// The largest picture that is read; the smallest is always [`MIN_SIZE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Largest {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Largest {
+    /// Pictures of thermal cameras: [`MAX_SIZE`].
+    pub const THERMAL: Self = Self { width: MAX_SIZE.0, height: MAX_SIZE.1 };
+    /// Pictures in visible light.
+    pub const VISIBLE: Self = Self { width: 4096, height: 4096 };
+
+    /// Pixels of the largest picture.
+    pub fn pixels(self) -> usize {
+        self.width as usize * self.height as usize
     }
-    let ((w0, h0), (w1, h1)) = (MIN_SIZE, MAX_SIZE);
-    Err(Error::fix(
-        subject,
-        format_args!("is {width}x{height} pixels; supported are {w0}x{h0} (columns x rows) to {w1}x{h1}"),
-    ))
+
+    /// Rejects pictures that are smaller than [`MIN_SIZE`] or larger than this.
+    ///
+    /// # Errors
+    /// `Fix` for such a picture.
+    pub fn check(self, subject: impl fmt::Display, width: u32, height: u32) -> Result<()> {
+        let ((w0, h0), (w1, h1)) = (MIN_SIZE, (self.width, self.height));
+        if (w0..=w1).contains(&width) && (h0..=h1).contains(&height) {
+            return Ok(());
+        }
+        Err(Error::fix(
+            subject,
+            format_args!("is {width}x{height} pixels; supported are {w0}x{h0} (columns x rows) to {w1}x{h1}"),
+        ))
+    }
+}
+
+impl Default for Largest {
+    fn default() -> Self {
+        Self::THERMAL
+    }
 }

@@ -26,7 +26,7 @@ use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat};
 use crate::ranges;
-pub use crate::recording::Unit;
+pub use crate::recording::{Largest, Unit};
 
 /// The outcome of one call of [`Source::read`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,9 @@ pub struct Settings {
     /// Frames per second of folders and of TIFFs without times.
     #[schemars(range(min = 0.1, max = 1000))]
     pub rate_hz: f32,
+    /// The largest picture of a file.
+    #[serde(skip)]
+    pub largest: Largest,
     /// Cameras.
     #[cfg(feature = "camera")]
     pub camera: v4l::Settings,
@@ -108,6 +111,7 @@ impl Default for Settings {
             repeat: false,
             signal: None,
             rate_hz: 9.0,
+            largest: Largest::THERMAL,
             #[cfg(feature = "camera")]
             camera: v4l::Settings::default(),
         }

@@ -11,7 +11,7 @@
 use std::io::{self, Read};
 
 use super::gzip::{Gzip, GzipClip, Progress, invalid, unreadable};
-use super::{CameraInfo, Unit, check_size};
+use super::{CameraInfo, Largest, Unit};
 use crate::error::{Error, Result};
 use crate::frame::{FfcState, Frame, FrameFormat, FrameMeta};
 use crate::units::Nanos;
@@ -49,7 +49,7 @@ impl<R: Read + Send> Cptv<R> {
         let (Some(width), Some(height)) = (header.width, header.height) else {
             return Err(Error::fix(name, "has no width or height in its CPTV header"));
         };
-        check_size(name, width, height)?;
+        Largest::THERMAL.check(name, width, height)?;
         if header.compression != Some(1) {
             let found = header.compression.map_or("none".into(), |c| c.to_string());
             return Err(Error::fix(name, format_args!("uses CPTV compression {found}; only 1 is supported")));

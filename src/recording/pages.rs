@@ -9,15 +9,15 @@ use tiff::tags::Tag;
 
 use super::ifd::First;
 use super::page::Page;
-use super::{CameraInfo, Clip, MAX_SIZE, Unit, check_size};
+use super::{CameraInfo, Clip, Largest, Unit};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
 use crate::units::Nanos;
 
 /// Largest ImageDescription or table read, bytes.
 const MAX_VALUE: usize = 1 << 20;
-/// Largest decoded page, bytes: RGBA with 16 bits at the largest size, rounded up.
-const MAX_PAGE: usize = 16 << 20;
+/// Largest page, bytes a pixel: RGBA with 16 bits, rounded up.
+const MAX_PIXEL: usize = 13;
 
 /// Pixel layout of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub enum Layout {
 pub struct Pages<R: Read + Seek> {
     decoder: Decoder<R>,
     unit: Option<Unit>,
+    largest: Largest,
     /// Facts of the current page, if the file is a recording of ours.
     page: Option<Page>,
     layout: Layout,
@@ -55,13 +56,22 @@ impl<R: BufRead + Seek + Send> Pages<R> {
     ///
     /// # Errors
     /// `Fix` if the first page is damaged, of an unsupported kind or size, or cannot have `unit`.
-    pub fn open(name: &str, mut inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
+    pub fn open(name: &str, inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
+        Self::open_up_to(Largest::THERMAL, name, inner, unit, rate_hz)
+    }
+
+    /// As [`Pages::open`], with pages up to this size.
+    ///
+    /// # Errors
+    /// As for [`Pages::open`].
+    pub fn open_up_to(largest: Largest, name: &str, mut inner: R, unit: Option<Unit>, rate_hz: f32) -> Result<Self> {
         // The decoder accepts limits only after the first page.
         First::read(&mut inner).map_err(|e| incomplete(name, e))?;
-        let decoder = Decoder::new(inner).map_err(|e| incomplete(name, e))?.with_limits(limits());
+        let decoder = Decoder::new(inner).map_err(|e| incomplete(name, e))?.with_limits(limits(largest));
         let mut pages = Self {
             decoder,
             unit,
+            largest,
             page: None,
             layout: Layout::Grey16,
             format: FrameFormat { width: 0, height: 0, signal: Signal::Counts, rate_hz },
@@ -76,7 +86,7 @@ impl<R: BufRead + Seek + Send> Pages<R> {
         };
         pages.describe().map_err(|what| Error::fix(name, what))?;
         if pages.page.is_none() {
-            check_size(name, pages.format.width, pages.format.height)?;
+            largest.check(name, pages.format.width, pages.format.height)?;
             if pages.layout != Layout::Grey16 && !matches!(unit, None | Some(Unit::Counts)) {
                 return Err(not_sixteen(name));
             }
@@ -113,8 +123,9 @@ impl<R: BufRead + Seek + Send> Pages<R> {
             None => (Signal::Grey8, self.format.rate_hz),
         };
         self.format = FrameFormat { width, height, signal, rate_hz };
-        if self.format.pixels() > MAX_SIZE.0 as usize * MAX_SIZE.1 as usize {
-            return Err(format!("holds pages of {width}x{height} pixels; at most {MAX_SIZE:?} are supported"));
+        if self.format.pixels() > self.largest.pixels() {
+            let (w, h) = (self.largest.width, self.largest.height);
+            return Err(format!("holds pages of {width}x{height} pixels; at most {w}x{h} are supported"));
         }
         if let Some(page) = &self.page
             && page.camera != self.camera
@@ -146,7 +157,7 @@ impl<R: BufRead + Seek + Send> Pages<R> {
             Layout::Grey8 => 1,
             Layout::Colour(samples) => samples,
         };
-        if wanted != self.format.pixels() * samples || wanted > MAX_PAGE {
+        if wanted != self.format.pixels() * samples || wanted > max_page(self.largest) {
             return Err(format!("a page of {wanted} bytes"));
         }
         self.bytes.resize(wanted, 0);
@@ -227,10 +238,15 @@ impl<R: BufRead + Seek + Send> Clip for Pages<R> {
     }
 }
 
-fn limits() -> Limits {
+/// Largest decoded page, bytes.
+fn max_page(largest: Largest) -> usize {
+    largest.pixels() * MAX_PIXEL
+}
+
+fn limits(largest: Largest) -> Limits {
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = MAX_PAGE;
-    limits.intermediate_buffer_size = MAX_PAGE;
+    limits.decoding_buffer_size = max_page(largest);
+    limits.intermediate_buffer_size = max_page(largest);
     limits.ifd_value_size = MAX_VALUE;
     limits
 }

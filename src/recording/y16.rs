@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use serde::Deserialize;
 
 use super::gzip::{Gzip, GzipClip, Progress, counts_le, invalid, unreadable};
-use super::{CameraInfo, Unit, check_size};
+use super::{CameraInfo, Largest, Unit};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, FrameMeta, Signal};
 use crate::units::Nanos;
@@ -49,7 +49,7 @@ impl<R: Read + Send> Y16<R> {
     pub fn open(name: &str, inner: R, unit: Option<Unit>) -> Result<Self> {
         let mut gzip = Gzip::new(inner);
         let header = read_header(&mut gzip).map_err(|e| unreadable(name, "the Y16 header", e))?;
-        check_size(name, header.width, header.height)?;
+        Largest::THERMAL.check(name, header.width, header.height)?;
         if !matches!(header.endianness.as_str(), "" | "little") {
             return Err(Error::fix(name, format_args!("has {} endian counts; wanted little", header.endianness)));
         }

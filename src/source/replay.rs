@@ -26,7 +26,10 @@ pub fn clip(path: &Path, settings: &Settings) -> Result<Box<dyn Clip>> {
     let (mut file, name) = open_file(path)?;
     let unit = settings.signal;
     match FileKind::of(&name, &mut file)? {
-        FileKind::Tiff => Ok(Box::new(Pages::open(&name, BufReader::new(file), unit, settings.rate_hz)?)),
+        FileKind::Tiff => {
+            let file = BufReader::new(file);
+            Ok(Box::new(Pages::open_up_to(settings.largest, &name, file, unit, settings.rate_hz)?))
+        }
         FileKind::Cptv => Ok(Box::new(Cptv::open(&name, file, unit)?)),
         FileKind::Y16 => Ok(Box::new(Y16::open(&name, file, unit)?)),
         FileKind::Png | FileKind::Jpeg => Err(Error::fix(name, "is a single picture, not a recording")),

@@ -17,9 +17,10 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::recording::ifd::First;
 use crate::recording::pages::{Layout, Pages, colours, luma, not_sixteen};
-use crate::recording::{Clip, MAX_SIZE, Unit, check_size};
+use crate::recording::{Clip, Unit};
 
-/// Largest file that is read as a picture, bytes.
+/// Largest file that is read as a picture, bytes. One in visible light may be larger: 3 bytes for each of its pixels
+/// may not be compressed at all.
 const MAX_FILE: u64 = 32 << 20;
 /// Memory limit of a decoder, not counting the pixels, bytes.
 const MAX_ALLOC: usize = 48 << 20;
@@ -59,9 +60,10 @@ pub fn still(path: &Path, settings: &Settings) -> Result<Frame> {
 pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
     let (file, name) = open_file(path)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| Error::fix(&name, "cannot be read").because(e))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Error::fix(name, format_args!("is larger than {} MB, too large for a picture", MAX_FILE >> 20)));
+    let most = MAX_FILE.max(4 * settings.largest.pixels() as u64);
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|e| Error::fix(&name, "cannot be read").because(e))?;
+    if bytes.len() as u64 > most {
+        return Err(Error::fix(name, format_args!("is larger than {} MB, too large for a picture", most >> 20)));
     }
     decode(&name, bytes, settings)
 }
@@ -73,8 +75,8 @@ pub fn read(path: &Path, settings: &Settings) -> Result<Picture> {
 pub fn decode(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Picture> {
     match FileKind::of(name, &mut Cursor::new(&bytes))? {
         FileKind::Tiff => decode_tiff(name, bytes, settings),
-        FileKind::Png => decode_png(name, &bytes, settings.signal),
-        FileKind::Jpeg => decode_jpeg(name, &bytes, settings.signal),
+        FileKind::Png => decode_png(name, &bytes, settings),
+        FileKind::Jpeg => decode_jpeg(name, &bytes, settings),
         FileKind::Cptv | FileKind::Y16 | FileKind::Video => {
             Err(Error::fix(name, format_args!("is a recording, not a picture; supported are {SUPPORTED}")))
         }
@@ -85,9 +87,9 @@ fn decode_tiff(name: &str, mut bytes: Vec<u8>, settings: &Settings) -> Result<Pi
     let incomplete = |e| Error::fix(name, "has no complete TIFF page").because(e);
     let first = First::read(&mut Cursor::new(&mut bytes)).map_err(incomplete)?;
     let palette = first.take_palette(&mut bytes);
-    let mut pages = Pages::open(name, Cursor::new(bytes), settings.signal, 0.0)?;
+    let mut pages = Pages::open_up_to(settings.largest, name, Cursor::new(bytes), settings.signal, 0.0)?;
     let mut frame = Frame::new(pages.format());
-    check_size(name, frame.format.width, frame.format.height)?;
+    settings.largest.check(name, frame.format.width, frame.format.height)?;
     if !pages.read(&mut frame) {
         return Err(Error::fix(
             name,
@@ -114,24 +116,25 @@ fn damaged(name: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>
     Error::fix(name, "is a damaged picture").because(cause)
 }
 
-fn decode_png(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> {
+fn decode_png(name: &str, bytes: &[u8], settings: &Settings) -> Result<Picture> {
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: MAX_ALLOC });
     decoder.set_transformations(png::Transformations::EXPAND);
     let info = decoder.read_header_info().map_err(|e| damaged(name, e))?;
     let tinted = if info.color_type == png::ColorType::Indexed { PALETTE } else { COLOUR };
     let (width, height) = (info.width, info.height);
-    check_size(name, width, height)?;
+    settings.largest.check(name, width, height)?;
     let mut reader = decoder.read_info().map_err(|e| damaged(name, e))?;
     let (colour, depth) = reader.output_color_type();
     let samples = Samples { per_pixel: colour.samples(), sixteen: depth == png::BitDepth::Sixteen };
-    let size = reader.output_buffer_size().filter(|n| *n <= samples.bytes(MAX_SIZE.0, MAX_SIZE.1));
+    let size =
+        reader.output_buffer_size().filter(|n| *n <= samples.bytes(settings.largest.width, settings.largest.height));
     let size = size.ok_or_else(|| damaged(name, format!("its header and its pixels differ at {width}x{height}")))?;
     let mut pixels = vec![0; size];
     reader.next_frame(&mut pixels).map_err(|e| damaged(name, e))?;
-    convert(name, (width, height), &pixels, samples, unit, tinted)
+    convert(name, (width, height), &pixels, samples, settings.signal, tinted)
 }
 
-fn decode_jpeg(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> {
+fn decode_jpeg(name: &str, bytes: &[u8], settings: &Settings) -> Result<Picture> {
     // A camera's JPEG may end early or have wrong tables although its picture is good.
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -142,13 +145,13 @@ fn decode_jpeg(name: &str, bytes: &[u8], unit: Option<Unit>) -> Result<Picture> 
     decoder.decode_headers().map_err(|e| damaged(name, e))?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
     let (width, height) = (width as u32, height as u32);
-    check_size(name, width, height)?;
+    settings.largest.check(name, width, height)?;
     let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let wanted = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));
     let samples = Samples { per_pixel: if grey { 1 } else { 3 }, sixteen: false };
     let pixels = decoder.decode().map_err(|e| damaged(name, e))?;
-    convert(name, (width, height), &pixels, samples, unit, COLOUR)
+    convert(name, (width, height), &pixels, samples, settings.signal, COLOUR)
 }
 
 /// The samples that a decoder wrote: 1 grey, 2 grey and alpha, 3 colours, 4 colours and alpha; 16-bit ones big-endian.

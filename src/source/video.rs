@@ -3,22 +3,19 @@
 //! Grey of more than 8 bits keeps its counts; everything else is 8-bit colour or grey. Every frame comes once, at the
 //! nominal rate of the file.
 
+mod ffmpeg;
+
 use std::ffi::OsString;
-use std::io::{ErrorKind, Read as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use self::ffmpeg::{Decoder, Facts, Layout, file};
 use super::{Read, Settings, Source};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
-use crate::recording::Unit;
-use crate::recording::check_size;
 use crate::recording::pages::colours;
+use crate::recording::{Largest, Unit};
 use crate::units::Nanos;
-
-/// Most columns and rows of a picture in a folder.
-const LARGEST: u32 = 4096;
 
 /// A video file, or a folder of pictures.
 pub struct Video {
@@ -36,39 +33,6 @@ pub struct Video {
     in_round: u64,
 }
 
-/// What the decoder writes for a pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
-    Grey16,
-    Grey8,
-    Colour,
-}
-
-impl Layout {
-    /// Name of the pixel format for ffmpeg, and bytes a pixel.
-    fn format(self) -> (&'static str, usize) {
-        match self {
-            Layout::Grey16 => ("gray16le", 2),
-            Layout::Grey8 => ("gray", 1),
-            Layout::Colour => ("rgb24", 3),
-        }
-    }
-}
-
-/// A running `ffmpeg`; ended when it is dropped.
-struct Decoder {
-    child: Child,
-    out: ChildStdout,
-}
-
-impl Drop for Decoder {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Video {
     /// Opens a video and starts to decode it.
     ///
@@ -77,7 +41,7 @@ impl Video {
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::start(&name, path, vec!["-i".into(), file(path)], settings, |subject, width, height| {
-            check_size(subject, width, height)
+            settings.largest.check(subject, width, height)
         })
     }
 
@@ -97,8 +61,9 @@ impl Video {
         let input = kind.into_iter().chain([pattern]).collect();
         let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
         Self::start(&name, folder, input, settings, |subject, width, height| {
-            let fits = (1..=LARGEST).contains(&width) && (1..=LARGEST).contains(&height);
-            let error = || Error::fix(subject, format_args!("is {width}x{height} pixels, wanted up to {LARGEST}"));
+            let Largest { width: w, height: h } = Largest::VISIBLE;
+            let fits = (1..=w).contains(&width) && (1..=h).contains(&height);
+            let error = || Error::fix(subject, format_args!("is {width}x{height} pixels, wanted up to {w}x{h}"));
             fits.then_some(()).ok_or_else(error)
         })
     }
@@ -120,7 +85,7 @@ impl Video {
         Ok(Self {
             name: format!("replay:{name}"),
             subject,
-            decoder: decode(&input, facts.layout)?,
+            decoder: Decoder::start(&input, facts.layout, (facts.width, facts.height))?,
             input,
             repeat: settings.repeat,
             layout: facts.layout,
@@ -134,11 +99,8 @@ impl Video {
     /// Reads the next frame into `bytes`; false at the end.
     fn next(&mut self) -> Result<bool> {
         self.bytes.resize(self.format.pixels() * self.layout.format().1, 0);
-        match self.decoder.out.read_exact(&mut self.bytes) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
-            Err(e) => Err(Error::fix(&self.subject, "cannot be decoded").because(e)),
-        }
+        let read = self.decoder.read(&mut self.bytes);
+        read.map_err(|e| Error::fix(&self.subject, "cannot be decoded").because(e))
     }
 }
 
@@ -153,13 +115,21 @@ impl Source for Video {
 
     fn read(&mut self, into: &mut Frame, _wait: Duration) -> Result<Read> {
         if !self.next()? {
+            let complaint = self.decoder.complaint();
             if self.index == 0 {
-                return Err(Error::fix(&self.subject, "has no frame that ffmpeg can decode"));
+                let error = Error::fix(&self.subject, "has no frame that ffmpeg can decode");
+                return Err(match complaint {
+                    Some(what) => error.because(what),
+                    None => error,
+                });
+            }
+            if let Some(what) = complaint.filter(|_| self.index == self.in_round) {
+                log::warn!("{}: is damaged or cut short, {} frames were read: {what}", self.name, self.index);
             }
             if !self.repeat || self.in_round == 0 {
                 return Ok(Read::End);
             }
-            self.decoder = decode(&self.input, self.layout)?;
+            self.decoder = Decoder::start(&self.input, self.layout, (self.format.width, self.format.height))?;
             self.in_round = 0;
             if !self.next()? {
                 return Ok(Read::End);
@@ -188,107 +158,11 @@ impl Source for Video {
     }
 }
 
-/// The path as ffmpeg takes it: never as an option or as an address.
-fn file(path: &Path) -> OsString {
-    let mut text = OsString::from("file:");
-    text.push(path);
-    text
-}
-
-fn missing(program: &str, e: std::io::Error) -> Error {
-    let what = match e.kind() {
-        ErrorKind::NotFound => "is not installed; videos need it (Debian: apt install ffmpeg)",
-        _ => "cannot be started",
-    };
-    Error::fix(program, what).because(e)
-}
-
-fn decode(input: &[OsString], layout: Layout) -> Result<Decoder> {
-    let mut child = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-protocol_whitelist", "file"])
-        .args(input)
-        // Regular times, or ffmpeg repeats and drops frames where theirs are not.
-        .args([
-            "-map",
-            "0:v:0",
-            "-vf",
-            "setpts=N/30/TB",
-            "-r",
-            "30",
-            "-f",
-            "rawvideo",
-            "-pix_fmt",
-            layout.format().0,
-            "-",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| missing("ffmpeg", e))?;
-    match child.stdout.take() {
-        Some(out) => Ok(Decoder { child, out }),
-        None => Err(Error::fatal("ffmpeg", "has no standard output")),
-    }
-}
-
-/// What `ffprobe` says of the first video stream.
-struct Facts {
-    width: u32,
-    height: u32,
-    layout: Layout,
-    rate_hz: f32,
-}
-
-impl Facts {
-    fn probe(subject: &str, input: &[OsString]) -> Result<Self> {
-        let entries = "stream=width,height,pix_fmt,r_frame_rate";
-        let out = Command::new("ffprobe")
-            .args(["-v", "error", "-protocol_whitelist", "file", "-select_streams", "v:0", "-show_entries", entries])
-            .args(["-of", "json"])
-            .args(input)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| missing("ffprobe", e))?;
-        let said = String::from_utf8_lossy(&out.stderr);
-        let unreadable = || Error::fix(subject, format_args!("cannot be read by ffprobe: {}", said.trim()));
-        let json: serde_json::Value = serde_json::from_slice(&out.stdout).map_err(|_| unreadable())?;
-        Self::of(&json["streams"][0]).ok_or_else(unreadable)
-    }
-
-    fn of(stream: &serde_json::Value) -> Option<Self> {
-        let number = |key: &str| u32::try_from(stream[key].as_u64()?).ok();
-        let pixels = stream["pix_fmt"].as_str()?;
-        let layout = match pixels.strip_prefix("gray") {
-            Some("") => Layout::Grey8,
-            Some(_) => Layout::Grey16,
-            None => Layout::Colour,
-        };
-        let (over, under) = stream["r_frame_rate"].as_str()?.split_once('/')?;
-        let rate = over.parse::<f32>().ok()? / under.parse::<f32>().ok()?;
-        let rate_hz = if rate.is_finite() && rate > 0.0 { rate.clamp(0.1, 1000.0) } else { 30.0 };
-        Some(Self { width: number("width")?, height: number("height")?, layout, rate_hz })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::process::Command;
 
-    #[test]
-    fn facts_are_read_or_refused() {
-        let facts = |text: &str| Facts::of(&serde_json::from_str(text).unwrap());
-        let good = r#"{"width":320,"height":256,"pix_fmt":"gray16le","r_frame_rate":"30000/1001"}"#;
-        let read = facts(good).unwrap();
-        assert_eq!((read.width, read.height, read.layout), (320, 256, Layout::Grey16));
-        assert!((read.rate_hz - 29.97).abs() < 0.01);
-        assert_eq!(facts(&good.replace("gray16le", "gray")).unwrap().layout, Layout::Grey8);
-        assert_eq!(facts(&good.replace("gray16le", "yuv420p")).unwrap().layout, Layout::Colour);
-        assert_eq!(facts(&good.replace("30000/1001", "0/0")).unwrap().rate_hz, 30.0);
-        for bad in [good.replace("320", "-1"), good.replace("\"pix_fmt\":\"gray16le\",", ""), "null".into()] {
-            assert!(facts(&bad).is_none(), "{bad}");
-        }
-    }
+    use super::*;
 
     /// Whether ffmpeg is here; says so if not.
     fn ffmpeg() -> bool {
@@ -297,6 +171,11 @@ mod tests {
             eprintln!("skipped: ffmpeg is not installed");
         }
         found
+    }
+
+    fn make(arguments: &[&str], to: &Path) {
+        let made = Command::new("ffmpeg").args(["-nostdin", "-v", "error"]).args(arguments).arg(file(to)).status();
+        assert!(made.unwrap().success());
     }
 
     fn frames(video: &mut Video) -> Vec<Frame> {
@@ -314,15 +193,33 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a:b.mkv");
-        let made = Command::new("ffmpeg")
-            .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "color=black:s=96x64:r=10:d=0.5", "-vf"])
-            .args(["geq=lum='40*N':cb=128:cr=128,setpts=N*N/10/TB", "-c:v", "ffv1", "-fps_mode", "passthrough"])
-            .arg(file(&path))
-            .status();
-        assert!(made.unwrap().success());
+        let scene = "color=black:s=96x64:r=10:d=0.5,geq=lum='40*N':cb=128:cr=128,setpts=N*N/10/TB";
+        make(&["-f", "lavfi", "-i", scene, "-c:v", "ffv1", "-fps_mode", "passthrough"], &path);
         let greys: Vec<u16> =
             frames(&mut Video::open(&path, &Settings::default()).unwrap()).iter().map(|f| f.pixels[0]).collect();
         assert!(greys.len() == 5 && greys.is_sorted() && greys[4] > 120, "{greys:?}");
+    }
+
+    #[test]
+    fn a_video_stored_on_its_side_is_upright() {
+        if !ffmpeg() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let [flat, turned] = ["flat.mp4", "turned.mp4"].map(|name| dir.path().join(name));
+        // White left of the middle, black right of it.
+        let scene = "color=black:s=192x108:r=10:d=0.3,drawbox=w=96:color=white:t=fill";
+        make(&["-f", "lavfi", "-i", scene, "-c:v", "mpeg4"], &flat);
+        make(&["-i", flat.to_str().unwrap(), "-c", "copy", "-metadata:s:v", "rotate=90"], &turned);
+        let mut video = Video::open(&turned, &Settings::default()).unwrap();
+        if (video.format.width, video.format.height) == (192, 108) {
+            return eprintln!("skipped: this ffmpeg cannot write a rotation so");
+        }
+        assert_eq!((video.format.width, video.format.height), (108, 192));
+        let seen = frames(&mut video);
+        let rows: Vec<bool> = seen[0].pixels.chunks(108).map(|row| row.iter().all(|&v| v > 128)).collect();
+        let halves = [rows[..90].iter().all(|&w| w), rows[..90].iter().any(|&w| w), rows[102..].iter().all(|&w| w)];
+        assert!(seen.len() == 3 && halves[0] == halves[1] && halves[0] != halves[2], "{rows:?}");
     }
 
     #[test]
@@ -359,12 +256,8 @@ mod tests {
             [("colour.mkv", "ffv1", "bgr0", Layout::Colour), ("counts.mkv", "ffv1", "gray16le", Layout::Grey16)]
         {
             let path = dir.path().join(name);
-            let made = Command::new("ffmpeg")
-                .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=96x64:rate=10:duration=0.5"])
-                .args(["-c:v", codec, "-pix_fmt", pixels])
-                .arg(&path)
-                .status();
-            assert!(made.unwrap().success());
+            let scene = "testsrc=size=96x64:rate=10:duration=0.5";
+            make(&["-f", "lavfi", "-i", scene, "-c:v", codec, "-pix_fmt", pixels], &path);
             let mut video = Video::open(&path, &Settings::default()).unwrap();
             assert_eq!(video.layout, layout);
             let (mut frame, mut times) = (Frame::new(video.format()), Vec::new());

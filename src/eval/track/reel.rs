@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameFormat, Signal};
 use crate::npy::Slices;
-use crate::recording::Unit;
 use crate::recording::pages::{colours, copy_grey};
+use crate::recording::{Largest, Unit};
 use crate::source::video::Video;
 use crate::source::{self, Read, Source, replay, still};
 
@@ -67,7 +67,7 @@ impl Reel {
     /// Fix: names what cannot be read.
     pub fn open(&self, signal: Option<Signal>) -> Result<Box<dyn Source>> {
         let unit = [Unit::Centikelvin, Unit::Decikelvin, Unit::Counts].into_iter().find(|u| Some(u.signal()) == signal);
-        let settings = source::Settings { signal: unit, ..Default::default() };
+        let settings = source::Settings { signal: unit, largest: Largest::VISIBLE, ..Default::default() };
         let opened: Box<dyn Source> = match self {
             Reel::Array(path) => Box::new(Array::open(path, signal)?),
             Reel::Folder(path) => {
