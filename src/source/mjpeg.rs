@@ -35,7 +35,7 @@ impl Mjpeg {
     /// Reads a file.
     ///
     /// # Errors
-    /// `Fix` if it cannot be read, is too large, or its first picture is damaged.
+    /// `Fix` if it cannot be read, is too large, or holds no whole picture of a supported size.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let bad = |e| Error::fix(path.display(), "cannot be read").because(e);
         let size = std::fs::metadata(path).map_err(bad)?.len();
@@ -49,10 +49,20 @@ impl Mjpeg {
     /// Reads pictures from memory. `name` is for messages.
     ///
     /// # Errors
-    /// `Fix` if the first picture is damaged.
+    /// `Fix` if it holds no whole picture of a supported size.
     pub fn new(name: &str, bytes: Arc<[u8]>, settings: &Settings) -> Result<Self> {
-        let Some(first) = picture(&bytes) else { return Err(Error::fix(name, "holds no whole JPEG picture")) };
-        let first = still::decode(name, first.bytes.to_vec(), settings)?;
+        let (mut at, mut damage) = (0, None);
+        let first = loop {
+            let Some(found) = picture(&bytes[at..]) else {
+                let error = Error::fix(name, "holds no whole JPEG picture");
+                return Err(damage.map_or(error, |e: Error| e));
+            };
+            match found.decode(name, settings) {
+                Ok(first) => break first,
+                Err(e) => damage = damage.or(Some(e)),
+            }
+            at += found.end;
+        };
         let format = FrameFormat { rate_hz: settings.rate_hz, ..first.frame.format };
         let settings = settings.clone();
         Ok(Self { name: name.into(), bytes, settings, format, at: 0, index: 0, round_ns: 0, last_ns: 0 })
@@ -82,13 +92,13 @@ impl Source for Mjpeg {
                 (self.at, self.round_ns) = (0, self.last_ns + self.period_ns());
                 continue;
             };
-            let (bytes, stamp) = (found.bytes.to_vec(), found.captured_ns);
+            let (decoded, stamp) = (found.decode(&self.name, &self.settings), found.captured_ns);
             self.at += found.end;
             let own = stamp.unwrap_or((self.index as f64 * 1e9 / f64::from(self.settings.rate_hz)) as u64);
             let captured = if stamp.is_some() { own.saturating_add(self.round_ns) } else { own };
             let seq = self.index;
             self.index += 1;
-            match still::decode(&self.name, bytes, &self.settings) {
+            match decoded {
                 Ok(picture) => {
                     self.format = FrameFormat { rate_hz: self.settings.rate_hz, ..picture.frame.format };
                     *into = picture.frame;
@@ -121,32 +131,72 @@ struct Found<'a> {
     /// Bytes up to its end, with what lies before it.
     end: usize,
     captured_ns: Option<u64>,
+    /// False if the next picture begins, or the file ends, before its EOI marker.
+    whole: bool,
 }
 
-/// The first whole JPEG in `bytes` (ITU-T T.81 annex B): from its SOI to its EOI marker.
+impl Found<'_> {
+    fn decode(&self, name: &str, settings: &Settings) -> Result<still::Picture> {
+        match self.whole {
+            true => still::decode(name, self.bytes.to_vec(), settings),
+            false => Err(Error::fix(name, format_args!("a picture of {} bytes has no end", self.bytes.len()))),
+        }
+    }
+}
+
+/// Start of a picture: its SOI marker, and the first byte of the next one.
+const START: [u8; 3] = [0xff, 0xd8, 0xff];
+
+/// The first JPEG in `bytes` (ITU-T T.81 annex B): from its SOI to its EOI marker.
 fn picture(bytes: &[u8]) -> Option<Found<'_>> {
-    let start = bytes.windows(3).position(|w| w == [0xff, 0xd8, 0xff])?;
-    let mut at = start + 2;
-    let mut captured_ns = None;
-    loop {
-        // Between segments, any number of fill bytes; inside a scan, data up to the next marker.
-        at += bytes.get(at..)?.iter().position(|&b| b == 0xff)?;
+    let next = |from: usize| Some(from + bytes.get(from..)?.windows(3).position(|w| w == START)?);
+    let start = next(0)?;
+    let (end, captured_ns, whole) = walk(bytes, start + 2);
+    // Not inside a segment, where a thumbnail may begin.
+    let end = if whole { end } else { next(end).unwrap_or(bytes.len()) };
+    Some(Found { bytes: &bytes[start..end], end, captured_ns, whole })
+}
+
+/// Goes through the segments from `at` on, to the end of the picture or as far as they are good. Where that is, the
+/// capture time, and whether it is the end of the picture.
+fn walk(bytes: &[u8], mut at: usize) -> (usize, Option<u64>, bool) {
+    let (mut captured_ns, mut scan) = (None, false);
+    let mut segment = |at: usize| {
         let marker = *bytes.get(at + 1)?;
         match marker {
-            0xd9 => return Some(Found { bytes: &bytes[start..at + 2], end: at + 2, captured_ns }),
             // A stuffed byte, a restart, a fill byte, a marker without a length.
-            0x00 | 0xd0..=0xd7 | 0x01 => at += 2,
-            0xff => at += 1,
-            _ => {
-                let length = usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
-                let body = bytes.get(at + 4..at + 2 + length.max(2))?;
-                if marker == 0xfe
-                    && let Some(digits) = body.strip_prefix(STAMP)
-                {
-                    captured_ns = std::str::from_utf8(digits).ok().and_then(|text| text.trim().parse().ok());
-                }
-                at += 2 + length.max(2);
-            }
+            0x00 | 0xd0..=0xd7 | 0x01 => return Some(at + 2),
+            0xff => return Some(at + 1),
+            // The next picture begins.
+            0xd8 => return None,
+            _ => {}
+        }
+        let length = usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?])).max(2);
+        let body = bytes.get(at + 4..at + 2 + length)?;
+        // A thumbnail lies in an application segment, before the scan. Anywhere else a length is damaged.
+        scan |= marker == 0xda;
+        if (scan || !(0xe0..=0xef).contains(&marker)) && body.windows(3).any(|w| w == START) {
+            return None;
+        }
+        if marker == 0xfe
+            && let Some(digits) = body.strip_prefix(STAMP)
+        {
+            captured_ns = std::str::from_utf8(digits).ok().and_then(|text| text.trim().parse().ok());
+        }
+        Some(at + 2 + length)
+    };
+    loop {
+        // Between segments, any number of fill bytes; inside a scan, data up to the next marker.
+        match bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff)) {
+            Some(skip) => at += skip,
+            None => return (bytes.len(), captured_ns, false),
+        }
+        if bytes.get(at + 1) == Some(&0xd9) {
+            return (at + 2, captured_ns, true);
+        }
+        match segment(at) {
+            Some(next) => at = next,
+            None => return (at, captured_ns, false),
         }
     }
 }
@@ -219,6 +269,17 @@ mod tests {
                 while source.read(&mut frame, Duration::ZERO).unwrap() == Read::Frame {}
             }
         }
+        // A cut picture costs itself alone, first, between others and last.
+        let (a, b) = (jpeg(10, None), jpeg(90, None));
+        let cut = &a[..a.len() * 2 / 3];
+        let seen = all([cut, &a, cut, cut, &b, cut].concat(), &Settings::default(), 9);
+        assert_eq!(seen.iter().map(|s| s.1).collect::<Vec<_>>(), [10, 90]);
+        // A length in its scan that reaches into the next ones.
+        let mut long = a.clone();
+        let inside = a.len() - 8;
+        long[inside..inside + 4].copy_from_slice(&[0xff, 0xfe, 0x20, 0]);
+        let seen = all([&a[..], &long, &b, &b, &a.repeat(9)[..]].concat(), &Settings::default(), 4);
+        assert_eq!(seen.iter().map(|s| s.1).collect::<Vec<_>>(), [10, 90, 90, 10]);
         assert!(Mjpeg::new("x", b"nothing".to_vec().into(), &Settings::default()).is_err());
         for at in 0..200 {
             let mut bad = good.clone();
