@@ -44,6 +44,9 @@ impl Pictures {
             return Err(Error::fix(subject, format_args!("holds no picture ({})", ENDINGS.join(", "))));
         }
         paths.sort_by(|a, b| by_number(&a.to_string_lossy(), &b.to_string_lossy()));
+        if let Some((before, after)) = gap(&paths) {
+            log::warn!("{subject}: no picture is between {before} and {after}; they are played one after the other");
+        }
         let mut first_error = None;
         for path in &paths {
             match still::read(path, settings) {
@@ -129,6 +132,23 @@ fn path_name(path: Option<&Path>) -> String {
     path.and_then(Path::file_name).map_or_else(|| "pictures".into(), |name| name.to_string_lossy().into_owned())
 }
 
+/// The pictures around the first missing number, in a folder where most numbers are there: each is one more than the
+/// one before. Numbers that are times have no gaps.
+fn gap(paths: &[PathBuf]) -> Option<(String, String)> {
+    let names: Vec<String> = paths.iter().map(|path| path_name(path.file_stem().map(Path::new))).collect();
+    let number = |name: &str| {
+        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        name[name.len() - digits..].parse::<u64>().ok()
+    };
+    let numbers: Vec<u64> = names.iter().map(|name| number(name)).collect::<Option<_>>()?;
+    let next = |pair: &[u64]| pair[1].checked_sub(pair[0]) == Some(1);
+    if 2 * numbers.windows(2).filter(|pair| next(pair)).count() < numbers.len() {
+        return None;
+    }
+    let at = numbers.windows(2).position(|pair| !next(pair))?;
+    Some((names[at].clone(), names[at + 1].clone()))
+}
+
 /// Compares texts, with runs of digits compared as numbers.
 pub fn by_number(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
@@ -161,6 +181,18 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_numbers_are_noticed_where_pictures_are_counted() {
+        let found = |names: &[&str]| gap(&names.iter().map(PathBuf::from).collect::<Vec<_>>());
+        let pair = |a: &str, b: &str| Some((a.to_string(), b.to_string()));
+        assert_eq!(found(&["d/1.png", "d/2.png", "d/3.png", "d/9.png"]), pair("3", "9"));
+        assert_eq!(found(&["f008.png", "f009.png", "f010.png"]), None);
+        assert_eq!(found(&["1700000000.png", "1700000111.png", "1700000222.png"]), None, "times");
+        assert_eq!(found(&["a.png", "b.png"]), None);
+        assert_eq!(found(&["7.png"]), None);
+        assert_eq!(found(&["99999999999999999999999.png", "1.png"]), None);
+    }
 
     #[test]
     fn numbers_in_names_count_as_numbers() {
