@@ -115,17 +115,20 @@ impl Table {
     fn read(path: &Path) -> Result<Self> {
         let text = text(path)?;
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let names: Vec<&str> =
-            lines.next().map(|(_, line)| line.split(',').map(str::trim).collect()).unwrap_or_default();
+        let first = lines.next().map(|(_, line)| line).unwrap_or_default();
+        let names: Vec<&str> = first.split(',').map(str::trim).collect();
         let ["frame", "x", "y", "w", "h", more @ ..] = names.as_slice() else {
-            return Err(Error::fix(path.display(), "wanted the columns frame,x,y,w,h, then seen and ffc or none"));
+            let found: String = first.chars().take(60).collect();
+            let what = format!("begins with {found:?}, wanted the columns frame,x,y,w,h, then seen and ffc or none");
+            return Err(Error::fix(path.display(), what));
         };
         let column = |name: &str| more.iter().position(|n| *n == name).map(|at| at + 5);
         let (seen, ffc) = (column("seen"), column("ffc"));
         let (mut boxes, mut hidden, mut frozen) = (Vec::new(), Vec::new(), Vec::new());
         for (number, line) in lines {
             let bad = || {
-                let wanted = format!("wanted frame {} and x,y,w,h, all four finite or empty", boxes.len());
+                let wanted =
+                    format!("wanted frame {} and x,y,w,h, all four finite or empty, w and h not negative", boxes.len());
                 Error::fix(format!("{}:{}", path.display(), number + 1), format!("{line:?}, {wanted}"))
             };
             let cells: Vec<&str> = line.split(',').map(str::trim).collect();
@@ -136,7 +139,7 @@ impl Table {
             let none = cells[1..5].iter().all(|cell| cell.is_empty());
             let row = match (none, number(1), number(2), number(3), number(4)) {
                 (true, ..) => Xywh::default(),
-                (_, Some(x), Some(y), Some(w), Some(h)) => Xywh::new(x, y, w, h),
+                (_, Some(x), Some(y), Some(w), Some(h)) if w >= 0.0 && h >= 0.0 => Xywh::new(x, y, w, h),
                 _ => return Err(bad()),
             };
             let in_view = !row.is_empty();
@@ -273,6 +276,7 @@ mod tests {
             ("x,y,w,h\n1,2,3,4\n", "wanted the columns frame,x,y,w,h"),
             ("frame,x,y,w,h\n", "holds no row"),
             ("", "wanted the columns"),
+            ("frame,x,y,w,h\n0,1,2,-3,4\n", "not negative"),
             ("frame,x,y,w,h\n1,1,2,3,4\n", "boxes.csv:2"),
             ("frame,x,y,w,h\n0,1,2,3,4\n1,1,2,nan,4\n", "boxes.csv:3"),
             ("frame,x,y,w,h\n0,1,2,,4\n", "wanted frame 0"),
