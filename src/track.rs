@@ -46,6 +46,8 @@ use crate::units::Nanos;
 
 /// Smallest side of a box, pixels.
 const MIN_BOX: f32 = 2.0;
+/// Largest side of a box, sides of the frame. The other modality may see less of the scene.
+const MAX_BOX: f32 = 4.0;
 
 /// Longer gaps between two frames end all motion.
 const GAP: Duration = Duration::from_secs(2);
@@ -106,7 +108,7 @@ impl Engine {
     /// one is added when it appears and the target is surely tracked.
     ///
     /// # Errors
-    /// Fix: the box is under 2 pixels wide or high, lies outside the frame or belongs to a frame that is not there, or
+    /// Fix: the box is under 2 pixels wide or high, is over 4 times as large as the frame, lies outside the frame or belongs to a frame that is not there, or
     /// there are too many targets. Retry: the shutter is closed. Fatal: a network fails.
     pub fn start(&mut self, pair: &Pair, pixels: Modality, bbox: Rect) -> Result<u32> {
         if self.followed.len() >= self.settings.max_targets {
@@ -154,9 +156,15 @@ impl Engine {
         };
         let [width, height] = scene.size;
         let frame = Rect::new(0.0, 0.0, width, height);
+        let [w, h] = place.size;
+        if w > MAX_BOX * width || h > MAX_BOX * height {
+            let message = format!("is {w:.1} x {h:.1} pixels, far larger than the frame of {width} x {height}");
+            return Err(Error::fix("box", message));
+        }
         if place.rect().intersection(frame).area() <= 0.0 {
             let [x0, y0, x1, y1] = bbox.to_array();
-            let message = format!("({x0:.1}, {y0:.1}) to ({x1:.1}, {y1:.1}) lies outside the frame");
+            let message =
+                format!("({x0:.1}, {y0:.1}) to ({x1:.1}, {y1:.1}) lies outside the frame of {width} x {height}");
             return Err(Error::fix("box", message));
         }
         Ok(place)

@@ -102,6 +102,119 @@ fn boxes_and_pictures_are_written() {
     assert_eq!(png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap().info().width, 640 + 4 + 640);
 }
 
+/// A JPEG with a bright box of an eighth of its width that moves to the right.
+fn jpeg(width: u16, height: u16, i: usize) -> Vec<u8> {
+    let (w, h) = (usize::from(width), usize::from(height));
+    let left = w / 4 + i * w / 160;
+    let inside = |x: usize, y: usize| (left..left + w / 8).contains(&x) && (h / 4..h / 2).contains(&y);
+    let grey = |at: usize| if inside(at % w, at / w) { 220 } else { 60 + (at * 7919 % 9) as u8 };
+    let pixels: Vec<u8> = (0..w * h).map(grey).collect();
+    let mut out = Vec::new();
+    jpeg_encoder::Encoder::new(&mut out, 90).encode(&pixels, width, height, jpeg_encoder::ColorType::Luma).unwrap();
+    out
+}
+
+/// A folder of numbered pictures.
+fn pictures(dir: &Path, name: &str, (width, height): (u16, u16), numbers: &[usize]) -> String {
+    let folder = dir.join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    for (i, number) in numbers.iter().enumerate() {
+        std::fs::write(folder.join(format!("{number:04}.jpg")), jpeg(width, height, i)).unwrap();
+    }
+    folder.to_str().unwrap().into()
+}
+
+#[test]
+fn the_visible_half_may_be_as_large_as_of_a_phone() {
+    let dir = tempfile::tempdir().unwrap();
+    let thermal = pictures(dir.path(), "wärme 熱", (160, 120), &[0, 1]);
+    let visible = pictures(dir.path(), "visible", (1920, 1080), &[0, 1]);
+    let seen = dir.path().join("seen");
+    let annotate = ["--annotate", seen.to_str().unwrap()];
+    let pair = lines(&[&[thermal.as_str(), "--rgb", &visible, "--init", "40,30,20,30"], &annotate[..]].concat());
+    assert_eq!((pair.len(), &pair[1]["width"]), (2, &160.into()));
+    assert!(pair.iter().all(|line| line["targets"][0]["modality"] == "both"), "{pair:?}");
+    assert!(iou(boxed(&pair[1]).unwrap(), Rect::new(41.0, 30.0, 61.0, 60.0)) > 0.6, "{:?}", boxed(&pair[1]));
+    let png = std::fs::read(seen.join("000001.png")).unwrap();
+    let size = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap().info().size();
+    assert!(size.0 < 2000 && size.1 <= 480, "the visible half is as high as the thermal one: {size:?}");
+    // Alone, and one after another in a file.
+    let stream = dir.path().join("visible.mjpeg");
+    std::fs::write(&stream, (0..2).flat_map(|i| jpeg(1920, 1080, i)).collect::<Vec<u8>>()).unwrap();
+    let alone = lines(&["--rgb", stream.to_str().unwrap(), "--init", "480,270,240,270"]);
+    let first = (&alone[0]["width"], &alone[0]["targets"][0]["modality"]);
+    assert_eq!((alone.len(), first), (2, (&1920.into(), &"visible".into())));
+    // Too large, and a thermal one as large.
+    let huge = pictures(dir.path(), "huge", (4104, 64), &[0]);
+    refused(&[&thermal, "--rgb", &huge, "--init", "hottest"], &["0000.jpg", "4104x64", "80x60", "4096x4096"]);
+    refused(&[&visible, "--init", "hottest"], &["0000.jpg", "1920x1080", "1280x1024"]);
+}
+
+/// The command fails and says all of these.
+#[track_caller]
+fn refused(arguments: &[&str], says: &[&str]) {
+    let out = heatmark(&[arguments, &["--every", "--no-http"]].concat());
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(2) && says.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+}
+
+/// The command succeeds and warns with all of these; the number of results.
+#[track_caller]
+fn warned(arguments: &[&str], says: &[&str]) -> usize {
+    let out = heatmark(&[arguments, &["--every", "--no-http", "--ndjson", "-"]].concat());
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && says.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+    out.stdout.iter().filter(|&&b| b == b'\n').count()
+}
+
+#[test]
+fn a_target_that_is_asked_for_and_never_starts_is_an_error() {
+    refused(&[THERMAL, "--init", WALKER, "--at", "72"], &["--at", "frame 72", "after 72 frames"]);
+    assert_eq!(warned(&[THERMAL, "--init", WALKER, "--at", "71"], &[]), FRAMES);
+    refused(&[THERMAL], &["--init", "is missing", "hottest"]);
+    for wrong in ["nan,20,30,40", "inf,20,30,40", "10,20,1e30,40", "1e30,20,30,40"] {
+        refused(&[THERMAL, "--init", wrong], &["track.start", wrong, "wanted x,y,width,height"]);
+    }
+    refused(&[THERMAL, "--init", "0,0,90000,40"], &["90000.0 x 40.0", "larger than the frame of 160 x 120"]);
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("pair.tiff");
+    std::fs::copy(THERMAL, &copy).unwrap();
+    let (path, before) = (copy.to_str().unwrap(), std::fs::metadata(&copy).unwrap().len());
+    refused(&[path, "--init", WALKER, "--boxes", path], &["--boxes", "pair.tiff", "recording itself"]);
+    assert_eq!(std::fs::metadata(&copy).unwrap().len(), before, "nothing is lost");
+}
+
+#[test]
+fn damage_and_gaps_are_told_and_the_rest_is_tracked() {
+    let dir = tempfile::tempdir().unwrap();
+    let thermal = pictures(dir.path(), "thermal", (160, 120), &[0, 1, 2, 3, 9, 10]);
+    assert_eq!(warned(&[&thermal, "--init", "40,30,20,30"], &["thermal", "between 0003 and 0009"]), 6);
+    let stream = |name: &str, parts: &[Vec<u8>]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, parts.concat()).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let whole: Vec<Vec<u8>> = (0..6).map(|i| jpeg(160, 120, i)).collect();
+    let cut: Vec<Vec<u8>> = whole.iter().map(|bytes| bytes[..bytes.len() / 2].to_vec()).collect();
+    let damaged = [&whole[0], &whole[1], &cut[2], &whole[3], &cut[4], &whole[5]].map(Clone::clone);
+    let damaged = stream("damaged.mjpeg", &damaged);
+    assert_eq!(warned(&["--rgb", &damaged, "--init", "40,30,20,30"], &["damaged.mjpeg", "has no end"]), 4);
+    let early = stream("early.mjpeg", &whole[..2]);
+    let says = ["early.mjpeg", "ends before", "thermal alone"];
+    assert_eq!(warned(&[&thermal, "--rgb", &early, "--init", "40,30,20,30"], &says), 6);
+    refused(&["--rgb", &stream("cut.mjpeg", &cut), "--init", "40,30,20,30"], &["cut.mjpeg", "has no end"]);
+    if Command::new("ffmpeg").arg("-version").output().is_err() {
+        return eprintln!("the rest is skipped: ffmpeg is not installed");
+    }
+    let video = dir.path().join("a.mkv");
+    let scene = ["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=2"];
+    assert!(Command::new("ffmpeg").args(scene).args(["-c:v", "ffv1"]).arg(&video).status().unwrap().success());
+    let bytes = std::fs::read(&video).unwrap();
+    std::fs::write(&video, &bytes[..bytes.len() / 2]).unwrap();
+    let frames = warned(&["--rgb", video.to_str().unwrap(), "--init", "40,30,20,30"], &["a.mkv", "cut short"]);
+    assert!((1..20).contains(&frames), "{frames}");
+}
+
 #[test]
 fn what_cannot_be_tracked_is_said() {
     let dir = tempfile::tempdir().unwrap();

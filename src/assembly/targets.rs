@@ -18,6 +18,8 @@ use crate::units::Nanos;
 
 /// Requests of viewers that wait for the next frame.
 const WAITING: usize = 16;
+/// Largest number in a box; more is a slip of the pen.
+const MAX_PIXEL: f32 = 1e6;
 /// Pause between two attempts to start a target on a live camera, ns.
 const RETRY_NS: u64 = 1_000_000_000;
 
@@ -46,7 +48,12 @@ impl FromStr for Start {
         }
         let numbers: Vec<f32> = text.split(',').filter_map(|n| n.trim().parse().ok()).collect();
         match numbers[..] {
-            [x, y, w, h] if text.matches(',').count() == 3 && w > 0.0 && h > 0.0 => {
+            [x, y, w, h]
+                if text.matches(',').count() == 3
+                    && w > 0.0
+                    && h > 0.0
+                    && numbers.iter().all(|n| n.abs() <= MAX_PIXEL) =>
+            {
                 Ok(Start::Box(Rect::new(x, y, x + w, y + h)))
             }
             _ => Err(Error::fix(
@@ -183,7 +190,19 @@ mod tests {
         assert_eq!("10,20,30,40".parse::<Start>().unwrap(), Start::Box(Rect::new(10.0, 20.0, 40.0, 60.0)));
         assert_eq!(" hottest".parse::<Start>().unwrap(), Start::Hottest);
         assert_eq!("face".parse::<Start>().unwrap(), Start::Face);
-        for bad in ["", "1,2,3", "1,2,3,x", "1,2,0,4", "1,2,3,4,5", "hot", "1,2,NaN,4", "1,,2,3,4"] {
+        for bad in [
+            "",
+            "1,2,3",
+            "1,2,3,x",
+            "1,2,0,4",
+            "1,2,3,4,5",
+            "hot",
+            "1,2,NaN,4",
+            "inf,2,3,4",
+            "NaN,2,3,4",
+            "1,2,1e30,4",
+            "1,,2,3,4",
+        ] {
             assert!(bad.parse::<Start>().is_err(), "{bad}");
         }
     }
