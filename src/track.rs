@@ -108,8 +108,8 @@ impl Engine {
     /// one is added when it appears and the target is surely tracked.
     ///
     /// # Errors
-    /// Fix: the box is under 2 pixels wide or high, is over 4 times as large as the frame, lies outside the frame or belongs to a frame that is not there, or
-    /// there are too many targets. Retry: the shutter is closed. Fatal: a network fails.
+    /// Fix: the box is under 2 pixels wide or high, is over 4 times as large as the frame, lies outside the frame or belongs
+    /// to a frame that is not there, or there are too many targets. Retry: the shutter is closed. Fatal: a network fails.
     pub fn start(&mut self, pair: &Pair, pixels: Modality, bbox: Rect) -> Result<u32> {
         if self.followed.len() >= self.settings.max_targets {
             let most = self.settings.max_targets;
