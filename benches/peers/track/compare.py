@@ -199,7 +199,7 @@ def main():
             entry["times"] = timing.measure(folders[:given.sequences], given, ready, own)
         else:
             for result in accuracy(folders, name, given, ready, own):
-                entry.update(result, notes=missing, check=None)
+                entry.update(result, notes=missing, ours=ours.identity(given.heatmark) if own else None, check=None)
                 write(given.results, made)
             if given.check:
                 entry["check"] = check(given.heatmark, given.out / name, entry["rows"])

@@ -1,5 +1,6 @@
 """Our row: `heatmark track` on the same frames, as a program. It reports its own time for each frame."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -22,6 +23,12 @@ def missing(binary):
     except OSError as e:
         return f"{binary} cannot be run: {e.strerror}"
     return None if helped.returncode == 0 else f"{binary} has no `track`"
+
+
+def identity(binary):
+    """Version and digest: a release has many builds."""
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.strip()
+    return f"{version}, the program with SHA-256 {hashlib.sha256(pathlib.Path(binary).read_bytes()).hexdigest()[:12]}"
 
 
 def modalities(sequence):
