@@ -6,6 +6,7 @@ use heatmark::bench::alloc;
 use heatmark::kernels::{self, Kernels};
 use heatmark::nn::region::{self, Executor, Installed};
 use heatmark::nn::{Model, Network};
+use heatmark::result::Modality;
 use nets::Net;
 use proptest::prelude::*;
 use tract_onnx::prelude::*;
@@ -208,7 +209,9 @@ fn int8_models_answer_as_the_float_ones() {
         Installed::Part { left, .. } => panic!("{name}: left to tract: {left:?}"),
     };
     let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / a.len() as f32;
-    let pairs: Vec<_> = Model::names().filter_map(|name| Some((name.strip_suffix("-int8")?, name))).collect();
+    let of_faces = |name: &&str| Model::embedded(name).unwrap().card().face_input().is_ok();
+    let names = Model::names().filter(of_faces);
+    let pairs: Vec<_> = names.filter_map(|name| Some((name.strip_suffix("-int8")?, name))).collect();
     assert!(pairs.contains(&("face-landmarks-small", "face-landmarks-small-int8")), "{pairs:?}");
     for (float, int8) in pairs {
         let (size, tables) = (shipped(float).1, kernels::available());
@@ -225,6 +228,36 @@ fn int8_models_answer_as_the_float_ones() {
                 let maps = off(&got[0], &run(network, &data)[0]) / scale;
                 assert!(maps < 0.02, "{int8} on {}: first output off by {maps}", kernels.name());
             }
+        }
+    }
+}
+
+/// The same of trackers: features of both pictures, the map and presence for a template.
+#[test]
+fn int8_trackers_answer_as_the_float_ones() {
+    let names = Model::names().filter_map(|name| Some((name.strip_suffix("-int8")?, name)));
+    let pairs: Vec<_> = names.filter(|(float, _)| float.starts_with("track-")).collect();
+    assert!(!pairs.is_empty());
+    for (float, int8) in pairs {
+        let answers = |name: &str| {
+            let mut stages = Model::embedded(name).unwrap().stages().unwrap();
+            let look = |side: usize, by: f32| {
+                let mut trunk = stages.trunk(Modality::Both, side).unwrap();
+                let thermal = face([side, side], by, 0.0);
+                trunk.run(&[&thermal.repeat(3), &thermal]).unwrap();
+                trunk.output(0).to_vec()
+            };
+            let (template, search) = (look(64, 0.0), look(128, 0.2));
+            let mut head = stages.head(&template).unwrap();
+            head.run(&[&search]).unwrap();
+            [search, head.output(0).to_vec(), head.output(1).to_vec()]
+        };
+        for (i, (want, got)) in answers(float).iter().zip(answers(int8)).enumerate() {
+            let mean = |v: &mut dyn Iterator<Item = f32>| v.sum::<f32>() / want.len() as f32;
+            let off = mean(&mut want.iter().zip(&got).map(|(a, b)| (a - b).abs()));
+            let scale = mean(&mut want.iter().map(|v| v.abs()));
+            println!("{int8}: output {i} off by {off} of {scale}");
+            assert!(off > 0.0 && off < 0.1 * scale.max(1.0), "{int8}: output {i} off by {off} of {scale}");
         }
     }
 }
