@@ -56,7 +56,9 @@ fn our_tracker_is_scored_on_what_it_is_shown() {
     }
     let set = text(dir.path());
     let held_out = report(&[set, "--held-out", "--frames", "18"]);
-    assert_eq!((&held_out["follower"], &held_out["model"]), (&"track".into(), &"track-nano".into()));
+    assert_eq!(held_out["follower"], "track");
+    // The form that is faster on this processor.
+    assert!(["track-nano", "track-nano-int8"].contains(&held_out["model"].as_str().unwrap()), "{}", held_out["model"]);
     let scores = &held_out["sets"][0];
     assert_eq!((&scores["overall"]["sequences"], &scores["overall"]["frames"]), (&1.into(), &18.into()));
     assert_eq!(scores["sequences"][0]["name"], "walk_003");
